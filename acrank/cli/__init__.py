@@ -1,0 +1,27 @@
+"""The command line: parse, call, print, exit. Nothing else in acrank prints, reads argv or exits.
+
+Exit codes: 0 done · 1 a gate failed · 2 usage, manifest, table, gates file or output path · 3 target or checkpoints
+unusable · 4 internal error · 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+
+def run() -> None:
+    """The `acrank` script."""
+    sys.exit(main())
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line on `argv` (default: the process's) and return the exit code."""
+    from acrank.cli.app import build
+    from acrank.cli.console import report_failure
+
+    try:
+        code = build()(args=None if argv is None else list(argv), prog_name="acrank", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except BaseException as error:
+        return report_failure(error)

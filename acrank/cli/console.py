@@ -1,0 +1,96 @@
+"""What the commands say: data to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+
+import typer
+
+from acrank.errors import AcrankError
+from acrank.files import atomic_write, check_writable
+from acrank.formats import FORMATS, View, format_of, render
+
+_verbosity = 0
+
+
+def set_verbosity(level: int) -> int:
+    """Remember how often -v was given; from 2 on, errors come with their traceback."""
+    global _verbosity
+    _verbosity = level
+    return level
+
+
+def say(text: str) -> None:
+    """One line for people, to stderr."""
+    print(text, file=sys.stderr)
+
+
+def warn(text: str) -> None:
+    """One line that a reader must not miss, to stderr."""
+    say(f"warning: {text}")
+
+
+def show(view: View, format_name: str) -> None:
+    """The view to stdout: as wide as the terminal on one, uncut in a pipe or a file."""
+    if format_name == "table" and sys.stdout.isatty():
+        text = FORMATS["table"](view, width=_terminal_width(), colour="NO_COLOR" not in os.environ)  # type: ignore[call-arg]
+    else:
+        text = render(view, format_name)
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def check_outputs(paths: Iterable[Path]) -> None:
+    """Fail before the work: every -o path must have a known suffix and be writable."""
+    for path in paths:
+        format_of(path)
+        check_writable(path)
+
+
+def write(view: View, paths: Iterable[Path]) -> None:
+    """The view to each path, in the format that its suffix asks for."""
+    for path in paths:
+        atomic_write(path, render(view, format_of(path)))
+
+
+def report_failure(error: BaseException) -> int:
+    """Say what went wrong as `error:` and `hint:` lines, and return the exit code."""
+    if _verbosity >= 2 and not isinstance(error, typer.Exit | SystemExit):
+        traceback.print_exception(error)
+    if isinstance(error, typer.Exit):
+        return error.exit_code
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else 0
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        say("interrupted")
+        return 130
+    if isinstance(error, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say
+        return 0
+    if isinstance(error, AcrankError):
+        return _explain(error.message, error.hint, error.exit_code)
+    if hasattr(error, "format_message"):  # Click's own usage errors
+        return _explain(error.format_message(), _help_hint(error), 2)
+    return _explain(
+        f"internal: {type(error).__name__}: {error}", "please report it; -vv shows the traceback", AcrankError.exit_code
+    )
+
+
+def _explain(message: str, hint: str | None, code: int) -> int:
+    say(f"error: {' '.join(message.split())}")
+    if hint:
+        say(f"hint: {hint}")
+    return code
+
+
+def _help_hint(error: BaseException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"see `{context.command_path if context else 'acrank'} --help`"
+
+
+def _terminal_width() -> int:
+    return os.get_terminal_size(sys.stdout.fileno()).columns

@@ -1,0 +1,59 @@
+"""What a result depends on besides its settings: versions, machine, seeds, device."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+from acrank.errors import UsageError
+
+_PACKAGES = ("acrank", "torch", "timm", "numpy", "scipy", "scikit-learn", "pillow")
+
+
+def describe(device: str) -> dict[str, Any]:
+    """Versions, machine and device of this run, as plain data for the record."""
+    import torch
+
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "device": device,
+        "device_name": torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.machine(),
+        "versions": {name: _version(name) for name in _PACKAGES},
+    }
+
+
+def pick_device(wanted: str) -> torch.device:
+    """The device for `auto`, `cpu`, `cuda[:N]` or `mps`; auto takes cuda, then mps, then cpu.
+
+    Raises:
+        UsageError: not a device, or one that this machine lacks.
+    """
+    import torch
+
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if wanted == "auto":
+        return torch.device(next(name for name in ("cuda", "mps", "cpu") if available[name]))
+    try:
+        device = torch.device(wanted)
+    except RuntimeError as error:
+        raise UsageError(f"{wanted!r} is not a device", hint="use auto, cpu, cuda, cuda:0 or mps") from error
+    if not available.get(device.type, False):
+        raise UsageError(f"device {wanted!r} is not available here", hint="use --device auto or cpu")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(f"device {wanted!r} is not there: {torch.cuda.device_count()} GPU(s)", hint="use cuda:0")
+    return device
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

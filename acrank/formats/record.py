@@ -1,0 +1,15 @@
+"""JSON: the record itself, of which every other format is a view."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from acrank.records import dumps
+
+if TYPE_CHECKING:
+    from acrank.formats import View
+
+
+def to_json(view: View) -> str:
+    """The view's record; NaN and infinities are null."""
+    return dumps(view.record)

@@ -1,0 +1,259 @@
+"""What a run leaves behind: values, rows, the ranking, and the run record on disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from acrank.errors import TableError
+from acrank.files import atomic_write
+
+if TYPE_CHECKING:
+    import pandas
+
+SCHEMA_VERSION = 1
+KIND = "acrank-run"
+
+#: Columns of a score table that are never scores.
+RESERVED = frozenset(
+    "rank band model status params seconds reason dataset family half method seed split ground_truth "
+    "ground_truth_se".split()
+)
+
+
+@dataclass(frozen=True)
+class Value:
+    """One score of one candidate.
+
+    Attributes:
+        value: mean over the sampled batches, or None where the score is undefined (`note` says why).
+        sd: standard deviation over the batches (ddof 1); None with a single batch.
+        low, high: 95% interval of the mean over batches (Student's t); None with a single batch.
+        no_drift: the same quantity before the step: what the checkpoint alone gives.
+        shuffled: the same quantity when the sample's labels are permuted.
+        note: why the value is None, or what to know about it.
+    """
+
+    value: float | None
+    sd: float | None = None
+    low: float | None = None
+    high: float | None = None
+    no_drift: float | None = None
+    shuffled: float | None = None
+    note: str | None = None
+
+
+@dataclass
+class Row:
+    """One candidate of a run, scored or skipped with a reason.
+
+    Attributes:
+        model: the candidate's id in the manifest.
+        status: "scored" or "skipped".
+        reason: why it was skipped (empty when scored).
+        scores: name of the score -> Value.
+        rank, band: 1-based; candidates of a band cannot be told apart by the sample. None when not ranked.
+        params: number of parameters of the network.
+        seconds: wall time spent on this candidate.
+        notes: what a reader should know about this candidate.
+        weights: sha256 of the weights and how many tensors matched, missed and were left over.
+        layers: per normalisation layer: name, channels and values.
+        reference: figures from the manifest, for comparison.
+        details: settings that changed for this candidate, such as a batch size lowered for memory.
+    """
+
+    model: str
+    status: str
+    reason: str = ""
+    scores: dict[str, Value] = field(default_factory=dict)
+    rank: int | None = None
+    band: int | None = None
+    params: int | None = None
+    seconds: float | None = None
+    notes: list[str] = field(default_factory=list)
+    weights: dict[str, Any] = field(default_factory=dict)
+    layers: list[dict[str, Any]] = field(default_factory=list)
+    reference: dict[str, float] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def value(self, score: str) -> float | None:
+        """The value of one score, None where the row lacks it or it is undefined."""
+        found = self.scores.get(score)
+        return None if found is None or found.value is None or math.isnan(found.value) else found.value
+
+
+@dataclass
+class Ranking:
+    """A finished (or partial) run: rows in rank order, and everything needed to repeat it.
+
+    Attributes:
+        rows: ranked rows first, best first, then rows without a value, then skipped rows.
+        rank_by: the score that orders the rows.
+        higher_is_better: direction of every score, as recorded with the protocol.
+        settings, environment, target: how the run was made.
+        controls: figures about the ranking as a whole, such as its agreement with layer width.
+        warnings: what a reader of the table must know.
+
+    Example:
+        >>> rows = [Row("a", "scored", scores={"s": Value(1.0)}), Row("b", "scored", scores={"s": Value(2.0)})]
+        >>> Ranking.of(rows, rank_by="s", higher_is_better={"s": True}).best.model
+        'b'
+    """
+
+    rows: list[Row]
+    rank_by: str
+    higher_is_better: dict[str, bool]
+    settings: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    target: dict[str, Any] = field(default_factory=dict)
+    controls: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, rows: Iterable[Row], *, rank_by: str, higher_is_better: Mapping[str, bool], **about: Any) -> Ranking:
+        """Order rows by a score and give them ranks and bands.
+
+        Ties are broken by model name, so that the order never depends on the order of evaluation. A row joins
+        the band of the rows before it while its interval overlaps the interval of the band's leader.
+        """
+        directions = dict(higher_is_better)
+        return cls(_ranked(list(rows), rank_by, directions[rank_by]), rank_by, directions, **about)
+
+    @property
+    def best(self) -> Row | None:
+        """The first ranked row, None when nothing was ranked."""
+        return self.rows[0] if self.rows and self.rows[0].rank is not None else None
+
+    @property
+    def score_names(self) -> list[str]:
+        """Scores present in any row, the ranking one first."""
+        names = dict.fromkeys([self.rank_by])
+        names.update(dict.fromkeys(name for row in self.rows for name in row.scores))
+        return list(names)
+
+    def columns(self) -> list[str]:
+        """The columns of the CSV view, in order."""
+        scores = [column for name in self.score_names for column in (name, f"{name}_sd")]
+        return ["rank", "band", "model", "status", *scores, "params", "seconds", "reason"]
+
+    def cells(self) -> list[list[Any]]:
+        """One list per row, in the order of `columns()`; None where there is nothing."""
+        return [self._cells_of(row) for row in self.rows]
+
+    def to_frame(self) -> pandas.DataFrame:
+        """The CSV view as a DataFrame, one row per candidate."""
+        import pandas
+
+        return pandas.DataFrame(self.cells(), columns=pandas.Index(self.columns()))
+
+    def to_record(self) -> dict[str, Any]:
+        """The run record: plain data, ready for JSON; NaN and infinities become None."""
+        body = dataclasses.asdict(self)
+        return _plain({"kind": KIND, "schema_version": SCHEMA_VERSION, **body})
+
+    @classmethod
+    def from_record(cls, record: Any, *, where: str = "run record") -> Ranking:
+        """The inverse of `to_record`.
+
+        Raises:
+            TableError: not a run record, or one of a later schema.
+        """
+        if not isinstance(record, dict) or record.get("kind") != KIND:
+            raise TableError(f"{where} is not a run record", hint="give the run.json that `acrank score` wrote")
+        if record.get("schema_version") != SCHEMA_VERSION:
+            raise TableError(
+                f"{where} has schema version {record.get('schema_version')}, this acrank reads {SCHEMA_VERSION}",
+                hint="use the acrank version that wrote it, or run `acrank score` again",
+            )
+        try:
+            body = {name: value for name, value in record.items() if name not in ("kind", "schema_version")}
+            body["rows"] = [_row(item) for item in body["rows"]]
+            return cls(**body)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise TableError(f"{where} is damaged: {error}", hint="run `acrank score` again") from error
+
+    def save(self, path: Path) -> None:
+        """Write the run record as JSON, whole or not at all."""
+        atomic_write(path, dumps(self.to_record()))
+
+    @classmethod
+    def load(cls, path: Path) -> Ranking:
+        """Read a run record.
+
+        Raises:
+            TableError: missing, not JSON, or not a run record.
+        """
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise TableError(f"cannot read {path}: {error.strerror}", hint="check the path") from error
+        except ValueError as error:
+            raise TableError(
+                f"{path} is not JSON: {error}", hint="give the run.json that `acrank score` wrote"
+            ) from error
+        return cls.from_record(record, where=str(path))
+
+    def _cells_of(self, row: Row) -> list[Any]:
+        scores: list[Any] = []
+        for name in self.score_names:
+            found = row.scores.get(name)
+            scores += [row.value(name), found.sd if found else None]
+        return [row.rank, row.band, row.model, row.status, *scores, row.params, row.seconds, row.reason]
+
+
+def dumps(record: Any) -> str:
+    """JSON as acrank writes it: indented, UTF-8, no NaN, ending in a newline."""
+    return json.dumps(_plain(record), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _ranked(rows: list[Row], score: str, higher: bool) -> list[Row]:
+    sign = -1.0 if higher else 1.0
+
+    def order(row: Row) -> tuple[bool, bool, float, str]:
+        value = row.value(score)
+        return (row.status != "scored", value is None, 0.0 if value is None else sign * value, row.model)
+
+    leader: Value | None = None
+    band = 0
+    out = []
+    for place, row in enumerate(sorted(rows, key=order), start=1):
+        value = row.value(score)
+        if row.status != "scored" or value is None:
+            out.append(dataclasses.replace(row, rank=None, band=None))
+            continue
+        here = row.scores[score]
+        if leader is None or not _overlap(leader, here):
+            leader, band = here, band + 1
+        out.append(dataclasses.replace(row, rank=place, band=band))
+    return out
+
+
+def _overlap(one: Value, other: Value) -> bool:
+    """Whether two values cannot be told apart; without intervals only equal values cannot."""
+
+    def ends(item: Value) -> tuple[float, float]:
+        middle = item.value if item.value is not None else math.nan
+        return (middle if item.low is None else item.low, middle if item.high is None else item.high)
+
+    (low, high), (other_low, other_high) = ends(one), ends(other)
+    return low <= other_high and other_low <= high
+
+
+def _row(item: Mapping[str, Any]) -> Row:
+    scores = {name: Value(**value) for name, value in item["scores"].items()}
+    return Row(**{**item, "scores": scores})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,43 @@
+"""Shared by all tests: the command line in this process, and where the measuring data lies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from acrank.cli import main
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left: exit code, stdout, stderr."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def acrank(capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """Run the command line in this process: `acrank("score", "--zoo", path)`."""
+
+    def call(*args: object) -> Outcome:
+        words: Sequence[str] = [str(arg) for arg in args]
+        code = main(words)
+        captured = capfd.readouterr()
+        return Outcome(code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of real data and checkpoints; the test skips where it is missing."""
+    if not SHARED.is_dir():
+        pytest.skip("the measuring data is not here")
+    return SHARED
