@@ -21,23 +21,8 @@ KIND = "acrank-run"
 
 #: Columns of a score table that are never scores.
 RESERVED = frozenset(
-    [
-        "rank",
-        "band",
-        "model",
-        "status",
-        "params",
-        "seconds",
-        "reason",
-        "dataset",
-        "family",
-        "half",
-        "method",
-        "seed",
-        "split",
-        "ground_truth",
-        "ground_truth_se",
-    ]
+    {"rank", "band", "model", "status", "params", "seconds", "reason", "dataset", "family", "half", "method", "seed"}
+    | {"split", "ground_truth", "ground_truth_se"}
 )
 
 
