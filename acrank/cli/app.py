@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from acrank import __version__
+from acrank.cli import demo, score
 
 
 def build() -> typer.Typer:
@@ -21,6 +22,8 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
     app.callback()(_root)
+    app.command("score")(score.score)
+    app.command("demo")(demo.demo)
     return app
 
 

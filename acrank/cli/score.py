@@ -1,0 +1,196 @@
+"""`acrank score`: rank a zoo for a target."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from acrank.cli.console import check_outputs, say, show, warn, write
+from acrank.cli.options import AllowCodeOption, Format, FormatOption, OutputOption, SeedOption, VerboseOption, ZooOption
+from acrank.formats import View
+
+if TYPE_CHECKING:
+    from acrank.ranking import Settings
+    from acrank.records import Ranking
+    from acrank.targets import Target
+    from acrank.zoo import Zoo
+
+Advance = Callable[[int, "Ranking"], None]
+DEFAULT_OUTPUTS = (Path("scores.csv"), Path("run.json"))
+
+
+def score(
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data", envvar="ACRANK_DATA", metavar="PATH", help="Target: class folders, .npz, .h5, or a CSV of paths."
+        ),
+    ],
+    zoo: ZooOption = Path("model_zoo.yaml"),
+    protocol: Annotated[
+        str, typer.Option("--protocol", envvar="ACRANK_PROTOCOL", help="one-step, or official (one epoch, slow).")
+    ] = "one-step",
+    rank_by: Annotated[
+        str | None, typer.Option("--rank-by", envvar="ACRANK_RANK_BY", help="Score that orders the table.")
+    ] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option("--samples", envvar="ACRANK_SAMPLES", help="Images per draw. [one-step: 128, official: all]"),
+    ] = None,
+    repeats: Annotated[
+        int | None,
+        typer.Option("--repeats", envvar="ACRANK_REPEATS", help="Independent draws. [one-step: 3, official: 1]"),
+    ] = None,
+    step_size: Annotated[
+        float | None,
+        typer.Option("--step-size", envvar="ACRANK_STEP_SIZE", help="Learning rate. [one-step: 0.1, official: 0.01]"),
+    ] = None,
+    head: Annotated[
+        str | None, typer.Option("--head", envvar="ACRANK_HEAD", help="ridge or random. [one-step: ridge]")
+    ] = None,
+    layers: Annotated[
+        str | None,
+        typer.Option(
+            "--layers",
+            envvar="ACRANK_LAYERS",
+            help="all, last, or a pattern like 'layer4.*'. [one-step: all, official: last]",
+        ),
+    ] = None,
+    per_channel: Annotated[
+        bool | None,
+        typer.Option("--per-channel/--raw", help="Divide AC-Corr by the width. [one-step: per channel, official: raw]"),
+    ] = None,
+    models: Annotated[
+        list[str] | None,
+        typer.Option("--model", help="Only these ids or patterns of the manifest. Repeatable.", metavar="ID"),
+    ] = None,
+    tags: Annotated[list[str] | None, typer.Option("--tag", help="Only candidates with this tag. Repeatable.")] = None,
+    split: Annotated[str | None, typer.Option("--split", help="Split of the target; 'all' joins them. [train]")] = None,
+    images_key: Annotated[str | None, typer.Option("--images-key", help="Name of the images in .npz or HDF5.")] = None,
+    labels_key: Annotated[str | None, typer.Option("--labels-key", help="Name of the labels in .npz or HDF5.")] = None,
+    image_column: Annotated[str | None, typer.Option("--image-column", help="Column of paths in a CSV.")] = None,
+    label_column: Annotated[str | None, typer.Option("--label-column", help="Column of labels in a CSV.")] = None,
+    device: Annotated[
+        str, typer.Option("--device", envvar="ACRANK_DEVICE", help="auto, cpu, cuda, cuda:N or mps.")
+    ] = "auto",
+    seed: SeedOption = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep the scored rows of the run record that is there.")
+    ] = False,
+    allow_code: AllowCodeOption = False,
+    output: OutputOption = None,
+    format: FormatOption = Format.table,
+    verbose: VerboseOption = 0,
+) -> None:
+    """Rank the candidates of a manifest for your images.
+
+    Each candidate is wrapped in AC-Norm and takes one step on a sampled batch; AC-Corr and its relatives are read
+    from how its normalisation affines moved. Without -o, ./scores.csv and ./run.json are written too.
+    """
+    outputs = tuple(output or DEFAULT_OUTPUTS)
+    check_outputs(outputs)
+    earlier = _earlier(outputs) if resume else None
+    from acrank.ranking import Settings
+    from acrank.targets import open_target
+    from acrank.zoo import load_zoo
+
+    settings = Settings.of(
+        protocol,
+        head=head,
+        step_size=step_size,
+        samples=samples,
+        repeats=repeats,
+        layers=layers,
+        per_channel=per_channel,
+        rank_by=rank_by,
+        seed=seed,
+        device=device,
+        allow_code=allow_code,
+    )
+    opened = open_target(
+        data,
+        images_key=images_key,
+        labels_key=labels_key,
+        split=split,
+        image_column=image_column,
+        label_column=label_column,
+    )
+    ranking = run_and_save(load_zoo(zoo).select(models or (), tags or ()), opened, settings, outputs, earlier)
+    show(view_of(ranking), format)
+    if not output:
+        say(f"written: {', '.join(str(path) for path in outputs)}")
+
+
+def run_and_save(
+    zoo: Zoo, target: Target, settings: Settings, outputs: tuple[Path, ...], earlier: Ranking | None = None
+) -> Ranking:
+    """Score with progress on stderr; `outputs` are rewritten after every candidate."""
+    from acrank.ranking import score as run
+
+    with _progress(len(zoo.candidates)) as advance:
+
+        def on_row(partial: Ranking, done: int, total: int) -> None:
+            write(view_of(partial), outputs)
+            advance(done, partial)
+
+        ranking = run(zoo, target, settings, resume=earlier, on_row=on_row)
+    write(view_of(ranking), outputs)
+    for text in ranking.warnings:
+        warn(text)
+    for row in ranking.rows:
+        for note in row.notes:
+            say(f"note: {row.model}: {note}")
+    return ranking
+
+
+def view_of(ranking: Ranking) -> View:
+    """The ranking as a view: what the table and markdown show, and the record that JSON writes."""
+    columns = ranking.columns()
+    rank_by = ranking.rank_by
+    arrow = "higher" if ranking.higher_is_better[rank_by] else "lower"
+    names = [name for name in ranking.score_names if name != rank_by]
+    brief = ["rank", "band", "model", rank_by, f"{rank_by}_sd", *names, "seconds"]
+    if any(row.status == "skipped" for row in ranking.rows):
+        brief += ["status", "reason"]
+    title = f"{ranking.target.get('name', 'target')}: by {rank_by} ({arrow} is better)"
+    return View(columns, ranking.cells(), ranking.to_record(), title, brief)
+
+
+def _earlier(outputs: tuple[Path, ...]) -> Ranking | None:
+    from acrank.records import Ranking
+
+    found = next((path for path in outputs if path.suffix == ".json" and path.exists()), None)
+    if found is None:
+        say("nothing to resume: starting anew")
+    return Ranking.load(found) if found else None
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Advance]:
+    """A bar with candidate and time left on a terminal; nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda done, partial: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    bar = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)
+    with bar:
+        task = bar.add_task("scoring", total=total)
+
+        def advance(done: int, partial: Ranking) -> None:
+            best = partial.best
+            bar.update(task, completed=done, description=f"best so far: {best.model}" if best else "scoring")
+
+        yield advance

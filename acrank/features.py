@@ -1,0 +1,53 @@
+"""Where a network's features are: the input of its classifier."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from acrank.errors import CandidateError
+
+
+def read_features(model: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+    """One forward pass: pooled features [n, d], and the logits [n, z] of the network's own head where it has one.
+
+    A timm network is read before its classifier. Any other is read at the input of the last Linear layer that runs;
+    without one, its output is the features. Feature maps are averaged over their positions.
+
+    Raises:
+        CandidateError: the output is not a tensor of one row per image.
+    """
+    if hasattr(model, "forward_features") and hasattr(model, "forward_head"):
+        features = model.forward_head(model.forward_features(inputs), pre_logits=True)
+        classifier = model.get_classifier() if hasattr(model, "get_classifier") else None
+        logits = classifier(features) if isinstance(classifier, nn.Linear) and features.dim() == 2 else None
+    else:
+        features, logits = _at_last_linear(model, inputs)
+    if not isinstance(features, Tensor) or features.dim() < 2 or len(features) != len(inputs):
+        shape = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
+        raise CandidateError(f"the network returned {shape} for {len(inputs)} images", hint="return one row per image")
+    return _pooled(features), logits
+
+
+def _at_last_linear(model: nn.Module, inputs: Tensor) -> tuple[Any, Tensor | None]:
+    seen: list[tuple[Tensor, Tensor]] = []
+
+    def remember(_: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+        seen[:] = [(args[0], output)]
+
+    hooks = [layer.register_forward_hook(remember) for layer in model.modules() if isinstance(layer, nn.Linear)]
+    try:
+        output = model(inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if not seen:
+        return output, None
+    features, logits = seen[0]
+    return features, logits if logits.dim() == 2 else None
+
+
+def _pooled(features: Tensor) -> Tensor:
+    """[n, d] as it is; maps [n, d, ...] averaged over their positions."""
+    return features if features.dim() == 2 else features.flatten(2).mean(2)

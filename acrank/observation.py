@@ -1,0 +1,224 @@
+"""Model + sample -> Observation: one forward pass, and one backward pass each for true and for shuffled labels."""
+
+from __future__ import annotations
+
+import fnmatch
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from acrank.errors import CandidateError
+from acrank.features import read_features
+from acrank.norm import AffineCoNorm, ConversionWarning, ac_norm_layers, affine_overlap, convert_ac_norm
+from acrank.shifts import LayerShift
+from acrank.tasks.classification import balanced_accuracy, random_logits, ridge_logits
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What the passes over one draw yield; every score is derived from it.
+
+    Attributes:
+        features: [n, d], float32, read with the statistics of this very batch.
+        labels: [n], int64.
+        logits: [n, z] of the checkpoint's own head, None where it has none.
+        layers: shifts of the selected layers after the step.
+        no_drift: the same layers before the step.
+        shuffled: the same layers after a step on shuffled labels.
+        probe_accuracy, probe_shuffled: balanced accuracy of the cross-fitted ridge head, in [0, 1].
+    """
+
+    features: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64]
+    logits: npt.NDArray[np.float32] | None
+    layers: list[LayerShift]
+    no_drift: list[LayerShift]
+    shuffled: list[LayerShift]
+    probe_accuracy: float
+    probe_shuffled: float
+
+
+def prepare_model(model: nn.Module, *, temperature: float = 1.0) -> tuple[nn.Module, list[str]]:
+    """Wrap `model` in AC-Norm, in place, ready to be observed; with notes on what was left without it.
+
+    Only the affines of the AC-Norm layers train and only normalisation layers use batch statistics; dropout and
+    stochastic depth are off.
+
+    Raises:
+        CandidateError: the network has no affine batch normalisation.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConversionWarning)
+        model = convert_ac_norm(model, temperature=temperature, inplace=True)
+    layers = [layer for _, layer in ac_norm_layers(model)]
+    if not layers:
+        raise CandidateError(
+            "no affine batch normalisation in this network", hint="AC-Norm needs BatchNorm layers with weight and bias"
+        )
+    model.eval().requires_grad_(False)
+    for module in model.modules():
+        if isinstance(module, AffineCoNorm | nn.modules.batchnorm._BatchNorm):
+            module.training = True
+    for layer in layers:
+        layer.weight_target.requires_grad_(True)
+        layer.bias_target.requires_grad_(True)
+    return model, [str(one.message) for one in caught if issubclass(one.category, ConversionWarning)]
+
+
+def observe(
+    model: nn.Module,
+    inputs: Tensor,
+    labels: Tensor,
+    *,
+    classes: int,
+    fold: Tensor,
+    permutation: Tensor,
+    step_size: float,
+    head: str = "ridge",
+    layers: str = "all",
+    seed: int = 0,
+) -> Observation:
+    """Take one SGD step on the affines and record what it did. The model is left as it was, but for its statistics.
+
+    Args:
+        model: from `prepare_model`.
+        inputs: [n, c, h, w] on the model's device.
+        labels: [n], int64 in [0, classes).
+        classes: number of classes.
+        fold: [n], bool, the halves of the cross-fit.
+        permutation: [n], int64, which shuffles the labels for the control.
+        step_size: learning rate of the step.
+        head: "ridge" or "random".
+        layers: "all", "last" or a pattern on module names.
+        seed: of the random head.
+
+    Raises:
+        CandidateError: no layer matches, or features or gradients are not finite.
+    """
+    with LayerTrace(model) as trace:
+        features, logits = read_features(model, inputs)
+    if not bool(torch.isfinite(features).all()):
+        raise CandidateError("the features are not finite", hint="check the checkpoint and its input normalisation")
+    chosen = select_layers(trace.order, trace.areas, layers)
+    modules = dict(ac_norm_layers(model))
+    affines = [part for name in chosen for part in (modules[name].weight_target, modules[name].bias_target)]
+    grads, accuracies = [], []
+    for which, truth in (("true", labels), ("shuffled", labels[permutation])):
+        pull, accuracy = _pull_on_features(features, truth, fold, classes, head, seed)
+        accuracies.append(accuracy)
+        # the graph serves both passes
+        grads.append(torch.autograd.grad(features, affines, pull, retain_graph=which == "true"))
+    return Observation(
+        features=_array(features),
+        labels=labels.cpu().numpy(),
+        logits=None if logits is None else _array(logits),
+        layers=shifts_of(chosen, modules, grads[0], step_size),
+        no_drift=shifts_of(chosen, modules, grads[0], 0.0),
+        shuffled=shifts_of(chosen, modules, grads[1], step_size),
+        probe_accuracy=accuracies[0],
+        probe_shuffled=accuracies[1],
+    )
+
+
+def select_layers(order: Sequence[str], areas: Mapping[str, int], wanted: str) -> list[str]:
+    """The layers that a selection means, in the order in which they ran.
+
+    Args:
+        order: names of the AC-Norm layers that ran, in order.
+        areas: positions (product of the spatial sizes) at which each layer ran.
+        wanted: "all"; "last", the deepest: the last one at the smallest area; or a pattern such as `layer4.*`.
+
+    Raises:
+        CandidateError: no layer matches.
+
+    Example:
+        >>> select_layers(["enc.bn", "deep.bn", "dec.bn"], {"enc.bn": 64, "deep.bn": 16, "dec.bn": 64}, "last")
+        ['deep.bn']
+    """
+    if wanted == "all":
+        return list(order)
+    if wanted == "last" and order:
+        smallest = min(areas.values())
+        return [[name for name in order if areas[name] == smallest][-1]]
+    chosen = [name for name in order if fnmatch.fnmatchcase(name, wanted)]
+    if not chosen:
+        raise CandidateError(f"no normalisation layer matches {wanted!r}", hint=f"it has {', '.join(order[:8])}, …")
+    return chosen
+
+
+def shifts_of(
+    names: Sequence[str], modules: Mapping[str, AffineCoNorm], grads: Sequence[Tensor], step_size: float
+) -> list[LayerShift]:
+    """The layers' affines before and after one SGD step; `grads` holds weight and bias gradients in turn."""
+    out = []
+    for i, name in enumerate(names):
+        layer = modules[name]
+        weight, bias = (part.detach().double().cpu() for part in (layer.weight_target, layer.bias_target))
+        moves = [step_size * grad.double().cpu() for grad in grads[2 * i : 2 * i + 2]]
+        out.append(shift_of(name, layer, weight - moves[0], bias - moves[1]))
+    return out
+
+
+def shift_of(name: str, layer: AffineCoNorm, weight: Tensor, bias: Tensor) -> LayerShift:
+    """The shift of one layer from its source affines to the given target affines [C].
+
+    Raises:
+        CandidateError: the affines are not finite.
+    """
+    parts = [part.detach().double().cpu() for part in (layer.weight, layer.bias, weight, bias)]
+    try:
+        overlap = affine_overlap(*parts, eps=layer.eps, temperature=layer.temperature)
+    except ValueError as error:
+        raise CandidateError(f"layer {name}: {error}", hint="lower --step-size, or check the checkpoint") from error
+    source_weight, source_bias, target_weight, target_bias = (part.numpy() for part in parts)
+    return LayerShift(
+        name, layer.eps, source_weight, source_bias, target_weight, target_bias, overlap.total, overlap.own
+    )
+
+
+def _pull_on_features(
+    features: Tensor, labels: Tensor, fold: Tensor, classes: int, head: str, seed: int
+) -> tuple[Tensor, float]:
+    """Gradient of the cross-entropy at the features [n, d], and the ridge head's balanced accuracy."""
+    leaf = features.detach().requires_grad_()
+    logits = ridge_logits(leaf, labels, fold, classes=classes)
+    accuracy = balanced_accuracy(logits.argmax(1), labels)
+    if head == "random":
+        logits = random_logits(leaf, classes=classes, seed=seed)
+    (pull,) = torch.autograd.grad(nn.functional.cross_entropy(logits, labels), leaf)
+    return pull, accuracy
+
+
+def _array(values: Tensor) -> npt.NDArray[np.float32]:
+    return values.detach().float().cpu().numpy()
+
+
+class LayerTrace:
+    """In which order the AC-Norm layers run, and at how many positions."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.order: list[str] = []
+        self.areas: dict[str, int] = {}
+        self._hooks = [
+            layer.register_forward_hook(self._remember(name), prepend=True) for name, layer in ac_norm_layers(model)
+        ]
+
+    def _remember(self, name: str):  # type: ignore[no-untyped-def]
+        def hook(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
+            if name not in self.areas:
+                self.order.append(name)
+            self.areas[name] = output[0, 0].numel()
+
+        return hook
+
+    def __enter__(self) -> LayerTrace:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for hook in self._hooks:
+            hook.remove()

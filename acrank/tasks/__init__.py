@@ -1,0 +1,1 @@
+"""Tasks: what a head, its loss and its quality are."""
