@@ -1,0 +1,115 @@
+"""Targets: labelled images in folders, .npz, HDF5 or tables, opened without decoding any image.
+
+A new layout is one file with `LAYOUT`, `USES` and an opener, and one row in `READERS`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from acrank.errors import TargetError, UsageError
+from acrank.targets import folders, hdf5, npz, table
+from acrank.targets.base import TASKS, Options, Target, Task
+
+__all__ = ["READERS", "Reader", "Target", "Task", "open_target"]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One layout: how to recognise it, the options it takes, and its opener.
+
+    Attributes:
+        open: (path, options) -> Target.
+        uses: names of the options it understands.
+        magic: first bytes of such a file; empty where there are none.
+        suffixes: suffixes of such a file, lower case; empty for folders.
+    """
+
+    open: Callable[[Path, Options], Target]
+    uses: frozenset[str]
+    magic: bytes = b""
+    suffixes: tuple[str, ...] = ()
+
+
+#: Layout -> reader.
+READERS: dict[str, Reader] = {
+    folders.LAYOUT: Reader(folders.open_folders, folders.USES),
+    npz.LAYOUT: Reader(npz.open_npz, npz.USES, b"PK\x03\x04", (".npz",)),
+    hdf5.LAYOUT: Reader(hdf5.open_hdf5, hdf5.USES, b"\x89HDF\r\n\x1a\n", (".h5", ".hdf5", ".hdf")),
+    table.LAYOUT: Reader(table.open_table, table.USES, b"", (".csv", ".tsv")),
+}
+
+
+def open_target(
+    path: str | os.PathLike[str],
+    *,
+    images_key: str | None = None,
+    labels_key: str | None = None,
+    split: str | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    task: Task | None = None,
+) -> Target:
+    """Open labelled images: a folder of class folders, an .npz or HDF5 file of arrays, or a table of paths and labels.
+
+    Args:
+        path: the folder or file; the layout is told from its content, then from its suffix.
+        images_key, labels_key: names of the arrays in an .npz or HDF5 file.
+        split: which split to read ("train" where there are splits; "all" joins them).
+        image_column, label_column: columns of a table; several label columns are separated by commas.
+        task: "classification", "multilabel" or "regression"; None tells from the labels.
+
+    Raises:
+        TargetError: the target cannot be used; the message says why.
+        UsageError: an unknown task, or an option that the layout does not have.
+
+    Example:
+        >>> import numpy, tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> file = os.path.join(folder.name, "small.npz")
+        >>> numpy.savez(file, images=numpy.zeros((4, 8, 8), numpy.uint8), labels=numpy.array([0, 0, 1, 1]))
+        >>> target = open_target(file)
+        >>> target.task, target.ids, target.read(0).shape
+        ('classification', ('0', '1', '2', '3'), (1, 8, 8))
+        >>> folder.cleanup()
+    """
+    options = Options(images_key, labels_key, split, image_column, label_column, task)
+    where = Path(path)
+    layout = _layout(where)
+    _refuse_options(where, layout, options)
+    return READERS[layout].open(where, options)
+
+
+def _layout(path: Path) -> str:
+    if path.is_dir():
+        return folders.LAYOUT
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        raise TargetError(f"cannot read the target {path}: {error.strerror}", hint="check the path") from error
+    for layout, reader in READERS.items():
+        if reader.magic and start.startswith(reader.magic):
+            return layout
+    for layout, reader in READERS.items():
+        if path.suffix.lower() in reader.suffixes:
+            return layout
+    raise TargetError(
+        f"{path} is no target that acrank reads", hint="give a folder of class folders, .npz, .h5, .csv or .tsv"
+    )
+
+
+def _refuse_options(path: Path, layout: str, options: Options) -> None:
+    if options.task is not None and options.task not in TASKS:
+        raise UsageError(f"there is no task {options.task!r}", hint=f"choose one of {', '.join(TASKS)}")
+    for option, value in dataclasses.asdict(options).items():
+        if value is not None and option not in READERS[layout].uses:
+            takers = " and ".join(name for name, reader in READERS.items() if option in reader.uses)
+            raise UsageError(
+                f"--{option.replace('_', '-')} does not apply to {path} (layout: {layout})",
+                hint=f"it is for {takers}; leave it out",
+            )

@@ -1,0 +1,148 @@
+"""What every reader returns, and what every reader is asked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+
+from acrank.errors import TargetError
+
+Task = Literal["classification", "multilabel", "regression"]
+TASKS: tuple[Task, ...] = ("classification", "multilabel", "regression")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may say about a target; each reader lists in its `USES` which of these it understands."""
+
+    images_key: str | None = None
+    labels_key: str | None = None
+    split: str | None = None
+    image_column: str | None = None
+    label_column: str | None = None
+    task: Task | None = None
+
+
+class ImageStore(Protocol):
+    """Where the images of a target lie; picklable, and nothing is decoded before `read`."""
+
+    def read(self, index: int) -> tuple[np.ndarray, str | None]:
+        """One image, float32 [C, H, W] in [0, 1], and what had to be assumed about its scale."""
+        ...
+
+    def raw(self, index: int) -> bytes:
+        """One image as it is stored."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """Labelled images to rank candidates for; images are decoded only when they are read.
+
+    Attributes:
+        name: the folder's or file's name.
+        layout: which reader opened it: "folders", "npz", "hdf5" or "table".
+        task: "classification", "multilabel" or "regression".
+        ids: one name per image, sorted and unique; every other order follows this one.
+        labels: int64 [N] indices into `classes` (classification), int64 [N, k] of 0 and 1 (multilabel),
+            float64 [N] (regression).
+        classes: names of the classes or of the k labels; empty for regression.
+        images: where the images lie.
+        notes: what a reader of the results should know, such as files left out.
+    """
+
+    name: str
+    layout: str
+    task: Task
+    ids: tuple[str, ...]
+    labels: np.ndarray
+    classes: tuple[str, ...]
+    images: ImageStore
+    notes: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (64 hexadecimal digits) of layout, task, classes, ids and labels; image content is not read."""
+        about = json.dumps([self.layout, self.task, self.classes, self.labels.shape], ensure_ascii=True)
+        digest = hashlib.sha256(about.encode())
+        digest.update("\0".join(self.ids).encode("utf-8", "surrogateescape"))
+        digest.update(b"\0\0")
+        digest.update(self.labels.astype("<f8" if self.task == "regression" else "<i8").tobytes())
+        return digest.hexdigest()
+
+    def read(self, index: int) -> np.ndarray:
+        """One image, float32 [C, H, W] in [0, 1].
+
+        Raises:
+            TargetError: the image cannot be read; the message names it.
+            IndexError: there is no such image.
+        """
+        image, assumption = self.images.read(range(len(self))[index])
+        if assumption and assumption not in self.notes:
+            self.notes.append(assumption)
+        return image
+
+    def raw_digest(self, indices: Iterable[int]) -> str:
+        """SHA-256 of these images as they are stored, in the order given, without decoding them.
+
+        Raises:
+            TargetError: an image cannot be read.
+            IndexError: there is no such image.
+        """
+        digest = hashlib.sha256()
+        for index in indices:
+            raw = self.images.raw(range(len(self))[int(index)])
+            digest.update(len(raw).to_bytes(8, "little"))
+            digest.update(raw)
+        return digest.hexdigest()
+
+
+def name_of(path: Path) -> str:
+    """A target's name: the folder's name, or the file's without its suffix."""
+    whole = path.absolute()
+    return whole.name if path.is_dir() else whole.stem
+
+
+def listing(names: Sequence[str], limit: int = 5) -> str:
+    """A few names and how many more there are.
+
+    >>> listing(["a", "b", "c"], limit=2)
+    'a, b and 1 more'
+    """
+    shown = ", ".join(names[:limit])
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
+
+
+def choose_splits(split: str | None, available: Sequence[str], where: Path, notes: list[str]) -> list[str]:
+    """Which splits to read, in sorted order: the one asked for, all of them for "all", else "train".
+
+    Empty where the target has no splits.
+
+    Raises:
+        TargetError: there is no such split.
+    """
+    there = sorted(available)
+    if not there and split in (None, "all"):
+        return []
+    if not there:
+        raise TargetError(f"{where} has no splits, so no split {split!r}", hint="leave the split out")
+    if split == "all":
+        return there
+    wanted = split or "train"
+    if wanted not in there:
+        raise TargetError(
+            f"{where} has no split {wanted!r}, only {listing(there)}", hint='name one of them, or "all" to join them'
+        )
+    if split is None and len(there) > 1:
+        notes.append(f'split "train" of {", ".join(there)} ("all" joins them)')
+    return [wanted]

@@ -1,0 +1,157 @@
+"""Stored images turned into float32 [C, H, W] in [0, 1]: files of every kind that Pillow reads, and arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from acrank.errors import TargetError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+#: Suffixes of image files, lower case.
+IMAGE_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".tif", ".tiff", ".gif", ".webp"}
+    | {".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".tga", ".avif"}
+)
+_TO_GREY = frozenset({"1", "LA", "La"})
+_SIXTEEN_BIT = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
+_ONE = 1.001  # interpolation leaves values a hair above 1
+
+
+@dataclass(frozen=True)
+class FileStore:
+    """Images in files of their own, relative to a folder; `paths` with forward slashes."""
+
+    root: Path
+    paths: tuple[str, ...]
+
+    def read(self, index: int) -> tuple[np.ndarray, str | None]:
+        """One image, float32 [C, H, W] in [0, 1], and what was assumed about its scale."""
+        return decode(self.root / self.paths[index])
+
+    def raw(self, index: int) -> bytes:
+        """The file's bytes."""
+        path = self.root / self.paths[index]
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise TargetError(f"cannot read {path}: {error.strerror}", hint="check the file") from error
+
+
+def decode(path: Path) -> tuple[np.ndarray, str | None]:
+    """Decode an image file: orientation applied, alpha dropped, palettes and CMYK as RGB, first frame only.
+
+    Args:
+        path: 8-bit, 16-bit (taken as 0 to 65535) or float ([0, 1], or [0, 255] where values exceed 1).
+
+    Returns:
+        float32 [C, H, W] in [0, 1] with C 1 (grey) or 3 (colour), and for float images the scale assumed.
+
+    Raises:
+        TargetError: not a readable image, or values out of range.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as opened:
+            array = _array(ImageOps.exif_transpose(opened))
+    except MemoryError:
+        raise
+    except Exception as error:  # damaged files make Pillow raise nearly anything
+        raise TargetError(
+            f"cannot read the image {path}: {error}", hint="replace the file, or take it out of the target"
+        ) from error
+    return to_unit(channels_first(array, str(path)), where=str(path))
+
+
+def _array(image: Image.Image) -> np.ndarray:
+    if image.mode in _SIXTEEN_BIT:
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 65535:
+            raise ValueError(f"values from {values.min()} to {values.max()} do not fit in 16 bits")
+        return values.astype(np.uint16)
+    if image.mode in _TO_GREY:
+        image = image.convert("L")
+    elif image.mode not in ("L", "RGB", "F"):
+        image = image.convert("RGB")
+    return np.asarray(image)
+
+
+def channels_first(array: np.ndarray, where: str) -> np.ndarray:
+    """[H, W], [H, W, C] or [C, H, W] with C up to 4, as [C, H, W]; where both ends could be C, the last is.
+
+    Raises:
+        TargetError: the shape is not an image's.
+
+    Example:
+        >>> channels_first(np.zeros((28, 30, 3)), "x").shape
+        (3, 28, 30)
+    """
+    if array.ndim == 2 and array.size:
+        return array[None]
+    if array.ndim == 3 and array.size:
+        if array.shape[2] <= 4:
+            return np.moveaxis(array, 2, 0)
+        if array.shape[0] <= 4:
+            return array
+    raise TargetError(
+        f"{where}: images of shape {list(array.shape)}", hint="images must be [H, W], [H, W, C] or [C, H, W], C up to 4"
+    )
+
+
+def to_unit(array: np.ndarray, *, where: str, top: float | None = None) -> tuple[np.ndarray, str | None]:
+    """Values to float32 in [0, 1], by dtype: bool, uint8 / 255, uint16 / 65535, floats by their range.
+
+    Args:
+        array: any shape.
+        where: what to name in errors.
+        top: for floats, what stands for full intensity: 1 or 255; None tells from the values.
+
+    Returns:
+        The array, and for floats the scale assumed.
+
+    Raises:
+        TargetError: another dtype, or floats that are not finite or outside [0, 1] and [0, 255].
+
+    Example:
+        >>> to_unit(np.array([0, 51, 255], dtype=np.uint8), where="x")[0].tolist()
+        [0.0, 0.20000000298023224, 1.0]
+    """
+    if array.dtype == np.bool_:
+        return array.astype(np.float32), None
+    if array.dtype.kind == "u" and array.dtype.itemsize <= 2:
+        return array.astype(np.float32) / np.float32(np.iinfo(array.dtype).max), None
+    if array.dtype.kind != "f":
+        raise TargetError(
+            f"{where}: images of {array.dtype} have no known range", hint="store uint8, uint16, or floats in [0, 1]"
+        )
+    top = top or float_top(array, where)
+    _refuse_outside(array, top, where)
+    unit = np.clip(array.astype(np.float32) / np.float32(top), 0.0, 1.0)
+    return unit, f"float images taken to lie in [0, {top:g}]"
+
+
+def float_top(array: np.ndarray, where: str) -> float:
+    """What stands for full intensity in a float image: 1, or 255 where values exceed 1.
+
+    Raises:
+        TargetError: not finite, negative, or above 255.
+    """
+    top = 1.0 if array.max() <= _ONE else 255.0
+    _refuse_outside(array, top, where)
+    return top
+
+
+def _refuse_outside(array: np.ndarray, top: float, where: str) -> None:
+    low, high = float(array.min()), float(array.max())  # NaN when any value is
+    if not (low >= 0.0 and high <= top * _ONE):
+        expected = "[0, 1] or [0, 255]" if top == 255.0 or not low >= 0.0 else "[0, 1]"
+        raise TargetError(
+            f"{where}: float values from {low:g} to {high:g} instead of {expected}",
+            hint="rescale the images to [0, 1], all by the same rule",
+        )

@@ -1,0 +1,87 @@
+"""Images made ready for one candidate: channels, size, normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from acrank.errors import CandidateError
+
+if TYPE_CHECKING:
+    import torch
+
+_LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
+
+
+def prepare(
+    images: Sequence[np.ndarray], *, size: tuple[int, int], in_chans: int, mean: Sequence[float], std: Sequence[float]
+) -> torch.Tensor:
+    """Images as a candidate expects them: one batch of its size, channels and scale.
+
+    Grey images are repeated for three channels, colour images become luminance (ITU-R BT.601) for one. Images are
+    resized to exactly `size`, bilinear and antialiased. The aspect ratio is not kept: cropping could cut away
+    what the label is about, and padding would add edges that no image has.
+
+    Args:
+        images: float32 [C, H, W] in [0, 1], each of any size, with 1 or `in_chans` channels or 3 for 1.
+        size: (height, width).
+        in_chans: channels of the candidate's first layer.
+        mean, std: per channel, in units of [0, 1]; `std` positive.
+
+    Returns:
+        float32 [n, in_chans, height, width].
+
+    Raises:
+        CandidateError: the candidate cannot take images of these channels, or its mean and std do not fit.
+
+    Example:
+        >>> batch = prepare([np.ones((1, 4, 6), np.float32)], size=(2, 2), in_chans=3, mean=[0.5] * 3, std=[0.5] * 3)
+        >>> tuple(batch.shape), batch.unique().tolist()
+        ((1, 3, 2, 2), [1.0])
+    """
+    import torch
+
+    _refuse_normalisation(in_chans, mean, std)
+    batch = torch.empty((len(images), in_chans, *size), dtype=torch.float32)
+    for place, image in enumerate(images):
+        batch[place] = _resized(_with_channels(image, in_chans), size)
+    centre = torch.tensor(list(mean), dtype=torch.float32).view(1, -1, 1, 1)
+    spread = torch.tensor(list(std), dtype=torch.float32).view(1, -1, 1, 1)
+    return (batch - centre) / spread
+
+
+def _with_channels(image: np.ndarray, in_chans: int) -> np.ndarray:
+    count = image.shape[0]
+    if count == in_chans:
+        return image
+    if count == 1 and in_chans == 3:
+        return np.repeat(image, 3, axis=0)
+    if count == 3 and in_chans == 1:
+        return np.tensordot(np.array([_LUMINANCE], dtype=np.float32), image, axes=1)
+    raise CandidateError(
+        f"the candidate takes {in_chans} channels, the images have {count}",
+        hint="only grey and colour are turned into each other; choose candidates of matching channels",
+    )
+
+
+def _resized(image: np.ndarray, size: tuple[int, int]) -> torch.Tensor:
+    import torch
+
+    tensor = torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))
+    if image.shape[1:] == tuple(size):
+        return tensor
+    return torch.nn.functional.interpolate(
+        tensor[None], size=tuple(size), mode="bilinear", align_corners=False, antialias=True
+    )[0]
+
+
+def _refuse_normalisation(in_chans: int, mean: Sequence[float], std: Sequence[float]) -> None:
+    if len(mean) != in_chans or len(std) != in_chans:
+        raise CandidateError(
+            f"the candidate takes {in_chans} channels but has {len(mean)} means and {len(std)} standard deviations",
+            hint="give one mean and one std per channel",
+        )
+    if not all(value > 0 for value in std):
+        raise CandidateError(f"the candidate's std is {list(std)}", hint="every std must be positive")

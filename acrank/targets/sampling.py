@@ -1,0 +1,154 @@
+"""Which images of a target are looked at: stratified, seeded draws, and their halves."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from acrank.errors import TargetError
+from acrank.targets.base import Task
+
+_HALVES = 1  # keeps the stream of `halves` apart from that of `draw`
+_BINS = 10
+
+
+def draw(labels: np.ndarray, size: int | None, *, seed: int, repeat: int, task: Task) -> np.ndarray:
+    """Indices of a stratified sample, ascending; they depend on the labels' order, the seed and the repeat alone.
+
+    Classes get shares proportional to their size (largest remainder), but at least two images each where they have two
+    and `size` allows it, else at least one. A sample contains the smaller samples of the same seed and repeat, but for
+    a few images where shares shift.
+
+    Multilabel samples are stratified by each image's rarest label, regression by up to ten bins of equal count.
+
+    Args:
+        labels: as in `Target.labels`, [N] or [N, k].
+        size: how many images; None, or at least N, takes all, and then repeats do not differ.
+        seed: any non-negative integer.
+        repeat: 0, 1, ...: each draws another sample.
+        task: what the labels are.
+
+    Returns:
+        int64 [min(size, N)].
+
+    Raises:
+        TargetError: fewer images asked for than there are classes (multilabel: strata), or only one class.
+
+    Example:
+        >>> draw(np.array([0, 0, 0, 0, 1, 1]), 4, seed=0, repeat=0, task="classification").tolist()
+        [2, 3, 4, 5]
+    """
+    count = len(labels)
+    take = count if size is None else min(size, count)
+    groups = _strata(labels, task, take)
+    _refuse_few(groups, take, task)
+    if take == count:
+        return np.arange(count, dtype=np.int64)
+    shares = allocate(np.bincount(groups), take)
+    ranks = _ranks_within(groups, _keys(count, seed, repeat))
+    return np.flatnonzero(ranks < shares[groups]).astype(np.int64)
+
+
+def halves(labels: np.ndarray, *, seed: int, repeat: int, task: Task) -> np.ndarray:
+    """Split a sample into two stratified halves, for cross-fitting: True marks the first.
+
+    Each class is halved; its odd image goes to the half that is smaller so far, so the halves differ by one at most.
+
+    Args:
+        labels: the sample's labels, as in `Target.labels`, [n] or [n, k].
+        seed, repeat: those of the draw; the halves come from another stream.
+        task: what the labels are.
+
+    Returns:
+        bool [n].
+
+    Example:
+        >>> halves(np.array([0, 0, 0, 1, 1]), seed=0, repeat=0, task="classification").sum()
+        np.int64(3)
+    """
+    groups = _strata(labels, task, len(labels))
+    sizes = np.bincount(groups, minlength=1)
+    odd = sizes % 2
+    first = sizes // 2 + odd * (np.cumsum(odd) % 2)  # odd images alternate: first, second, first, ...
+    return _ranks_within(groups, _keys(len(labels), seed, repeat, _HALVES)) < first[groups]
+
+
+def allocate(sizes: np.ndarray, total: int) -> np.ndarray:
+    """Divide `total` among strata in proportion to their sizes, by largest remainder, with a floor.
+
+    The floor is two, or the stratum's size if smaller; one where `total` does not reach for two. Ties go to the
+    first. Integers throughout, so no platform rounds otherwise.
+
+    Args:
+        sizes: int64 [k], all positive.
+        total: from k to the sum of the sizes.
+
+    Returns:
+        int64 [k] that adds up to `total`, between the floor and the size.
+
+    Example:
+        >>> allocate(np.array([90, 8, 2]), 20).tolist()
+        [16, 2, 2]
+    """
+    sizes = sizes.astype(np.int64)
+    whole = int(sizes.sum())
+    floor = np.minimum(sizes, 2)
+    floor = floor if floor.sum() <= total else np.ones_like(sizes)
+    shares = np.clip(sizes * total // whole, floor, sizes)
+    while shares.sum() != total:
+        # how far each stratum lies below its exact share, in units of 1 / whole
+        missing = sizes * total - shares * whole
+        if shares.sum() < total:
+            shares[np.argmax(np.where(shares < sizes, missing, np.iinfo(np.int64).min))] += 1
+        else:
+            shares[np.argmin(np.where(shares > floor, missing, np.iinfo(np.int64).max))] -= 1
+    return shares
+
+
+def _strata(labels: np.ndarray, task: Task, take: int) -> np.ndarray:
+    """The stratum of each sample, int64 [N], numbered from 0 without gaps."""
+    if task == "regression":
+        bins = max(1, min(_BINS, take // 2))
+        places = np.argsort(np.argsort(labels, kind="stable"), kind="stable")
+        raw = places * bins // max(1, len(labels))
+    elif task == "multilabel":
+        raw = _rarest(labels)
+    else:
+        raw = labels
+    return np.unique(raw, return_inverse=True)[1].reshape(-1)
+
+
+def _rarest(labels: np.ndarray) -> np.ndarray:
+    """The rarest label that each sample has, k where it has none."""
+    counts = labels.sum(axis=0)
+    rarity = np.where(labels.astype(bool), counts, len(labels) + 1)
+    return np.where(labels.any(axis=1), rarity.argmin(axis=1), labels.shape[1])
+
+
+def _refuse_few(groups: np.ndarray, take: int, task: Task) -> None:
+    classes = int(groups.max()) + 1 if len(groups) else 0
+    if task == "classification" and classes < 2:
+        raise TargetError(
+            f"the target has {'no images' if not classes else 'one class only'}",
+            hint="ranking needs at least two classes",
+        )
+    needed = max(classes, 2)
+    if take < needed:
+        what = "two" if task == "regression" else f"{needed} classes"
+        raise TargetError(
+            f"a sample of {take} images is too small for {what}", hint=f"sample at least {2 * needed} images"
+        )
+
+
+def _keys(count: int, *entropy: int) -> np.ndarray:
+    """One random uint64 per sample. NumPy promises this stream for every version, unlike that of `permutation`."""
+    return np.random.PCG64(list(entropy)).random_raw(count)
+
+
+def _ranks_within(groups: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """The place of each sample within its stratum, by key, from 0."""
+    order = np.lexsort((keys, groups))
+    sizes = np.bincount(groups, minlength=1)
+    starts = np.cumsum(sizes) - sizes
+    ranks = np.empty(len(groups), dtype=np.int64)
+    ranks[order] = np.arange(len(groups)) - starts[groups[order]]
+    return ranks
