@@ -1,0 +1,84 @@
+"""The embedded zoo: tiny checkpoints, and a procedural target to rank them on, all of it offline.
+
+Nothing here was downloaded: images are drawn by `fundus` and `sources`, checkpoints trained on such images (and on
+scikit-learn's digits) by benchmarks/demo_zoo/pretrain.py.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from acrank.errors import OutputError, UsageError
+
+__all__ = ["GRADES", "TARGET_SIZE", "grade_counts", "make_target", "zoo_path"]
+
+GRADES = ("0_none", "1_mild", "2_moderate", "3_severe", "4_proliferative")
+TARGET_SIZE = 96
+SHARES = (0.42, 0.14, 0.22, 0.10, 0.12)  # most retinas of a screening programme are healthy
+FEWEST = 20
+TARGET_STREAM, SOURCE_STREAM = 1, 2  # first word of every seed, so that target and sources never share an image
+
+
+def zoo_path() -> Path:
+    """The manifest of the embedded zoo; its weights lie beside it, in `weights/`.
+
+    >>> zoo_path().name
+    'model_zoo.yaml'
+    """
+    return Path(__file__).with_name("model_zoo.yaml")
+
+
+def grade_counts(n: int) -> tuple[int, ...]:
+    """How many of `n` images show each grade, fixed by the shares: the same for every seed.
+
+    Raises:
+        UsageError: fewer than 20 images.
+
+    >>> grade_counts(240)
+    (101, 33, 53, 24, 29)
+    """
+    if n < FEWEST:
+        raise UsageError(
+            f"{n} images cannot show five grades of unequal size", hint=f"ask for {FEWEST} images or more"
+        )
+    edges = [round(n * sum(SHARES[:grade])) for grade in range(len(SHARES))] + [n]
+    return tuple(end - start for start, end in zip(edges, edges[1:], strict=False))
+
+
+def make_target(folder: Path, *, seed: int = 0, n: int = 240) -> None:
+    """Write `n` graded retinas as PNG files of 96 × 96 pixels, one folder per grade, as `folder/2_moderate/017.png`.
+
+    The images depend on `seed` and on their number within the grade only; none of them, under any seed, was among
+    those that the embedded checkpoints were trained on. Writing 240 takes about two seconds.
+
+    Raises:
+        UsageError: `n` is below 20.
+        OutputError: `folder` holds files already, or cannot be written.
+    """
+    counts = grade_counts(n)
+    _claim(folder)
+    for grade, (name, count) in enumerate(zip(GRADES, counts, strict=True)):
+        (folder / name).mkdir()
+        for index in range(count):
+            _draw(folder / name / f"{index:03d}.png", (TARGET_STREAM, seed, grade, index))
+
+
+def _draw(path: Path, words: tuple[int, int, int, int]) -> None:
+    import numpy as np
+    from PIL import Image
+
+    from acrank.demo.fundus import fundus
+
+    Image.fromarray(fundus(np.random.default_rng(words), words[2], TARGET_SIZE)).save(path)
+
+
+def _claim(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        occupied = any(folder.iterdir())
+    except OSError as error:
+        raise OutputError(
+            f"cannot write the target to {folder}: {error.strerror or error}", hint="choose a folder that is yours"
+        ) from error
+    if occupied:
+        raise OutputError(f"{folder} is not empty", hint="choose a new folder, or delete this one first")

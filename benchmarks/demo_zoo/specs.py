@@ -1,0 +1,38 @@
+"""Which checkpoints the embedded zoo has: one row each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Spec:
+    """How one checkpoint comes about: what it is trained on, for how long, and what is wrong with its labels.
+
+    `shuffled` is the share of training labels that are dealt out anew at random (1.0: all of them).
+    """
+
+    id: str
+    architecture: str
+    source: str
+    tags: tuple[str, ...]
+    epochs: int = 12
+    shuffled: float = 0.0
+    seed: int = 0
+
+
+SPECS = (
+    Spec("efficientnet-fundus-lesions", "test_efficientnet", "fundus_lesions", ("fundus",)),
+    Spec("efficientnet-fundus-vessels", "test_efficientnet", "fundus_vessels", ("fundus",)),
+    Spec("efficientnet-fundus-noisy", "test_efficientnet", "fundus_lesions", ("fundus", "noisy-labels"), shuffled=0.6),
+    Spec("efficientnet-fundus-early", "test_efficientnet", "fundus_lesions", ("fundus", "undertrained"), epochs=1),
+    Spec("efficientnet-ultrasound", "test_efficientnet", "ultrasound", ("medical",)),
+    Spec("efficientnet-textures", "test_efficientnet", "textures", ("synthetic",)),
+    Spec("efficientnet-digits", "test_efficientnet", "digits", ("digits",)),
+    Spec("efficientnet-random", "test_efficientnet", "fundus_lesions", ("random",), epochs=0),
+    Spec("byobnet-fundus-rotation", "test_byobnet", "fundus_rotation", ("fundus", "self-supervised")),
+    Spec("byobnet-cells", "test_byobnet", "cells", ("medical",)),
+    Spec("byobnet-textures-shuffled", "test_byobnet", "textures", ("synthetic", "noisy-labels"), shuffled=1.0),
+    Spec("resnet-fundus-disc", "test_resnet", "fundus_disc", ("fundus",)),
+    Spec("resnet-shapes", "test_resnet", "shapes", ("synthetic",)),
+)
