@@ -21,7 +21,7 @@ KEEP_BYTES = 512 * 2**20
 
 
 @dataclass(frozen=True)
-class InputSpec:
+class BatchSpec:
     """What a candidate's network wants to see: (height, width), channels, and the normalisation of each channel."""
 
     size: tuple[int, int]
@@ -50,9 +50,9 @@ class Draw:
     fold: npt.NDArray[np.bool_]
     permutation: npt.NDArray[np.int64]
     _images: list[npt.NDArray[np.float32]] | None = field(default=None, repr=False)
-    _batch: tuple[InputSpec, Tensor] | None = field(default=None, repr=False)
+    _batch: tuple[BatchSpec, Tensor] | None = field(default=None, repr=False)
 
-    def batch(self, spec: InputSpec) -> Tensor:
+    def batch(self, spec: BatchSpec) -> Tensor:
         """The images as one tensor, float32 [n, c, h, w]; the last one asked for is kept.
 
         Raises:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from acrank.draws import Draw, InputSpec
+from acrank.draws import Draw, BatchSpec
 from acrank.epoch import finetune_one_epoch
 from acrank.errors import AcrankError
 from acrank.observation import observe, prepare_model
@@ -85,7 +85,7 @@ def _scored(
     params = sum(part.numel() for part in loaded.model.parameters())
     model, left = prepare_model(loaded.model)
     model.to(device)
-    spec = InputSpec(loaded.size, loaded.in_chans, loaded.mean, loaded.std)
+    spec = BatchSpec(loaded.size, loaded.in_chans, loaded.mean, loaded.std)
     measure: Callable[..., Measures] = _after_epoch if protocol.epochs else _after_step
     found = [measure(model, draw, draw.batch(spec), protocol, seed=seed, device=device) for draw in draws]
     return Row(

@@ -18,16 +18,20 @@ def read_features(model: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor | No
     Raises:
         CandidateError: the output is not a tensor of one row per image.
     """
-    if hasattr(model, "forward_features") and hasattr(model, "forward_head"):
-        features = model.forward_head(model.forward_features(inputs), pre_logits=True)
-        classifier = model.get_classifier() if hasattr(model, "get_classifier") else None
-        logits = classifier(features) if isinstance(classifier, nn.Linear) and features.dim() == 2 else None
-    else:
-        features, logits = _at_last_linear(model, inputs)
+    is_timm = all(callable(getattr(model, name, None)) for name in ("forward_features", "forward_head"))
+    features, logits = _before_classifier(model, inputs) if is_timm else _at_last_linear(model, inputs)
     if not isinstance(features, Tensor) or features.dim() < 2 or len(features) != len(inputs):
         shape = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
         raise CandidateError(f"the network returned {shape} for {len(inputs)} images", hint="return one row per image")
     return _pooled(features), logits
+
+
+def _before_classifier(model: Any, inputs: Tensor) -> tuple[Any, Tensor | None]:
+    features = model.forward_head(model.forward_features(inputs), pre_logits=True)
+    classifier = model.get_classifier() if hasattr(model, "get_classifier") else None
+    if not isinstance(classifier, nn.Linear) or features.dim() != 2:
+        return features, None
+    return features, classifier(features)
 
 
 def _at_last_linear(model: nn.Module, inputs: Tensor) -> tuple[Any, Tensor | None]:

@@ -18,10 +18,12 @@ def run() -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line on `argv` (default: the process's) and return the exit code."""
     from acrank.cli.app import build
-    from acrank.cli.console import report_failure
+    from acrank.cli.console import report_failure, say
 
     try:
         code = build()(args=None if argv is None else list(argv), prog_name="acrank", standalone_mode=False)
+        if code == 130:  # Typer has swallowed the KeyboardInterrupt
+            say("interrupted: what was finished is kept")
         return code if isinstance(code, int) else 0
     except BaseException as error:
         return report_failure(error)

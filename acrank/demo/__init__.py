@@ -38,9 +38,7 @@ def grade_counts(n: int) -> tuple[int, ...]:
     (101, 33, 53, 24, 29)
     """
     if n < FEWEST:
-        raise UsageError(
-            f"{n} images cannot show five grades of unequal size", hint=f"ask for {FEWEST} images or more"
-        )
+        raise UsageError(f"{n} images cannot show five grades of unequal size", hint=f"ask for {FEWEST} images or more")
     edges = [round(n * sum(SHARES[:grade])) for grade in range(len(SHARES))] + [n]
     return tuple(end - start for start, end in zip(edges, edges[1:], strict=False))
 

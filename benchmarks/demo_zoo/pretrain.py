@@ -95,7 +95,9 @@ def draw_digits(seed: int) -> Arrays:
     grey = zoom(bunch.images / 16, (1, SIZE / 8, SIZE / 8), order=1)[picked]
     contrast = rng.uniform(0.5, 1.0, (len(picked), 1, 1))
     noisy = np.clip(grey * contrast + rng.normal(scale=0.03, size=grey.shape), 0, 1)
-    return np.repeat(np.round(noisy * 255).astype(np.uint8)[..., None], 3, axis=3), bunch.target[picked].astype(np.int64)
+    return np.repeat(np.round(noisy * 255).astype(np.uint8)[..., None], 3, axis=3), bunch.target[picked].astype(
+        np.int64
+    )
 
 
 def statistics(images: np.ndarray) -> tuple[list[float], list[float]]:

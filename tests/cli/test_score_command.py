@@ -1,0 +1,342 @@
+"""`acrank score` from the outside: what it prints where, what it writes, and how it ends."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import Outcome
+from workbench import entry, make_images, make_zoo, network, write_zoo
+
+import acrank as package
+from acrank.ranking import Settings
+from acrank.records import Ranking
+
+Command = Callable[..., Outcome]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder with a zoo and a target in it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "networks", raising=False)  # another test's folder
+    make_zoo(tmp_path / "zoo")
+    make_images(tmp_path / "target")
+    return tmp_path
+
+
+def words(*more: object) -> list[object]:
+    return ["score", "--zoo", "zoo/zoo.yaml", "--data", "target", "--allow-code", "--samples", 18, *more]
+
+
+def rows_of(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_prints_the_table_and_writes_csv_and_record(acrank: Command, folder: Path) -> None:
+    done = acrank(*words())
+    assert done.code == 0, done.err
+    assert "channel_alignment" in done.out.splitlines()[2]
+    assert "target: by channel_alignment (higher is better)" in done.out
+    assert done.err.splitlines()[-1] == "written: scores.csv, run.json"
+    rows = rows_of((folder / "scores.csv").read_text())
+    assert list(rows[0])[:6] == ["rank", "band", "model", "status", "channel_alignment", "channel_alignment_sd"]
+    assert list(rows[0])[-3:] == ["params", "seconds", "reason"]
+    assert [row["rank"] for row in rows] == ["1", "2", "3"]
+    values = [float(row["channel_alignment"]) for row in rows]
+    assert values == sorted(values, reverse=True)
+    record = Ranking.load(folder / "run.json")
+    assert {row.model for row in record.rows} == {"net0", "net1", "net2"}
+    assert record.settings["protocol"]["step_size"] == 0.1
+    assert record.higher_is_better["ac_corr"] is False
+    first = record.rows[0]
+    assert first.scores["channel_alignment"].no_drift == pytest.approx(1)
+    assert first.scores["channel_alignment"].shuffled is not None
+    assert len(first.weights["sha256"]) == 64
+    assert [layer["channels"] for layer in first.layers] == [8, 16]
+    assert first.reference == {"accuracy": 50.0 + int(first.model[3:])}
+
+
+def test_output_replaces_the_default_files(acrank: Command, folder: Path) -> None:
+    done = acrank(*words("-o", "mine.json", "-o", "mine.md", "-f", "csv"))
+    assert done.code == 0
+    assert not (folder / "scores.csv").exists()
+    assert "written" not in done.err
+    assert (folder / "mine.md").read_text().startswith("### target")
+    assert {row["model"] for row in rows_of(done.out)} == {"net0", "net1", "net2"}
+
+
+def test_json_on_stdout_is_the_record(acrank: Command, folder: Path) -> None:
+    done = acrank(*words("-f", "json"))
+    assert json.loads(done.out) == json.loads((folder / "run.json").read_text())
+
+
+def test_a_second_run_gives_the_same_values(acrank: Command, folder: Path) -> None:
+    first, second = (rows_of(acrank(*words("-f", "csv")).out) for _ in range(2))
+    for one, other in zip(first, second, strict=True):
+        assert {**one, "seconds": ""} == {**other, "seconds": ""}
+
+
+def test_the_seed_and_the_options_matter(acrank: Command, folder: Path) -> None:
+    base = rows_of(acrank(*words("-f", "csv")).out)
+    for more in (["--seed", 1], ["--step-size", 1], ["--head", "random"], ["--layers", "last"], ["--repeats", 2]):
+        other = rows_of(acrank(*words("-f", "csv", *more)).out)
+        assert [row["ac_corr"] for row in other] != [row["ac_corr"] for row in base], more
+
+
+def test_raw_ac_corr_is_not_divided_by_the_width(acrank: Command, folder: Path) -> None:
+    raw = rows_of(acrank(*words("-f", "csv", "--raw", "--layers", "last")).out)
+    per_channel = rows_of(acrank(*words("-f", "csv", "--layers", "last")).out)
+    assert float(raw[0]["ac_corr"]) == pytest.approx(16 * float(per_channel[0]["ac_corr"]))
+
+
+def test_rank_by_orders_in_the_direction_of_the_score(acrank: Command, folder: Path) -> None:
+    done = acrank(*words("-f", "csv", "--rank-by", "ac_corr"))
+    values = [float(row["ac_corr"]) for row in rows_of(done.out)]
+    assert values == sorted(values)
+
+
+def test_official_protocol(acrank: Command, folder: Path) -> None:
+    done = acrank("score", "--zoo", "zoo/zoo.yaml", "--data", "target", "--allow-code", "--protocol", "official")
+    assert done.code == 0, done.err
+    record = Ranking.load(folder / "run.json")
+    assert record.rank_by == "ac_corr"
+    assert record.rows[0].scores["ac_corr"].value > 1  # type: ignore[operator]
+    assert [layer["name"] for layer in record.rows[0].layers] == ["4"]
+    assert "gradient_norm" not in record.rows[0].scores
+
+
+def test_a_pipe_gets_the_whole_table_and_no_bar(folder: Path) -> None:
+    torch.save(network(9).state_dict(), folder / "zoo" / "w.pth")
+    name = "ckpt[final].pth " + "x" * 150
+    write_zoo(folder / "zoo", entry(name, weights="w.pth"))
+    command = [sys.executable, "-m", "acrank", *map(str, words())]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert name in done.stdout
+    assert "\x1b" not in done.stdout + done.stderr
+    assert done.stderr == "written: scores.csv, run.json\n"
+
+
+def test_a_terminal_gets_a_bar_on_stderr(folder: Path) -> None:
+    controller, terminal = pty.openpty()
+    command = [sys.executable, "-m", "acrank", *map(str, words())]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=terminal, env={**os.environ, "TERM": "xterm"}) as run:
+        os.close(terminal)
+        seen = b""
+        while True:
+            try:
+                part = os.read(controller, 4096)
+            except OSError:
+                break
+            if not part:
+                break
+            seen += part
+        out = run.stdout.read() if run.stdout else b""
+    os.close(controller)
+    assert b"/3" in seen
+    assert b"/3" not in out
+    assert b"\x1b" not in out
+
+
+def test_a_reader_that_leaves_is_no_error(folder: Path) -> None:
+    words_ = " ".join(map(str, words("-f", "json")))
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {sys.executable} -m acrank {words_} | head -c 1"],
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert b"Traceback" not in done.stderr
+
+
+def test_skipped_rows_have_reasons_and_the_run_goes_on(acrank: Command, folder: Path) -> None:
+    torch.save(network(0).state_dict(), folder / "zoo" / "ok.pth")
+    write_zoo(
+        folder / "zoo",
+        entry("ok"),
+        entry("greedy", "greedy", weights="ok.pth"),
+        entry("broken", "broken", weights="ok.pth"),
+        entry("missing"),
+        entry("plain", "without_norm", weights="ok.pth", min_match=0.01),
+    )
+    done = acrank(*words("-f", "csv"))
+    assert done.code == 0
+    rows = {row["model"]: row for row in rows_of(done.out)}
+    assert rows["ok"]["status"] == "scored"
+    assert {name for name, row in rows.items() if row["status"] == "skipped"} == {
+        "greedy",
+        "broken",
+        "missing",
+        "plain",
+    }
+    assert rows["greedy"]["reason"].startswith("out of memory")
+    assert rows["broken"]["reason"].startswith("ZeroDivisionError")
+    assert "missing.pth" in rows["missing"]["reason"]
+    assert "warning: 4 skipped: " in done.err
+
+
+def test_nothing_ranked_is_exit_3_and_keeps_the_reasons(acrank: Command, folder: Path) -> None:
+    write_zoo(folder / "zoo", entry("missing"))
+    done = acrank(*words())
+    assert done.code == 3
+    assert done.out == ""
+    assert "error: none of 1 candidates could be scored; missing: " in done.err
+    assert "missing.pth" in rows_of((folder / "scores.csv").read_text())[0]["reason"]
+
+
+def test_factory_without_allow_code_is_skipped(acrank: Command, folder: Path) -> None:
+    done = acrank(*[word for word in words() if word != "--allow-code"])
+    assert done.code == 3
+    assert "--allow-code" in done.err
+
+
+def test_interrupted_is_130_and_keeps_what_was_done(acrank: Command, folder: Path) -> None:
+    torch.save(network(0).state_dict(), folder / "zoo" / "net0.pth")
+    write_zoo(folder / "zoo", entry("net0"), entry("stop", "interrupted", weights="net0.pth"))
+    done = acrank(*words())
+    assert done.code == 130
+    assert "interrupted" in done.err
+    assert [row.model for row in Ranking.load(folder / "run.json").rows] == ["net0"]
+
+
+def test_resume_keeps_scored_rows_and_does_the_rest(acrank: Command, folder: Path) -> None:
+    assert acrank(*words("--model", "net[01]")).code == 0
+    before = {row.model: row for row in Ranking.load(folder / "run.json").rows}
+    (folder / "zoo" / "net0.pth").unlink()  # proof that it is not read again
+    done = acrank(*words("--resume"))
+    assert done.code == 0, done.err
+    after = {row.model: row for row in Ranking.load(folder / "run.json").rows}
+    assert set(after) == {"net0", "net1", "net2"}
+    assert after["net0"].seconds == before["net0"].seconds
+    assert after["net0"].scores == before["net0"].scores
+
+
+def test_resume_scores_a_changed_entry_again(acrank: Command, folder: Path) -> None:
+    assert acrank(*words()).code == 0
+    entries = [
+        entry("net0"),
+        entry("net1"),
+        {**entry("net2"), "input": {"size": 20, "mean": [0.5] * 3, "std": [0.5] * 3}},
+    ]
+    write_zoo(folder / "zoo", *(dict(one, reference={"accuracy": 50.0 + i}) for i, one in enumerate(entries)))
+    before = {row.model: row.scores for row in Ranking.load(folder / "run.json").rows}
+    assert acrank(*words("--resume")).code == 0
+    after = {row.model: row.scores for row in Ranking.load(folder / "run.json").rows}
+    assert after["net0"] == before["net0"]
+    assert after["net2"] != before["net2"]
+
+
+def test_resume_refuses_other_settings_or_another_target(acrank: Command, folder: Path) -> None:
+    assert acrank(*words()).code == 0
+    done = acrank(*words("--resume", "--seed", 5))
+    assert done.code == 2
+    assert "cannot resume: settings differ from the earlier run in seed" in done.err
+    (folder / "target" / "class0" / "000.png").unlink()
+    done = acrank(*words("--resume"))
+    assert done.code == 2
+    assert "cannot resume: target differ" in done.err
+
+
+def test_resume_without_a_record_starts_anew(acrank: Command, folder: Path) -> None:
+    done = acrank(*words("--resume"))
+    assert done.code == 0
+    assert "nothing to resume" in done.err
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--protocol", "two-step"], "no protocol 'two-step'"),
+        (["--head", "svm"], "no head 'svm'"),
+        (["--step-size", "0"], "step size must be positive"),
+        (["--step-size", "nan"], "step size must be positive"),
+        (["--samples", "3"], "too few"),
+        (["--repeats", "0"], "repeats must be at least 1"),
+        (["--rank-by", "beauty"], "no score 'beauty'"),
+        (["--device", "abacus"], "not a device"),
+        (["--device", "cuda:99"], "not available|not there"),
+        (["--protocol", "official", "--head", "ridge"], "trains its own head"),
+        (["-f", "xml"], "xml"),
+        (["-o", "out.xyz"], "no output format"),
+        (["-o", "nowhere/out.csv"], "cannot write nowhere/out.csv"),
+        (["-o", "target"], "no output format|it is a folder"),
+        (["--model", "nobody"], "nobody"),
+        (["--tag", "none-such"], "none-such"),
+        (["--zoo", "absent.yaml"], "absent.yaml"),
+        (["--no-such-option"], "no-such-option"),
+    ],
+)
+def test_usage_errors_are_exit_2_with_a_hint_before_any_work(
+    acrank: Command, folder: Path, more: list[str], message: str
+) -> None:
+    import re
+
+    done = acrank(*words(*more))
+    assert done.code == 2, done.err
+    lines = done.err.splitlines()
+    assert lines[0].startswith("error: ")
+    assert re.search(message, lines[0]), lines[0]
+    assert lines[1].startswith("hint: ")
+    assert done.out == ""
+    assert not (folder / "run.json").exists()
+
+
+@pytest.mark.parametrize("data", ["absent", "zoo"])
+def test_an_unusable_target_is_exit_3(acrank: Command, folder: Path, data: str) -> None:
+    done = acrank("score", "--zoo", "zoo/zoo.yaml", "--data", data)
+    assert done.code == 3
+    assert done.err.startswith("error: ")
+    assert "hint: " in done.err
+
+
+def test_an_internal_error_is_exit_4_and_vv_shows_the_traceback(
+    acrank: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explode(*_: object, **__: object) -> None:
+        raise ArithmeticError("a bug")
+
+    monkeypatch.setattr(Settings, "of", explode)
+    done = acrank(*words())
+    assert done.code == 4
+    assert "error: internal: ArithmeticError: a bug" in done.err
+    assert "Traceback" not in done.err
+    assert "Traceback" in acrank(*words("-vv")).err
+
+
+def test_environment_variables_give_way_to_flags(
+    acrank: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACRANK_SAMPLES", "12")
+    monkeypatch.setenv("ACRANK_FORMAT", "csv")
+    base = ["score", "--zoo", "zoo/zoo.yaml", "--data", "target", "--allow-code"]
+    assert acrank(*base).out.startswith("rank,band")
+    assert Ranking.load(folder / "run.json").settings["protocol"]["samples"] == 12
+    acrank(*base, "--samples", 15)
+    assert Ranking.load(folder / "run.json").settings["protocol"]["samples"] == 15
+    assert "ACRANK_SAMPLES" in acrank("score", "--help").out
+
+
+def test_labels_that_say_nothing_are_reported(acrank: Command, folder: Path) -> None:
+    """The affine drift of these nets does not know the classes: the same order under shuffled labels."""
+    acrank(*words("--rank-by", "affine_drift"))
+    record = Ranking.load(folder / "run.json")
+    blind = record.controls["tau_shuffled"]
+    assert (blind is not None and blind > 0.7) == any("shuffled labels" in text for text in record.warnings)
+
+
+def test_library_and_command_agree(acrank: Command, folder: Path) -> None:
+    acrank(*words())
+    ranking = package.score("zoo/zoo.yaml", "target", Settings.of(samples=18, allow_code=True))
+    frame = ranking.to_frame()
+    saved = Ranking.load(folder / "run.json").to_frame()
+    assert list(frame["model"]) == list(saved["model"])
+    assert list(frame["channel_alignment"]) == list(saved["channel_alignment"])
