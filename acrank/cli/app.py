@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from acrank import __version__
-from acrank.cli import demo, score
+from acrank.cli import demo, score, zoo
 
 
 def build() -> typer.Typer:
@@ -24,6 +24,7 @@ def build() -> typer.Typer:
     app.callback()(_root)
     app.command("score")(score.score)
     app.command("demo")(demo.demo)
+    app.add_typer(zoo.app, name="zoo")
     return app
 
 

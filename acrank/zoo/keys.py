@@ -1,0 +1,69 @@
+"""Tensor names: from how a file calls them to how the network calls them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+from acrank.errors import CandidateError
+
+T = TypeVar("T")
+
+
+def renamed(
+    tensors: Mapping[str, T], *, keep_prefix: str | None, strip_prefix: str | None, rename: Mapping[str, str]
+) -> dict[str, T]:
+    """The tensors under new names: `keep_prefix`, then `strip_prefix`, then the substitutions in order.
+
+    Raises:
+        CandidateError: a prefix or a substitution that touches nothing, or two tensors that get the same name.
+
+    Example:
+        >>> renamed({"m.q.conv": 1, "m.k.conv": 2}, keep_prefix="m.q.", strip_prefix="m.", rename={r"^q\\.": ""})
+        {'conv': 1}
+    """
+    out = dict(tensors)
+    if keep_prefix:
+        out = {name: value for name, value in out.items() if name.startswith(keep_prefix)}
+        _some(out, f"no tensor's name begins with keep_prefix {keep_prefix!r}", tensors)
+    if strip_prefix:
+        _some([n for n in out if n.startswith(strip_prefix)], f"no tensor's name begins with {strip_prefix!r}", tensors)
+        out = _apply(out, {name: name.removeprefix(strip_prefix) for name in out})
+    for pattern, replacement in rename.items():
+        _some([n for n in out if re.search(pattern, n)], f"no tensor's name matches rename {pattern!r}", out)
+        out = _apply(out, {name: re.sub(pattern, replacement, name) for name in out})
+    return out
+
+
+def likely_prefix(shapes: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]]) -> str | None:
+    """The beginning whose removal would make most names and shapes match, None where none would.
+
+    >>> likely_prefix({"module.a": (1,), "module.b": (2,)}, {"a": (1,), "b": (2,)})
+    'module.'
+    """
+    votes: Counter[str] = Counter()
+    for name, shape in shapes.items():
+        parts = name.split(".")
+        for i in range(1, min(4, len(parts))):
+            rest = ".".join(parts[i:])
+            votes[name.removesuffix(rest)] += wanted.get(rest) == shape
+    best = votes.most_common(1)
+    return best[0][0] if best and best[0][1] else None
+
+
+def _apply(tensors: Mapping[str, T], names: Mapping[str, str]) -> dict[str, T]:
+    out: dict[str, T] = {}
+    origin: dict[str, str] = {}
+    for old, new in names.items():
+        if new in out:
+            text = f"the tensors {origin[new]!r} and {old!r} would both be called {new!r}"
+            raise CandidateError(text, hint="narrow `rename`, or keep one of them with `keep_prefix`")
+        out[new], origin[new] = tensors[old], old
+    return out
+
+
+def _some(found: Iterable[str], message: str, names: Iterable[str]) -> None:
+    if not list(found):
+        raise CandidateError(message, hint=f"the names are like {', '.join(list(names)[:3])}")

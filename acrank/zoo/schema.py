@@ -1,0 +1,189 @@
+"""The fields of one model in `model_zoo.yaml`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, PositiveInt, field_validator
+from pydantic import model_validator as check_whole
+
+_FACTORY = re.compile(r"factory:(?P<module>[A-Za-z_][\w.]*):(?P<function>[A-Za-z_]\w*)")
+_SOURCES = ("hf-hub", "hf_hub", "local-dir")
+
+
+def _pair(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(value)
+    return (value, value) if isinstance(value, int) else value
+
+
+def _row(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(value)
+    return (value,) if isinstance(value, int | float) else value
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Text = Annotated[str, Field(min_length=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class InputSpec(_Strict):
+    """What a network expects as input.
+
+    Attributes:
+        size: height and width in pixels; one number in YAML means a square.
+        mean, std: per channel, of images scaled to [0, 1].
+    """
+
+    size: Annotated[tuple[PositiveInt, PositiveInt], BeforeValidator(_pair)] | None = None
+    mean: Annotated[tuple[_Finite, ...], BeforeValidator(_row), Field(min_length=1)] | None = None
+    std: Annotated[tuple[_Positive, ...], BeforeValidator(_row), Field(min_length=1)] | None = None
+
+
+class Entry(_Strict):
+    """One model as the manifest gives it: either `source`, or `architecture` with `weights`.
+
+    Attributes:
+        id: its name in every table; unique in the manifest.
+        source: timm's grammar: `resnet50.a1_in1k`, `hf-hub:org/name@revision`, `local-dir:path`.
+        architecture: a timm architecture, or `factory:module:function`.
+        factory_args: keyword arguments of the factory.
+        weights: path of a safetensors or torch file, relative to the manifest; its suffix does not matter.
+        weights_key: where in the file the tensors are, such as `state_dict` or `model.ema`.
+        keep_prefix: keep only tensors whose name begins so (applied first, the prefix stays).
+        strip_prefix: remove this beginning from the names that have it.
+        rename: regular expression -> replacement, applied in order to every name, last.
+        sha256: what the file must hash to.
+        in_chans: channels of the images; the first convolution is adapted where the file has others.
+        input: size, mean and standard deviation of the input.
+        min_match: share of the backbone's parameters that the file must fill, in (0, 1].
+        license, tags: for the reader and for selecting.
+        reference: figures known from elsewhere, such as an ImageNet accuracy.
+    """
+
+    id: _Text
+    source: _Text | None = None
+    architecture: _Text | None = None
+    factory_args: dict[str, JsonValue] = {}
+    weights: _Text | None = None
+    weights_key: _Text | None = None
+    keep_prefix: _Text | None = None
+    strip_prefix: _Text | None = None
+    rename: dict[str, str] = {}
+    sha256: str | None = None
+    in_chans: PositiveInt | None = None
+    input: InputSpec = InputSpec()
+    min_match: Annotated[float, Field(gt=0, le=1)] = 0.9
+    license: str | None = None
+    tags: Annotated[tuple[_Text, ...], BeforeValidator(_tuple)] = ()
+    reference: dict[str, _Finite] = {}
+
+    @field_validator("id")
+    @classmethod
+    def _printable(cls, value: str) -> str:
+        if not value.isprintable() or value != value.strip():
+            raise ValueError("must be one line of printable text without spaces around it")
+        return value
+
+    @field_validator("source")
+    @classmethod
+    def _timm_source(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        kind, colon, name = value.partition(":")
+        if colon and (kind not in _SOURCES or not name):
+            raise ValueError(f"{value!r} is not a timm name, `hf-hub:org/name` or `local-dir:path`")
+        if not colon and ("/" in value or "\\" in value):
+            raise ValueError(
+                f"{value!r} looks like a hub repository or a path: write `hf-hub:{value}` or `local-dir:…`"
+            )
+        if kind != "local-dir" and value.count("@") > (1 if colon else 0):
+            raise ValueError(f"{value!r} has a misplaced '@': write `hf-hub:org/name@revision`")
+        return value
+
+    @field_validator("architecture")
+    @classmethod
+    def _architecture(cls, value: str | None) -> str | None:
+        if value is not None and not _FACTORY.fullmatch(value) and re.search(r"[:/\\\s]", value):
+            raise ValueError(f"{value!r} is neither a timm architecture nor `factory:module:function`")
+        return value
+
+    @field_validator("rename")
+    @classmethod
+    def _patterns(cls, value: dict[str, str]) -> dict[str, str]:
+        for pattern, replacement in value.items():
+            try:
+                re.compile(pattern).sub(replacement, "")
+            except re.error as error:
+                raise ValueError(f"{pattern!r} -> {replacement!r} is not a valid substitution: {error}") from error
+        return value
+
+    @field_validator("sha256")
+    @classmethod
+    def _hash(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", value):
+            raise ValueError("must be 64 hexadecimal digits")
+        return value.lower() if value else None
+
+    @check_whole(mode="after")
+    def _whole(self) -> Self:
+        if self.source is None and self.architecture is None:
+            raise ValueError("needs `source`, or `architecture` and `weights`")
+        if self.source is not None and (self.architecture or self.weights):
+            raise ValueError("has `source`, so it cannot have `architecture` or `weights`")
+        if self.architecture is not None and self.weights is None:
+            raise ValueError("has `architecture` but no `weights`")
+        if self.factory_args and self.factory is None:
+            raise ValueError("has `factory_args`, but its architecture is no `factory:module:function`")
+        for name in ("mean", "std"):
+            values = getattr(self.input, name)
+            if values and self.in_chans and len(values) not in (1, self.in_chans):
+                raise ValueError(f"input.{name} has {len(values)} values for {self.in_chans} channels")
+        return self
+
+    @property
+    def factory(self) -> tuple[str, str] | None:
+        """Module and function of `factory:module:function`, None for a timm architecture."""
+        found = _FACTORY.fullmatch(self.architecture or "")
+        return (found["module"], found["function"]) if found else None
+
+
+class Candidate(Entry):
+    """One model of a zoo, with the folder that its relative paths start from. Frozen, comparable and picklable.
+
+    Attributes:
+        folder: the manifest's folder.
+
+    Example:
+        >>> Candidate(id="mine", architecture="resnet18", weights="r18.safetensors", folder=Path("/zoo")).weights_path
+        PosixPath('/zoo/r18.safetensors')
+    """
+
+    folder: Path = Path()
+
+    @property
+    def weights_path(self) -> Path | None:
+        """The weights file, None for a `source`."""
+        return self.folder / self.weights if self.weights else None
+
+    @property
+    def local_dir(self) -> Path | None:
+        """The folder of a `local-dir:` source, None otherwise."""
+        kind, _, name = (self.source or "").partition(":")
+        return self.folder / name if kind == "local-dir" else None
+
+    @property
+    def network(self) -> str:
+        """What the candidate is built from: its source or its architecture."""
+        return self.source or self.architecture or ""

@@ -1,0 +1,43 @@
+"""What can be known about a zoo without loading a network: the schema, the files, their kinds and hashes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from acrank.errors import CandidateError
+from acrank.zoo.files import check_hash, kind_of
+from acrank.zoo.manifest import Candidate, Zoo, check_zoo
+from acrank.zoo.sources import config_file, weights_in
+from acrank.zoo.yaml_reader import Problem
+
+
+def validate_zoo(path: str | Path) -> tuple[Zoo, list[Problem]]:
+    """The valid candidates of a manifest whose files are there and sound, and every problem with the others.
+
+    A file must exist, be safetensors or written by torch.save, be whole as far as its outside shows, and have its
+    `sha256` where one is given. Sources on a hub and timm's own names are not looked up. No torch is imported.
+
+    Raises:
+        ManifestError: the manifest cannot be read at all.
+    """
+    zoo, problems = check_zoo(path)
+    sound = []
+    for candidate in zoo.candidates:
+        try:
+            _check_files(candidate)
+            sound.append(candidate)
+        except CandidateError as error:
+            problems.append(Problem(None, f"model {candidate.id!r}", error.message, error.hint))
+    return Zoo(tuple(sound), zoo.path, zoo.sha256), problems
+
+
+def _check_files(candidate: Candidate) -> None:
+    path = candidate.weights_path
+    if candidate.local_dir:
+        config_file(candidate.local_dir)
+        path = weights_in(candidate.local_dir)
+    if path is None:
+        return
+    kind_of(path)
+    if candidate.sha256:
+        check_hash(path, candidate.sha256)
