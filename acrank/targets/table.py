@@ -149,6 +149,7 @@ def _refuse_absent(path: Path, ids: Sequence[str]) -> None:
 
 def _names_in(folder: Path) -> set[str]:
     try:
-        return set(os.listdir(folder))  # noqa: PTH208 - names alone, without a Path for each
+        with os.scandir(folder) as entries:
+            return {entry.name for entry in entries if not entry.is_dir()}
     except OSError:
         return set()  # then every image in it is reported as missing
