@@ -6,6 +6,7 @@ scikit-learn's digits) by benchmarks/demo_zoo/pretrain.py.
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 from acrank.errors import OutputError, UsageError
@@ -40,7 +41,7 @@ def grade_counts(n: int) -> tuple[int, ...]:
     if n < FEWEST:
         raise UsageError(f"{n} images cannot show five grades of unequal size", hint=f"ask for {FEWEST} images or more")
     edges = [round(n * sum(SHARES[:grade])) for grade in range(len(SHARES))] + [n]
-    return tuple(end - start for start, end in zip(edges, edges[1:], strict=False))
+    return tuple(end - start for start, end in itertools.pairwise(edges))
 
 
 def make_target(folder: Path, *, seed: int = 0, n: int = 240) -> None:

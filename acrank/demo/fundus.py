@@ -17,8 +17,8 @@ class Camera:
     """How a device sees: the retina's mean colour (r, g, b in [0, 1]), its spread, sensor noise, largest vignetting."""
 
     colour: tuple[float, float, float] = (0.74, 0.38, 0.19)
-    spread: float = 0.06
-    noise: float = 0.035
+    spread: float = 0.05
+    noise: float = 0.03
     vignette: float = 0.45
 
 
@@ -27,7 +27,7 @@ OTHER_CAMERA = Camera(colour=(0.62, 0.42, 0.30), spread=0.09, noise=0.02, vignet
 
 
 def fundus(rng: np.random.Generator, grade: int, size: int) -> Pixels:
-    """A photograph [size, size, 3], uint8, of a retina with diabetic retinopathy of `grade` 0 (none) to 4 (proliferative).
+    """A photograph [size, size, 3], uint8, of a retina with retinopathy of `grade` 0 (none) to 4 (proliferative).
 
     The grades overlap in the number of lesions, as they do in a clinic, and healthy retinas have a few drusen or
     pigment spots too, so no classifier reaches 100%.

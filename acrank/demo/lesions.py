@@ -61,15 +61,15 @@ def _dots(rng: np.random.Generator, image: Floats, centres: Floats, radii: tuple
 
 
 def _microaneurysms(rng: np.random.Generator, image: Floats, n: int) -> Stencil:
-    return _dots(rng, image, _somewhere(rng, n), (0.012, 0.024))
+    return _dots(rng, image, _somewhere(rng, n), (0.018, 0.034))
 
 
 def _haemorrhages(rng: np.random.Generator, image: Floats, n: int) -> Stencil:
-    return _dots(rng, image, _around(rng, _somewhere(rng, n), 4, 0.022), (0.022, 0.045))
+    return _dots(rng, image, _around(rng, _somewhere(rng, n), 4, 0.028), (0.030, 0.055))
 
 
 def _exudates(rng: np.random.Generator, image: Floats, n: int) -> Stencil:
-    return _dots(rng, image, _around(rng, _somewhere(rng, n, reach=0.6), 8, 0.06), (0.010, 0.028))
+    return _dots(rng, image, _around(rng, _somewhere(rng, n, reach=0.6), 8, 0.06), (0.014, 0.034))
 
 
 def _drusen(rng: np.random.Generator, image: Floats, n: int, macula: Floats) -> Stencil:
@@ -91,5 +91,5 @@ def _new_vessels(rng: np.random.Generator, image: Floats, n: int) -> Stencil:
         for _ in range(5):
             angles = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(scale=0.7, size=14))
             steps = 0.026 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-            stencil.line(centre + np.cumsum(steps, axis=0), 0.012)
+            stencil.line(centre + np.cumsum(steps, axis=0), 0.016)
     return stencil

@@ -28,7 +28,7 @@ class Source:
 
 
 def fundus_lesions(rng: np.random.Generator, label: int, size: int) -> Pixels:
-    """Another camera and another question than the target's: 0 none, 1 drusen, 2 cotton wool, 3 dot lesions, 4 blots."""
+    """Another camera and question than the target's: 0 none, 1 drusen, 2 cotton wool, 3 dot lesions, 4 blots."""
     count = int(rng.integers(2, 11))
     lesions = (
         Lesions(),
@@ -41,8 +41,8 @@ def fundus_lesions(rng: np.random.Generator, label: int, size: int) -> Pixels:
 
 
 def fundus_vessels(rng: np.random.Generator, label: int, size: int) -> Pixels:
-    """How dense the vessels are: 0 sparse to 3 dense, whatever lesions there are."""
-    branches = 1 + 4 * label + int(rng.integers(0, 3))
+    """How dense the vessels are: 0 sparse, 1 usual, 2 dense, whatever lesions there are."""
+    branches = 7 * label + int(rng.integers(0, 4))
     return draw_fundus(rng, size=size, lesions=_any_lesions(rng), camera=OTHER_CAMERA, branches=branches)
 
 
@@ -152,7 +152,7 @@ def _corners(centre: Floats, radius: float, turn: float, n: int, *, star: bool) 
 
 SOURCES: dict[str, Source] = {
     "fundus_lesions": Source(fundus_lesions, 5),
-    "fundus_vessels": Source(fundus_vessels, 4),
+    "fundus_vessels": Source(fundus_vessels, 3),
     "fundus_disc": Source(fundus_disc, 2),
     "fundus_rotation": Source(fundus_rotation, 4),
     "ultrasound": Source(ultrasound, 3),

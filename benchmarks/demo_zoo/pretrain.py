@@ -50,9 +50,8 @@ def make(spec: Spec, path: Path) -> None:
     started = time.perf_counter()
     images, labels = draw(spec.source, spec.seed)
     mean, std = statistics(images[:TRAIN])
-    x = (torch.from_numpy(images).permute(0, 3, 1, 2) / 255 - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(
-        std
-    ).view(3, 1, 1)
+    # permuted, not copied: channels come last in memory, which trains half as fast again on a CPU
+    x = (torch.from_numpy(images).permute(0, 3, 1, 2) / 255 - channels(mean)) / channels(std)
     y = torch.from_numpy(labels)
     model = train(spec, x[:TRAIN], deal(labels[:TRAIN], spec))
     accuracy = float((predict(model, x[TRAIN:]) == y[TRAIN:]).float().mean())
@@ -106,6 +105,10 @@ def statistics(images: np.ndarray) -> tuple[list[float], list[float]]:
     return [round(float(m), 3) for m in scaled.mean(0)], [round(float(s), 3) for s in scaled.std(0)]
 
 
+def channels(values: list[float]) -> torch.Tensor:
+    return torch.tensor(values).view(3, 1, 1)
+
+
 def deal(labels: np.ndarray, spec: Spec) -> torch.Tensor:
     """The training labels, with the share `spec.shuffled` of them permuted among themselves."""
     rng = np.random.default_rng((SOURCE_STREAM, spec.seed, 1))
@@ -118,7 +121,7 @@ def train(spec: Spec, x: torch.Tensor, y: torch.Tensor) -> torch.nn.Module:
     """`spec.architecture` after `spec.epochs` of AdamW under a one-cycle schedule on `x` [n, 3, 64, 64], `y` [n]."""
     torch.manual_seed(spec.seed + zlib.crc32(spec.id.encode()))
     classes = 10 if spec.source == "digits" else SOURCES[spec.source].classes
-    model = build(spec.architecture, classes)
+    model = build(spec.architecture, classes).to(memory_format=torch.channels_last)
     steps = spec.epochs * (len(x) // BATCH)
     if not steps:
         return model.eval()
@@ -156,7 +159,8 @@ def serialise(model: torch.nn.Module, metadata: dict[str, str]) -> bytes:
 def entry_of(spec: Spec, path: Path) -> Entry:
     with safe_open(path, "pt") as file:
         facts: dict[str, Any] = {key: json.loads(value) for key, value in file.metadata().items() if key != "license"}
-    return Entry(spec.id, spec.architecture, path.name, tuple(facts["mean"]), tuple(facts["std"]), spec.tags)
+    mean, std = tuple(facts["mean"]), tuple(facts["std"])
+    return Entry(spec.id, spec.architecture, path.name, mean, std, spec.tags, facts["source_accuracy"])
 
 
 if __name__ == "__main__":

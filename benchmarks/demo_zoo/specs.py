@@ -22,17 +22,18 @@ class Spec:
 
 
 SPECS = (
-    Spec("efficientnet-fundus-lesions", "test_efficientnet", "fundus_lesions", ("fundus",)),
-    Spec("efficientnet-fundus-vessels", "test_efficientnet", "fundus_vessels", ("fundus",)),
+    Spec("resnet-fundus-lesions", "test_resnet", "fundus_lesions", ("fundus",), epochs=16),
+    Spec("efficientnet-fundus-lesions", "test_efficientnet", "fundus_lesions", ("fundus",), epochs=16),
     Spec("efficientnet-fundus-noisy", "test_efficientnet", "fundus_lesions", ("fundus", "noisy-labels"), shuffled=0.6),
     Spec("efficientnet-fundus-early", "test_efficientnet", "fundus_lesions", ("fundus", "undertrained"), epochs=1),
-    Spec("efficientnet-ultrasound", "test_efficientnet", "ultrasound", ("medical",)),
-    Spec("efficientnet-textures", "test_efficientnet", "textures", ("synthetic",)),
-    Spec("efficientnet-digits", "test_efficientnet", "digits", ("digits",)),
     Spec("efficientnet-random", "test_efficientnet", "fundus_lesions", ("random",), epochs=0),
+    Spec("efficientnet-fundus-vessels", "test_efficientnet", "fundus_vessels", ("fundus",)),
+    Spec("efficientnet-fundus-disc", "test_efficientnet", "fundus_disc", ("fundus",)),
     Spec("byobnet-fundus-rotation", "test_byobnet", "fundus_rotation", ("fundus", "self-supervised")),
+    Spec("efficientnet-ultrasound", "test_efficientnet", "ultrasound", ("medical",)),
     Spec("byobnet-cells", "test_byobnet", "cells", ("medical",)),
+    Spec("efficientnet-textures", "test_efficientnet", "textures", ("synthetic",)),
     Spec("byobnet-textures-shuffled", "test_byobnet", "textures", ("synthetic", "noisy-labels"), shuffled=1.0),
-    Spec("resnet-fundus-disc", "test_resnet", "fundus_disc", ("fundus",)),
     Spec("resnet-shapes", "test_resnet", "shapes", ("synthetic",)),
+    Spec("efficientnet-digits", "test_efficientnet", "digits", ("digits",)),
 )
