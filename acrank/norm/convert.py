@@ -64,11 +64,9 @@ def revert_ac_norm(model: nn.Module, *, inplace: bool = False) -> nn.Module:
     correlation no longer follows the affines, and the running statistics move by `momentum` again.
 
     Example:
-        >>> model = nn.Sequential(nn.BatchNorm1d(4)).eval()
-        >>> revert_ac_norm(convert_ac_norm(model))
-        Sequential(
-          (0): BatchNorm1d(4, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)
-        )
+        >>> model = nn.Sequential(nn.BatchNorm1d(4))
+        >>> type(revert_ac_norm(convert_ac_norm(model))[0]).__name__
+        'BatchNorm1d'
     """
     model = model if inplace else copy.deepcopy(model)
     swaps = {id(layer): _reverted(layer) for layer in model.modules() if isinstance(layer, AffineCoNorm)}

@@ -23,7 +23,7 @@ class AffineCoNorm(nn.Module):
     running statistics: the authors' key layout. A BatchNorm state dict loads too; the target then starts as the source.
 
     In training mode the running statistics move as under the authors' two normalisations of the same batch: by
-    1 - (1 - momentum)^2. No gradient flows through C or to the source.
+    1 - (1 - momentum)^2, or as BatchNorm's where momentum is None. No gradient flows through C or to the source.
 
     Args:
         num_features: C.
@@ -31,6 +31,9 @@ class AffineCoNorm(nn.Module):
         momentum: of the running statistics; None for a cumulative average.
         track_running_stats: as in BatchNorm; without, batch statistics serve in eval mode too.
         temperature: T of the correlation, > 0.
+
+    Raises:
+        ValueError: temperature is not positive.
 
     Shape:
         Input and output [n, C, ...], of any floating dtype; the correlation is computed in float64.
@@ -59,6 +62,8 @@ class AffineCoNorm(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        if not temperature > 0:
+            raise ValueError(f"temperature must be positive, not {temperature}")
         self.num_features = num_features
         self.eps = eps
         self.momentum = momentum
@@ -100,8 +105,9 @@ class AffineCoNorm(nn.Module):
         if self.num_batches_tracked is None:
             return 0.0
         self.num_batches_tracked.add_(1)
-        once = 1.0 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
-        return 1.0 - (1.0 - once) ** 2
+        if self.momentum is None:  # an average over batches: counting each batch twice changes nothing
+            return 1.0 / float(self.num_batches_tracked)
+        return 1.0 - (1.0 - self.momentum) ** 2
 
     def _check_input_dim(self, input: Tensor) -> None:
         if input.dim() < 2:
@@ -109,10 +115,10 @@ class AffineCoNorm(nn.Module):
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         """A BatchNorm has no target: it starts as the source. Old ones have no batch count: it stays as it is."""
-        for name in ("weight", "bias"):
-            source, target = prefix + name, f"{prefix}{name}_target"
-            if source in state_dict and target not in state_dict:
-                state_dict[target] = state_dict[source]
+        if not any(f"{prefix}{name}_target" in state_dict for name in ("weight", "bias")):
+            found = {name: state_dict[prefix + name] for name in ("weight", "bias") if prefix + name in state_dict}
+            # Copies: under load_state_dict(assign=True), training the target would move the source too.
+            state_dict.update({f"{prefix}{name}_target": value.clone() for name, value in found.items()})
         counter = prefix + "num_batches_tracked"
         if self.num_batches_tracked is not None and prefix + "running_mean" in state_dict:
             state_dict.setdefault(counter, self.num_batches_tracked)
