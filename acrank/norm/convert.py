@@ -100,6 +100,8 @@ def _reason(layer: nn.Module) -> str | None:
         return f"unknown kind {type(layer).__name__}"
     if not layer.affine or layer.weight is None:
         return "no affine parameters"
+    if layer.bias is None:
+        return "no bias"
     return "" if layer.weight.requires_grad or layer.bias.requires_grad else "frozen (requires_grad is off)"
 
 
@@ -122,6 +124,7 @@ def _converted(layer: nn.Module, temperature: float) -> AffineCoNorm:
         dtype=layer.weight.dtype,
     )
     new.load_state_dict({name: value for name, value in layer.state_dict().items() if name in new.state_dict()})
+    new.track_running_stats = layer.track_running_stats  # a switch of its own: statistics may be there and stand still
     new.weight_target.requires_grad_(layer.weight.requires_grad)
     new.bias_target.requires_grad_(layer.bias.requires_grad)
     if isinstance(new, AffineCoNormAct2d):
@@ -138,6 +141,7 @@ def _reverted(layer: AffineCoNorm) -> nn.Module:
     weight, bias = layer.recalibrated()
     buffers = {name: value for name, value in layer.state_dict().items() if name in dict(new.named_buffers())}
     new.load_state_dict({"weight": weight.detach(), "bias": bias.detach(), **buffers})
+    new.track_running_stats = layer.track_running_stats
     new.weight.requires_grad_(layer.weight_target.requires_grad)
     new.bias.requires_grad_(layer.bias_target.requires_grad)
     if isinstance(layer, AffineCoNormAct2d):
@@ -154,7 +158,7 @@ def _child(layer: nn.Module, name: str) -> nn.Module:
 def _swapped(model: nn.Module, swaps: Mapping[int, nn.Module]) -> nn.Module:
     """`model` with its layers exchanged; a layer that stands in several places stays one layer."""
     for module in list(model.modules()):
-        for name, child in module.named_children():
+        for name, child in list(module._modules.items()):  # named_children() gives a layer under one of its names only
             if id(child) in swaps:
                 setattr(module, name, swaps[id(child)])
     return swaps.get(id(model), model)
