@@ -9,18 +9,20 @@ from pathlib import Path
 
 from acrank.errors import OutputError
 
+_PREFIX = ".acrank-"  # of temporary files; the path's own name may be as long as a name can be
+
 
 def atomic_write(path: Path, data: str | bytes) -> None:
     """Write `data` to `path` so that a reader sees the old file or the new one, never half of it.
 
-    Text is written as UTF-8 with the line ends it has.
+    Text is written as UTF-8 with the line ends it has; what UTF-8 lacks (file names of other encodings) as escapes.
 
     Raises:
         OutputError: the folder is missing, or the path cannot be written.
     """
-    raw = data.encode() if isinstance(data, str) else data
+    raw = data.encode(errors="backslashreplace") if isinstance(data, str) else data
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX)
     except OSError as error:
         raise _cannot_write(path, error) from error
     try:
@@ -40,10 +42,10 @@ def atomic_write(path: Path, data: str | bytes) -> None:
 
 def check_writable(path: Path) -> None:
     """Raise OutputError now rather than after the work: `path` must be writable, its folder must exist."""
-    if path.is_dir():
-        raise OutputError(f"cannot write {path}: it is a folder", hint="name a file")
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
+        if path.is_dir():
+            raise OutputError(f"cannot write {path}: it is a folder", hint="name a file")
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=_PREFIX):
             pass
     except OSError as error:
         raise _cannot_write(path, error) from error
