@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 KIND = "acrank-run"
+STATUSES = frozenset({"scored", "skipped"})
+_STRICT = {"extra": "forbid"}  # pydantic's reading of records: no unknown field
 
 #: Columns of a score table that are never scores.
 RESERVED = frozenset(
@@ -38,6 +40,8 @@ class Value:
         shuffled: the same quantity when the sample's labels are permuted.
         note: why the value is None, or what to know about it.
     """
+
+    __pydantic_config__ = _STRICT
 
     value: float | None
     sd: float | None = None
@@ -67,6 +71,8 @@ class Row:
         details: settings that changed for this candidate, such as a batch size lowered for memory.
     """
 
+    __pydantic_config__ = _STRICT
+
     model: str
     status: str
     reason: str = ""
@@ -82,9 +88,9 @@ class Row:
     details: dict[str, Any] = field(default_factory=dict)
 
     def value(self, score: str) -> float | None:
-        """The value of one score, None where the row lacks it or it is undefined."""
+        """The value of one score, None where the row lacks it or it is undefined (None, NaN, infinite)."""
         found = self.scores.get(score)
-        return None if found is None or found.value is None or math.isnan(found.value) else found.value
+        return None if found is None or found.value is None or not math.isfinite(found.value) else found.value
 
 
 @dataclass
@@ -104,6 +110,8 @@ class Ranking:
         >>> Ranking.of(rows, rank_by="s", higher_is_better={"s": True}).best.model
         'b'
     """
+
+    __pydantic_config__ = _STRICT
 
     rows: list[Row]
     rank_by: str
@@ -170,12 +178,11 @@ class Ranking:
                 f"{where} has schema version {record.get('schema_version')}, this acrank reads {SCHEMA_VERSION}",
                 hint="use the acrank version that wrote it, or run `acrank score` again",
             )
+        body = {name: value for name, value in record.items() if name not in ("kind", "schema_version")}
         try:
-            body = {name: value for name, value in record.items() if name not in ("kind", "schema_version")}
-            body["rows"] = [_row(item) for item in body["rows"]]
-            return cls(**body)
-        except (TypeError, KeyError, AttributeError) as error:
-            raise TableError(f"{where} is damaged: {error}", hint="run `acrank score` again") from error
+            return _checked(body)
+        except ValueError as error:
+            raise TableError(f"{where} is damaged: {_first(error)}", hint="run `acrank score` again") from error
 
     def save(self, path: Path) -> None:
         """Write the run record as JSON, whole or not at all."""
@@ -244,9 +251,27 @@ def _overlap(one: Value, other: Value) -> bool:
     return low <= other_high and other_low <= high
 
 
-def _row(item: Mapping[str, Any]) -> Row:
-    scores = {name: Value(**value) for name, value in item["scores"].items()}
-    return Row(**{**item, "scores": scores})
+def _checked(body: dict[str, Any]) -> Ranking:
+    """The record's body as a Ranking, every field of its declared type; ValueError otherwise."""
+    from pydantic import TypeAdapter
+
+    ranking = TypeAdapter(Ranking).validate_python(body)
+    if ranking.rank_by not in ranking.higher_is_better:
+        raise ValueError(f"no direction for {ranking.rank_by!r}")
+    strange = next((row.status for row in ranking.rows if row.status not in STATUSES), None)
+    if strange is not None:
+        raise ValueError(f"unknown status {strange!r}")
+    return ranking
+
+
+def _first(error: ValueError) -> str:
+    """One line about the first thing that is wrong, and its place where pydantic knows it."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        return str(error)
+    found = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, found['loc'])) or 'record'}: {found['msg']}"
 
 
 def _plain(value: Any) -> Any:
