@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from acrank.draws import Draw, BatchSpec
+from acrank.draws import BatchSpec, Draw
 from acrank.epoch import finetune_one_epoch
 from acrank.errors import AcrankError
 from acrank.observation import observe, prepare_model
