@@ -1,0 +1,45 @@
+"""The wheel holds all that the demo needs, and works without the checkout."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import acrank
+
+ROOT = Path(acrank.__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    return next(folder.glob("*.whl"))
+
+
+def test_the_wheel_is_whole_and_holds_nothing_else(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "acrank/py.typed" in names
+    assert "acrank/demo/model_zoo.yaml" in names
+    assert sum(name.endswith(".safetensors") for name in names) >= 10
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert {name.split("/")[0] for name in names} == {"acrank", f"acrank-{acrank.__version__}.dist-info"}
+
+
+def test_the_demo_runs_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    zipfile.ZipFile(wheel).extractall(site)
+    environment = {**os.environ, "PYTHONPATH": str(site), "HF_HUB_OFFLINE": "1"}
+    code = "import acrank, sys; from acrank.cli import main; print(acrank.__file__, file=sys.stderr); sys.exit(main())"
+    words = [sys.executable, "-c", code, "demo", "--dir", "out", "--format", "csv"]
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith(str(site))
+    assert done.stdout.count(",scored,") >= 10
+    assert (tmp_path / "out" / "run.json").is_file()
