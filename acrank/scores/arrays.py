@@ -1,0 +1,119 @@
+"""What every score asks of its inputs: shapes, finite float64 values, labels as class codes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from acrank.errors import UsageError
+from acrank.scores.undefined import UndefinedScoreError
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.intp]
+
+
+def as_matrix(values: ArrayLike, name: str) -> Floats:
+    """`values` as a finite float64 matrix; copied only where the type changes.
+
+    Raises:
+        UsageError: not two-dimensional, or empty.
+        UndefinedScoreError: NaN or infinite entries.
+    """
+    matrix = np.asarray(values, dtype=np.float64)
+    if matrix.ndim != 2 or matrix.size == 0:
+        raise UsageError(
+            f"{name} has shape {matrix.shape}", hint=f"give {name} as a filled matrix, one row for each image"
+        )
+    if not np.isfinite(matrix).all():
+        rows = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
+        raise UndefinedScoreError(f"{name}: NaN or infinite values in {len(rows)} of {len(matrix)} rows")
+    return matrix
+
+
+def as_classes(labels: ArrayLike, n: int) -> tuple[Codes, NDArray[np.intp]]:
+    """Labels of n images as codes 0..C-1 in sorted order, and how many images each class has.
+
+    Class names may be anything that sorts: integers, strings, booleans.
+
+    Raises:
+        UsageError: not one label for each image, or labels that are not classes.
+        UndefinedScoreError: fewer than two classes in the sample.
+    """
+    names = np.asarray(labels)
+    if names.shape != (n,):
+        raise UsageError(f"labels have shape {names.shape}, but there are {n} images", hint="give one class an image")
+    if names.dtype.kind == "f":
+        raise UsageError("labels are real numbers, but this score is for classes", hint="give classes as integers")
+    _, codes, counts = np.unique(names, return_inverse=True, return_counts=True)
+    if len(counts) < 2:
+        raise UndefinedScoreError("only one class in the sample")
+    return codes, counts
+
+
+def as_targets(labels: ArrayLike, n: int) -> Floats:
+    """What a linear model is fitted to, as columns [n, t].
+
+    One integer, boolean or string an image is a class and becomes one-hot columns; one real number an image is a
+    regression target; a matrix is taken as it is (one column for each finding or quantity).
+
+    Raises:
+        UsageError: the labels do not match n images.
+        UndefinedScoreError: fewer than two classes, a constant column, or non-finite values.
+    """
+    values = np.asarray(labels)
+    if values.ndim == 1 and values.dtype.kind != "f":
+        return one_hot(as_classes(values, n)[0])
+    if values.ndim not in (1, 2) or len(values) != n:
+        raise UsageError(f"labels have shape {values.shape}, but there are {n} images", hint="give one row an image")
+    columns = as_matrix(values[:, None] if values.ndim == 1 else values, "labels")
+    constant = np.flatnonzero(np.ptp(columns, axis=0) == 0)
+    if len(constant):
+        raise UndefinedScoreError(f"labels: the same value for all images in column {constant[0]}")
+    return columns
+
+
+def one_hot(codes: Codes) -> Floats:
+    """[n, C] indicator columns of class codes 0..C-1."""
+    return np.eye(codes.max() + 1)[codes]
+
+
+def class_means(features: Floats, codes: Codes) -> Floats:
+    """[C, d] mean of each class."""
+    indicator = one_hot(codes)
+    return indicator.T @ features / indicator.sum(axis=0)[:, None]
+
+
+def spread(centred: Floats) -> float:
+    """Total variance of centred features: the sum over dimensions.
+
+    Raises:
+        UndefinedScoreError: there is none, beyond rounding.
+    """
+    return float((centred**2).sum() / len(centred))
+
+
+def centre(features: Floats) -> Floats:
+    """Features minus their mean.
+
+    Raises:
+        UndefinedScoreError: every feature is constant over the sample.
+    """
+    if not varying(features).any():
+        raise UndefinedScoreError("all features are constant over the sample")
+    return features - features.mean(axis=0)
+
+
+def varying(features: Floats) -> NDArray[np.bool_]:
+    """[d] which features vary over the sample beyond the rounding of their size."""
+    size = np.abs(features).max(axis=0)
+    return np.ptp(features, axis=0) > 1e-10 * size
+
+
+def standardise(features: Floats) -> Floats:
+    """Varying features with mean 0 and standard deviation 1 (population); constant ones are left out.
+
+    Raises:
+        UndefinedScoreError: every feature is constant over the sample.
+    """
+    centred = centre(features)[:, varying(features)]
+    return centred / centred.std(axis=0)
