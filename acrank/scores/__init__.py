@@ -70,7 +70,7 @@ class Score:
 
 def _load(path: str) -> Callable[..., Any]:
     module, _, name = path.partition(":")
-    return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
+    return getattr(importlib.import_module(module), name)
 
 
 _CLASSES = ("classification",)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from acrank.scores.arrays import as_classes, as_matrix, centre, one_hot
