@@ -11,6 +11,8 @@ from acrank.scores.undefined import UndefinedScoreError
 Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]
 
+_OTHERS = "`acrank scores` lists which scores take findings or quantities; classes are integers or names"
+
 
 def as_matrix(values: ArrayLike, name: str) -> Floats:
     """`values` as a finite float64 matrix; copied only where the type changes.
@@ -40,10 +42,12 @@ def as_classes(labels: ArrayLike, n: int) -> tuple[Codes, NDArray[np.intp]]:
         UndefinedScoreError: fewer than two classes in the sample.
     """
     names = np.asarray(labels)
+    if names.ndim == 2:
+        raise UsageError("labels have several columns, but this score is for one class an image", hint=_OTHERS)
     if names.shape != (n,):
         raise UsageError(f"labels have shape {names.shape}, but there are {n} images", hint="give one class an image")
     if names.dtype.kind == "f":
-        raise UsageError("labels are real numbers, but this score is for classes", hint="give classes as integers")
+        raise UsageError("labels are real numbers, but this score is for classes", hint=_OTHERS)
     _, codes, counts = np.unique(names, return_inverse=True, return_counts=True)
     if len(counts) < 2:
         raise UndefinedScoreError("only one class in the sample")
@@ -54,11 +58,12 @@ def as_targets(labels: ArrayLike, n: int) -> Floats:
     """What a linear model is fitted to, as columns [n, t].
 
     One integer, boolean or string an image is a class and becomes one-hot columns; one real number an image is a
-    regression target; a matrix is taken as it is (one column for each finding or quantity).
+    regression target; a matrix is taken as it is (one column for each finding or quantity) but for columns that are
+    constant over the sample, which are left out.
 
     Raises:
         UsageError: the labels do not match n images.
-        UndefinedScoreError: fewer than two classes, a constant column, or non-finite values.
+        UndefinedScoreError: fewer than two classes, only constant columns, or non-finite values.
     """
     values = np.asarray(labels)
     if values.ndim == 1 and values.dtype.kind != "f":
@@ -66,10 +71,10 @@ def as_targets(labels: ArrayLike, n: int) -> Floats:
     if values.ndim not in (1, 2) or len(values) != n:
         raise UsageError(f"labels have shape {values.shape}, but there are {n} images", hint="give one row an image")
     columns = as_matrix(values[:, None] if values.ndim == 1 else values, "labels")
-    constant = np.flatnonzero(np.ptp(columns, axis=0) == 0)
-    if len(constant):
-        raise UndefinedScoreError(f"labels: the same value for all images in column {constant[0]}")
-    return columns
+    varies = np.ptp(columns, axis=0) > 0
+    if not varies.any():
+        raise UndefinedScoreError("labels: the same value for all images")
+    return columns[:, varies]
 
 
 def one_hot(codes: Codes) -> Floats:
@@ -81,15 +86,6 @@ def class_means(features: Floats, codes: Codes) -> Floats:
     """[C, d] mean of each class."""
     indicator = one_hot(codes)
     return indicator.T @ features / indicator.sum(axis=0)[:, None]
-
-
-def spread(centred: Floats) -> float:
-    """Total variance of centred features: the sum over dimensions.
-
-    Raises:
-        UndefinedScoreError: there is none, beyond rounding.
-    """
-    return float((centred**2).sum() / len(centred))
 
 
 def centre(features: Floats) -> Floats:

@@ -1,0 +1,115 @@
+"""Linear probe: accuracy of a ridge classifier on images that it was not fitted to, in closed form."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from acrank.errors import UsageError
+from acrank.scores.arrays import Floats, as_classes, as_matrix, as_targets, standardise
+from acrank.scores.knn import balanced_accuracy
+from acrank.scores.linear import directions
+from acrank.scores.undefined import UndefinedScoreError
+
+
+def linear_probe(features: ArrayLike, labels: ArrayLike, *, ridge: float = 0.1) -> float:
+    """Balanced accuracy of ridge regression on one-hot labels, each image left out of its own fit.
+
+    Features are standardised over the whole sample; the intercept is not penalised. The leave-one-out predictions
+    come from the hat matrix, (ŷ - h y) / (1 - h), without refitting.
+
+    Args:
+        features: [n, d], float32 or float64.
+        labels: [n] classes, or [n, t] findings of 0 and 1 (then the mean over findings; constant ones are left out).
+        ridge: penalty, in units of n.
+
+    Returns:
+        The mean over classes of the share of images put right, in [0, 1]; higher is better.
+
+    Raises:
+        UsageError: regression targets, or ridge not positive.
+        UndefinedScoreError: one class, all features constant, or non-finite values.
+
+    Source: Hoerl and Kennard, Ridge Regression, Technometrics 1970; leave-one-out by Allen's PRESS, Technometrics 1974.
+
+    >>> linear_probe([[0.0], [0.2], [1.0], [1.2]], [0, 0, 1, 1])
+    1.0
+    """
+    rows = standardise(as_matrix(features, "features"))
+    targets = _indicators(labels, len(rows))
+    _check(ridge)
+    basis = directions(rows)
+    weight = basis.power / (basis.power + ridge * len(rows))
+    leverage = 1 / len(rows) + (basis.left**2) @ weight
+    fitted = targets.mean(axis=0) + (basis.left * weight) @ (basis.left.T @ targets)
+    return _accuracy((fitted - leverage[:, None] * targets) / (1 - leverage)[:, None], targets, labels)
+
+
+def linear_probe_halves(features: ArrayLike, labels: ArrayLike, *, seed: int = 0, ridge: float = 0.1) -> float:
+    """Balanced accuracy of ridge regression on one-hot labels, fitted to one half of the sample and asked of the other.
+
+    The halves are stratified by class and drawn with `seed`; each is standardised by the half that is fitted.
+
+    Args:
+        features: [n, d], float32 or float64.
+        labels: [n] classes, or [n, t] findings of 0 and 1 (then the mean over findings; constant ones are left out).
+        seed: of the halves.
+        ridge: penalty, in units of the images fitted.
+
+    Returns:
+        The mean over classes of the share of images put right, in [0, 1]; higher is better.
+
+    Raises:
+        UsageError: regression targets, or ridge not positive.
+        UndefinedScoreError: one class, a class with one image, all features of a half constant, or non-finite values.
+
+    Source: two-fold cross-validation (Stone, Journal of the Royal Statistical Society B 1974) of ridge regression.
+
+    >>> linear_probe_halves([[0.0], [0.1], [0.2], [1.0], [1.1], [1.2]], [0, 0, 0, 1, 1, 1])
+    1.0
+    """
+    from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    rows = as_matrix(features, "features")
+    targets = _indicators(labels, len(rows))
+    _check(ridge)
+    half = _half(labels, len(rows), seed)
+    predicted = np.empty_like(targets)
+    for fit in (half, ~half):
+        model = make_pipeline(StandardScaler(), Ridge(alpha=ridge * fit.sum(), solver="svd"))
+        predicted[~fit] = model.fit(rows[fit], targets[fit]).predict(rows[~fit]).reshape(-1, targets.shape[1])
+    return _accuracy(predicted, targets, labels)
+
+
+def _check(ridge: float) -> None:
+    if not ridge > 0:
+        raise UsageError(f"ridge {ridge}", hint="choose a penalty above 0")
+
+
+def _indicators(labels: ArrayLike, n: int) -> Floats:
+    values = np.asarray(labels)
+    targets = as_targets(values, n)
+    if not np.isin(targets, (0, 1)).all() or (values.ndim == 1 and values.dtype.kind == "f"):
+        raise UsageError("labels are quantities, but a probe's accuracy is for classes", hint="give classes")
+    return targets
+
+
+def _half(labels: ArrayLike, n: int, seed: int) -> NDArray[np.bool_]:
+    """[n] a random half: of every class, or of the whole sample where images have several findings."""
+    values = np.asarray(labels)
+    codes = as_classes(values, n)[0] if values.ndim == 1 else np.zeros(n, dtype=np.intp)
+    if np.bincount(codes).min() < 2:
+        raise UndefinedScoreError("a class with one image cannot be in both halves")
+    order = np.random.default_rng(seed).permutation(n)
+    half = np.zeros(n, dtype=bool)
+    half[order[np.argsort(codes[order], kind="stable")][::2]] = True
+    return half
+
+
+def _accuracy(predicted: Floats, targets: Floats, labels: ArrayLike) -> float:
+    if np.asarray(labels).ndim == 1:
+        return balanced_accuracy(predicted.argmax(axis=1), targets.argmax(axis=1))
+    found = (predicted > 0.5).astype(np.intp)
+    return float(np.mean([balanced_accuracy(f, t.astype(np.intp)) for f, t in zip(found.T, targets.T, strict=True)]))
