@@ -48,10 +48,10 @@ def gbc(
     centred = centre(as_matrix(features, "features"))
     codes, _ = as_classes(labels, len(centred))
     rows = centred if components is None else principal_components(centred, components)
-    variances = _class_variances(rows, codes)
+    variances = np.maximum(_class_variances(rows, codes), floor * rows.var(axis=0).mean())
     if covariance == "spherical":
         variances = np.repeat(variances.mean(axis=1, keepdims=True), rows.shape[1], axis=1)
-    return _overlap(class_means(rows, codes), np.maximum(variances, floor * rows.var(axis=0).mean()))
+    return _overlap(class_means(rows, codes), variances)
 
 
 def principal_components(centred: Floats, count: int) -> Floats:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from acrank.scores.arrays import Codes, as_classes, as_matrix, one_hot
+from acrank.scores.arrays import Codes, as_classes, as_matrix, centre, one_hot
 from acrank.scores.undefined import UndefinedScoreError
 
 
@@ -24,7 +24,7 @@ def knn(features: ArrayLike, labels: ArrayLike, *, neighbours: int = 5) -> float
         The mean over classes of the share of images put right, in [0, 1]; higher is better.
 
     Raises:
-        UndefinedScoreError: one class, not more images than neighbours, or non-finite values.
+        UndefinedScoreError: one class, not more images than neighbours, all features constant, or non-finite values.
 
     Source: leave-one-out k-nearest-neighbour accuracy (Cover and Hart, Nearest neighbor pattern classification, IEEE
     Trans. Information Theory 1967); as a transferability score in Bolya et al., NeurIPS 2021 (arXiv 2111.06977).
@@ -38,7 +38,7 @@ def knn(features: ArrayLike, labels: ArrayLike, *, neighbours: int = 5) -> float
     codes, _ = as_classes(labels, len(rows))
     if len(rows) <= neighbours:
         raise UndefinedScoreError(f"{neighbours} neighbours need more than {len(rows)} images")
-    model = NearestNeighbors(n_neighbors=neighbours, algorithm="brute").fit(rows)
+    model = NearestNeighbors(n_neighbors=neighbours, algorithm="brute").fit(centre(rows))
     near = model.kneighbors(return_distance=False)  # without arguments no image is its own neighbour
     # the nearest outweighs the farther ones together, but all of them stay below half a vote
     votes = np.einsum("k,nkc->nc", 1 + 0.5 ** np.arange(2, neighbours + 2), one_hot(codes)[near])

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from acrank.errors import UsageError
-from acrank.scores.arrays import Floats, as_classes, as_matrix, as_targets, standardise
+from acrank.scores.arrays import Floats, as_classes, as_matrix, as_targets, centre, standardise
 from acrank.scores.knn import balanced_accuracy
 from acrank.scores.linear import directions
 from acrank.scores.undefined import UndefinedScoreError
@@ -78,6 +78,7 @@ def linear_probe_halves(features: ArrayLike, labels: ArrayLike, *, seed: int = 0
     half = _half(labels, len(rows), seed)
     predicted = np.empty_like(targets)
     for fit in (half, ~half):
+        centre(rows[fit])  # nothing to fit to where all features of a half are constant
         model = make_pipeline(StandardScaler(), Ridge(alpha=ridge * fit.sum(), solver="svd"))
         predicted[~fit] = model.fit(rows[fit], targets[fit]).predict(rows[~fit]).reshape(-1, targets.shape[1])
     return _accuracy(predicted, targets, labels)
