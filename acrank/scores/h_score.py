@@ -59,4 +59,6 @@ def ledoit_wolf(centred: Floats, dimensions: int) -> float:
     power = float((gram**2).sum()) / n**2
     distance = power - float(lengths.sum() / n) ** 2 / dimensions  # from the covariance to the multiple of the identity
     noise = (float((lengths**2).sum()) / n - power) / n
-    return max(min(noise / distance, 1.0), 0.0) if distance > 0 else 0.0
+    if distance <= 1e-12 * power:  # the covariance is a multiple of the identity already, as always for d = 1
+        return 0.0
+    return max(min(noise / distance, 1.0), 0.0)

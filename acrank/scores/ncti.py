@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -73,4 +74,6 @@ def _discriminant(rows: Floats, codes: Codes) -> tuple[Floats, Floats]:
         model = LinearDiscriminantAnalysis(solver="eigen", shrinkage=shrinkage)
     else:
         model = LinearDiscriminantAnalysis(solver="svd")
-    return model.fit_transform(rows, codes), model.predict_proba(rows)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Only one sample available")  # a class of one has no spread: 0 is right
+        return model.fit_transform(rows, codes), model.predict_proba(rows)

@@ -18,5 +18,5 @@ def min_max_sum(parts: Sequence[Sequence[float]], signs: Sequence[float]) -> lis
         return [float("nan")] * len(parts)
     columns: Floats = np.asarray(parts, dtype=np.float64)
     low, width = columns.min(axis=0), np.ptp(columns, axis=0)
-    unit = np.where(width > 0, (columns - low) / np.where(width > 0, width, 1.0), 0.0)
+    unit = (columns - low) / np.where(width > 0, width, 1.0)
     return [float(value) for value in unit @ np.asarray(signs, dtype=np.float64)]

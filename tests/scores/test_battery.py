@@ -189,6 +189,7 @@ def test_separated_classes_score_higher_than_noise(score):
     assert (better > worse) == score.higher_is_better
 
 
+@pytest.mark.filterwarnings("error")
 @named(TESTED)
 @settings(max_examples=15, deadline=None)
 @given(
