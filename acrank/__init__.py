@@ -24,6 +24,8 @@ _LAZY = {
     "open_target": "acrank.targets",
     "score": "acrank.ranking",
     "Ranking": "acrank.records",
+    "SCORES": "acrank.scores",
+    "Settings": "acrank.settings",
 }
 
 __all__ = ["AcrankError", "__version__", *_LAZY]

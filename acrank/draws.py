@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,6 +65,11 @@ class Draw:
                 self._images = images
             self._batch = (spec, prepare(images, **vars(spec)))
         return self._batch[1]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the drawn images as they are stored."""
+        return self.target.raw_digest(self.indices)
 
     @property
     def ids(self) -> list[str]:

@@ -15,17 +15,13 @@ from acrank.errors import UsageError
 _PACKAGES = ("acrank", "torch", "timm", "numpy", "scipy", "scikit-learn", "pillow")
 
 
-def describe(device: str) -> dict[str, Any]:
-    """Versions, machine and device of this run, as plain data for the record."""
-    import torch
-
+def describe() -> dict[str, Any]:
+    """Versions and machine of this run, as plain data for the record; loads no torch. Each row names its device."""
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
+        "machine": platform.machine(),
         "cpus": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "device": device,
-        "device_name": torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.machine(),
         "versions": {name: _version(name) for name in _PACKAGES},
     }
 

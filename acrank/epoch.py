@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -11,38 +10,31 @@ from torch import Tensor, nn
 from acrank.features import read_features
 from acrank.norm import ac_norm_layers
 from acrank.observation import LayerTrace, select_layers, shift_of
-from acrank.shifts import LayerShift
+from acrank.observed import LayerShift, Observation
 
 BATCH_SIZE = 32
 MOMENTUM = 0.9
-
-
-@dataclass(frozen=True)
-class EpochShifts:
-    """Shifts of the selected layers: after an epoch, before it, and after an epoch on shuffled labels."""
-
-    layers: list[LayerShift]
-    no_drift: list[LayerShift]
-    shuffled: list[LayerShift]
 
 
 def finetune_one_epoch(
     model: nn.Module,
     inputs: Tensor,
     labels: Tensor,
-    permutation: Tensor,
     *,
+    fold: Tensor,
+    permutation: Tensor,
     classes: int,
     step_size: float,
     layers: str,
     seed: int,
     device: torch.device,
-) -> EpochShifts:
+) -> Observation:
     """Train a copy of the AC-Norm `model` and a new linear head for one epoch: SGD, momentum 0.9, batches of 32.
 
     Args:
         model: with AC-Norm layers, on `device`.
-        inputs: [n, c, h, w]; labels: [n]; permutation: [n], which shuffles the labels for the control. On the CPU.
+        inputs: [n, c, h, w]; labels: [n]. On the CPU.
+        fold, permutation: [n], of the draw; the permutation shuffles the labels for the control.
         classes: number of classes.
         step_size: learning rate of all parameters.
         layers: selection as in `select_layers`.
@@ -54,17 +46,24 @@ def finetune_one_epoch(
     with LayerTrace(model) as trace, torch.no_grad():
         features, _ = read_features(model, inputs[:BATCH_SIZE].to(device))
     names = select_layers(trace.order, trace.areas, layers)
-    runs = []
+    runs: list[tuple[LayerShift, ...]] = []
     for truth in (labels, labels[permutation]):
         trained = copy.deepcopy(model)
         _train(trained, inputs, truth, width=features.shape[1], classes=classes, lr=step_size, seed=seed, device=device)
-        modules = dict(ac_norm_layers(trained))
-        runs.append(
-            [shift_of(name, modules[name], modules[name].weight_target, modules[name].bias_target) for name in names]
-        )
-    modules = dict(ac_norm_layers(model))
-    still = [shift_of(name, modules[name], modules[name].weight, modules[name].bias) for name in names]
-    return EpochShifts(runs[0], still, runs[1])
+        runs.append(_shifts(trained, names))
+    return Observation(
+        labels=labels.numpy(),
+        fold=fold.numpy(),
+        permutation=permutation.numpy(),
+        layers=runs[0],
+        no_drift=_shifts(model, names),
+        shuffled=runs[1],
+    )
+
+
+def _shifts(model: nn.Module, names: list[str]) -> tuple[LayerShift, ...]:
+    layers = dict(ac_norm_layers(model))
+    return tuple(shift_of(name, layers[name], layers[name].weight_target, layers[name].bias_target) for name in names)
 
 
 def _train(

@@ -1,56 +1,41 @@
-"""One candidate, from its manifest entry to its row: a plain function of picklable data, run wherever it suits."""
+"""One candidate, from its manifest entry to its row: a plain function of picklable data, run wherever it suits.
+
+Loads no torch where the cache holds every observation.
+"""
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
-from acrank.draws import BatchSpec, Draw
-from acrank.epoch import finetune_one_epoch
+from acrank.cache import ObservationCache, identity_of, key_of
+from acrank.draws import Draw
 from acrank.errors import AcrankError
-from acrank.observation import observe, prepare_model
-from acrank.protocols import Protocol
+from acrank.observed import About, LayerShift, Observation
 from acrank.records import Row, Value
-from acrank.scores.affine import ac_corr, affine_drift, channel_alignment, gradient_norm
-from acrank.shifts import LayerShift
-from acrank.zoo.checkpoints import load_candidate
+from acrank.scores import SCORES
+from acrank.scores.diagnostics import diagnose
+from acrank.scores.evaluate import Evaluation
+from acrank.scores.evaluate import evaluate as evaluate_score
+from acrank.settings import Settings
 from acrank.zoo.schema import Candidate
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
-@dataclass(frozen=True)
-class Measures:
-    """What one draw gave: each score, the same before the step, and under shuffled labels; and the layers' shifts."""
-
-    values: dict[str, float | None]
-    no_drift: dict[str, float | None]
-    shuffled: dict[str, float | None]
-    layers: list[LayerShift]
-
-
-def evaluate(
-    candidate: Candidate,
-    draws: Sequence[Draw],
-    protocol: Protocol,
-    *,
-    seed: int,
-    device: torch.device,
-    allow_code: bool,
-) -> Row:
+def evaluate(candidate: Candidate, draws: Sequence[Draw], settings: Settings, cache: ObservationCache | None) -> Row:
     """Load a candidate, observe it on every draw, and return its row.
 
     Whatever fails is the reason of a skipped row: one candidate's failure never ends a run. KeyboardInterrupt passes.
     """
     started = time.perf_counter()
     try:
-        row = _scored(candidate, draws, protocol, seed=seed, device=device, allow_code=allow_code)
+        found, about, hits = _observations(candidate, draws, settings, cache)
+        row = row_of(candidate.id, found, about, draws, settings)
+        row.details["cached"] = hits == len(draws)
     except Exception as error:
         row = Row(candidate.id, "skipped", reason=reason_of(error))
     row.reference = dict(candidate.reference)
@@ -67,112 +52,113 @@ def reason_of(error: Exception) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, AcrankError):
         return f"{text} ({error.hint})" if error.hint else text
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(sign in text for sign in _OUT_OF_MEMORY):
+    kind = type(error).__name__
+    if kind in ("MemoryError", "OutOfMemoryError") or any(sign in text for sign in _OUT_OF_MEMORY):
         return "out of memory (lower --samples, or the input size in the manifest)"
-    return f"{type(error).__name__}: {text}"
+    return f"{kind}: {text}"
 
 
-def _scored(
-    candidate: Candidate,
-    draws: Sequence[Draw],
-    protocol: Protocol,
-    *,
-    seed: int,
-    device: torch.device,
-    allow_code: bool,
-) -> Row:
-    loaded = load_candidate(candidate, allow_code=allow_code)
-    params = sum(part.numel() for part in loaded.model.parameters())
-    model, left = prepare_model(loaded.model)
-    model.to(device)
-    spec = BatchSpec(loaded.size, loaded.in_chans, loaded.mean, loaded.std)
-    measure: Callable[..., Measures] = _after_epoch if protocol.epochs else _after_step
-    found = [measure(model, draw, draw.batch(spec), protocol, seed=seed, device=device) for draw in draws]
+def row_of(model: str, found: Sequence[Observation], about: About, draws: Sequence[Draw], settings: Settings) -> Row:
+    """The row of a candidate from its observations; pool-relative scores still lack their value."""
+    values: dict[str, Value] = {}
+    parts: dict[str, list[Any]] = {}
+    for name in settings.scores:
+        values[name], parts[name] = _score(name, found, settings)
+    layers = [one.layers for one in found]
     return Row(
-        candidate.id,
+        model,
         "scored",
-        scores={name: _value(name, found) for name in protocol.directions()},
-        params=params,
-        notes=[*loaded.notes, *left, *_untouched_note(found[0].layers)],
-        weights=loaded.weights,
-        layers=_layer_records(found),
-        details={"input": vars(spec), "step_size": protocol.step_size},
+        scores=values,
+        params=about.params,
+        notes=[*about.notes, *_untouched_note(layers[0]), *_diagnostics(found[0], draws[0], settings)],
+        weights=about.weights,
+        layers=_layer_records(layers),
+        details={**about.details, "parts": {name: part for name, part in parts.items() if part}},
     )
 
 
-def _after_step(
-    model: torch.nn.Module, draw: Draw, inputs: torch.Tensor, protocol: Protocol, *, seed: int, device: torch.device
-) -> Measures:
-    seen = observe(
-        model,
-        inputs.to(device),
-        torch.from_numpy(draw.labels).to(device),
-        classes=len(draw.target.classes),
-        fold=torch.from_numpy(draw.fold).to(device),
-        permutation=torch.from_numpy(draw.permutation).to(device),
-        step_size=protocol.step_size,
-        head=protocol.head,
-        layers=protocol.layers,
-        seed=seed + draw.repeat,
-    )
+def value_of(found: Sequence[Evaluation], **controls: float | None) -> Value:
+    """Mean, deviation and Student's 95% interval of one score over the draws, with its notes and controls.
+
+    >>> value_of([Evaluation(1.0), Evaluation(3.0)]).value
+    2.0
+    """
+    notes = "; ".join(dict.fromkeys(note for one in found for note in one.notes)) or None
+    values = [one.value for one in found if one.value is not None]
+    if not values:
+        return Value(None, note=notes)
+    mean, sd, low, high = _interval(values)
+    return Value(mean, sd, low, high, **controls, note=notes)
+
+
+def _observations(
+    candidate: Candidate, draws: Sequence[Draw], settings: Settings, cache: ObservationCache | None
+) -> tuple[list[Observation], About, int]:
+    """From the cache where it holds them; the rest is observed and put there. And how many the cache held."""
+    identity = identity_of(candidate, settings, cache) if cache else None
+    keys = [key_of(identity, draw, settings) if identity else None for draw in draws]
+    held = [cache.load(key) if cache and key else None for key in keys]
+    missing = [draw for draw, entry in zip(draws, held, strict=True) if entry is None]
+    about = next((entry[1] for entry in held if entry), None)
+    fresh: list[Observation] = []
+    if missing or about is None:
+        from acrank.passes import observe_candidate
+
+        fresh, about = observe_candidate(candidate, missing, settings)
+    news = iter(fresh)
     out = []
-    accuracies = (seen.probe_accuracy, None, seen.probe_shuffled)
-    for layers, accuracy in zip((seen.layers, seen.no_drift, seen.shuffled), accuracies, strict=True):
-        values = _of_layers(layers, protocol)
-        values["gradient_norm"] = gradient_norm(layers, step_size=protocol.step_size) if accuracy is not None else None
-        out.append({**values, "probe_accuracy": accuracy})
-    return Measures(out[0], out[1], out[2], seen.layers)
+    for draw, key, entry in zip(draws, keys, held, strict=True):
+        seen = entry[0] if entry else next(news)
+        if cache and key and entry is None:
+            cache.store(key, seen, about, draw.ids)
+        out.append(seen)
+    return out, about, len(draws) - len(missing)
 
 
-def _after_epoch(
-    model: torch.nn.Module, draw: Draw, inputs: torch.Tensor, protocol: Protocol, *, seed: int, device: torch.device
-) -> Measures:
-    shifts = finetune_one_epoch(
-        model,
-        inputs,
-        torch.from_numpy(draw.labels),
-        torch.from_numpy(draw.permutation),
-        classes=len(draw.target.classes),
-        step_size=protocol.step_size,
-        layers=protocol.layers,
-        seed=seed + draw.repeat,
-        device=device,
-    )
-    out = [_of_layers(layers, protocol) for layers in (shifts.layers, shifts.no_drift, shifts.shuffled)]
-    return Measures(out[0], out[1], out[2], shifts.layers)
+def _score(name: str, found: Sequence[Observation], settings: Settings) -> tuple[Value, list[Any]]:
+    """One score over the draws; a pool-relative one gives its part of each draw instead of a value."""
+    results = [evaluate_score(SCORES[name], _arrays(seen, settings, i)) for i, seen in enumerate(found)]
+    controls = {
+        kind: _mean([evaluate_score(SCORES[name], arrays) for arrays in _control(name, found, settings, kind)])
+        for kind in ("no_drift", "shuffled")
+    }
+    return value_of(results, **controls), [one.part for one in results if one.part is not None]
 
 
-def _of_layers(layers: Sequence[LayerShift], protocol: Protocol) -> dict[str, float | None]:
+def _arrays(seen: Observation, settings: Settings, repeat: int) -> dict[str, Any]:
+    protocol = settings.protocol
     return {
-        "channel_alignment": channel_alignment(layers),
-        "ac_corr": ac_corr(layers, per_channel=protocol.per_channel),
-        "affine_drift": affine_drift(layers),
+        "features": seen.features,
+        "labels": seen.labels,
+        "logits": seen.logits,
+        "fold": seen.fold,
+        "layers": seen.layers,
+        "seed": settings.seed + repeat,
+        "per_channel": protocol.per_channel,
+        "step_size": protocol.step_size,
     }
 
 
-def _value(name: str, found: Sequence[Measures]) -> Value:
-    """Mean, deviation and 95% interval of one score over the draws, with its controls."""
-    values = _known(measures.values[name] for measures in found)
-    if not values:
-        return Value(None, note="every normalisation layer is untouched (all its affines are equal)")
-    mean, sd, low, high = _interval(values)
-    still, shuffled = (_known(part[name] for part in parts) for parts in _controls(found))
-    return Value(
-        value=mean,
-        sd=sd,
-        low=low,
-        high=high,
-        no_drift=float(np.mean(still)) if still else None,
-        shuffled=float(np.mean(shuffled)) if shuffled else None,
-    )
+def _control(name: str, found: Sequence[Observation], settings: Settings, kind: str) -> list[Mapping[str, Any]]:
+    """The arrays of a control: affines before the step, or everything under shuffled labels.
+
+    Shuffled labels cost as much as the score itself: for the affine scores they are there, for others they are computed
+    where they judge the ranking.
+    """
+    moves = "layers" in SCORES[name].needs
+    if kind == "no_drift":
+        return [{**_arrays(seen, settings, i), "layers": seen.no_drift} for i, seen in enumerate(found) if moves]
+    if not moves and name not in ("probe_accuracy", settings.rank_by):
+        return []
+    return [
+        {**_arrays(seen, settings, i), "layers": seen.shuffled, "labels": seen.labels[seen.permutation]}
+        for i, seen in enumerate(found)
+    ]
 
 
-def _controls(found: Sequence[Measures]) -> tuple[list[dict[str, float | None]], list[dict[str, float | None]]]:
-    return [one.no_drift for one in found], [one.shuffled for one in found]
-
-
-def _known(values: Any) -> list[float]:
-    return [value for value in values if value is not None and math.isfinite(value)]
+def _mean(found: Sequence[Evaluation]) -> float | None:
+    values = [one.value for one in found if one.value is not None]
+    return float(np.mean(values)) if values else None
 
 
 def _interval(values: Sequence[float]) -> tuple[float, float | None, float | None, float | None]:
@@ -194,19 +180,23 @@ def _untouched_note(layers: Sequence[LayerShift]) -> list[str]:
     return [f"{count} of {len(layers)} normalisation layers are untouched (equal affines): AC-Corr leaves them out"]
 
 
-def _layer_records(found: Sequence[Measures]) -> list[dict[str, Any]]:
+def _diagnostics(seen: Observation, draw: Draw, settings: Settings) -> list[str]:
+    """What the feature scores of this row suffer from; nothing where none was asked for."""
+    if not any("features" in SCORES[name].needs for name in settings.scores if name != "probe_accuracy"):
+        return []
+    return diagnose(seen.features, seen.labels, seen.logits, classes=len(draw.target.classes) or None)
+
+
+def _layer_records(draws: Sequence[Sequence[LayerShift]]) -> list[dict[str, Any]]:
     """Per layer, the mean over draws of its raw AC-Corr, alignment and median drift."""
-    out = []
-    for draws in zip(*(one.layers for one in found), strict=True):
-        first: LayerShift = draws[0]
-        out.append(
-            {
-                "name": first.name,
-                "channels": first.channels,
-                "untouched": first.untouched,
-                "ac_corr": float(np.mean([layer.total for layer in draws])),
-                "channel_alignment": float(np.mean([layer.own / layer.total for layer in draws])),
-                "affine_drift": float(np.mean([np.median(layer.drift) for layer in draws])),
-            }
-        )
-    return out
+    return [
+        {
+            "name": layers[0].name,
+            "channels": layers[0].channels,
+            "untouched": layers[0].untouched,
+            "ac_corr": float(np.mean([layer.total for layer in layers])),
+            "channel_alignment": float(np.mean([layer.own / layer.total for layer in layers])),
+            "affine_drift": float(np.mean([np.median(layer.drift) for layer in layers])),
+        }
+        for layers in zip(*draws, strict=True)
+    ]

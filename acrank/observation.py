@@ -5,7 +5,6 @@ from __future__ import annotations
 import fnmatch
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -15,32 +14,8 @@ from torch import Tensor, nn
 from acrank.errors import CandidateError
 from acrank.features import read_features
 from acrank.norm import AffineCoNorm, ConversionWarning, ac_norm_layers, affine_overlap, convert_ac_norm
-from acrank.shifts import LayerShift
-from acrank.tasks.classification import balanced_accuracy, random_logits, ridge_logits
-
-
-@dataclass(frozen=True)
-class Observation:
-    """What the passes over one draw yield; every score is derived from it.
-
-    Attributes:
-        features: [n, d], float32, read with the statistics of this very batch.
-        labels: [n], int64.
-        logits: [n, z] of the checkpoint's own head, None where it has none.
-        layers: shifts of the selected layers after the step.
-        no_drift: the same layers before the step.
-        shuffled: the same layers after a step on shuffled labels.
-        probe_accuracy, probe_shuffled: balanced accuracy of the cross-fitted ridge head, in [0, 1].
-    """
-
-    features: npt.NDArray[np.float32]
-    labels: npt.NDArray[np.int64]
-    logits: npt.NDArray[np.float32] | None
-    layers: list[LayerShift]
-    no_drift: list[LayerShift]
-    shuffled: list[LayerShift]
-    probe_accuracy: float
-    probe_shuffled: float
+from acrank.observed import LayerShift, Observation
+from acrank.tasks.classification import random_logits, ridge_logits
 
 
 def prepare_model(model: nn.Module, *, temperature: float = 1.0) -> tuple[nn.Module, list[str]]:
@@ -102,27 +77,36 @@ def observe(
     """
     with LayerTrace(model) as trace:
         features, logits = read_features(model, inputs)
-    if not bool(torch.isfinite(features).all()):
-        raise CandidateError("the features are not finite", hint="check the checkpoint and its input normalisation")
+    check_finite(features)
     chosen = select_layers(trace.order, trace.areas, layers)
     modules = dict(ac_norm_layers(model))
     affines = [part for name in chosen for part in (modules[name].weight_target, modules[name].bias_target)]
-    grads, accuracies = [], []
+    grads = []
     for which, truth in (("true", labels), ("shuffled", labels[permutation])):
-        pull, accuracy = _pull_on_features(features, truth, fold, classes, head, seed)
-        accuracies.append(accuracy)
+        pull = _pull_on_features(features, truth, fold, classes, head, seed)
         # the graph serves both passes
         grads.append(torch.autograd.grad(features, affines, pull, retain_graph=which == "true"))
     return Observation(
-        features=_array(features),
         labels=labels.cpu().numpy(),
-        logits=None if logits is None else _array(logits),
+        fold=fold.cpu().numpy(),
+        permutation=permutation.cpu().numpy(),
+        features=array_of(features),
+        logits=None if logits is None else array_of(logits),
         layers=shifts_of(chosen, modules, grads[0], step_size),
         no_drift=shifts_of(chosen, modules, grads[0], 0.0),
         shuffled=shifts_of(chosen, modules, grads[1], step_size),
-        probe_accuracy=accuracies[0],
-        probe_shuffled=accuracies[1],
     )
+
+
+def check_finite(features: Tensor) -> None:
+    """Raise CandidateError where features are NaN or infinite."""
+    if not bool(torch.isfinite(features).all()):
+        raise CandidateError("the features are not finite", hint="check the checkpoint and its input normalisation")
+
+
+def array_of(values: Tensor) -> npt.NDArray[np.float32]:
+    """A tensor as a float32 array on the CPU."""
+    return values.detach().float().cpu().numpy()
 
 
 def select_layers(order: Sequence[str], areas: Mapping[str, int], wanted: str) -> list[str]:
@@ -153,7 +137,7 @@ def select_layers(order: Sequence[str], areas: Mapping[str, int], wanted: str) -
 
 def shifts_of(
     names: Sequence[str], modules: Mapping[str, AffineCoNorm], grads: Sequence[Tensor], step_size: float
-) -> list[LayerShift]:
+) -> tuple[LayerShift, ...]:
     """The layers' affines before and after one SGD step; `grads` holds weight and bias gradients in turn."""
     out = []
     for i, name in enumerate(names):
@@ -161,7 +145,7 @@ def shifts_of(
         weight, bias = (part.detach().double().cpu() for part in (layer.weight_target, layer.bias_target))
         moves = [step_size * grad.double().cpu() for grad in grads[2 * i : 2 * i + 2]]
         out.append(shift_of(name, layer, weight - moves[0], bias - moves[1]))
-    return out
+    return tuple(out)
 
 
 def shift_of(name: str, layer: AffineCoNorm, weight: Tensor, bias: Tensor) -> LayerShift:
@@ -181,21 +165,15 @@ def shift_of(name: str, layer: AffineCoNorm, weight: Tensor, bias: Tensor) -> La
     )
 
 
-def _pull_on_features(
-    features: Tensor, labels: Tensor, fold: Tensor, classes: int, head: str, seed: int
-) -> tuple[Tensor, float]:
-    """Gradient of the cross-entropy at the features [n, d], and the ridge head's balanced accuracy."""
+def _pull_on_features(features: Tensor, labels: Tensor, fold: Tensor, classes: int, head: str, seed: int) -> Tensor:
+    """Gradient of the mean cross-entropy at the features, [n, d]."""
     leaf = features.detach().requires_grad_()
-    logits = ridge_logits(leaf, labels, fold, classes=classes)
-    accuracy = balanced_accuracy(logits.argmax(1), labels)
     if head == "random":
         logits = random_logits(leaf, classes=classes, seed=seed)
+    else:
+        logits = ridge_logits(leaf, labels, fold, classes=classes)
     (pull,) = torch.autograd.grad(nn.functional.cross_entropy(logits, labels), leaf)
-    return pull, accuracy
-
-
-def _array(values: Tensor) -> npt.NDArray[np.float32]:
-    return values.detach().float().cpu().numpy()
+    return pull
 
 
 class LayerTrace:

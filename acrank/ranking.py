@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from acrank.cache import ObservationCache
+from acrank.draws import make_draws
 from acrank.environment import describe, pick_device
-from acrank.errors import NothingRankedError, TableError, UsageError
-from acrank.protocols import HEADS, Protocol, protocol_named
+from acrank.errors import NothingRankedError, TableError
+from acrank.evaluation import evaluate
+from acrank.pool import with_pool_values
 from acrank.records import Ranking, Row
+from acrank.settings import Settings
 from acrank.targets import Target, open_target
 from acrank.zoo import Zoo, load_zoo
 
@@ -25,85 +27,12 @@ if TYPE_CHECKING:
 LABEL_BLIND = 0.7
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Everything a user chooses about a run; every candidate is scored under the same.
-
-    Attributes:
-        protocol: resolved protocol, overrides included.
-        rank_by: the score that orders the table.
-        seed: of sampling, halves, shuffles and heads.
-        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
-        allow_code: whether `factory:` entries may run code.
-    """
-
-    protocol: Protocol
-    rank_by: str
-    seed: int = 0
-    device: str = "auto"
-    allow_code: bool = False
-
-    @classmethod
-    def of(
-        cls,
-        protocol: str = "one-step",
-        *,
-        head: str | None = None,
-        step_size: float | None = None,
-        samples: int | None = None,
-        repeats: int | None = None,
-        layers: str | None = None,
-        per_channel: bool | None = None,
-        rank_by: str | None = None,
-        seed: int = 0,
-        device: str = "auto",
-        allow_code: bool = False,
-    ) -> Settings:
-        """A named protocol with what is given here instead of its own values.
-
-        Raises:
-            UsageError: an unknown protocol, head or score, or a value out of range.
-        """
-        given = {
-            "head": head,
-            "step_size": step_size,
-            "samples": samples,
-            "repeats": repeats,
-            "layers": layers,
-            "per_channel": per_channel,
-        }
-        base = protocol_named(protocol)
-        chosen: Protocol = dataclasses.replace(base, **{name: x for name, x in given.items() if x is not None})  # type: ignore[arg-type]
-        settings = cls(chosen, rank_by or chosen.rank_by, seed, device, allow_code)
-        settings._check()
-        return settings
-
-    def record(self) -> dict[str, Any]:
-        """Plain data for the run record."""
-        return {**dataclasses.asdict(self), "ac_norm": True, "optimiser": "SGD"}
-
-    def _check(self) -> None:
-        protocol = self.protocol
-        if protocol.head not in HEADS:
-            raise UsageError(f"no head {protocol.head!r}", hint=f"choose one of {', '.join(HEADS)}")
-        if protocol.epochs and protocol.head != "random":
-            raise UsageError(f"protocol {protocol.name} trains its own head", hint="leave --head out")
-        if not 0 < protocol.step_size < float("inf"):
-            raise UsageError(f"the step size must be positive, not {protocol.step_size}", hint="try 0.1")
-        if protocol.samples is not None and protocol.samples < 4:
-            raise UsageError(f"{protocol.samples} samples are too few", hint="use at least 4, better 64 or more")
-        if protocol.repeats < 1:
-            raise UsageError(f"repeats must be at least 1, not {protocol.repeats}", hint="try 3")
-        if self.rank_by not in protocol.directions():
-            known = ", ".join(protocol.directions())
-            raise UsageError(f"protocol {protocol.name} has no score {self.rank_by!r}", hint=f"choose one of {known}")
-
-
 def score(
     zoo: Zoo | str | Path,
     target: Target | str | Path,
     settings: Settings | None = None,
     *,
+    cache: ObservationCache | None = None,
     resume: Ranking | None = None,
     on_row: Callable[[Ranking, int, int], None] | None = None,
 ) -> Ranking:
@@ -113,6 +42,7 @@ def score(
         zoo: a manifest's path, or an opened one.
         target: a path that `open_target` understands, or an opened target.
         settings: from `Settings.of`; the one-step protocol by default.
+        cache: where observations are kept between runs; None keeps none.
         resume: an earlier ranking with the same settings and target; its scored rows are kept.
         on_row: called after every candidate with the ranking so far, how many are done, and how many there are.
 
@@ -135,7 +65,7 @@ def score(
     settings = settings or Settings.of()
     zoo = zoo if isinstance(zoo, Zoo) else load_zoo(zoo)
     target = target if isinstance(target, Target) else open_target(target)
-    run = _Run(zoo, target, settings)
+    run = _Run(zoo, target, settings, cache)
     rows = run.kept_from(resume)
     total = len(zoo.candidates)
     for row in run.rows(skip={row.model for row in rows}):
@@ -155,19 +85,13 @@ def score(
 class _Run:
     """What all candidates of a run share."""
 
-    def __init__(self, zoo: Zoo, target: Target, settings: Settings) -> None:
-        if target.task != "classification":
-            raise UsageError(
-                f"{target.name} is a {target.task} target; the affine scores need classes",
-                hint="give one class per image",
-            )
-        from acrank.draws import make_draws
-
-        self.zoo, self.target, self.settings = zoo, target, settings
-        self.device = pick_device(settings.device)
+    def __init__(self, zoo: Zoo, target: Target, settings: Settings, cache: ObservationCache | None) -> None:
+        self.zoo, self.target, self.settings, self.cache = zoo, target, settings.for_task(target.task), cache
+        if settings.device not in ("auto", "cpu"):
+            pick_device(settings.device)  # one that is not there ends the run, not every candidate
         protocol = settings.protocol
         self.draws = make_draws(target, samples=protocol.samples, repeats=protocol.repeats, seed=settings.seed)
-        self.environment = describe(str(self.device))
+        self.environment = describe()
         self.about_target = {
             "name": target.name,
             "layout": target.layout,
@@ -175,24 +99,14 @@ class _Run:
             "classes": list(target.classes),
             "size": len(target),
             "fingerprint": target.fingerprint,
-            "draws": [{"ids": draw.ids, "sha256": target.raw_digest(draw.indices)} for draw in self.draws],
+            "draws": [{"ids": draw.ids, "sha256": draw.digest} for draw in self.draws],
         }
 
     def rows(self, *, skip: set[str]) -> Iterable[Row]:
         """Evaluate the candidates one by one; nothing of one is left when the next begins."""
-        from acrank.evaluation import evaluate
-
         for candidate in self.zoo.candidates:
             if candidate.id not in skip:
-                settings = self.settings
-                row = evaluate(
-                    candidate,
-                    self.draws,
-                    settings.protocol,
-                    seed=settings.seed,
-                    device=self.device,
-                    allow_code=settings.allow_code,
-                )
+                row = evaluate(candidate, self.draws, self.settings, self.cache)
                 row.details["entry"] = entry_digest(candidate)
                 yield row
 
@@ -216,11 +130,10 @@ class _Run:
 
     def ranking(self, rows: Sequence[Row]) -> Ranking:
         """The ranking so far, with its controls and warnings."""
-        protocol, rank_by = self.settings.protocol, self.settings.rank_by
         ranking = Ranking.of(
-            rows,
-            rank_by=rank_by,
-            higher_is_better=protocol.directions(),
+            with_pool_values(rows, self.settings),
+            rank_by=self.settings.rank_by,
+            higher_is_better=self.settings.directions(),
             settings={**self.settings.record(), "zoo": {"name": self.zoo.path.name, "sha256": self.zoo.sha256}},
             environment=self.environment,
             target=self.about_target,

@@ -22,6 +22,14 @@ class Outcome:
     err: str
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test has a cache of its own, and never the user's."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("ACRANK_CACHE", str(folder))
+    return folder
+
+
 @pytest.fixture
 def acrank(capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
     """Run the command line in this process: `acrank("score", "--zoo", path)`."""

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from acrank.cli.console import check_outputs, say, show
-from acrank.cli.options import Format, FormatOption, SeedOption, VerboseOption
-from acrank.cli.score import run_and_save, view_of
+from acrank.cli.options import Format, FormatOption, NoCacheOption, SeedOption, VerboseOption
+from acrank.cli.score import cache_of, run_and_save, view_of
 
 
 def demo(
@@ -17,6 +17,7 @@ def demo(
         Path, typer.Option("--dir", metavar="DIR", help="Where the target and the results go; made if missing.")
     ] = Path("acrank-demo"),
     seed: SeedOption = 0,
+    no_cache: NoCacheOption = False,
     format: FormatOption = Format.table,
     verbose: VerboseOption = 0,
 ) -> None:
@@ -27,7 +28,7 @@ def demo(
     """
     from acrank.demo import make_target, zoo_path
     from acrank.errors import OutputError
-    from acrank.ranking import Settings
+    from acrank.settings import Settings
     from acrank.targets import open_target
     from acrank.zoo import load_zoo
 
@@ -41,7 +42,8 @@ def demo(
     if not target.exists():
         say(f"making a target in {target}")
         make_target(target)
-    ranking = run_and_save(load_zoo(zoo_path()), open_target(target), Settings.of(seed=seed), outputs)
+    zoo, cache = load_zoo(zoo_path()), cache_of(no_cache)
+    ranking = run_and_save(zoo, open_target(target), Settings.of(seed=seed), outputs, cache)
     show(view_of(ranking), format)
     say(f"written: {', '.join(str(path) for path in outputs)}")
     say(f"the same by hand: acrank score --zoo {zoo_path()} --data {target}")

@@ -37,3 +37,7 @@ AllowCodeOption = Annotated[
     bool,
     typer.Option("--allow-code", envvar="ACRANK_ALLOW_CODE", help="Let the manifest's `factory:` entries run code."),
 ]
+NoCacheOption = Annotated[
+    bool,
+    typer.Option("--no-cache", envvar="ACRANK_NO_CACHE", help="Neither read nor write the cache of observations."),
+]

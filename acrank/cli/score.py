@@ -11,12 +11,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from acrank.cli.console import check_outputs, say, show, warn, write
-from acrank.cli.options import AllowCodeOption, Format, FormatOption, OutputOption, SeedOption, VerboseOption, ZooOption
+from acrank.cli.options import (
+    AllowCodeOption,
+    Format,
+    FormatOption,
+    NoCacheOption,
+    OutputOption,
+    SeedOption,
+    VerboseOption,
+    ZooOption,
+)
 from acrank.formats import View
 
 if TYPE_CHECKING:
-    from acrank.ranking import Settings
+    from acrank.cache import ObservationCache
     from acrank.records import Ranking
+    from acrank.settings import Settings
     from acrank.targets import Target
     from acrank.zoo import Zoo
 
@@ -35,9 +45,20 @@ def score(
     protocol: Annotated[
         str, typer.Option("--protocol", envvar="ACRANK_PROTOCOL", help="one-step, or official (one epoch, slow).")
     ] = "one-step",
+    scores: Annotated[
+        str, typer.Option("--scores", envvar="ACRANK_SCORES", help="Comma-separated names of `acrank scores`, or all.")
+    ] = "",
     rank_by: Annotated[
-        str | None, typer.Option("--rank-by", envvar="ACRANK_RANK_BY", help="Score that orders the table.")
-    ] = None,
+        str, typer.Option("--rank-by", envvar="ACRANK_RANK_BY", help="Score that orders the table, or consensus.")
+    ] = "",
+    statistics: Annotated[
+        str,
+        typer.Option(
+            "--statistics",
+            envvar="ACRANK_STATISTICS",
+            help="Features under the target's or source's BatchNorm statistics.",
+        ),
+    ] = "target",
     samples: Annotated[
         int | None,
         typer.Option("--samples", envvar="ACRANK_SAMPLES", help="Images per draw. [one-step: 128, official: all]"),
@@ -82,6 +103,7 @@ def score(
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep the scored rows of the run record that is there.")
     ] = False,
+    no_cache: NoCacheOption = False,
     allow_code: AllowCodeOption = False,
     output: OutputOption = None,
     format: FormatOption = Format.table,
@@ -95,19 +117,21 @@ def score(
     outputs = tuple(output or DEFAULT_OUTPUTS)
     check_outputs(outputs)
     earlier = _earlier(outputs) if resume else None
-    from acrank.ranking import Settings
+    from acrank.settings import Settings
     from acrank.targets import open_target
     from acrank.zoo import load_zoo
 
     settings = Settings.of(
         protocol,
+        scores=[name.strip() for name in scores.split(",") if name.strip()],
+        rank_by=rank_by,
+        statistics=statistics,
         head=head,
         step_size=step_size,
         samples=samples,
         repeats=repeats,
         layers=layers,
         per_channel=per_channel,
-        rank_by=rank_by,
         seed=seed,
         device=device,
         allow_code=allow_code,
@@ -120,14 +144,21 @@ def score(
         image_column=image_column,
         label_column=label_column,
     )
-    ranking = run_and_save(load_zoo(zoo).select(models or (), tags or ()), opened, settings, outputs, earlier)
+    ranking = run_and_save(
+        load_zoo(zoo).select(models or (), tags or ()), opened, settings, outputs, cache_of(no_cache), earlier
+    )
     show(view_of(ranking), format)
     if not output:
         say(f"written: {', '.join(str(path) for path in outputs)}")
 
 
 def run_and_save(
-    zoo: Zoo, target: Target, settings: Settings, outputs: tuple[Path, ...], earlier: Ranking | None = None
+    zoo: Zoo,
+    target: Target,
+    settings: Settings,
+    outputs: tuple[Path, ...],
+    cache: ObservationCache | None,
+    earlier: Ranking | None = None,
 ) -> Ranking:
     """Score with progress on stderr; `outputs` are rewritten after every candidate."""
     from acrank.ranking import score as run
@@ -138,7 +169,7 @@ def run_and_save(
             write(view_of(partial), outputs)
             advance(done, partial)
 
-        ranking = run(zoo, target, settings, resume=earlier, on_row=on_row)
+        ranking = run(zoo, target, settings, cache=cache, resume=earlier, on_row=on_row)
     write(view_of(ranking), outputs)
     for text in ranking.warnings:
         warn(text)
@@ -146,6 +177,13 @@ def run_and_save(
         for note in row.notes:
             say(f"note: {row.model}: {note}")
     return ranking
+
+
+def cache_of(no_cache: bool) -> ObservationCache | None:
+    """The cache of observations, unless it is not wanted."""
+    from acrank.cache import ObservationCache
+
+    return None if no_cache else ObservationCache()
 
 
 def view_of(ranking: Ranking) -> View:

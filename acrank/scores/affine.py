@@ -9,16 +9,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from acrank.shifts import LayerShift
+from acrank.observed import LayerShift
+from acrank.scores.undefined import UndefinedScoreError
 
 
-def ac_corr(layers: Sequence[LayerShift], *, per_channel: bool = True) -> float | None:
+def ac_corr(layers: Sequence[LayerShift], *, per_channel: bool = True) -> float:
     """AC-Corr: the mean over layers of sum_ij C_ij, per channel in (0, 1], raw in (0, C].
 
     Untouched layers tie everywhere, which puts them at the maximum without any information: they are left out.
 
     Returns:
-        The mean over the informative layers; None where there are none. Its direction belongs to the protocol.
+        The mean over the informative layers. Its direction belongs to the protocol.
+
+    Raises:
+        UndefinedScoreError: every layer is untouched, or there is none.
 
     Source: Zhang et al., arXiv 2307.15282 (their script: the raw sum of one layer).
 
@@ -28,42 +32,53 @@ def ac_corr(layers: Sequence[LayerShift], *, per_channel: bool = True) -> float 
         0.8
     """
     told = [layer.total / (layer.channels if per_channel else 1) for layer in layers if not layer.untouched]
-    return float(np.mean(told)) if told else None
+    if not told:
+        raise UndefinedScoreError("every normalisation layer is untouched (all its affines are equal)")
+    return float(np.mean(told))
 
 
-def channel_alignment(layers: Sequence[LayerShift]) -> float | None:
+def channel_alignment(layers: Sequence[LayerShift]) -> float:
     """The share of the correlation that stays on the own channel: mean over layers of sum_i C_ii / sum_ij C_ij.
 
     Returns:
-        In (0, 1], higher is better; 1/C from an untouched layer, None without layers.
+        In (0, 1], higher is better; 1/C from an untouched layer.
+
+    Raises:
+        UndefinedScoreError: there is no layer.
 
     Example:
         >>> y = np.arange(4.0)
         >>> channel_alignment([LayerShift("bn", 0.0, np.ones(4), y, np.ones(4), y, total=3.2, own=1.6)])
         0.5
     """
-    return float(np.mean([layer.own / layer.total for layer in layers])) if layers else None
+    return float(np.mean([layer.own / layer.total for layer in _some(layers)]))
 
 
-def affine_drift(layers: Sequence[LayerShift]) -> float | None:
+def affine_drift(layers: Sequence[LayerShift]) -> float:
     """Median over all channels of |y_t - y_s|: how far the step moved the affines, in units of a channel's own scale.
 
     Returns:
-        At least 0, proportional to the step size for small steps, higher is better in the pilot; None without layers.
+        At least 0, proportional to the step size for small steps, higher is better.
+
+    Raises:
+        UndefinedScoreError: there is no layer.
 
     Example:
         >>> one = np.ones(2)
         >>> affine_drift([LayerShift("bn", 0.0, one, 0 * one, one, np.array([0.1, 0.3]), total=2.0, own=1.0)])
         0.2
     """
-    return float(np.median(np.concatenate([layer.drift for layer in layers]))) if layers else None
+    return float(np.median(np.concatenate([layer.drift for layer in _some(layers)])))
 
 
-def gradient_norm(layers: Sequence[LayerShift], *, step_size: float) -> float | None:
+def gradient_norm(layers: Sequence[LayerShift], *, step_size: float) -> float:
     """Euclidean norm of the loss gradient at all affines, recovered from one plain SGD step.
 
     Returns:
-        At least 0, in units of the loss per unit of affine; higher is better in the pilot; None without layers.
+        At least 0, in units of the loss per unit of affine; higher is better.
+
+    Raises:
+        UndefinedScoreError: there is no layer.
 
     Example:
         >>> one, nil = np.ones(1), np.zeros(1)
@@ -71,8 +86,12 @@ def gradient_norm(layers: Sequence[LayerShift], *, step_size: float) -> float | 
         >>> gradient_norm([shift], step_size=0.125)
         5.0
     """
-    if not layers:
-        return None
-    moves = [layer.target_weight - layer.source_weight for layer in layers]
+    moves = [layer.target_weight - layer.source_weight for layer in _some(layers)]
     moves += [layer.target_bias - layer.source_bias for layer in layers]
     return float(np.linalg.norm(np.concatenate(moves))) / step_size
+
+
+def _some(layers: Sequence[LayerShift]) -> Sequence[LayerShift]:
+    if not layers:
+        raise UndefinedScoreError("no normalisation layer moved")
+    return layers

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from acrank.scores import Score
+from acrank.scores import KEYWORDS, Score
 from acrank.scores.diagnostics import saturation
 from acrank.scores.undefined import UndefinedScoreError
 
@@ -27,13 +27,12 @@ class Evaluation:
     notes: tuple[str, ...] = ()
 
 
-def evaluate(score: Score, arrays: Mapping[str, Any], *, seed: int = 0) -> Evaluation:
+def evaluate(score: Score, arrays: Mapping[str, Any]) -> Evaluation:
     """Run one score on one candidate.
 
     Args:
         score: a row of SCORES.
-        arrays: what the observation has, by the names in `score.needs`; None for what it lacks.
-        seed: for scores that draw.
+        arrays: what the observation has, by the names in `score.needs`, keywords included; None for what it lacks.
 
     Returns:
         The value with notes. A pool-relative score gives its part; `evaluate_pool` finishes it.
@@ -42,12 +41,12 @@ def evaluate(score: Score, arrays: Mapping[str, Any], *, seed: int = 0) -> Evalu
     >>> evaluate(SCORES["leep"], {"logits": None, "labels": [0, 1]}).notes
     ('no logits: the checkpoint has none for this sample',)
     """
-    missing = [need for need in score.needs if need != "seed" and arrays.get(need) is None]
+    missing = [need for need in score.needs if arrays.get(need) is None]
     if missing:
         return Evaluation(notes=tuple(f"no {need}: the checkpoint has none for this sample" for need in missing))
-    options = {"seed": seed} if "seed" in score.needs else {}
+    options = {need: arrays[need] for need in score.needs if need in KEYWORDS}
     try:
-        found = score.function(*(arrays[need] for need in score.needs if need != "seed"), **options)
+        found = score.function(*(arrays[need] for need in score.needs if need not in KEYWORDS), **options)
     except UndefinedScoreError as error:
         return Evaluation(notes=(error.message,))
     return Evaluation(part=found) if score.pool_relative else _judged(score, float(found))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from acrank.errors import UsageError
-from acrank.scores.arrays import Floats, as_classes, as_matrix, as_targets, centre, standardise
+from acrank.scores.arrays import Floats, as_matrix, as_targets, centre, standardise
 from acrank.scores.knn import balanced_accuracy
 from acrank.scores.linear import directions
-from acrank.scores.undefined import UndefinedScoreError
 
 
 def linear_probe(features: ArrayLike, labels: ArrayLike, *, ridge: float = 0.1) -> float:
@@ -45,27 +44,27 @@ def linear_probe(features: ArrayLike, labels: ArrayLike, *, ridge: float = 0.1) 
     return _accuracy((fitted - leverage[:, None] * targets) / (1 - leverage)[:, None], targets, labels)
 
 
-def linear_probe_halves(features: ArrayLike, labels: ArrayLike, *, seed: int = 0, ridge: float = 0.1) -> float:
+def probe_accuracy(features: ArrayLike, labels: ArrayLike, fold: ArrayLike, *, ridge: float = 0.1) -> float:
     """Balanced accuracy of ridge regression on one-hot labels, fitted to one half of the sample and asked of the other.
 
-    The halves are stratified by class and drawn with `seed`; each is standardised by the half that is fitted.
+    The same head that gives the one-step protocol its gradient. Each half is standardised by the half that is fitted.
 
     Args:
         features: [n, d], float32 or float64.
         labels: [n] classes, or [n, t] findings of 0 and 1 (then the mean over findings; constant ones are left out).
-        seed: of the halves.
+        fold: [n], bool: which half an image belongs to; both must occur.
         ridge: penalty, in units of the images fitted.
 
     Returns:
         The mean over classes of the share of images put right, in [0, 1]; higher is better.
 
     Raises:
-        UsageError: regression targets, or ridge not positive.
-        UndefinedScoreError: one class, a class with one image, all features of a half constant, or non-finite values.
+        UsageError: regression targets, ridge not positive, or a half without images.
+        UndefinedScoreError: one class, all features of a half constant, or non-finite values.
 
     Source: two-fold cross-validation (Stone, Journal of the Royal Statistical Society B 1974) of ridge regression.
 
-    >>> linear_probe_halves([[0.0], [0.1], [0.2], [1.0], [1.1], [1.2]], [0, 0, 0, 1, 1, 1])
+    >>> probe_accuracy([[0.0], [0.1], [0.2], [1.0], [1.1], [1.2]], [0, 0, 0, 1, 1, 1], [True, False] * 3)
     1.0
     """
     from sklearn.linear_model import Ridge
@@ -75,11 +74,13 @@ def linear_probe_halves(features: ArrayLike, labels: ArrayLike, *, seed: int = 0
     rows = as_matrix(features, "features")
     targets = _indicators(labels, len(rows))
     _check(ridge)
-    half = _half(labels, len(rows), seed)
+    half = np.asarray(fold, dtype=bool)
+    if half.shape != (len(rows),) or half.all() or not half.any():
+        raise UsageError("the fold does not split the sample in two", hint="give one boolean an image, of both kinds")
     predicted = np.empty_like(targets)
     for fit in (half, ~half):
         centre(rows[fit])  # nothing to fit to where all features of a half are constant
-        model = make_pipeline(StandardScaler(), Ridge(alpha=ridge * fit.sum(), solver="svd"))
+        model = make_pipeline(StandardScaler(), Ridge(alpha=ridge * fit.sum(), solver="cholesky"))
         predicted[~fit] = model.fit(rows[fit], targets[fit]).predict(rows[~fit]).reshape(-1, targets.shape[1])
     return _accuracy(predicted, targets, labels)
 
@@ -95,18 +96,6 @@ def _indicators(labels: ArrayLike, n: int) -> Floats:
     if not np.isin(targets, (0, 1)).all() or (values.ndim == 1 and values.dtype.kind == "f"):
         raise UsageError("labels are quantities, but a probe's accuracy is for classes", hint="give classes")
     return targets
-
-
-def _half(labels: ArrayLike, n: int, seed: int) -> NDArray[np.bool_]:
-    """[n] a random half: of every class, or of the whole sample where images have several findings."""
-    values = np.asarray(labels)
-    codes = as_classes(values, n)[0] if values.ndim == 1 else np.zeros(n, dtype=np.intp)
-    if np.bincount(codes).min() < 2:
-        raise UndefinedScoreError("a class with one image cannot be in both halves")
-    order = np.random.default_rng(seed).permutation(n)
-    half = np.zeros(n, dtype=bool)
-    half[order[np.argsort(codes[order], kind="stable")][::2]] = True
-    return half
 
 
 def _accuracy(predicted: Floats, targets: Floats, labels: ArrayLike) -> float:

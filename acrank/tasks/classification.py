@@ -54,16 +54,6 @@ def random_logits(features: Tensor, *, classes: int, seed: int) -> Tensor:
     return features.double() @ weight[:, :-1].T + weight[:, -1]
 
 
-def balanced_accuracy(predicted: Tensor, labels: Tensor) -> float:
-    """Mean over the classes present in `labels` of the share predicted right, in [0, 1], higher is better.
-
-    >>> balanced_accuracy(torch.tensor([0, 0, 0, 1]), torch.tensor([0, 0, 0, 0]))
-    0.75
-    """
-    present = labels.unique()
-    return float(torch.stack([(predicted[labels == one] == one).double().mean() for one in present]).mean())
-
-
 class _RidgeHead:
     """One-hot ridge regression on standardised features, solved once."""
 

@@ -18,8 +18,8 @@ from conftest import Outcome
 from workbench import entry, make_images, make_zoo, network, write_zoo
 
 import acrank as package
-from acrank.ranking import Settings
 from acrank.records import Ranking
+from acrank.settings import Settings
 
 Command = Callable[..., Outcome]
 

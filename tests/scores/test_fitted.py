@@ -14,9 +14,8 @@ from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
 from acrank.errors import UsageError
-from acrank.scores import UndefinedScoreError
 from acrank.scores.leep import likelihoods
-from acrank.scores.linear_probe import linear_probe, linear_probe_halves
+from acrank.scores.linear_probe import linear_probe, probe_accuracy
 from acrank.scores.nleep import mixture_posterior, nleep
 from acrank.scores.pactran import pactran
 
@@ -31,14 +30,19 @@ def test_probe_equals_refitting_without_each_image(n, d, classes):
     assert linear_probe(x, y) == pytest.approx(balanced_accuracy_score(y, predicted), abs=1e-12)
 
 
+def halved(x, y, **options):
+    """The probe on halves: even against odd images of the order in which they come."""
+    return probe_accuracy(x, y, np.arange(len(x)) % 4 < 2, **options)
+
+
 def test_probes_are_balanced_and_honest():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(200, 300)), (np.arange(200) < 20).astype(int)
-    for probe in (linear_probe, linear_probe_halves):  # 300 random features separate 200 images perfectly
+    for probe in (linear_probe, halved):  # 300 random features separate 200 images perfectly
         assert probe(x, y) == pytest.approx(0.5, abs=0.1)
 
 
-@pytest.mark.parametrize("probe", [linear_probe, linear_probe_halves])
+@pytest.mark.parametrize("probe", [linear_probe, halved])
 def test_probes_of_findings_average_over_them(probe):
     x, y = clusters(80, 6, 2, apart=0.4)
     other = (x[:, 0] > 0).astype(int)
@@ -49,7 +53,7 @@ def test_probes_of_findings_average_over_them(probe):
         assert single[0] == pytest.approx(linear_probe(x, y), abs=1e-12)
 
 
-@pytest.mark.parametrize("probe", [linear_probe, linear_probe_halves])
+@pytest.mark.parametrize("probe", [linear_probe, halved])
 def test_probes_refuse_quantities(probe):
     x, _ = clusters()
     with pytest.raises(UsageError, match="quantities"):
@@ -58,32 +62,22 @@ def test_probes_refuse_quantities(probe):
         probe(x, np.arange(60) % 2, ridge=0.0)
 
 
-def test_halves_swap_and_split_every_class():
-    from acrank.scores.linear_probe import _half
-
-    y = np.array([0] * 9 + [1] * 4 + [2] * 2)
-    half = _half(y, 15, 3)
-    assert [abs(2 * half[y == c].sum() - (y == c).sum()) <= 1 for c in range(3)] == [True] * 3
-    assert not np.array_equal(half, _half(y, 15, 4))
-
-
 def test_halves_equal_two_fits():
-    from acrank.scores.linear_probe import _half
-
     x, y = clusters(50, 7, apart=0.4)
-    half, predicted = _half(y, 50, 1), np.empty(50, dtype=int)
+    half, predicted = np.random.default_rng(1).random(50) < 0.5, np.empty(50, dtype=int)
     for fit in (half, ~half):
         mean, sd = x[fit].mean(axis=0), x[fit].std(axis=0)
         z, new, t = (x[fit] - mean) / sd, (x[~fit] - mean) / sd, np.eye(3)[y[fit]]
         weights = np.linalg.solve(z.T @ z + 0.1 * fit.sum() * np.eye(7), z.T @ (t - t.mean(axis=0)))
         predicted[~fit] = (new @ weights + t.mean(axis=0)).argmax(axis=1)
-    assert linear_probe_halves(x, y, seed=1) == pytest.approx(balanced_accuracy_score(y, predicted), abs=1e-12)
+    assert probe_accuracy(x, y, half) == pytest.approx(balanced_accuracy_score(y, predicted), abs=1e-12)
 
 
-def test_halves_need_two_images_a_class():
-    x, y = clusters(13, 4, 2)
-    with pytest.raises(UndefinedScoreError, match="both halves"):
-        linear_probe_halves(x, [2, *y[1:]])
+@pytest.mark.parametrize("fold", [[True] * 60, [False] * 60, [True, False] * 20])
+def test_halves_must_split_the_sample(fold):
+    x, y = clusters()
+    with pytest.raises(UsageError, match="does not split"):
+        probe_accuracy(x, y, fold)
 
 
 def dense_pactran(x, y):
@@ -112,6 +106,14 @@ def dense_pactran(x, y):
 def test_pactran_equals_the_bound_written_out(n, d, classes):
     x, y = clusters(n, d, classes, apart=0.5)
     assert pactran(x, y) == pytest.approx(dense_pactran(x, y), abs=1e-6)
+
+
+def test_pactran_of_large_problems_equals_newton(monkeypatch):
+    x, y = clusters(120, 90, 4, apart=0.3)  # 360 weights: found by L-BFGS
+    found = pactran(x, y)
+    monkeypatch.setattr("acrank.scores.pactran._NEWTON", 10**6)
+    assert found != pactran(x, y)
+    assert found == pytest.approx(pactran(x, y), rel=1e-6)
 
 
 @pytest.mark.parametrize(("sample", "tolerance"), [("A", 1e-6), ("C", 1e-6), ("D", 1e-3)])

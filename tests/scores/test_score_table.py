@@ -71,7 +71,7 @@ def test_saturation_is_a_note():
 
 def test_the_seed_arrives():
     x, y = clusters(apart=0.3)
-    one, same, other = (evaluate(SCORES["nleep"], {"features": x, "labels": y}, seed=s).value for s in (1, 1, 2))
+    one, same, other = (evaluate(SCORES["nleep"], {"features": x, "labels": y, "seed": s}).value for s in (1, 1, 2))
     assert one == same != other
 
 

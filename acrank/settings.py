@@ -1,0 +1,139 @@
+"""Everything a user chooses about a run; every candidate is scored under the same."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from acrank.errors import UsageError
+from acrank.protocols import HEADS, Protocol, protocol_named
+from acrank.scores import SCORES
+
+CONSENSUS = "consensus"
+STATISTICS = ("target", "source")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The choices of a run, resolved.
+
+    Attributes:
+        protocol: overrides included.
+        scores: names of the scores, in the order of their columns; empty for the defaults of the target's task.
+        rank_by: the score that orders the table, or "consensus"; empty for the default of protocol and task.
+        statistics: batch-normalisation statistics under which features are read: "target" (of the sampled batch) or
+            "source" (the checkpoint's running ones).
+        seed: of sampling, halves, shuffles, heads and scores that draw.
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        allow_code: whether `factory:` entries may run code.
+    """
+
+    protocol: Protocol
+    scores: tuple[str, ...] = ()
+    rank_by: str = ""
+    statistics: str = "target"
+    seed: int = 0
+    device: str = "auto"
+    allow_code: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        protocol: str = "one-step",
+        *,
+        scores: Iterable[str] = (),
+        rank_by: str = "",
+        statistics: str = "target",
+        head: str | None = None,
+        step_size: float | None = None,
+        samples: int | None = None,
+        repeats: int | None = None,
+        layers: str | None = None,
+        per_channel: bool | None = None,
+        seed: int = 0,
+        device: str = "auto",
+        allow_code: bool = False,
+    ) -> Settings:
+        """A named protocol with what is given here instead of its own values.
+
+        `scores` may hold names, or "all" for every score that the target's task allows.
+
+        Raises:
+            UsageError: an unknown protocol, head or score, or a value out of range.
+
+        Example:
+            >>> Settings.of(samples=64).protocol.repeats
+            3
+        """
+        given: dict[str, Any] = {
+            "head": head,
+            "step_size": step_size,
+            "samples": samples,
+            "repeats": repeats,
+            "layers": layers,
+            "per_channel": per_channel,
+        }
+        base = protocol_named(protocol)
+        chosen = dataclasses.replace(base, **{name: x for name, x in given.items() if x is not None})
+        _check(chosen, statistics)
+        names = tuple(dict.fromkeys(scores))
+        for name in (*names, rank_by):
+            if name not in ("", "all", CONSENSUS, *SCORES):
+                raise UsageError(f"no score {name!r}", hint="`acrank scores` lists them")
+        return cls(chosen, names, rank_by, statistics, seed, device, allow_code)
+
+    def for_task(self, task: str) -> Settings:
+        """The same with `scores` and `rank_by` filled in for a target's task.
+
+        Raises:
+            UsageError: a chosen score is not for this task, or not of this protocol.
+        """
+        able = [name for name in SCORES if task in SCORES[name].tasks and self._gives(name)]
+        usual = [name for name in able if "layers" in SCORES[name].needs or name == "probe_accuracy"]
+        wanted = [name for name in self.scores if name != "all"]
+        for name in [*wanted, *([self.rank_by] if self.rank_by not in ("", CONSENSUS) else [])]:
+            if name not in able:
+                why = f"under protocol {self.protocol.name}" if task in SCORES[name].tasks else f"on a {task} target"
+                raise UsageError(f"{name} cannot be had {why}", hint=f"choose from {', '.join(able)}")
+        names = able if "all" in self.scores else (wanted or usual or able)
+        default = self.protocol.rank_by if self.protocol.rank_by in names else names[0]
+        rank_by = self.rank_by or default
+        if rank_by not in (*names, CONSENSUS):
+            names = [rank_by, *names]
+        return dataclasses.replace(self, scores=tuple(names), rank_by=rank_by)
+
+    def directions(self) -> dict[str, bool]:
+        """For every score of the run, whether higher is better; the protocol's word goes before the table's."""
+        known: Mapping[str, bool] = self.protocol.directions()
+        found = {name: known.get(name, SCORES[name].higher_is_better) for name in self.scores}
+        return {**found, CONSENSUS: True} if self.rank_by == CONSENSUS else found
+
+    @property
+    def takes_step(self) -> bool:
+        """Whether any score of the run needs the affines to move."""
+        return any("layers" in SCORES[name].needs for name in self.scores)
+
+    def record(self) -> dict[str, Any]:
+        """Plain data for the run record."""
+        return {**dataclasses.asdict(self), "scores": list(self.scores), "ac_norm": True, "optimiser": "SGD"}
+
+    def _gives(self, name: str) -> bool:
+        """After an epoch of finetuning there are no features of the source and no single gradient."""
+        return self.protocol.epochs == 0 or name in self.protocol.directions()
+
+
+def _check(protocol: Protocol, statistics: str) -> None:
+    if protocol.head not in HEADS:
+        raise UsageError(f"no head {protocol.head!r}", hint=f"choose one of {', '.join(HEADS)}")
+    if protocol.epochs and protocol.head != "random":
+        raise UsageError(f"protocol {protocol.name} trains its own head", hint="leave --head out")
+    if not 0 < protocol.step_size < float("inf"):
+        raise UsageError(f"the step size must be positive, not {protocol.step_size}", hint="try 0.1")
+    if protocol.samples is not None and protocol.samples < 4:
+        raise UsageError(f"{protocol.samples} samples are too few", hint="use at least 4, better 64 or more")
+    if protocol.repeats < 1:
+        raise UsageError(f"repeats must be at least 1, not {protocol.repeats}", hint="try 3")
+    if statistics not in STATISTICS:
+        raise UsageError(f"no statistics {statistics!r}", hint="target or source")
