@@ -138,8 +138,8 @@ def _load_torch(path: Path) -> Any:
     import torch
 
     try:
-        with torch.serialization.safe_globals(_numpy_scalars()):
-            return torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_numpy_scalars()), path.open("rb") as file:  # a path's suffix would count
+            return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         wanted = _code_wanted(str(error))
         if wanted is None:
