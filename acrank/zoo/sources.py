@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _FILES = ("model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth")
 _OPEN_CLIP = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
-_NETWORK_HINT = "check the network and HF_ENDPOINT, or download the file and use `architecture` and `weights`"
+_NETWORK_HINT = "check the network, HF_ENDPOINT and HF_HUB_OFFLINE, or give a downloaded file as `weights`"
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,12 @@ def test_a_moco_checkpoint(tmp_path: Path) -> None:
     tensors: dict[str, Tensor] = {f"module.encoder_q.{name}": value for name, value in query.state_dict().items()}
     tensors |= {f"module.encoder_k.{name}": value + 1 for name, value in key.state_dict().items()}
     tensors |= {"module.encoder_q.fc.0.weight": torch.rand(64, 192), "module.queue": torch.rand(128, 9)}
-    payload = {"epoch": 200, "arch": "resnet", "state_dict": tensors, "optimizer": {"state": {0: {}}, "param_groups": []}}
+    payload = {
+        "epoch": 200,
+        "arch": "resnet",
+        "state_dict": tensors,
+        "optimizer": {"state": {0: {}}, "param_groups": []},
+    }
     for options in ({}, {"keep_prefix": "module.encoder_q."}):
         loaded = load_candidate(stored(tmp_path, payload, strip_prefix="module.encoder_q.", **options))
         assert same_output(loaded, query)
@@ -100,7 +105,9 @@ def test_renaming_reaches_the_network(tmp_path: Path) -> None:
 
 def test_half_precision_weights_become_float32(tmp_path: Path) -> None:
     model = network(num_classes=3)
-    loaded = load_candidate(stored(tmp_path, {k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()}))
+    loaded = load_candidate(
+        stored(tmp_path, {k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()})
+    )
     assert {value.dtype for value in loaded.model.parameters()} == {torch.float32}
     image = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
@@ -240,7 +247,9 @@ def test_what_is_missing_is_the_same_every_time_and_others_randomness_is_left_al
     first, drawn = load_candidate(candidate), torch.rand(1)
     assert torch.equal(drawn, expected)
     second = load_candidate(candidate)
-    assert torch.equal(first.model.state_dict()["layer1.0.conv1.weight"], second.model.state_dict()["layer1.0.conv1.weight"])
+    assert torch.equal(
+        first.model.state_dict()["layer1.0.conv1.weight"], second.model.state_dict()["layer1.0.conv1.weight"]
+    )
 
 
 def test_original_names_are_translated_by_timm(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_what_touches_nothing_is_an_error(options: dict[str, object]) -> None:
 
 
 def test_two_tensors_of_one_name_are_an_error() -> None:
-    with pytest.raises(CandidateError, match="'m.a' and 'a' would both be called 'a'"):
+    with pytest.raises(CandidateError, match=r"'m\.a' and 'a' would both be called 'a'"):
         plain({"m.a": 1, "a": 2}, strip_prefix="m.")
 
 

@@ -124,7 +124,7 @@ def test_local_dir_starts_from_the_manifest(manifest) -> None:
         (one("source: x, tags: [3]"), 3, "valid string"),
         ("version: 1\nmodels:\n  - {source: x}\n", 3, "`id`: field required"),
         ("version: 1\nmodels:\n  - {id: 7, source: x}\n", 3, "valid string"),
-        ("version: 1\nmodels:\n  - {id: \"a\\nb\", source: x}\n", 3, "one line of printable text"),
+        ('version: 1\nmodels:\n  - {id: "a\\nb", source: x}\n', 3, "one line of printable text"),
         ("version: 1\nmodels:\n  - {id: a, source: x}\n  - {id: b, source: x}\n  - {id: a, source: x}\n", 5, "'a' on"),
         ("version: 1\nmodels:\n  - resnet18\n", 3, "model 1: is not a mapping"),
         ("version: 1\nmodels: []\n", 2, "at least one model"),
@@ -209,7 +209,7 @@ def test_select(manifest) -> None:
     with pytest.raises(UsageError) as caught:
         ids(["moko"])
     assert caught.value.hint == "did you mean 'moco'?"
-    with pytest.raises(UsageError, match="no model of .* has the tag 'hubb'"):
+    with pytest.raises(UsageError, match=r"no model of .* has the tag 'hubb'"):
         ids(tags=["hubb"])
     with pytest.raises(UsageError, match="has all of these"):
         ids(["r18"], ["hub"])
@@ -225,10 +225,17 @@ def test_a_candidate_can_be_made_without_a_manifest() -> None:
     assert Candidate(id="a", architecture="resnet18", weights="/w/a.pth").weights_path == Path("/w/a.pth")
 
 
-LIGHT = "import sys; from acrank.zoo import load_zoo; {}; print(sorted({{'torch','timm','pandas','h5py'}} & set(sys.modules)))"
+LIGHT = """
+import sys
+from acrank.zoo import load_zoo
+{}
+print(sorted({{"torch", "timm", "pandas", "h5py"}} & set(sys.modules)))
+"""
 
 
-@pytest.mark.parametrize(("extra", "expected"), [("pass", "[]"), ("from acrank.zoo import load_candidate", "['torch']")])
+@pytest.mark.parametrize(
+    ("extra", "expected"), [("pass", "[]"), ("from acrank.zoo import load_candidate", "['torch']")]
+)
 def test_the_manifest_imports_nothing_heavy(extra: str, expected: str) -> None:
     done = subprocess.run([sys.executable, "-c", LIGHT.format(extra)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == expected

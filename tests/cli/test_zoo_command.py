@@ -1,0 +1,127 @@
+"""`acrank zoo list` and `acrank zoo validate`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+TEXT = """\
+version: 1
+models:
+  - {id: "net[final]", source: resnet18.a1_in1k, license: mit, tags: [a, b]}
+  - {id: mine, architecture: resnet18, weights: w.safetensors}
+"""
+EMPTY = b"\x02\0\0\0\0\0\0\0{}"  # a safetensors file without tensors
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "model_zoo.yaml").write_text(TEXT)
+    (tmp_path / "w.safetensors").write_bytes(EMPTY)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_list_reads_model_zoo_yaml_here(acrank: Callable, folder: Path) -> None:
+    done = acrank("zoo", "list", "-f", "csv")
+    assert done.code == 0
+    assert done.err == ""
+    assert done.out.splitlines() == [
+        "model,network,weights,license,tags",
+        'net[final],resnet18.a1_in1k,,mit,"a, b"',
+        "mine,resnet18,w.safetensors,,",
+    ]
+
+
+def test_list_as_table_prints_ids_whole(acrank: Callable, folder: Path) -> None:
+    assert "net[final]" in acrank("zoo", "list").out
+
+
+def test_list_as_json_is_the_record(acrank: Callable, folder: Path) -> None:
+    record = json.loads(acrank("zoo", "list", "-f", "json", "-o", folder / "out.json").out)
+    assert record == json.loads((folder / "out.json").read_text())
+    assert record["kind"] == "acrank-zoo"
+    assert record["sha256"] == hashlib.sha256(TEXT.encode()).hexdigest()
+    assert record["models"][1] == {"id": "mine", "architecture": "resnet18", "weights": "w.safetensors"}
+
+
+def test_list_writes_other_formats(acrank: Callable, folder: Path) -> None:
+    assert acrank("zoo", "list", "-o", folder / "out.csv", "-o", folder / "out.md").code == 0
+    assert (folder / "out.csv").read_text().startswith("model,network")
+    assert "net\\[final\\]" in (folder / "out.md").read_text()
+
+
+def test_list_refuses_a_wrong_output_or_manifest(acrank: Callable, folder: Path) -> None:
+    assert acrank("zoo", "list", "-o", folder / "out.pdf").code == 2
+    missing = acrank("zoo", "list", "--zoo", folder / "nowhere.yaml")
+    assert (missing.code, missing.out) == (2, "")
+    assert "error: cannot read" in missing.err
+    (folder / "model_zoo.yaml").write_text(TEXT.replace("license", "licence"))
+    wrong = acrank("zoo", "list")
+    assert wrong.code == 2
+    assert wrong.err == (
+        "error: model_zoo.yaml:3: model 'net[final]': unknown key 'licence'\nhint: did you mean 'license'?\n"
+    )
+
+
+def test_validate_counts_what_is_sound(acrank: Callable, folder: Path) -> None:
+    done = acrank("zoo", "validate")
+    assert (done.code, done.out, done.err) == (0, "", "2 ok\n")
+
+
+def test_validate_reports_every_problem(acrank: Callable, folder: Path) -> None:
+    (folder / "cut.pth").write_bytes(b"PK\x03\x04" + bytes(40))
+    (folder / "dir").mkdir()
+    digest = hashlib.sha256(EMPTY).hexdigest()
+    (folder / "more.yaml").write_text(
+        TEXT
+        + "  - {id: gone, architecture: resnet18, weights: gone.pth}\n"
+        + "  - {id: cut, architecture: resnet18, weights: cut.pth}\n"
+        + f"  - {{id: other, architecture: resnet18, weights: w.safetensors, sha256: '{'0' * 64}'}}\n"
+        + "  - {id: local, source: 'local-dir:dir'}\n"
+        + "  - {id: typo, architecture: resnet18, weights: w.safetensors, wieghts: x}\n"
+        + f"  - {{id: same, architecture: resnet18, weights: w.safetensors, sha256: {digest}}}\n"
+    )
+    done = acrank("zoo", "validate", "--zoo", "more.yaml")
+    assert (done.code, done.out) == (2, "")
+    *problems, count, error, hint = done.err.splitlines()
+    said = [
+        "more.yaml:9: model 'typo': unknown key 'wieghts' (did you mean 'weights'?)",
+        "more.yaml: model 'gone': cannot read",
+        "more.yaml: model 'cut': ",
+        "more.yaml: model 'other': w.safetensors has sha256",
+        "more.yaml: model 'local': ",
+    ]
+    assert len(problems) == len(said)
+    assert all(problem.startswith(start) for problem, start in zip(problems, said, strict=True))
+    assert (count, error) == ("3 ok", "error: more.yaml has 5 problems")
+    assert hint.startswith("hint: ")
+
+
+HEAVY = {"torch", "timm", "pandas", "h5py"}
+RUN = """
+import sys
+from acrank.cli import main
+code = main({argv})
+{extra}
+print(code, sorted({heavy} & set(sys.modules)), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("command", ["list", "validate"])
+def test_nothing_heavy_is_imported(folder: Path, command: str) -> None:
+    code = RUN.format(argv=["zoo", command], extra="", heavy=HEAVY)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[-1] == "0 []"
+
+
+def test_a_heavy_import_would_be_seen(folder: Path) -> None:
+    code = RUN.format(argv=["zoo", "list"], extra="import torch", heavy=HEAVY)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[-1] == "0 ['torch']"
