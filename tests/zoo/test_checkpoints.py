@@ -152,8 +152,9 @@ def test_a_stem_that_folds_pixels_into_channels(tmp_path: Path) -> None:
 
 
 def test_an_architectures_own_size_and_the_manifests(tmp_path: Path) -> None:
-    model = timm.create_model("test_vit", num_classes=2)
-    candidate = stored(tmp_path, model.state_dict(), architecture="test_vit", input=InputSpec(size=(96, 96)))
+    """A transformer of one size: its position embedding is interpolated to another."""
+    model = timm.create_model("test_vit3", num_classes=2)
+    candidate = stored(tmp_path, model.state_dict(), architecture="test_vit3", input=InputSpec(size=(96, 96)))
     loaded = load_candidate(candidate)
     assert loaded.size == (96, 96)
     assert loaded.model(torch.rand(1, 3, 96, 96)).shape == (1, 2)

@@ -39,7 +39,7 @@ def test_timm_can_be_imported_here() -> None:
 def test_the_operators_are_declared_only_when_the_import_fails_that_way(tmp_path: Path) -> None:
     (tmp_path / "torchvision.py").write_text(BROKEN)
     (tmp_path / "timm").mkdir()
-    (tmp_path / "timm" / "__init__.py").write_text("import timm.half\nimport torchvision\n")
+    (tmp_path / "timm" / "__init__.py").write_text("import timm.half\nimport torchvision\ntimm.half\n")
     (tmp_path / "timm" / "half.py").write_text("")
     code = "from acrank.zoo import timm_import as t\nt.import_timm()\nprint(len(t._declared))"
     assert run(code, tmp_path).stdout == "1\n"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
@@ -57,6 +57,7 @@ def test_truncated_files_are_refused(tmp_path: Path, kind: str, keep: float) -> 
     assert caught.value.hint
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=600))
 def test_no_bytes_raise_anything_else(tmp_path_factory: pytest.TempPathFactory, raw: bytes) -> None:
     path = tmp_path_factory.mktemp("any") / "w"
@@ -64,6 +65,14 @@ def test_no_bytes_raise_anything_else(tmp_path_factory: pytest.TempPathFactory, 
         path.write_bytes(head + raw)
         with contextlib.suppress(CandidateError):
             read_state_dict(path)
+
+
+def test_a_truncated_safetensors_file_is_seen_without_reading_it(tmp_path: Path) -> None:
+    save_file(TENSORS, tmp_path / "w")
+    raw = (tmp_path / "w").read_bytes()
+    (tmp_path / "w").write_bytes(raw[:-1])
+    with pytest.raises(CandidateError, match=f"truncated safetensors file of {len(raw) - 1} bytes"):
+        kind_of(tmp_path / "w")
 
 
 class Evil:
