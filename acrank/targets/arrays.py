@@ -100,7 +100,7 @@ def open_arrays(
 
 def _pairs(path: Path, options: Options, keys: Sequence[str], notes: list[str]) -> list[tuple[str, str, str]]:
     """(split, key of the images, key of the labels) of everything to read; the split is "" where there are none."""
-    if options.images_key is None and options.labels_key is None and "images" not in keys:
+    if options.images_key is None and options.labels_key is None:
         splits = [name for name in _SPLITS if f"{name}_images" in keys]
         chosen = choose_splits(options.split, splits, path, notes) if splits else []
         if chosen:

@@ -133,9 +133,10 @@ def _refuse_few(groups: np.ndarray, take: int, task: Task) -> None:
         )
     needed = max(classes, 2)
     if take < needed:
-        what = "two" if task == "regression" else f"{needed} classes"
+        groups_of = {"classification": "classes", "multilabel": "groups of labels", "regression": "parts of the range"}
         raise TargetError(
-            f"a sample of {take} images is too small for {what}", hint=f"sample at least {2 * needed} images"
+            f"a sample of {take} images is too small for {needed} {groups_of[task]}",
+            hint=f"sample at least {2 * needed} images",
         )
 
 

@@ -42,7 +42,8 @@ def test_a_class_name_that_sorts_after_its_neighbours_files(tmp_path: Path) -> N
     image(tmp_path / "a b" / "x.png")  # "a b/x" sorts before "a/x", the class "a" before "a b"
     target = open_target(tmp_path)
     assert target.ids == ("a b/x.png", "a/x.png")
-    assert [target.classes[label] for label in target.labels] == ["a b", "a"]
+    assert target.classes == ("a", "a b")
+    assert target.labels.tolist() == [1, 0]
 
 
 def test_folders_within_a_class_belong_to_it(pets: Path) -> None:
@@ -63,6 +64,7 @@ def test_hidden_and_other_files_are_left_out_and_unknown_ones_counted(pets: Path
     for name in ("cat/scan.dcm", "dog/scan.dcm", "dog/README"):
         (pets / name).write_bytes(b"")
     image(pets / "loose.png")
+    (pets / "licence.txt").write_bytes(b"")
     target = open_target(pets)
     assert len(target) == 4
     assert target.notes == [
@@ -118,6 +120,15 @@ def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     for name in ("train/ice/1.png", "bus/1.png"):
         image(tmp_path / name)
     assert open_target(tmp_path).classes == ("bus", "train")
+
+
+def test_the_scale_assumed_for_float_files_is_noted_once(pets: Path) -> None:
+    for name, value in (("x.tif", 0.5), ("y.tif", 0.7), ("z.tif", 90.0)):
+        Image.fromarray(np.full((3, 3), value, np.float32)).save(pets / "cat" / name)
+    target = open_target(pets)
+    for index in range(len(target)):
+        target.read(index)
+    assert target.notes == ["float images taken to lie in [0, 1]", "float images taken to lie in [0, 255]"]
 
 
 def test_only_sampled_images_are_decoded(pets: Path) -> None:

@@ -155,7 +155,7 @@ def test_a_regression_sample_covers_the_range() -> None:
     picks = draw(labels, 20, seed=0, repeat=0, task="regression")
     tenths = np.quantile(labels, np.linspace(0, 1, 11))
     assert np.histogram(labels[picks], tenths)[0].tolist() == [2] * 10
-    with pytest.raises(TargetError, match="a sample of 1 images is too small for two"):
+    with pytest.raises(TargetError, match="a sample of 1 images is too small for 2 parts of the range"):
         draw(labels, 1, seed=0, repeat=0, task="regression")
 
 
@@ -169,6 +169,8 @@ def test_a_multilabel_sample_holds_rare_labels() -> None:
         assert len(picks) == 30
         assert flags[picks, 2].sum() == 2
         assert flags[picks, 1].sum() >= 2
+    with pytest.raises(TargetError, match="a sample of 3 images is too small for 4 groups of labels"):
+        draw(flags, 3, seed=0, repeat=0, task="multilabel")
 
 
 @given(drawn())
