@@ -137,7 +137,7 @@ def _refuse_absent(path: Path, ids: Sequence[str]) -> None:
     for name in ids:
         folder, _, last = name.rpartition("/")
         if folder not in folders:
-            folders[folder] = _names_in(path.parent / (folder or ("/" if name.startswith("/") else "")))
+            folders[folder] = _names_in(path.parent / folder)
         if last not in folders[folder] and not (path.parent / name).is_file():
             absent.append(name or "(an empty path)")
     if absent:

@@ -237,7 +237,7 @@ def test_string_labels_in_hdf5(tmp_path: Path) -> None:
     with h5py.File(path, "w") as file:
         file["scans/images"] = IMAGES[:4]
         file["labels"] = ["tumour", "healthy", "tumour", "healthy"]  # variable length
-        file["fixed"] = np.array([b"b", b"a", b"b", b"a"])
+        file["fixed"] = np.array([b"b", b"a", b"b ", b"a"])  # padded
     target = open_target(path, images_key="scans/images")
     assert target.classes == ("healthy", "tumour")
     assert target.labels.tolist() == [1, 0, 1, 0]

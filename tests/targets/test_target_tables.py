@@ -156,6 +156,11 @@ def test_unusable_tables(folder: Path, text: str, options: dict[str, str], messa
     assert caught.value.hint
 
 
+def test_a_quote_that_never_ends(folder: Path) -> None:
+    with pytest.raises(TargetError, match=r"cannot read .*field"):
+        open_target(table(folder, 'path,label\n"scans/a.png,x\n' + "scans/b.png,y\n" * 20000))
+
+
 def test_a_table_in_another_encoding(folder: Path) -> None:
     (folder / "t.csv").write_bytes("path,label\nscans/a.png,Blödsinn\n".encode("latin-1"))
     with pytest.raises(TargetError, match=r"cannot read .*utf-8"):
