@@ -81,7 +81,11 @@ def test_other_channels_are_refused(have: int, take: int) -> None:
 
 @pytest.mark.parametrize(
     ("mean", "std", "message"),
-    [([0.5], [0.5], "takes 3 channels but has 1 means"), ([0.0] * 3, [1.0, 0.0, 1.0], "std is")],
+    [
+        ([0.5], [0.5] * 3, "takes 3 channels but has 1 means"),
+        ([0.5] * 3, [0.5], "and 1 standard"),
+        ([0.0] * 3, [1.0, 0.0, 1.0], "std is"),
+    ],
 )
 def test_normalisation_that_does_not_fit(mean: list[float], std: list[float], message: str) -> None:
     with pytest.raises(CandidateError, match=message):
