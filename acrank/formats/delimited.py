@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from acrank.formats import View
@@ -12,8 +12,11 @@ if TYPE_CHECKING:
 
 def to_csv(view: View) -> str:
     """RFC 4180 with "\\n" line ends; floats in the shortest form that reads back exactly."""
+    return "".join(_line(cells) for cells in [view.columns, *view.rows])
+
+
+def _line(cells: list[Any]) -> str:
+    # Python quotes a cell's carriage return only where the line end has one too.
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(view.columns)
-    writer.writerows(view.rows)
-    return out.getvalue()
+    csv.writer(out, lineterminator="\r\n").writerow(cells)
+    return out.getvalue().removesuffix("\r\n") + "\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from acrank.formats.cells import is_number, text_of
+from acrank.formats.cells import is_number, text_of, visible
 
 if TYPE_CHECKING:
     from acrank.formats import View
@@ -28,7 +28,7 @@ def escape(text: str) -> str:
     >>> escape("a|b <b>*x*")
     'a\\\\|b &lt;b&gt;\\\\*x\\\\*'
     """
-    text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = " ".join(visible(text).split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = re.sub(r"([\\`*_{}\[\]()#!|~])", r"\\\1", text)
     return text.replace("@", "@\u200b")
 

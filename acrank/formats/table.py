@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from acrank.formats.cells import is_number, text_of
+from acrank.formats.cells import is_number, text_of, visible
 
 if TYPE_CHECKING:
     from acrank.formats import View
@@ -19,15 +19,30 @@ def to_table(view: View, *, width: int | None = None, colour: bool = False) -> s
     from rich.text import Text
 
     columns, rows = view.shown()
-    table = Table(
-        box=box.SIMPLE_HEAD, title=Text(view.title, style="bold") if view.title else None, title_justify="left"
-    )
-    for i, name in enumerate(columns):
+    texts = [[visible(name) for name in columns], *([text_of(cell) for cell in row] for row in rows)]
+    table = Table(box=box.SIMPLE_HEAD)
+    for i, name in enumerate(texts[0]):
         numeric = any(is_number(row[i]) for row in rows)
-        table.add_column(Text(name), justify="right" if numeric else "left", overflow="fold", no_wrap=width is None)
-    for row in rows:
-        table.add_row(*(Text(text_of(cell)) for cell in row))
+        table.add_column(Text(name), justify="right" if numeric else "left", overflow="fold", no_wrap=not width)
+    for row in texts[1:]:
+        table.add_row(*map(Text, row))
+    title = visible(view.title)
     out = io.StringIO()
-    console = Console(file=out, width=width or 10_000, force_terminal=colour, color_system="auto" if colour else None)
+    console = Console(
+        file=out,
+        width=width or _natural_width(title, texts),
+        force_terminal=colour,
+        color_system="auto" if colour else None,
+    )
+    if title:
+        console.print(Text(title, style="bold", overflow="fold"))
     console.print(table)
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()).strip("\n") + "\n"
+    return "\n".join(line.rstrip() for line in out.getvalue().split("\n")).strip("\n") + "\n"
+
+
+def _natural_width(title: str, texts: list[list[str]]) -> int:
+    """Enough columns for everything, however long: rich cuts what is wider than its console."""
+    from rich.cells import cell_len
+
+    table = sum(max(map(cell_len, column)) + 3 for column in zip(*texts, strict=True))
+    return max(cell_len(title), table + 3)
