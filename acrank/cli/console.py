@@ -40,7 +40,8 @@ def show(view: View, format_name: str) -> None:
         text = FORMATS["table"](view, width=_terminal_width(), colour="NO_COLOR" not in os.environ)  # type: ignore[call-arg]
     else:
         text = render(view, format_name)
-    sys.stdout.write(text)
+    encoding = sys.stdout.encoding or "utf-8"  # what it lacks, such as a table's rule in ASCII, is shown as escapes
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
     sys.stdout.flush()
 
 
@@ -63,8 +64,8 @@ def report_failure(error: BaseException) -> int:
         traceback.print_exception(error)
     if isinstance(error, typer.Exit):
         return error.exit_code
-    if isinstance(error, SystemExit):
-        return error.code if isinstance(error.code, int) else 0
+    if isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int)):
+        return error.code or 0
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         say("interrupted")
         return 130
@@ -73,6 +74,9 @@ def report_failure(error: BaseException) -> int:
         return 0
     if isinstance(error, AcrankError):
         return _explain(error.message, error.hint, error.exit_code)
+    if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help
+        say(error.format_message())  # type: ignore[attr-defined]
+        return 2
     if hasattr(error, "format_message"):  # Click's own usage errors
         return _explain(error.format_message(), _help_hint(error), 2)
     return _explain(
