@@ -243,7 +243,9 @@ def affine_overlap(
     channel. It is 1 where no channel resembles another one more than itself, and 1/C where all source affines tie.
     """
     matrix = correlation_of(source_weight, source_bias, target_weight, target_bias, eps=eps, temperature=temperature)
-    return AffineOverlap(float(matrix.row_sums().sum()), float(matrix.diagonal().sum()), len(source_weight))
+    total = min(float(matrix.row_sums().sum()), float(len(source_weight)))
+    own = min(float(matrix.diagonal().sum()), total)  # both sums are rounded, their order is not
+    return AffineOverlap(total, own, len(source_weight))
 
 
 def is_untouched(weight: Tensor, bias: Tensor, *, eps: float = EPS) -> bool:

@@ -187,12 +187,13 @@ def test_a_shared_layer_stays_one_layer() -> None:
     assert model.first is model.second is model.child[1]
 
 
-def test_partly_frozen_affines_stay_so_and_come_back_so() -> None:
+@pytest.mark.parametrize(("frozen", "free"), [("weight", "bias"), ("bias", "weight")])
+def test_partly_frozen_affines_stay_so_and_come_back_so(frozen: str, free: str) -> None:
     plain = nn.BatchNorm2d(4)
-    plain.weight.requires_grad_(False)
+    getattr(plain, frozen).requires_grad_(False)
     layer = convert_ac_norm(plain)
-    assert [name for name, part in layer.named_parameters() if part.requires_grad] == ["bias_target"]
-    assert [name for name, part in revert_ac_norm(layer).named_parameters() if part.requires_grad] == ["bias"]
+    assert [name for name, part in layer.named_parameters() if part.requires_grad] == [f"{free}_target"]
+    assert [name for name, part in revert_ac_norm(layer).named_parameters() if part.requires_grad] == [free]
 
 
 @pytest.mark.parametrize("training", [True, False])
