@@ -50,7 +50,7 @@ def make(spec: Spec, path: Path) -> None:
     started = time.perf_counter()
     images, labels = draw(spec.source, spec.seed)
     mean, std = statistics(images[:TRAIN])
-    # permuted, not copied: channels come last in memory, which trains half as fast again on a CPU
+    # permuted, not copied: channels come last in memory, which takes a CPU a third less time
     x = (torch.from_numpy(images).permute(0, 3, 1, 2) / 255 - channels(mean)) / channels(std)
     y = torch.from_numpy(labels)
     model = train(spec, x[:TRAIN], deal(labels[:TRAIN], spec))
