@@ -1,0 +1,1 @@
+"""Scores against ground truth: how well does a score predict finetuned performance?"""
