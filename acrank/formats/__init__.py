@@ -5,7 +5,7 @@ A View is what every renderer gets: columns and rows for people and spreadsheets
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,13 +56,13 @@ def render(view: View, format_name: str) -> str:
     return FORMATS[format_name](view)
 
 
-def format_of(path: Path) -> str:
-    """The format that a path's suffix asks for.
+def format_of(path: Path, *, also: Sequence[str] = ()) -> str:
+    """The format that a path's suffix asks for; `also` names further suffixes that the caller writes itself.
 
     Raises:
         UsageError: no format has that suffix.
     """
     if path.suffix.lower() not in _SUFFIXES:
-        known = ", ".join(_SUFFIXES)
+        known = ", ".join([*_SUFFIXES, *also])
         raise UsageError(f"no output format for {path.name!r}", hint=f"end the path in one of {known}")
     return _SUFFIXES[path.suffix.lower()]

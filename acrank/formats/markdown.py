@@ -23,14 +23,15 @@ def to_markdown(view: View) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that shows as itself inside a table cell: no markup, no HTML, no mentions, one line.
+    """Text that shows as itself inside a table cell: no markup, no HTML, no links, no mentions, no formulas, one line.
 
     >>> escape("a|b <b>*x*")
     'a\\\\|b &lt;b&gt;\\\\*x\\\\*'
     """
     text = " ".join(visible(text).split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = re.sub(r"([\\`*_{}\[\]()#!|~])", r"\\\1", text)
-    return text.replace("@", "@\u200b")
+    text = re.sub(r"(?i)(:)(?=//)|(www)(?=\.)|(@)", "\\g<0>\u200b", text)  # no bare links, no mentions
+    return text.replace("$", "<span>$</span>")  # GitHub's own way to show a dollar sign that starts no formula
 
 
 def _line(cells: list[Any]) -> str:

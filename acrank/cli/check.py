@@ -1,0 +1,192 @@
+"""`acrank check`: a ranking as pass or fail, for people and for CI."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from acrank.cli.check_options import (
+    BaselineOption,
+    DatasetOption,
+    GatesOption,
+    MaxSecondsOption,
+    MaxSlowdownOption,
+    MethodOption,
+    MinTauOption,
+    ModelOption,
+    NoSkippedOption,
+    NoWarningsOption,
+    ReportOption,
+    RunArgument,
+    SameBestOption,
+    ScoreOption,
+    TopKOption,
+    TruthOption,
+    WithinOption,
+)
+from acrank.cli.console import say, show, write
+from acrank.cli.options import Format, FormatOption, VerboseOption
+from acrank.errors import OutputError, UsageError
+from acrank.files import atomic_write, check_writable
+from acrank.formats import format_of
+from acrank.formats.annotations import error_annotation
+from acrank.formats.junit import Case, to_junit
+from acrank.formats.markdown import to_markdown
+
+if TYPE_CHECKING:
+    from acrank.gates import Gates, Report
+
+JUNIT = ".xml"
+
+
+#: Flags that complete gates asked for by other flags or the file: setting -> the gates that have it.
+_COMPLETES = {
+    "model": ("top_k", "margin"),
+    "score": ("margin", "weighted_tau"),
+    "baseline": ("same_best", "time"),
+    "truth": ("weighted_tau",),
+    "method": ("weighted_tau",),
+    "dataset": ("weighted_tau",),
+}
+
+
+def check(
+    run: RunArgument,
+    gates: GatesOption = None,
+    model: ModelOption = None,
+    top_k: TopKOption = None,
+    within: WithinOption = None,
+    score: ScoreOption = None,
+    baseline: BaselineOption = None,
+    same_best: SameBestOption = None,
+    max_slowdown: MaxSlowdownOption = None,
+    max_seconds: MaxSecondsOption = None,
+    truth: TruthOption = None,
+    min_tau: MinTauOption = None,
+    method: MethodOption = None,
+    dataset: DatasetOption = None,
+    no_skipped: NoSkippedOption = False,
+    no_warnings: NoWarningsOption = False,
+    format_: FormatOption = Format.table,
+    output: ReportOption = None,
+    verbose: VerboseOption = 0,
+) -> None:
+    """Hold a ranking against gates: exit 0 when all pass, 1 when one fails, 2 when one cannot be evaluated.
+
+    "At most" and "at least" include their bound. In GitHub Actions failed gates are annotated, and a table is added
+    to the step's summary.
+    """
+    from acrank.gates import check as hold_against
+    from acrank.records import Ranking
+
+    asked = {
+        "top_k": {"k": top_k},
+        "margin": {"within": within},
+        "same_best": {"tolerance": same_best and same_best.value},
+        "weighted_tau": {"at_least": min_tau},
+        "time": {"at_most": max_slowdown},
+        "max_seconds": max_seconds,
+        "no_skipped": no_skipped or None,
+        "no_warnings": no_warnings or None,
+    }
+    completing = {
+        "model": model,
+        "score": score,
+        "baseline": baseline,
+        "truth": truth,
+        "method": method,
+        "dataset": dataset,
+    }
+    rules = _gates(gates, asked, completing)
+    summary = _summary_path()
+    _check_outputs(output or [])
+    report = hold_against(Ranking.load(run), rules, run=str(run))
+    show(report.view(), format_.value)
+    _write(report, output or [])
+    if summary is not None:
+        _append(summary, to_markdown(report.view()) + "\n")
+    _annotate(report)
+    if not report.passed:
+        raise typer.Exit(1)
+
+
+def _gates(file: Path | None, asked: Mapping[str, Any], completing: Mapping[str, Any]) -> Gates:
+    """The gates of the file and the flags together; a flag wins over the file."""
+    from acrank.gates import parse_gates, read_gates
+
+    content = read_gates(file) if file else {}
+    for name, settings in asked.items():
+        if isinstance(settings, dict):
+            settings = {key: value for key, value in settings.items() if value is not None}
+            _override(content, name, settings)
+        elif settings is not None:
+            content[name] = settings
+    for setting, value in completing.items():
+        if value is not None:
+            _complete(content, setting, value)
+    if not content:
+        raise UsageError("no gate is asked for", hint="give --gates FILE, or a gate such as --model ID --top-k K")
+    return parse_gates(content, where=str(file or "flags"))
+
+
+def _override(content: dict[str, Any], name: str, settings: Mapping[str, Any]) -> None:
+    present = content.get(name, {})
+    if settings and isinstance(present, dict):  # anything else in the file is for the schema to refuse
+        content[name] = {**present, **settings}
+
+
+def _complete(content: dict[str, Any], setting: str, value: Any) -> None:
+    users = _COMPLETES[setting]
+    present = [name for name in users if name in content]
+    if not present:
+        raise UsageError(
+            f"--{setting} is given, but no gate that uses it", hint=f"ask for one of the gates {', '.join(users)}"
+        )
+    for name in present:
+        _override(content, name, {setting: value})
+
+
+def _check_outputs(paths: list[Path]) -> None:
+    for path in paths:
+        if path.suffix.lower() != JUNIT:
+            format_of(path, also=[JUNIT])
+        check_writable(path)
+
+
+def _write(report: Report, paths: list[Path]) -> None:
+    cases = [Case(item.name, item.message, failed=not item.passed) for item in report.results]
+    for path in paths:
+        if path.suffix.lower() == JUNIT:
+            atomic_write(path, to_junit("acrank check", cases))
+        else:
+            write(report.view(), [path])
+
+
+def _summary_path() -> Path | None:
+    """Where GitHub Actions wants the step's summary; it must be writable before the work starts."""
+    name = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not name:
+        return None
+    _append(Path(name), "")
+    return Path(name)
+
+
+def _append(path: Path, text: str) -> None:
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {path}: {error.strerror}", hint="GITHUB_STEP_SUMMARY must name a writable file, or nothing"
+        ) from error
+
+
+def _annotate(report: Report) -> None:
+    """Failed gates as marks on the run; on stderr, which the runner reads too, so that stdout stays data."""
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for result in report.failures:
+            say(error_annotation(f"acrank check: {result.name}", result.message))
