@@ -100,15 +100,16 @@ class Report:
 def one_line(text: str) -> str:
     r"""Text from a run record made safe to print anywhere: one line, no control characters, not endless.
 
-    Control characters, bidirectional overrides and lone surrogates become U+FFFD. `##[` is broken by a zero-width
-    space, because GitHub's runner obeys `##[command]` in any line of a log.
+    Control characters, bidirectional overrides and lone surrogates become U+FFFD. `::` and `##[` are broken by a
+    zero-width space, because GitHub's runner obeys `::command::` at the start of any line of a log (a table may be
+    wrapped there) and `##[command]` anywhere.
 
     >>> one_line("a\n::error::b\x1b[31m ##[add-mask]c")
-    'a ::error::b\ufffd[31m ##\u200b[add-mask]c'
+    'a :\u200b:error:\u200b:b\ufffd[31m ##\u200b[add-mask]c'
     """
     text = " ".join(text.split())
     text = "".join("\ufffd" if _unprintable(char) else char for char in text)
-    text = re.sub(r"##(?=\[)", "##\u200b", text)
+    text = re.sub(r":(?=:)|##(?=\[)", "\\g<0>\u200b", text)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 

@@ -34,7 +34,7 @@ def check(ranking: Ranking, gates: Gates, *, run: str = "the run") -> Report:
 
     Example:
         >>> from acrank.gates.schema import parse_gates
-        >>> from acrank.records import Value
+        >>> from acrank.records import Row, Value
         >>> rows = [Row("a", "scored", scores={"s": Value(1.0)}), Row("b", "scored", scores={"s": Value(2.0)})]
         >>> ranking = Ranking.of(rows, rank_by="s", higher_is_better={"s": True})
         >>> check(ranking, parse_gates({"top_k": {"model": "a", "k": 1}})).results[0].message

@@ -1,0 +1,69 @@
+"""The README's gates.yaml, workflow and pre-commit hook: they parse, and the commands in them run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from acrank.gates import Gates, load_gates
+from acrank.records import Ranking, Row, Value
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+
+
+def example(name: str) -> str:
+    """The YAML block of the README whose first line is `# <name>`; the test skips where there is none."""
+    blocks = re.findall(r"```yaml\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    found = [block for block in blocks if block.startswith(f"# {name}\n")]
+    if not found:
+        pytest.skip(f"the README shows no {name}")
+    return str(found[0])
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository as in the README: gates.yaml, a run, the committed baseline and a truth table."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "ACRANK_GATES", "ACRANK_FORMAT"):
+        monkeypatch.delenv(name, raising=False)
+    Path("gates.yaml").write_text(example("gates.yaml"), encoding="utf-8")
+    models = {"resnet50": 3.0, "densenet121": 2.95, "vgg16_bn": 1.0}
+    rows = [Row(name, "scored", scores={"ac_corr": Value(v)}, seconds=1.0) for name, v in models.items()]
+    ranking = Ranking.of(rows, rank_by="ac_corr", higher_is_better={"ac_corr": True})
+    ranking.save(Path("run.json"))
+    ranking.save(Path("baseline.json"))
+    Path("truth.csv").write_text("model,ground_truth\n" + "".join(f"{m},{v}\n" for m, v in models.items()))
+    return tmp_path
+
+
+def commands(value: Any) -> list[list[str]]:
+    """Every `acrank check …` in a YAML document, as words."""
+    if isinstance(value, dict | list):
+        items = value.values() if isinstance(value, dict) else value
+        return [found for item in items for found in commands(item)]
+    lines = str(value).splitlines() if isinstance(value, str) else []
+    return [shlex.split(line) for line in lines if line.startswith("acrank check")]
+
+
+def test_the_gates_example_shows_every_gate(project: Path) -> None:
+    assert load_gates(project / "gates.yaml").asked() == list(Gates.model_fields)
+
+
+def test_the_gates_example_passes_on_such_a_run(project: Path, acrank: Callable[..., Any]) -> None:
+    got = acrank("check", "run.json", "--gates", "gates.yaml")
+    assert (got.code, got.err) == (0, "")
+
+
+@pytest.mark.parametrize("name", [".github/workflows/checkpoint.yml", ".pre-commit-config.yaml"])
+def test_the_commands_of_the_ci_examples_run(project: Path, acrank: Callable[..., Any], name: str) -> None:
+    document = yaml.safe_load(example(name))
+    found = commands(document)
+    assert found
+    for words in found:
+        assert acrank(*words[1:]).code == 0
