@@ -13,6 +13,11 @@ from acrank.records import Ranking, Row
 
 
 def row_of(ranking: Ranking, model: str, gate: str) -> Row:
+    """The row of a model that a gate names.
+
+    Raises:
+        GatesError: the run has no such model.
+    """
     rows = {row.model: row for row in ranking.rows}
     if model not in rows:
         raise GatesError(f"{gate}: the run has no model {model!r}", hint=_suggestion(model, list(rows)))
@@ -20,6 +25,11 @@ def row_of(ranking: Ranking, model: str, gate: str) -> Row:
 
 
 def score_of(ranking: Ranking, wanted: str | None, gate: str) -> str:
+    """The score that a gate names, the ranking one where it names none.
+
+    Raises:
+        GatesError: the run has no such score, or does not record its direction.
+    """
     score = wanted or ranking.rank_by
     if score not in ranking.score_names or score not in ranking.higher_is_better:
         known = [name for name in ranking.score_names if name in ranking.higher_is_better]
@@ -29,18 +39,19 @@ def score_of(ranking: Ranking, wanted: str | None, gate: str) -> str:
 
 def _suggestion(wanted: str, known: list[str]) -> str:
     close = difflib.get_close_matches(wanted, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"the run has: {listed(known) or 'none'}"
+    return f"did you mean {one_line(close[0])!r}?" if close else f"the run has: {listed(known) or 'none'}"
 
 
 def unranked(row: Row, score: str) -> str:
     """Why a row has no place in the ranking."""
     if row.status != "scored":
-        return one_line(f"{row.model} was skipped: {row.reason or 'no reason given'}")
+        return f"{row.model} was skipped: {row.reason or 'no reason given'}"
     note = row.scores[score].note if score in row.scores else None
-    return one_line(f"{row.model} has no value of {score}: {note or 'undefined'}")
+    return f"{row.model} has no value of {score}: {note or 'undefined'}"
 
 
 def finite(row: Row, score: str) -> float | None:
+    """The value of a scored row, None where it is undefined or infinite."""
     value = row.value(score)
     return value if row.status == "scored" and value is not None and math.isfinite(value) else None
 
@@ -53,7 +64,12 @@ def listed(items: Iterable[str]) -> str:
 
 
 def truth_of(gate: WeightedTau) -> dict[str, float]:
-    """Model -> mean ground truth, of the one dataset that the gate means."""
+    """Model -> mean ground truth, of the one dataset that the gate means.
+
+    Raises:
+        GatesError: the table has several datasets and none is chosen, or not the chosen one.
+        TableError: the table cannot be read.
+    """
     from acrank.comparison.tables import read_truth
 
     datasets = read_truth(gate.truth, method=gate.method).datasets

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def check(ranking: Ranking, gates: Gates, *, run: str = "the run") -> Report:
     """
     if not gates.asked():
         raise GatesError("no gate is asked for", hint=f"gates: {', '.join(RULES)}")
-    return Report([RULES[name](ranking, getattr(gates, name)) for name in gates.asked()], run)
+    return Report([_printable(RULES[name](ranking, getattr(gates, name))) for name in gates.asked()], run)
 
 
 def top_k(ranking: Ranking, gate: TopK) -> GateResult:
@@ -109,14 +110,14 @@ def no_skipped(ranking: Ranking, gate: NoSkipped) -> GateResult:
         message += ": " + listed(f"{row.model} ({row.reason or 'no reason given'})" for row in wrong)
     elif skipped:
         message += f", all of them allowed: {listed(row.model for row in skipped)}"
-    return GateResult("no_skipped", not wrong, one_line(message), len(wrong), required)
+    return GateResult("no_skipped", not wrong, message, len(wrong), required)
 
 
 def no_warnings(ranking: Ranking, gate: bool) -> GateResult:
     """The run carries no warning about the ranking as a whole."""
     found = [str(text) for text in ranking.warnings]
     message = f"{len(found)} warnings: {listed(found)}" if found else "no warnings"
-    return GateResult("no_warnings", not found, one_line(message), len(found), "no warnings")
+    return GateResult("no_warnings", not found, message, len(found), "no warnings")
 
 
 def time(ranking: Ranking, gate: Time) -> GateResult:
@@ -163,7 +164,7 @@ def weighted_tau(ranking: Ranking, gate: WeightedTau) -> GateResult:
     passed = tau >= gate.at_least or math.isclose(tau, gate.at_least, abs_tol=_SLACK)
     message = f"weighted tau of {score} is {tau:.4g} over {len(common)} models"
     message += _left_out(ranking, truth, common)
-    return GateResult("weighted_tau", passed, one_line(message), tau, f">= {gate.at_least:g}")
+    return GateResult("weighted_tau", passed, message, tau, f">= {gate.at_least:g}")
 
 
 RULES: dict[str, Callable[[Ranking, Any], GateResult]] = {
@@ -176,6 +177,13 @@ RULES: dict[str, Callable[[Ranking, Any], GateResult]] = {
     "time": time,
     "max_seconds": max_seconds,
 }
+
+
+def _printable(result: GateResult) -> GateResult:
+    """The one door through which names from a run reach the views."""
+    observed = one_line(result.observed) if isinstance(result.observed, str) else result.observed
+    message, required = one_line(result.message), one_line(result.required)
+    return replace(result, message=message, observed=observed, required=required)
 
 
 def _baseline_best(ranking: Ranking, path: Path) -> str:

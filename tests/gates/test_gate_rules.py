@@ -121,6 +121,10 @@ class TestMargin:
         result = outcome(ranking(**FOUR, extra=(SKIPPED,)), margin={"model": "broken", "within": 100})
         assert (result.passed, result.observed) == (False, None)
 
+    def test_values_of_a_skipped_row_do_not_set_the_best(self) -> None:
+        partial = Row("half", "skipped", reason="out of memory", scores={"s": Value(99.0)})
+        assert outcome(ranking(**FOUR, extra=(partial,)), margin={"model": "a", "within": 0}).passed
+
     @given(st.lists(st.decimals(-1000, 1000, places=3), min_size=2, max_size=8, unique=True), st.booleans())
     def test_the_gap_itself_passes_and_anything_less_fails(self, values: list[Any], higher: bool) -> None:
         run = ranking(higher=higher, **{f"m{i}": float(value) for i, value in enumerate(values)})
