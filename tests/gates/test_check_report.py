@@ -96,12 +96,12 @@ def test_the_summary_keeps_one_row_per_gate_and_shows_names_as_text(name: str, r
 
 
 @given(names, names)
-def test_no_summary_holds_a_live_link_mention_or_formula(name: str, reason: str) -> None:
+def test_no_summary_holds_a_live_link_mention_formula_or_tag(name: str, reason: str) -> None:
     text = to_markdown(report_on(name, reason).view())
     for live in ("://", "www.", "WWW."):
         assert live not in text
     assert all(text[i + 1] == "\u200b" for i, char in enumerate(text) if char == "@")
-    assert "$" not in text.replace("<span>$</span>", "")
+    assert not set("$<>") & set(text.replace("<span>$</span>", ""))
 
 
 @given(names, names)
@@ -111,6 +111,8 @@ def test_messages_are_one_printable_line_in_every_view(name: str, reason: str) -
         assert len(result.message.splitlines()) == 1
         assert not {unicodedata.category(char) for char in result.message} & {"Cc", "Cs", "Zl", "Zp"}
         assert "##[" not in result.message
+        assert "::" not in result.message
+        assert "\u202e" not in result.message  # would turn the rest of the line around
     for kind in ("table", "csv", "markdown", "json"):
         text = render(report.view(), kind)
         text.encode()  # a lone surrogate would fail here
