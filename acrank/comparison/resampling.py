@@ -9,7 +9,7 @@ a tenth of a second.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Counts = NDArray[np.float32]
 
+#: Weighted tau of the negated score.
+FLIPPED = "flipped_weighted_tau"
 CORRELATIONS = ("weighted_tau", "weighted_tau_truth_ranked", "kendall_tau", "spearman", "pearson")
 
 #: Entries of one [resamples, models] block, and of one block of the pair matrix: bounds the memory.
@@ -32,9 +34,7 @@ def top_names(k: int) -> tuple[str, str, str]:
     return f"top_{k}_hit", f"rel_at_{k}", f"regret_at_{k}"
 
 
-def statistics_of_counts(
-    score: Floats, truth: Floats, counts: Counts, *, top: Sequence[int] = ()
-) -> dict[str, Floats]:
+def statistics_of_counts(score: Floats, truth: Floats, counts: Counts, *, top: Sequence[int] = ()) -> dict[str, Floats]:
     """The correlations, and the figures about each top k, of every resample.
 
     Args:
@@ -78,6 +78,11 @@ def _block(score: Floats, truth: Floats, counts: Counts, top: Sequence[int]) -> 
         "spearman": _pearson(_ranks(score, exact), _ranks(truth, exact), exact),
         "pearson": _linear(score, truth, exact),
     }
+    # negating the score turns every pair's sign and the ranks by score; ranks by truth change only within ties
+    turned = replace(pairs, signs=-pairs.signs)
+    by_flipped = _tau(_rank_weights(exact, np.lexsort((truth, -score))), turned, exact)
+    by_truth = _tau(_rank_weights(exact, np.lexsort((-score, truth))), turned, exact)
+    found[FLIPPED] = (by_flipped + by_truth) / 2
     undefined = np.isnan(found["kendall_tau"])
     for k in top:
         for name, values in zip(top_names(k), _top(score, truth, exact, k), strict=True):

@@ -26,7 +26,8 @@ class Measurement:
         mean: mean over the seeds, in the truth's own unit.
         se: standard error of the mean: over the seeds (ddof 1) where there are several, else as given, else None.
         seeds: value of every seed.
-        labels: what each seed is called (`seed`, or `split/seed`), its number where the table does not say.
+        labels: what each seed is called (`split/seed`), so that seeds shared between models can be told; empty
+            where the table has neither column.
     """
 
     mean: float
@@ -138,7 +139,7 @@ def truth_of(table: CsvTable, *, method: str | None = None) -> Truth:
             label = _label(table, i, len(own))
             if label in own:
                 raise TableError(
-                    f"{table.path}, line {table.lines[i]}: model {key[1]!r} has seed {label!r} twice",
+                    f"{table.path}, line {table.lines[i]}: column 'seed': {key[1]!r} has seed {label!r} twice",
                     hint="remove the duplicate, or number the seeds in a column `seed`",
                 )
             own[label] = value
@@ -147,7 +148,7 @@ def truth_of(table: CsvTable, *, method: str | None = None) -> Truth:
                 errors[key] = error
     known: dict[str, dict[str, Measurement]] = {dataset: {} for dataset in listed}
     for key, own in seeds.items():
-        known[key[0]][key[1]] = _measurement(own, errors.get(key))
+        known[key[0]][key[1]] = _measurement(own, errors.get(key), bool({"seed", "split"} & set(table.columns)))
     unknown = {dataset: [m for m in models if m not in known[dataset]] for dataset, models in listed.items()}
     return Truth(str(table.path), known, chosen, {dataset: models for dataset, models in unknown.items() if models})
 
@@ -182,7 +183,7 @@ def _from_csv(path: Path, only: list[str], method: str | None) -> Scores:
     table = read_csv(path)
     table.require("model", hint="a score table has a column `model` and one column per score")
     names = [name for name in table.columns if (name in only if only else is_score(name))]
-    if not names:
+    if not names and "ground_truth" not in table.columns:  # with ground truth the baselines remain
         raise TableError(f"{path} has no score columns", hint="add one column per score beside `model`")
     scores = Scores(
         str(path), {}, {}, truth=truth_of(table, method=method) if "ground_truth" in table.columns else None
@@ -268,9 +269,9 @@ def _finite(table: CsvTable, i: int, column: str) -> float | None:
     return value
 
 
-def _measurement(seeds: dict[str, float], given: float | None) -> Measurement:
+def _measurement(seeds: dict[str, float], given: float | None, labelled: bool) -> Measurement:
     values = list(seeds.values())
     mean = math.fsum(values) / len(values)
     if len(values) > 1:
         given = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1) / len(values))
-    return Measurement(mean, given, tuple(values), tuple(seeds))
+    return Measurement(mean, given, tuple(values), tuple(seeds) if labelled else ())

@@ -1,0 +1,134 @@
+"""What rankings that know nothing look like: the permutation distribution, p-values, and the random baseline."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acrank.comparison.resampling import top_names
+
+Floats = NDArray[np.float64]
+Levels = NDArray[np.int64]
+TAUS = ("weighted_tau", "weighted_tau_truth_ranked", "kendall_tau")
+
+#: Entries of one [permutations, models, models] block: bounds the memory.
+_BLOCK = 2_000_000
+
+
+class Permutations:
+    """Distributions of the taus under random order, each computed once.
+
+    They depend only on the number of models and on how many share a value, so all scores without ties share one.
+    All n! orders are used where they are no more than `resamples`, random ones otherwise.
+    """
+
+    def __init__(self, seed: int, resamples: int) -> None:
+        self._seed = seed
+        self._resamples = resamples
+        self._known: dict[bytes, dict[str, Floats]] = {}
+
+    def p_values(self, score: Floats, truth: Floats, values: dict[str, float]) -> dict[str, float]:
+        """Two-sided p-value of each tau: twice the smaller tail of the permutation distribution, at most 1.
+
+        Args:
+            score, truth: [n], no NaN, neither constant.
+            values: the taus that were observed, by name.
+        """
+        null = self.taus(score, truth)
+        exact = self._is_exact(len(score))
+        return {name: _two_sided(null[name], values[name], exact) for name in TAUS}
+
+    def taus(self, score: Floats, truth: Floats) -> dict[str, Floats]:
+        """The taus of random orders of these two columns: name -> [permutations]."""
+        x, y = (np.sort(np.unique(column, return_inverse=True)[1]) for column in (score, truth))
+        key = x.tobytes() + y.tobytes()
+        if key not in self._known:
+            self._known[key] = taus_of_orders(x, y, self.orders(len(x)))
+        return self._known[key]
+
+    def orders(self, n: int) -> NDArray[np.intp]:
+        """Permutations of n models: [permutations, n]."""
+        if self._is_exact(n):
+            return np.array(list(itertools.permutations(range(n))), dtype=np.intp)
+        rng = np.random.default_rng([self._seed, zlib.crc32(f"permutations of {n}".encode())])
+        return rng.permuted(np.tile(np.arange(n, dtype=np.intp), (self._resamples, 1)), axis=1)
+
+    def random_ranking(self, truth: Floats, top: tuple[int, ...]) -> dict[str, Floats]:
+        """Every figure of a ranking without ties in random order: name -> [permutations]."""
+        n = len(truth)
+        ranking = np.arange(n, dtype=np.float64)
+        truths = np.sort(truth)[self.orders(n)]
+        found = dict(self.taus(ranking, truth))
+        found["spearman"] = _correlations(ranking, _mean_ranks(np.sort(truth))[self.orders(n)])
+        found["pearson"] = _correlations(ranking, truths)
+        for k in top:
+            reached, best = truths[:, :k].max(axis=1), truth.max()
+            relative = reached / best if best > 0 else np.full(len(truths), np.nan)
+            values = ((reached == best).astype(float), relative, best - reached)
+            found.update(zip(top_names(k), values, strict=True))
+        return found
+
+    def _is_exact(self, n: int) -> bool:
+        return math.factorial(min(n, 20)) <= self._resamples
+
+
+def taus_of_orders(score: Levels, truth: Levels, orders: NDArray[np.intp]) -> dict[str, Floats]:
+    """The taus between `score` [n] and `truth[order]` for every order: name -> [orders].
+
+    Both columns hold dense ranks and are not constant.
+    """
+    step = max(1, _BLOCK // len(score) ** 2)
+    parts = [_taus(score, truth[orders[i : i + step]]) for i in range(0, len(orders), step)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in TAUS}
+
+
+def _taus(score: Levels, truths: Levels) -> dict[str, Floats]:
+    n = len(score)
+    signs_score = np.sign(score[:, None] - score[None, :]).astype(np.int8)
+    narrow = truths.astype(np.int32)
+    signs_truth = np.sign(narrow[:, :, None] - narrow[:, None, :]).astype(np.int8)
+    balance = np.einsum("jk,bjk->bj", signs_score, signs_truth, dtype=np.int32)
+    scores = np.broadcast_to(score, truths.shape)
+    untied = n - np.bincount(score)[scores], n - np.bincount(truths[0])[truths]
+    by_score, by_truth = (
+        _tau(_weights(first, second), balance, *untied) for first, second in ((scores, truths), (truths, scores))
+    )
+    values = (by_score + by_truth) / 2, by_truth, _tau(np.ones(truths.shape), balance, *untied)
+    return dict(zip(TAUS, values, strict=True))
+
+
+def _weights(first: Levels, second: Levels) -> Floats:
+    """1/(1+r) with r the rank by `first`, ties by `second`, the best being 0."""
+    ascending = np.lexsort((second, first), axis=-1)
+    weights = np.empty(first.shape)
+    n = first.shape[1]
+    np.put_along_axis(weights, ascending, np.broadcast_to(1 / np.arange(n, 0, -1), first.shape), axis=1)
+    return weights
+
+
+def _tau(weights: Floats, balance: NDArray[np.int32], untied_score: Levels, untied_truth: Levels) -> Floats:
+    spread = np.sqrt((weights * untied_score).sum(axis=1) * (weights * untied_truth).sum(axis=1))
+    return (weights * balance).sum(axis=1) / spread
+
+
+def _two_sided(null: Floats, value: float, exact: bool) -> float:
+    slack = 1e-12  # equal values may differ by rounding
+    above, below = int((null >= value - slack).sum()), int((null <= value + slack).sum())
+    tail = min(above, below) / len(null) if exact else (min(above, below) + 1) / (len(null) + 1)
+    return min(1.0, 2 * tail)
+
+
+def _mean_ranks(column: Floats) -> Floats:
+    from scipy.stats import rankdata
+
+    return np.asarray(rankdata(column), dtype=np.float64)
+
+
+def _correlations(score: Floats, truths: Floats) -> Floats:
+    dx = score - score.mean()
+    dy = truths - truths.mean(axis=1, keepdims=True)
+    return (dy @ dx) / np.sqrt((dx @ dx) * (dy**2).sum(axis=1))
