@@ -9,11 +9,10 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-from acrank.comparison.resampling import top_names
+from acrank.comparison.resampling import TAUS, top_names
 
 Floats = NDArray[np.float64]
 Levels = NDArray[np.int64]
-TAUS = ("weighted_tau", "weighted_tau_truth_ranked", "kendall_tau")
 
 #: Entries of one [permutations, models, models] block: bounds the memory.
 _BLOCK = 2_000_000

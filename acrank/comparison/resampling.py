@@ -19,7 +19,8 @@ Counts = NDArray[np.float32]
 
 #: Weighted tau of the negated score.
 FLIPPED = "flipped_weighted_tau"
-CORRELATIONS = ("weighted_tau", "weighted_tau_truth_ranked", "kendall_tau", "spearman", "pearson")
+TAUS = ("weighted_tau", "weighted_tau_truth_ranked", "kendall_tau")
+CORRELATIONS = (*TAUS, "spearman", "pearson")
 
 #: Entries of one [resamples, models] block, and of one block of the pair matrix: bounds the memory.
 _BLOCK = 1_000_000

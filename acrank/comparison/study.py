@@ -66,7 +66,7 @@ class Study:
 
 
 def studies_of(scores: Scores, truth: Truth, directions: Mapping[str, bool]) -> list[Study]:
-    """One study per dataset that both sides have.
+    """One study per dataset that both sides have; one of them at least has models.
 
     Args:
         directions: score -> whether higher is better; must name every score.
@@ -82,7 +82,7 @@ def studies_of(scores: Scores, truth: Truth, directions: Mapping[str, bool]) -> 
             f"no model is in both {scores.where} and {truth.where}",
             hint=f"names must agree: the scores have {mine!r}, the truth has {theirs!r}",
         )
-    return [study for study in studies if study.models]
+    return studies
 
 
 def _matched(scores: Scores, truth: Truth) -> list[tuple[str, str]]:

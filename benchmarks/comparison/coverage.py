@@ -3,7 +3,7 @@
 A study is n models drawn from a population, each with two scores and a truth. What an interval should hold is the
 mean of the statistic over all studies of that size from that population (weighted tau depends on n: its hyperbolic
 weights favour the top ever more, so a value for n = infinity would be another quantity). That mean is taken over
-20,000 further studies.
+5,000 further studies.
 
     python benchmarks/comparison/coverage.py --studies 1000 --out benchmarks/comparison/coverage
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -27,7 +28,7 @@ from acrank.comparison.resampling import CORRELATIONS, statistics_of_counts
 
 Floats = NDArray[np.float64]
 SIZES = (8, 12, 20, 50)
-REFERENCE_STUDIES = 20_000
+REFERENCE_STUDIES = 5_000
 FIGURES = (*CORRELATIONS, "top_1_hit", "rel_at_1", "regret_at_1")
 
 
@@ -123,7 +124,7 @@ def main() -> None:
     """Run the study and write its tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", type=int, default=1000, help="studies per population and size")
-    parser.add_argument("--resamples", type=int, default=1000)
+    parser.add_argument("--resamples", type=int, default=500)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("coverage"))
@@ -134,7 +135,10 @@ def main() -> None:
         for n in SIZES
     ]
     with ProcessPoolExecutor(args.workers) as pool:
-        blocks = list(pool.map(study_block, tasks))
+        blocks = []
+        for block in pool.map(study_block, tasks):
+            blocks.append(block)
+            print(f"{block['population']}, n = {block['n']}: done", file=sys.stderr, flush=True)
     args.out.with_suffix(".json").write_text(json.dumps(blocks, indent=1) + "\n")
     args.out.with_suffix(".md").write_text(tables(blocks))
 

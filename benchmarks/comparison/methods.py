@@ -153,7 +153,7 @@ def _quantiles(values: Floats, low: float, high: float) -> tuple[float, float]:
 
 
 def _around(middle: float, se: float, freedom: float) -> tuple[float, float]:
-    reach = float(stats.t.ppf(1 - TAIL, freedom)) * se
+    reach = _student(freedom) * se
     return middle - reach, middle + reach
 
 
@@ -169,6 +169,11 @@ def _z(values: Floats, n: float) -> Floats:
 def _jackknife_se(values: Floats) -> float:
     n = len(values)
     return float(np.sqrt((n - 1) * values.var()))
+
+
+@cache
+def _student(freedom: float) -> float:
+    return float(stats.t.ppf(1 - TAIL, freedom))
 
 
 @cache
