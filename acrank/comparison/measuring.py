@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -122,10 +123,9 @@ def _random(frame: Frame) -> Measured:
         return Measured(replace(bare, figures=_nothing(frame)), {}, truth)
     found = frame.permutations.random_ranking(truth, frame.top)
     figures = {name: estimate(float(found[name].mean()), found[name]) for name in frame.figures}
-    # datasets have their own random orders, and as many of them, so that averages are those of unrelated rankings
-    picks = np.random.default_rng([len(truth), len(frame.study.dataset)]).integers(
-        len(found["weighted_tau"]), size=len(frame.counts)
-    )
+    # every dataset draws its own orders, so that averages are those of unrelated rankings
+    rng = np.random.default_rng(zlib.crc32(f"random ranking on {frame.study.dataset}".encode()))
+    picks = rng.integers(len(found["weighted_tau"]), size=len(frame.counts))
     return Measured(replace(bare, figures=figures), {name: found[name][picks] for name in frame.figures}, truth)
 
 

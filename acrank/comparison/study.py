@@ -27,6 +27,7 @@ class Study:
         measurements: n, with their seeds.
         columns: score -> [n], oriented so that higher is better, NaN where a model lacks a value.
         baselines: baseline -> [n], likewise.
+        sd: score -> [n] standard deviation over the sampled batches, 0 where unknown.
         without_truth: models with scores only.
         without_score: models with truth only.
     """
@@ -37,6 +38,7 @@ class Study:
     measurements: list[Measurement]
     columns: dict[str, Floats]
     baselines: dict[str, Floats] = field(default_factory=dict)
+    sd: dict[str, Floats] = field(default_factory=dict)
     without_truth: list[str] = field(default_factory=list)
     without_score: list[str] = field(default_factory=list)
 
@@ -117,6 +119,7 @@ def _study(scores: Scores, truth: Truth, mine: str, theirs: str, directions: Map
         [known[model] for model in models],
         columns,
         _baselines(scores, truth, mine, theirs, models),
+        {name: np.nan_to_num(_column(found, models, True)) for name, found in scores.sd.get(mine, {}).items()},
         without_truth=sorted(set(listed) - set(known)),
         without_score=sorted((set(known) | set(truth.unknown.get(theirs, ()))) - set(listed)),
     )

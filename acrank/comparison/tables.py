@@ -62,6 +62,7 @@ class Scores:
         datasets: dataset -> score -> model -> value, scores in the file's order; "" for the unnamed dataset.
         models: dataset -> every model that the file lists, skipped ones too.
         higher_is_better: directions that the file itself records (run records do, tables do not).
+        sd: dataset -> score -> model -> standard deviation over the sampled batches, where given.
         params: dataset -> model -> number of parameters, where given.
         reference: dataset -> name -> model -> figure from the manifest, where given.
         rank_by: the score that orders a run record, else None.
@@ -73,6 +74,7 @@ class Scores:
     datasets: dict[str, dict[str, Column]]
     models: dict[str, list[str]]
     higher_is_better: dict[str, bool] = field(default_factory=dict)
+    sd: dict[str, dict[str, Column]] = field(default_factory=dict)
     params: dict[str, Column] = field(default_factory=dict)
     reference: dict[str, dict[str, Column]] = field(default_factory=dict)
     rank_by: str | None = None
@@ -83,6 +85,12 @@ class Scores:
     def names(self) -> list[str]:
         """Every score of any dataset, in the file's order."""
         return list(dict.fromkeys(name for scores in self.datasets.values() for name in scores))
+
+    def named(self, dataset: str) -> Scores:
+        """The same scores, with the unnamed dataset called `dataset`."""
+        parts = {name: getattr(self, name) for name in ("datasets", "models", "sd", "params", "reference")}
+        renamed = {name: {key or dataset: found for key, found in part.items()} for name, part in parts.items()}
+        return Scores(**{**vars(self), **renamed})
 
 
 def is_score(column: str) -> bool:
@@ -156,6 +164,7 @@ def truth_of(table: CsvTable, *, method: str | None = None) -> Truth:
 def _from_record(path: Path) -> Scores:
     run = Ranking.load(path)
     columns: dict[str, Column] = {name: {} for name in run.score_names}
+    spread: dict[str, Column] = {name: {} for name in columns}
     reference: dict[str, Column] = {}
     params: Column = {}
     for row in run.rows:
@@ -163,6 +172,7 @@ def _from_record(path: Path) -> Scores:
             value = row.value(name)
             if value is not None:
                 columns[name][row.model] = value
+                spread[name][row.model] = row.scores[name].sd or 0.0
         for name, figure in row.reference.items():
             reference.setdefault(name, {})[row.model] = float(figure)
         if row.params is not None:
@@ -172,6 +182,7 @@ def _from_record(path: Path) -> Scores:
         {"": columns},
         {"": [row.model for row in run.rows]},
         higher_is_better=dict(run.higher_is_better),
+        sd={"": spread},
         params={"": params} if params else {},
         reference={"": reference} if reference else {},
         rank_by=run.rank_by,
@@ -208,6 +219,8 @@ def _add_row(scores: Scores, table: CsvTable, i: int, names: list[str]) -> None:
         return
     for name in names:
         _add(columns[name], model, table, i, name)
+        if f"{name}_sd" in table.columns:
+            _add(scores.sd.setdefault(dataset, {}).setdefault(name, {}), model, table, i, f"{name}_sd")
     if "params" in table.columns:
         _add(scores.params.setdefault(dataset, {}), model, table, i, "params")
 

@@ -1,0 +1,156 @@
+"""`acrank compare`: how well does a score predict finetuned performance?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from acrank.cli.console import check_outputs, say, show, warn, write
+from acrank.cli.options import Format, FormatOption, OutputOption, SeedOption, VerboseOption
+from acrank.errors import TableError, UsageError
+from acrank.files import check_writable
+
+if TYPE_CHECKING:
+    from acrank.comparison import Comparison, Scores, Truth
+
+
+def compare(
+    scores: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SCORES", help="Run record or CSV of `acrank score`, or a table dataset,model,ground_truth,<score>…"
+        ),
+    ],
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            "--truth",
+            metavar="FILE",
+            help="CSV model,ground_truth[,dataset,ground_truth_se,method,seed,split]; higher is better.",
+        ),
+    ] = None,
+    score: Annotated[
+        list[str] | None, typer.Option("--score", metavar="NAME", help="Only these scores. Repeatable.")
+    ] = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option("--dataset", metavar="NAME", help="Only these datasets. Repeatable.")
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option("--method", metavar="NAME", help="Finetuning method, where the truth has several.")
+    ] = None,
+    lower_is_better: Annotated[
+        list[str] | None,
+        typer.Option("--lower-is-better", metavar="NAME", help="Lower values of this score are better. Repeatable."),
+    ] = None,
+    higher_is_better: Annotated[
+        list[str] | None,
+        typer.Option("--higher-is-better", metavar="NAME", help="Higher values of this score are better. Repeatable."),
+    ] = None,
+    versus: Annotated[
+        str | None,
+        typer.Option(
+            "--versus",
+            metavar="NAME",
+            help="Pair every score with this one: difference of weighted tau. [the ranking score, else the first]",
+        ),
+    ] = None,
+    top_k: Annotated[
+        list[int] | None, typer.Option("--top-k", min=1, help="k of hit, Rel@k and regret. Repeatable. [1 and 3]")
+    ] = None,
+    resamples: Annotated[
+        int,
+        typer.Option("--resamples", envvar="ACRANK_RESAMPLES", min=100, help="Bootstrap samples and permutations."),
+    ] = 1000,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="PATH", help="Scatter plots to PATH: .png or .svg.")
+    ] = None,
+    seed: SeedOption = 0,
+    output: OutputOption = None,
+    format: FormatOption = Format.table,
+    verbose: VerboseOption = 0,
+) -> None:
+    """Compare scores with ground truth: correlations with intervals, baselines, and which score beats which."""
+    from acrank import comparison
+
+    _check_paths(plot, output or [])
+    table = comparison.read_scores(scores, only=score or (), method=None if truth else method)
+    known = comparison.read_truth(truth, method=method) if truth else None
+    table, known = _only(table, known, dataset or [])
+    found = comparison.compare(
+        table,
+        known,
+        higher_is_better=_directions(table, lower_is_better or [], higher_is_better or []),
+        versus=versus,
+        top_k=list(dict.fromkeys(top_k or [1, 3])),
+        seed=seed,
+        resamples=resamples,
+    )
+    view = found.view()
+    write(view, output or [])
+    if plot:
+        from acrank.comparison.plotting import plot as draw
+
+        draw(found, plot)
+    show(view, format.value)
+    _explain(found, verbose)
+
+
+def _check_paths(plot: Path | None, output: list[Path]) -> None:
+    check_outputs(output)
+    if plot:
+        from acrank.comparison.plotting import check_plot
+
+        check_plot(plot)
+        check_writable(plot)
+
+
+def _only(scores: Scores, truth: Truth | None, wanted: list[str]) -> tuple[Scores, Truth | None]:
+    """Keep the wanted datasets; scores without a dataset belong to the one that is wanted.
+
+    The truth keeps its other datasets: they give the baseline "mean rank elsewhere".
+    """
+    from dataclasses import replace
+
+    if not wanted:
+        return scores, truth
+    known = truth or scores.truth
+    if known is None or any(name not in known.datasets for name in wanted):
+        missing = next(name for name in wanted if known is None or name not in known.datasets)
+        has = ", ".join(map(repr, known.datasets)) if known else "no ground truth"
+        raise TableError(f"there is no ground truth for the dataset {missing!r}", hint=f"there is {has}")
+    if list(scores.datasets) == [""] and len(wanted) == 1:
+        return scores.named(wanted[0]), truth
+    unscored = [name for name in wanted if name not in scores.datasets]
+    if unscored:
+        raise TableError(f"{scores.where} has no dataset {unscored[0]!r}", hint=f"it has {', '.join(scores.datasets)}")
+    return replace(scores, datasets={name: scores.datasets[name] for name in wanted}), truth
+
+
+def _directions(scores: Scores, lower: list[str], higher: list[str]) -> dict[str, bool]:
+    """What the options say, above what the run record says, above what is known of the package's own scores."""
+    both = set(lower) & set(higher)
+    if both:
+        raise UsageError(f"{min(both)!r} cannot be better both ways", hint="give one of the two options")
+    known = {name: way for name, way in _known_directions().items() if name in scores.names}
+    recorded = {name: way for name, way in scores.higher_is_better.items() if name in scores.names}
+    return known | recorded | dict.fromkeys(lower, False) | dict.fromkeys(higher, True)
+
+
+def _known_directions() -> dict[str, bool]:
+    from acrank.protocols import PROTOCOLS
+
+    return dict(PROTOCOLS["one-step"].directions())
+
+
+def _explain(found: Comparison, verbose: int) -> None:
+    """Warnings, and how to read the table, to stderr."""
+    for line in found.warnings:
+        warn(line)
+    versus = found.settings["versus"]
+    if versus and len({result.score for result in found.results if result.kind == "score"}) > 1:
+        say(f"difference: weighted tau minus that of {versus}; undecided: the interval holds 0")
+    if verbose:
+        over = "models and truth seeds" if found.settings["truth_resampled"] else "models"
+        say(f"intervals: 95%, {found.settings['resamples']} bootstrap samples of {over}; random ranking: range of 95%")
