@@ -58,7 +58,7 @@ def kendall_tau(score: ArrayLike, truth: ArrayLike) -> float:
     from scipy.stats import kendalltau
 
     x, y = _kept(score, truth)
-    return float(kendalltau(x, y, method="asymptotic").statistic) if _varies(x, y) else float("nan")
+    return float(kendalltau(x, y).statistic) if _varies(x, y) else float("nan")
 
 
 def spearman(score: ArrayLike, truth: ArrayLike) -> float:
