@@ -1,0 +1,285 @@
+"""Scores against truth: what is paired, averaged, flipped, left out and warned about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from acrank.comparison import Comparison, Measurement, Result, Scores, Truth, compare
+from acrank.comparison.study import studies_of
+from acrank.errors import TableError, UsageError
+
+
+def scores_of(datasets: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Scores:
+    models = {
+        name: list(dict.fromkeys(model for column in columns.values() for model in column))
+        for name, columns in datasets.items()
+    }
+    plain = {name: {score: dict(column) for score, column in columns.items()} for name, columns in datasets.items()}
+    return Scores("scores.csv", plain, models)
+
+
+def truth_of(datasets: Mapping[str, Mapping[str, float]], *, se: float | None = None) -> Truth:
+    return Truth(
+        "truth.csv",
+        {name: {m: Measurement(value, se, (value,)) for m, value in known.items()} for name, known in datasets.items()},
+    )
+
+
+def column(values: np.ndarray | list[float]) -> dict[str, float]:
+    return {f"m{i:02d}": float(value) for i, value in enumerate(values)}
+
+
+def random_study(n: int = 12, seed: int = 0) -> tuple[Scores, Truth]:
+    rng = np.random.default_rng(seed)
+    truth = rng.normal(size=n)
+    good, bad = truth + 0.3 * rng.normal(size=n), rng.normal(size=n)
+    return scores_of({"": {"good": column(good), "bad": column(bad)}}), truth_of({"": column(truth + 5)})
+
+
+def result(found: Comparison, score: str, dataset: str | None = None) -> Result:
+    return next(r for r in found.results if r.score == score and dataset in (None, r.dataset))
+
+
+def test_values_are_scipys_and_intervals_hold_them() -> None:
+    scores, truth = random_study()
+    good = result(compare(scores, truth), "good")
+    x = list(scores.datasets[""]["good"].values())
+    y = [item.mean for item in truth.datasets[""].values()]
+    assert good.figures["weighted_tau"].value == pytest.approx(stats.weightedtau(x, y).statistic, abs=1e-12)
+    assert good.figures["pearson"].value == pytest.approx(stats.pearsonr(x, y).statistic, abs=1e-12)
+    for figure in good.figures.values():
+        assert figure.low <= figure.value + 1e-12
+        assert figure.value <= figure.high + 1e-12
+    assert good.p_values["weighted_tau"] < 0.01 < result(compare(scores, truth), "bad").p_values["weighted_tau"]
+
+
+def test_the_same_seed_gives_the_same_record_and_another_seed_other_intervals() -> None:
+    scores, truth = random_study()
+    assert compare(scores, truth).to_record() == compare(scores, truth).to_record()
+    one, two = (result(compare(scores, truth, seed=seed), "bad").figures["weighted_tau"] for seed in (0, 1))
+    assert one.value == two.value
+    assert one.low != two.low
+
+
+def test_the_order_of_the_rows_changes_nothing() -> None:
+    scores, truth = random_study()
+    turned = scores_of({"": {name: dict(reversed(c.items())) for name, c in scores.datasets[""].items()}})
+    upside_down = Truth("truth.csv", {"": dict(reversed(truth.datasets[""].items()))})
+    assert compare(turned, upside_down).to_record()["results"] == compare(scores, truth).to_record()["results"]
+
+
+def test_a_lower_is_better_score_is_negated_before_it_is_compared() -> None:
+    scores, truth = random_study()
+    negated = scores_of({"": {"good": {m: -v for m, v in scores.datasets[""]["good"].items()}}})
+    found = result(compare(negated, truth, higher_is_better={"good": False}), "good")
+    assert found.higher_is_better is False
+    assert found.figures == result(compare(scores, truth), "good").figures
+
+
+def test_a_score_that_predicts_better_flipped_is_said_but_not_flipped() -> None:
+    scores, truth = random_study()
+    found = compare(scores, truth, higher_is_better={"good": False})
+    good = result(found, "good")
+    x = np.array(list(scores.datasets[""]["good"].values()))
+    y = [item.mean for item in truth.datasets[""].values()]
+    assert good.figures["weighted_tau"].value == pytest.approx(stats.weightedtau(-x, y).statistic)
+    assert good.flipped == pytest.approx(stats.weightedtau(x, y).statistic)
+    assert good.better_flipped
+    assert good.flip_gain.low > 0
+    assert any("good (lower is better) predicts better when flipped" in line for line in found.warnings)
+
+
+def test_the_better_score_is_told_and_the_difference_turns_with_the_pair() -> None:
+    scores, truth = random_study(40)
+    against_bad, against_good = compare(scores, truth, versus="bad"), compare(scores, truth, versus="good")
+    one, other = result(against_bad, "good"), result(against_good, "bad")
+    assert (one.verdict, other.verdict) == ("better", "worse")
+    assert one.difference.value == -other.difference.value
+    assert one.difference.low == pytest.approx(-other.difference.high)
+    assert result(against_bad, "bad").versus == ""
+
+
+def test_a_score_against_its_own_copy_is_undecided() -> None:
+    scores, truth = random_study()
+    scores.datasets[""]["copy"] = dict(scores.datasets[""]["good"])
+    copy = result(compare(scores, truth, versus="good"), "copy")
+    assert (copy.difference.value, copy.difference.low, copy.difference.high) == (0.0, 0.0, 0.0)
+    assert copy.verdict == "undecided"
+
+
+def test_the_difference_uses_the_models_that_have_both() -> None:
+    scores, truth = random_study()
+    del scores.datasets[""]["good"]["m00"], scores.datasets[""]["bad"]["m01"]
+    found = result(compare(scores, truth, versus="bad"), "good")
+    both = sorted(set(scores.datasets[""]["good"]) & set(scores.datasets[""]["bad"]))
+    y = [truth.datasets[""][m].mean for m in both]
+    taus = [stats.weightedtau([scores.datasets[""][s][m] for m in both], y).statistic for s in ("good", "bad")]
+    assert found.difference.value == pytest.approx(taus[0] - taus[1])
+    assert (found.n, found.without_value) == (11, ("m00",))
+
+
+def test_a_constant_column_is_undefined_with_the_reason() -> None:
+    scores, truth = random_study()
+    scores.datasets[""]["flat"] = dict.fromkeys(scores.datasets[""]["good"], 0.25)
+    found = compare(scores, truth, higher_is_better={"flat": False})
+    flat = result(found, "flat")
+    assert all(figure.value is None for figure in flat.figures.values())
+    assert flat.reason == "constant column: all 12 models have 0.25"
+    assert any("flat: undefined: constant column" in line for line in found.warnings)
+    record = flat.to_record()
+    assert record["weighted_tau"] is None
+    assert record["weighted_tau_low"] is None
+    assert record["weighted_tau_p"] is None
+
+
+def test_a_constant_truth_is_undefined_too() -> None:
+    scores, truth = random_study()
+    flat = truth_of({"": dict.fromkeys(truth.datasets[""], 0.5)})
+    found = compare(scores, flat)
+    assert result(found, "good").reason == "constant ground truth: all 12 models have 0.5"
+    assert result(found, "random ranking").figures["weighted_tau"].value is None
+
+
+def test_infinite_scores_have_ranks_but_no_pearson_and_say_so() -> None:
+    scores, truth = random_study()
+    scores.datasets[""]["good"]["m00"] = -np.inf
+    good = result(compare(scores, truth), "good")
+    assert good.figures["kendall_tau"].value is not None
+    assert good.figures["pearson"].value is None
+    assert good.reason == "pearson: the score has infinite values"
+
+
+def test_missing_models_are_listed_on_both_sides() -> None:
+    scores, truth = random_study()
+    scores.models[""].append("scored only")
+    truth.datasets[""]["finetuned only"] = Measurement(1.0)
+    found = compare(scores, replace(truth, unknown={"": ["failed"]}))
+    assert found.missing == {"": {"without_truth": ["scored only"], "without_score": ["failed", "finetuned only"]}}
+    assert "no ground truth for scored only" in found.warnings
+    assert "no score for failed, finetuned only" in found.warnings
+
+
+@pytest.mark.parametrize(("n", "warned"), [(4, True), (5, False)])
+def test_fewer_than_five_models_conclude_nothing(n: int, warned: bool) -> None:
+    found = compare(*random_study(n))
+    assert any("nothing can be concluded" in line for line in found.warnings) is warned
+
+
+def test_averages_are_means_over_the_datasets_where_a_score_is_defined() -> None:
+    rng = np.random.default_rng(0)
+    truth = {name: column(rng.normal(size=8)) for name in "xyz"}
+    scores = {name: {"s": column(rng.normal(size=8)), "t": column(rng.normal(size=8))} for name in "xyz"}
+    scores["z"]["t"] = column(np.ones(8))
+    found = compare(scores_of(scores), truth_of(truth))
+    means = {item.score: item for item in found.averages}
+    for name, datasets in (("s", "xyz"), ("t", "xy")):
+        values = [result(found, name, dataset).figures["spearman"].value for dataset in datasets]
+        assert means[name].figures["spearman"].value == pytest.approx(np.mean(values))
+        assert means[name].dataset == f"mean of {len(datasets)}"
+    assert means["t"].reason == "undefined on z"
+    wide = result(found, "s", "x").figures["weighted_tau"]
+    narrow = means["s"].figures["weighted_tau"]
+    assert narrow.high - narrow.low < wide.high - wide.low
+    assert means["t"].versus == "s"
+
+
+def test_an_average_over_copies_of_a_dataset_knows_that_they_are_not_independent() -> None:
+    scores, truth = random_study()
+    many = scores_of(dict.fromkeys("abcd", scores.datasets[""]))
+    found = compare(many, truth_of({name: {m: i.mean for m, i in truth.datasets[""].items()} for name in "abcd"}))
+    once, mean = result(found, "bad", "a").figures["weighted_tau"], found.averages[1].figures["weighted_tau"]
+    assert mean.low == pytest.approx(once.low)
+    assert mean.high == pytest.approx(once.high)
+
+
+def test_baselines_are_params_references_and_ranks_elsewhere() -> None:
+    scores, truth = random_study()
+    known = {name: {m: item.mean for m, item in truth.datasets[""].items()} for name in ("here", "there")}
+    ordered = {m: i.mean for m, i in truth.datasets[""].items()}
+    full = replace(scores.named("here"), params={"here": ordered}, reference={"here": {"top1": ordered}})
+    found = compare(full, truth_of(known))
+    for name in ("params", "reference top1", "mean rank elsewhere"):
+        assert result(found, name).kind == "baseline"
+        assert result(found, name).figures["weighted_tau"].value == pytest.approx(1.0)
+    assert result(found, "mean rank elsewhere").higher_is_better is False
+    random = result(found, "random ranking")
+    assert random.figures["weighted_tau"].value == pytest.approx(0, abs=0.05)
+    assert random.figures["weighted_tau"].low < -0.3
+
+
+def test_noisy_truth_widens_the_intervals() -> None:
+    scores, truth = random_study(20)
+    noisy = truth_of({"": {m: i.mean for m, i in truth.datasets[""].items()}}, se=1.0)
+    sharp, blurred = (compare(scores, known) for known in (truth, noisy))
+    one, two = (result(found, "good").figures["weighted_tau"] for found in (sharp, blurred))
+    assert one.value == two.value
+    assert two.low < one.low
+    assert (sharp.settings["truth_resampled"], blurred.settings["truth_resampled"]) == (False, True)
+
+
+def test_seeds_that_all_models_share_are_drawn_together() -> None:
+    def seeds(shift: float, labels: tuple[str, ...]) -> Measurement:
+        values = (shift + 0.0, shift + 5.0, shift + 9.0)
+        return Measurement(float(np.mean(values)), 2.6, values, labels)
+
+    def orders(labels: tuple[str, ...]) -> set[tuple[int, ...]]:
+        truth = Truth("t", {"": {f"m{i}": seeds(i, labels) for i in range(6)}})
+        scores = scores_of({"": {"s": {f"m{i}": float(i) for i in range(6)}}})
+        versions = studies_of(scores, truth, {"s": True})[0].truth_versions(30, 0)
+        return {tuple(np.argsort(version)) for version in versions}
+
+    assert orders(("1", "2", "3")) == {(0, 1, 2, 3, 4, 5)}  # one shift for all: the order stays
+    assert len(orders(())) > 5
+
+
+def test_an_unnamed_dataset_goes_with_the_only_named_one() -> None:
+    scores, truth = random_study()
+    named = Truth("truth.csv", {"busi": truth.datasets[""]})
+    assert compare(scores, named).results[0].dataset == "busi"
+    with pytest.raises(TableError, match="names no dataset, the other table has 2") as caught:
+        compare(scores, Truth("truth.csv", {"busi": truth.datasets[""], "drive": truth.datasets[""]}))
+    assert caught.value.hint == "choose one with --dataset: busi, drive"
+
+
+def test_nothing_in_common_is_an_error_that_shows_names_of_both_sides() -> None:
+    scores, _ = random_study()
+    with pytest.raises(TableError, match=r"no model is in both scores\.csv and truth\.csv") as caught:
+        compare(scores, truth_of({"": {"other": 1.0}}))
+    assert caught.value.hint == "names must agree: the scores have 'm00', the truth has 'other'"
+    with pytest.raises(TableError, match="no dataset is in both"):
+        compare(scores.named("x"), truth_of({"y": {"m00": 1.0}}))
+    with pytest.raises(TableError, match="no column 'ground_truth'"):
+        compare(scores)
+
+
+def test_datasets_of_one_side_only_are_named() -> None:
+    scores, truth = random_study()
+    both = scores_of({"x": scores.datasets[""], "y": scores.datasets[""]})
+    known = {m: i.mean for m, i in truth.datasets[""].items()}
+    assert "no ground truth for the dataset y" in compare(both, truth_of({"x": known})).warnings
+    found = compare(both, truth_of({"x": known, "y": {"other": 1.0}}))
+    assert "no model has both a score and a truth on y" in found.warnings
+    assert {item.dataset for item in found.results} == {"x"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"higher_is_better": {"none": True}}, {"versus": "none"}, {"top_k": [0]}, {"top_k": []}, {"resamples": 99}],
+)
+def test_options_that_cannot_be_are_refused(options: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        compare(*random_study(), **options)
+
+
+def test_frame_and_view_hold_results_and_averages() -> None:
+    scores, truth = random_study()
+    found = compare(scores, truth)
+    frame = found.to_frame()
+    assert list(frame["score"]) == ["good", "bad", "random ranking"]
+    assert frame.loc[0, "weighted_tau"] == found.results[0].figures["weighted_tau"].value
+    assert found.view().brief[0] == "score"  # one dataset needs no column
