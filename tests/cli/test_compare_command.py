@@ -110,6 +110,14 @@ def test_a_run_record_is_compared_in_its_own_directions(acrank: Callable[..., An
     assert {name for _, name in found} == {"channel_alignment", "ac_corr", "params", "reference top1", "random ranking"}
 
 
+def test_the_direction_of_a_record_stands_above_the_usual_one(acrank: Callable[..., Any], run: Path) -> None:
+    ranking = Ranking.load(run / "run.json")
+    ranking.higher_is_better["ac_corr"] = True
+    ranking.save(run / "other.json")
+    found = results(acrank, run / "other.json", "--truth", run / "truth.csv")
+    assert found["", "ac_corr"]["higher_is_better"] is True
+
+
 def test_known_scores_of_a_csv_have_their_direction_and_options_override_it(
     acrank: Callable[..., Any], run: Path
 ) -> None:

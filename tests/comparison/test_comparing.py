@@ -123,6 +123,13 @@ def test_the_difference_uses_the_models_that_have_both() -> None:
     assert (found.n, found.without_value) == (11, ("m00",))
 
 
+def test_the_interval_of_a_difference_uses_them_too() -> None:
+    scores, truth = random_study()
+    scores.datasets[""]["partial copy"] = dict(list(scores.datasets[""]["good"].items())[4:])
+    difference = result(compare(scores, truth, versus="good"), "partial copy").difference
+    assert (difference.value, difference.low, difference.high) == (0.0, 0.0, 0.0)
+
+
 def test_a_constant_column_is_undefined_with_the_reason() -> None:
     scores, truth = random_study()
     scores.datasets[""]["flat"] = dict.fromkeys(scores.datasets[""]["good"], 0.25)

@@ -17,7 +17,7 @@ pytest.importorskip("matplotlib")
 
 from acrank.comparison.plotting import check_plot, plot
 
-NAMES = ["plain", "ckpt[final].pth", "$x_1$", "<b>&", "ü"]
+NAMES = ["plain", "ckpt[final].pth", "$\\frac{$", "<b>&", "ü"]
 
 
 def comparison() -> Comparison:
