@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from acrank import __version__
-from acrank.cli import cache, demo, score, scores, zoo
+from acrank.cli import cache, check, compare, demo, score, scores, zoo
 
 
 def build() -> typer.Typer:
@@ -24,6 +24,8 @@ def build() -> typer.Typer:
     app.callback()(_root)
     app.command("score")(score.score)
     app.command("demo")(demo.demo)
+    app.command("compare")(compare.compare)
+    app.command("check")(check.check)
     app.command("scores")(scores.scores)
     app.add_typer(zoo.app, name="zoo")
     app.add_typer(cache.app, name="cache")
