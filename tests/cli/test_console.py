@@ -188,18 +188,29 @@ def test_ways_to_end(error: BaseException, code: int, said: str, capsys: pytest.
     assert bool(captured.err) is bool(said)
 
 
-def test_a_reader_that_leaves_early_is_no_error() -> None:
-    code = "import sys; from acrank.cli import console\n"
-    code += "try:\n    while True: sys.stdout.write('x' * 100)\nexcept BrokenPipeError as error:\n"
-    code += "    sys.exit(console.report_failure(error))"
-    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
-    assert child.stdout is not None
-    assert child.stderr is not None
-    child.stdout.read(10)
-    child.stdout.close()
-    assert child.wait(60) == 0
-    assert child.stderr.read() == b""
-    child.stderr.close()
+LEAVING = """
+import sys
+from acrank.cli import console
+input()  # until the reader has left
+try:
+    {first}
+except BrokenPipeError as error:
+    sys.stdout.write("what Python flushes at its end")
+    sys.exit(console.report_failure(error))
+"""
+
+
+@pytest.mark.parametrize("first", ["raise BrokenPipeError", "while True: sys.stdout.write('x' * 100)"])
+def test_a_reader_that_leaves_early_is_no_error(first: str) -> None:
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", LEAVING.format(first=first)]
+    buffered = os.environ | {"PYTHONUNBUFFERED": ""}
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=ROOT, env=buffered) as child:
+        assert child.stdout is not None
+        child.stdout.close()
+        child.stdout = None
+        _, said = child.communicate(b"\n", timeout=60)
+    assert (child.returncode, said) == (0, b"")
 
 
 # --- the door ---------------------------------------------------------------------------------------------------------

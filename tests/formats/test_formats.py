@@ -30,6 +30,8 @@ HOSTILE = [
     "&amp;",
     "![i](http://x/y.png)",
     "@someone #1",
+    "https://a.b www.c.d",
+    "$x$ and $$y$$",
     "-",
     "\\",
     "a\\*b\\|c\\",
@@ -127,8 +129,9 @@ def parsed(text: str) -> list[list[str]]:
             out.append([])
         if token.type == "inline":
             children = token.children or []
-            assert {child.type for child in children} <= {"text", "text_special"}
-            out[-1].append("".join(child.content for child in children))
+            shown = [child for child in children if child.content not in ("<span>", "</span>")]  # around a dollar sign
+            assert {child.type for child in shown} <= {"text", "text_special"}
+            out[-1].append("".join(child.content for child in shown).replace("\u200b", ""))
     return out
 
 
@@ -140,9 +143,7 @@ plain_texts = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zs", "Zl", 
 def test_markdown_shows_every_name_as_itself(rows: list[tuple[str, str]]) -> None:
     shown = [["c0", "c1"], *([" ".join(cell.split()) for cell in row] for row in rows)]
     found = parsed(render(view_of([list(row) for row in rows]), "markdown"))
-    assert [[cell.replace("\u200b", "") for cell in row] for row in found] == [
-        [cell.replace("\u200b", "") for cell in row] for row in shown
-    ]
+    assert found == [[cell.replace("\u200b", "") for cell in row] for row in shown]
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -151,7 +152,7 @@ def test_markdown_shows_hostile_names_and_titles(name: str) -> None:
     heading, blank, table = text.split("\n", 2)
     assert heading == f"### {escape(name)}"
     assert blank == ""
-    assert parsed(table)[1] == [name.replace("@", "@\u200b"), "1"]
+    assert parsed(table)[1] == [name, "1"]
 
 
 @given(texts)
