@@ -1,0 +1,64 @@
+"""What a run may be asked for, task by task."""
+
+from __future__ import annotations
+
+import pytest
+
+from acrank.errors import UsageError
+from acrank.scores import SCORES
+from acrank.settings import Settings
+
+OWN = ("channel_alignment", "ac_corr", "affine_drift", "gradient_norm", "probe_accuracy")
+
+
+def test_classification_defaults_to_the_affine_scores() -> None:
+    settings = Settings.of().for_task("classification")
+    assert settings.scores == OWN
+    assert settings.rank_by == "channel_alignment"
+    assert settings.takes_step
+
+
+def test_all_means_every_score_of_the_task() -> None:
+    settings = Settings.of(scores=["all"]).for_task("classification")
+    assert set(settings.scores) == {name for name, row in SCORES.items() if "classification" in row.tasks}
+    assert Settings.of(scores=["all"]).for_task("regression").scores == ("logme", "energy")
+
+
+def test_feature_scores_alone_take_no_step() -> None:
+    settings = Settings.of(scores=["knn", "logme"]).for_task("classification")
+    assert settings.scores == ("knn", "logme")
+    assert settings.rank_by == "knn"
+    assert not settings.takes_step
+
+
+def test_the_ranking_score_gets_its_column() -> None:
+    settings = Settings.of(scores=["knn"], rank_by="logme").for_task("classification")
+    assert settings.scores == ("logme", "knn")
+
+
+def test_a_target_of_quantities_gets_what_it_can() -> None:
+    settings = Settings.of().for_task("regression")
+    assert settings.rank_by == "logme"
+    with pytest.raises(UsageError, match="knn cannot be had on a regression target") as caught:
+        Settings.of(scores=["knn"]).for_task("regression")
+    assert "logme" in str(caught.value.hint)
+
+
+def test_the_official_protocol_has_no_features_of_the_source() -> None:
+    assert Settings.of("official").for_task("classification").scores == OWN[:3]
+    with pytest.raises(UsageError, match="logme cannot be had under protocol official"):
+        Settings.of("official", scores=["logme"]).for_task("classification")
+
+
+def test_directions_follow_the_protocol() -> None:
+    one_step = Settings.of().for_task("classification").directions()
+    assert one_step["ac_corr"] is False
+    assert Settings.of("official").for_task("classification").directions()["ac_corr"] is True
+    assert Settings.of(head="random").for_task("classification").directions()["ac_corr"] is True
+    assert Settings.of(rank_by="consensus").for_task("classification").directions()["consensus"] is True
+
+
+@pytest.mark.parametrize("given", [{"scores": ["beauty"]}, {"rank_by": "beauty"}, {"statistics": "mine"}])
+def test_unknown_names_are_refused(given: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match=r"no (score|statistics)"):
+        Settings.of(**given)  # type: ignore[arg-type]
