@@ -18,8 +18,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from conftest import Outcome
-from workbench import entry, make_images, make_zoo, network, write_zoo
+from workbench import Outcome, entry, make_images, make_zoo, network, write_zoo
 
 from acrank.cache import ObservationCache, identity_of, key_of
 from acrank.draws import make_draws
@@ -55,9 +54,7 @@ def equal(one: Observation, other: Observation) -> bool:
         a, b = getattr(one, name), getattr(other, name)
         if (a is None) != (b is None) or (a is not None and not (np.array_equal(a, b) and a.dtype == b.dtype)):
             return False
-    pairs = zip(
-        (*one.layers, *one.no_drift, *one.shuffled), (*other.layers, *other.no_drift, *other.shuffled), strict=True
-    )
+    sides = [(*seen.layers, *seen.no_drift, *seen.shuffled) for seen in (one, other)]
     return all(
         (a.name, a.eps, a.total, a.own) == (b.name, b.eps, b.total, b.own)
         and np.array_equal(a.source_weight, b.source_weight)

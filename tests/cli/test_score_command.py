@@ -14,8 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import Outcome
-from workbench import entry, make_images, make_zoo, network, write_zoo
+from workbench import Outcome, entry, make_images, make_zoo, network, write_zoo
 
 import acrank as package
 from acrank.records import Ranking

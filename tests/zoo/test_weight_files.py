@@ -128,7 +128,7 @@ def test_numpy_arrays_and_other_classes_are_not(tmp_path: Path) -> None:
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "Git LFS pointer"),
         (b"<!DOCTYPE html><html></html>", "web page"),
         (b"\x89HDF\r\n\x1a\n" + bytes(64), "HDF5"),
-        (gzip.compress(b"x"), "gzip"),
+        (gzip.compress(b"x", mtime=0), "gzip"),
         (b"hello world, these are no weights", "neither safetensors nor a torch file"),
         (b"\x00" * 257 + b"ustar" + b"\x00" * 300, "tar archive"),
         ((5).to_bytes(8, "little") + b"{nope" + bytes(8), "damaged safetensors header"),
