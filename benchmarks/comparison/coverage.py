@@ -107,7 +107,7 @@ def study_block(task: tuple[str, int, int, int, int]) -> dict[str, Any]:
             difference = f"difference of {name}"
             _record(held, difference, DIFFERENCES, Draws.of(one[name] - other[name], parts, n), target[difference])
     cells = {key: np.nanmean(np.array(values), axis=0) for key, values in held.items()}
-    rows = [[*key.split("|"), *map(float, values)] for key, values in cells.items()]
+    rows = [[*key.split("|"), *(round(float(value), 4) for value in values)] for key, values in cells.items()]
     return {"population": population, "n": n, "studies": studies, "target": target, "rows": rows}
 
 
@@ -139,27 +139,58 @@ def main() -> None:
         for block in pool.map(study_block, tasks):
             blocks.append(block)
             print(f"{block['population']}, n = {block['n']}: done", file=sys.stderr, flush=True)
-    args.out.with_suffix(".json").write_text(json.dumps(blocks, indent=1) + "\n")
-    args.out.with_suffix(".md").write_text(tables(blocks))
+    write(blocks, args.out)
+
+
+def write(blocks: list[dict[str, Any]], out: Path) -> None:
+    """coverage.json, one line per population and size, and coverage.md."""
+    lines = ",\n".join(json.dumps(block) for block in blocks)
+    out.with_suffix(".json").write_text(f"[\n{lines}\n]\n")
+    out.with_suffix(".md").write_text(tables(blocks))
 
 
 def tables(blocks: list[dict[str, Any]]) -> str:
-    """Markdown: per figure, method against study size, mean coverage over the populations and the worst one."""
-    text = ["# Coverage of nominal 95% intervals", ""]
-    figures = dict.fromkeys(row[0] for block in blocks for row in block["rows"])
-    for figure in figures:
-        text += [f"## {figure}", "", "| method | " + " | ".join(f"n = {n}" for n in SIZES) + " | distance | width |"]
-        text += ["| --- |" + " ---: |" * (len(SIZES) + 2)]
-        text += _figure_rows(blocks, figure)
-        text.append("")
+    """Markdown: per figure, method against study size."""
+    text = [_INTRODUCTION.format(studies=blocks[0]["studies"], populations=len(POPULATIONS)), _choice(blocks)]
+    for figure in dict.fromkeys(row[0] for block in blocks for row in block["rows"]):
+        text += [f"## {figure}", "", _header(), *_figure_rows(blocks, (figure,)), ""]
     return "\n".join(text)
 
 
-def _figure_rows(blocks: list[dict[str, Any]], figure: str) -> list[str]:
+_INTRODUCTION = """# Coverage of nominal 95% intervals
+
+Percent of {studies} studies per cell whose interval holds the mean of the figure: mean over {populations} populations,
+and the worst population in brackets. *Distance* is the mean over populations and sizes of |coverage - 95|, in points;
+its own simulation error is about 0.1. *Width* is the mean width. Written by `coverage.py`.
+
+`acrank compare` uses the percentile bootstrap for every figure: it is nearest to 95% over the three taus, over the
+differences of two scores, and on Rel@1 and regret. On weighted tau alone half samples without replacement, which make no
+ties, are as near (0.06 points, less than the simulation error). Its intervals of Pearson's correlation are too narrow
+below 20 models, and no method tried holds what it should for the top-1 hit.
+"""
+
+
+def _choice(blocks: list[dict[str, Any]]) -> str:
+    """The tables that decide: the three taus together, and the differences of two scores."""
+    taus = CORRELATIONS[:3]
+    differences = tuple(f"difference of {name}" for name in CORRELATIONS)
+    parts = [
+        *("## The three taus together", "", _header(), *_figure_rows(blocks, taus), ""),
+        *("## Differences of two scores, all five correlations", "", _header(), *_figure_rows(blocks, differences), ""),
+    ]
+    return "\n".join(parts)
+
+
+def _header() -> str:
+    sizes = " | ".join(f"n = {n}" for n in SIZES)
+    return f"| method | {sizes} | distance | width |\n| --- |" + " ---: |" * (len(SIZES) + 2)
+
+
+def _figure_rows(blocks: list[dict[str, Any]], figures: tuple[str, ...]) -> list[str]:
     cells: dict[str, dict[int, list[tuple[float, float]]]] = {}
     for block in blocks:
         for name, method, coverage, width, _ in block["rows"]:
-            if name == figure:
+            if name in figures:
                 cells.setdefault(method, {}).setdefault(block["n"], []).append((coverage, width))
     rows = []
     for method, sizes in cells.items():
@@ -167,7 +198,7 @@ def _figure_rows(blocks: list[dict[str, Any]], figure: str) -> list[str]:
         distance = np.mean([abs(coverage - 0.95).mean() for coverage in each])
         width = np.mean([np.array(sizes[n])[:, 1].mean() for n in SIZES])
         shown = " | ".join(f"{100 * c.mean():.1f} ({100 * c.min():.1f})" for c in each)
-        rows.append((distance, f"| {method} | {shown} | {100 * distance:.1f} | {width:.3f} |"))
+        rows.append((distance, f"| {method} | {shown} | {100 * distance:.2f} | {width:.3f} |"))
     return [line for _, line in sorted(rows)]
 
 
