@@ -42,7 +42,7 @@ def compare(
 
     Returns:
         A Comparison. Intervals are 95% percentile bootstrap intervals over models and, where the truth has seeds or
-        standard errors, over those too.
+        standard errors, over those too, which errs on the wide side (benchmarks/comparison/coverage_seeds.json).
 
     Raises:
         TableError: no ground truth, or nothing in common between scores and truth.

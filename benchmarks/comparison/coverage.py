@@ -164,9 +164,9 @@ and the worst population in brackets. *Distance* is the mean over populations an
 its own simulation error is about 0.1. *Width* is the mean width. Written by `coverage.py`.
 
 `acrank compare` uses the percentile bootstrap for every figure: it is nearest to 95% over the three taus, over the
-differences of two scores, and on Rel@1 and regret. On weighted tau alone half samples without replacement, which make no
-ties, are as near (0.06 points, less than the simulation error). Its intervals of Pearson's correlation are too narrow
-below 20 models, and no method tried holds what it should for the top-1 hit.
+differences of two scores, and on Rel@1 and regret. On weighted tau alone half samples without replacement, which make
+no ties, are as near (0.06 points, less than the simulation error). Its intervals of Pearson's correlation are too
+narrow below 20 models, and no method tried holds what it should for the top-k figures.
 """
 
 
