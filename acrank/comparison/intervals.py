@@ -18,8 +18,8 @@ CONFIDENCE = 0.95
 def interval(draws: Floats) -> tuple[float, float] | None:
     """The 95% percentile interval; None where more than half of the resamples have no value.
 
-    Nearest to its 95% among fifteen methods over the three taus and over differences; see
-    benchmarks/comparison/coverage.md. Too narrow for Pearson's correlation below 20 models, and for the top-k figures, which jump.
+    Nearest to its 95% among fifteen methods over the three taus and over differences; too narrow for Pearson's
+    correlation below 20 models, and for the top-k figures, which jump (benchmarks/comparison/coverage.md).
 
     >>> low, high = interval(np.arange(1001.0))
     >>> round(low, 6), round(high, 6)
