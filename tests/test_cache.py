@@ -201,7 +201,7 @@ def test_a_file_just_written_is_hashed_each_time(tmp_path: Path) -> None:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(sys.modules, "networks", raising=False)
+    monkeypatch.delitem(sys.modules, "small_networks", raising=False)
     make_zoo(tmp_path / "zoo")
     make_images(tmp_path / "target")
     return tmp_path
@@ -276,7 +276,7 @@ def test_what_changes_the_result_is_observed_anew(acrank: Command, folder: Path)
 
 def test_changed_code_of_a_factory_is_observed_anew(acrank: Command, folder: Path) -> None:
     cached_after(acrank, folder)
-    path = folder / "zoo" / "networks.py"
+    path = folder / "zoo" / "small_networks.py"
     path.write_text(path.read_text() + "\n# changed\n")
     assert not any(cached_after(acrank, folder).values())
 

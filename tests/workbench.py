@@ -50,7 +50,7 @@ def interrupted():
 
 
 def network(seed: int, width: int = 8) -> nn.Module:
-    """A network as `networks.small` builds it, with affines that look trained."""
+    """A network as `small_networks.small` builds it, with affines that look trained."""
     scope: dict[str, object] = {}
     exec(NETWORKS, scope)
     torch.manual_seed(seed)
@@ -68,7 +68,7 @@ def entry(name: str, function: str = "small", **more: object) -> dict[str, objec
     inputs = {"size": 16, "mean": [0.5] * 3, "std": [0.5] * 3}
     return {
         "id": name,
-        "architecture": f"factory:networks:{function}",
+        "architecture": f"factory:small_networks:{function}",
         "weights": f"{name}.pth",
         "input": inputs,
         **more,
@@ -76,9 +76,9 @@ def entry(name: str, function: str = "small", **more: object) -> dict[str, objec
 
 
 def write_zoo(folder: Path, *entries: dict[str, object]) -> Path:
-    """`folder/zoo.yaml` over the given entries, with networks.py beside it; weights are the caller's."""
+    """`folder/zoo.yaml` over the given entries, with small_networks.py beside it; weights are the caller's."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "networks.py").write_text(NETWORKS)
+    (folder / "small_networks.py").write_text(NETWORKS)
     path = folder / "zoo.yaml"
     path.write_text(yaml.safe_dump({"version": 1, "models": list(entries)}))
     return path

@@ -27,7 +27,7 @@ Command = Callable[..., Outcome]
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty current folder with a zoo and a target in it."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(sys.modules, "networks", raising=False)  # another test's folder
+    monkeypatch.delitem(sys.modules, "small_networks", raising=False)  # another test's folder
     make_zoo(tmp_path / "zoo")
     make_images(tmp_path / "target")
     return tmp_path
