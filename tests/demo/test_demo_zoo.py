@@ -39,7 +39,9 @@ def settings(candidate: Candidate) -> dict[str, Any]:
 
 def metadata(candidate: Candidate) -> dict[str, Any]:
     with safe_open(str(candidate.weights_path), "pt") as file:
-        return {key: value if key == "license" else json.loads(value) for key, value in file.metadata().items()}
+        return {
+            key: value if key in ("license", "source") else json.loads(value) for key, value in file.metadata().items()
+        }
 
 
 def test_the_root_manifest_names_the_same_candidates_with_the_same_settings(zoo: Zoo) -> None:
