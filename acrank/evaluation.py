@@ -6,17 +6,18 @@ Loads no torch where the cache holds every observation.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from acrank.cache import ObservationCache, identity_of, key_of
 from acrank.draws import Draw
 from acrank.errors import AcrankError
 from acrank.observed import About, LayerShift, Observation
 from acrank.records import Row, Value
-from acrank.scores import SCORES
+from acrank.scores import KEYWORDS, SCORES
 from acrank.scores.diagnostics import diagnose
 from acrank.scores.evaluate import Evaluation
 from acrank.scores.evaluate import evaluate as evaluate_score
@@ -34,8 +35,12 @@ def evaluate(candidate: Candidate, draws: Sequence[Draw], settings: Settings, ca
     started = time.perf_counter()
     try:
         found, about, hits = _observations(candidate, draws, settings, cache)
-        row = row_of(candidate.id, found, about, draws, settings)
+        # matrices this small gain nothing from threads, and on a busy machine lose much
+        with threadpool_limits(1, user_api="blas"):
+            row = row_of(candidate.id, found, about, draws, settings)
         row.details["cached"] = hits == len(draws)
+        for seen in found:
+            seen.save()
     except Exception as error:
         row = Row(candidate.id, "skipped", reason=reason_of(error))
     row.reference = dict(candidate.reference)
@@ -58,13 +63,13 @@ def reason_of(error: Exception) -> str:
     return f"{kind}: {text}"
 
 
-def row_of(model: str, found: Sequence[Observation], about: About, draws: Sequence[Draw], settings: Settings) -> Row:
+def row_of(model: str, found: Sequence[Seen], about: About, draws: Sequence[Draw], settings: Settings) -> Row:
     """The row of a candidate from its observations; pool-relative scores still lack their value."""
     values: dict[str, Value] = {}
     parts: dict[str, list[Any]] = {}
     for name in settings.scores:
         values[name], parts[name] = _score(name, found, settings)
-    layers = [one.layers for one in found]
+    layers = [one.observation.layers for one in found]
     return Row(
         model,
         "scored",
@@ -93,7 +98,7 @@ def value_of(found: Sequence[Evaluation], **controls: float | None) -> Value:
 
 def _observations(
     candidate: Candidate, draws: Sequence[Draw], settings: Settings, cache: ObservationCache | None
-) -> tuple[list[Observation], About, int]:
+) -> tuple[list[Seen], About, int]:
     """From the cache where it holds them; the rest is observed and put there. And how many the cache held."""
     identity = identity_of(candidate, settings, cache) if cache else None
     keys = [key_of(identity, draw, settings) if identity else None for draw in draws]
@@ -108,52 +113,86 @@ def _observations(
     news = iter(fresh)
     out = []
     for draw, key, entry in zip(draws, keys, held, strict=True):
-        seen = entry[0] if entry else next(news)
+        observation = entry[0] if entry else next(news)
         if cache and key and entry is None:
-            cache.store(key, seen, about, draw.ids)
-        out.append(seen)
+            cache.store(key, observation, about, draw.ids)
+        out.append(Seen(observation, settings, draw.repeat, cache if key else None, key or ""))
     return out, about, len(draws) - len(missing)
 
 
-def _score(name: str, found: Sequence[Observation], settings: Settings) -> tuple[Value, list[Any]]:
+class Seen:
+    """An observation, and what scores came to on it: worked out once, and remembered where the cache can.
+
+    Args:
+        observation: of one draw.
+        settings, repeat: of the run and of the draw.
+        cache, key: where values are remembered; None keeps them for this run only.
+    """
+
+    def __init__(
+        self, observation: Observation, settings: Settings, repeat: int, cache: ObservationCache | None, key: str
+    ) -> None:
+        self.observation, self.settings, self.repeat = observation, settings, repeat
+        self._cache, self._key = cache, key
+        self._values = cache.values(key) if cache else {}
+        self._changed = False
+
+    def score(self, name: str, kind: str = "") -> Evaluation:
+        """One score, or its control: "no_drift" takes the affines before the step, "shuffled" the shuffled labels."""
+        arrays = self._arrays(kind)
+        options = {need: arrays[need] for need in SCORES[name].needs if need in KEYWORDS}
+        known = self.remember(f"{name} {kind} {options}", lambda: _plain(evaluate_score(SCORES[name], arrays)))
+        return Evaluation(known[0], known[1], tuple(known[2]))
+
+    def remember(self, label: str, work_out: Callable[[], Any]) -> Any:
+        """What is known under a label, worked out if it is not."""
+        if label not in self._values:
+            self._values[label] = work_out()
+            self._changed = True
+        return self._values[label]
+
+    def save(self) -> None:
+        """Put what was worked out into the cache."""
+        if self._cache and self._changed:
+            self._cache.note_values(self._key, self._values)
+
+    def _arrays(self, kind: str) -> dict[str, Any]:
+        seen, protocol = self.observation, self.settings.protocol
+        layers = {"": seen.layers, "no_drift": seen.no_drift, "shuffled": seen.shuffled}[kind]
+        return {
+            "features": seen.features,
+            "labels": seen.labels[seen.permutation] if kind == "shuffled" else seen.labels,
+            "logits": seen.logits,
+            "fold": seen.fold,
+            "layers": layers,
+            "seed": self.settings.seed + self.repeat,
+            "per_channel": protocol.per_channel,
+            "step_size": protocol.step_size,
+        }
+
+
+def _plain(found: Evaluation) -> list[Any]:
+    part = list(found.part) if isinstance(found.part, tuple) else found.part
+    return [found.value, part, list(found.notes)]
+
+
+def _score(name: str, found: Sequence[Seen], settings: Settings) -> tuple[Value, list[Any]]:
     """One score over the draws; a pool-relative one gives its part of each draw instead of a value."""
-    results = [evaluate_score(SCORES[name], _arrays(seen, settings, i)) for i, seen in enumerate(found)]
-    controls = {
-        kind: _mean([evaluate_score(SCORES[name], arrays) for arrays in _control(name, found, settings, kind)])
-        for kind in ("no_drift", "shuffled")
-    }
+    results = [seen.score(name) for seen in found]
+    controls = {kind: _mean([seen.score(name, kind) for seen in found]) for kind in _controls(name, settings)}
     return value_of(results, **controls), [one.part for one in results if one.part is not None]
 
 
-def _arrays(seen: Observation, settings: Settings, repeat: int) -> dict[str, Any]:
-    protocol = settings.protocol
-    return {
-        "features": seen.features,
-        "labels": seen.labels,
-        "logits": seen.logits,
-        "fold": seen.fold,
-        "layers": seen.layers,
-        "seed": settings.seed + repeat,
-        "per_channel": protocol.per_channel,
-        "step_size": protocol.step_size,
-    }
+def _controls(name: str, settings: Settings) -> list[str]:
+    """Which controls a score has.
 
-
-def _control(name: str, found: Sequence[Observation], settings: Settings, kind: str) -> list[Mapping[str, Any]]:
-    """The arrays of a control: affines before the step, or everything under shuffled labels.
-
-    Shuffled labels cost as much as the score itself: for the affine scores they are there, for others they are computed
-    where they judge the ranking.
+    Shuffled labels cost as much as the score itself: for the affine scores the pass is there, others get the control
+    where it judges the ranking.
     """
-    moves = "layers" in SCORES[name].needs
-    if kind == "no_drift":
-        return [{**_arrays(seen, settings, i), "layers": seen.no_drift} for i, seen in enumerate(found) if moves]
-    if not moves and name not in ("probe_accuracy", settings.rank_by):
-        return []
-    return [
-        {**_arrays(seen, settings, i), "layers": seen.shuffled, "labels": seen.labels[seen.permutation]}
-        for i, seen in enumerate(found)
-    ]
+    if "layers" in SCORES[name].needs:
+        return ["no_drift", "shuffled"]
+    judged = "labels" in SCORES[name].needs and name in ("probe_accuracy", settings.rank_by)
+    return ["shuffled"] if judged and not SCORES[name].pool_relative else []
 
 
 def _mean(found: Sequence[Evaluation]) -> float | None:
@@ -180,11 +219,15 @@ def _untouched_note(layers: Sequence[LayerShift]) -> list[str]:
     return [f"{count} of {len(layers)} normalisation layers are untouched (equal affines): AC-Corr leaves them out"]
 
 
-def _diagnostics(seen: Observation, draw: Draw, settings: Settings) -> list[str]:
+def _diagnostics(seen: Seen, draw: Draw, settings: Settings) -> list[str]:
     """What the feature scores of this row suffer from; nothing where none was asked for."""
     if not any("features" in SCORES[name].needs for name in settings.scores if name != "probe_accuracy"):
         return []
-    return diagnose(seen.features, seen.labels, seen.logits, classes=len(draw.target.classes) or None)
+    one, classes = seen.observation, len(draw.target.classes) or None
+    found: list[str] = seen.remember(
+        f"diagnose {classes}", lambda: diagnose(one.features, one.labels, one.logits, classes=classes)
+    )
+    return found
 
 
 def _layer_records(draws: Sequence[Sequence[LayerShift]]) -> list[dict[str, Any]]:

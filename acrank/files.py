@@ -12,8 +12,11 @@ from acrank.errors import OutputError
 _PREFIX = ".acrank-"  # of temporary files; the path's own name may be as long as a name can be
 
 
-def atomic_write(path: Path, data: str | bytes) -> None:
+def atomic_write(path: Path, data: str | bytes, *, durable: bool = False) -> None:
     """Write `data` to `path` so that a reader sees the old file or the new one, never half of it.
+
+    A killed process leaves the old file; after a loss of power only `durable` promises that, and a busy disk can take
+    seconds over it: it is for what took long to work out.
 
     Text is written as UTF-8 with the line ends it has; what UTF-8 lacks (file names of other encodings) as escapes.
 
@@ -29,7 +32,8 @@ def atomic_write(path: Path, data: str | bytes) -> None:
         with os.fdopen(handle, "wb") as file:
             file.write(raw)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         Path(name).chmod(0o666 & ~_umask())
         Path(name).replace(path)
     except OSError as error:

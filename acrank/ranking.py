@@ -194,5 +194,7 @@ def _tau(values: Sequence[float], others: Sequence[float | None]) -> float | Non
     pairs = [(x, y) for x, y in zip(values, others, strict=True) if y is not None]
     if len(pairs) < 2:
         return None
-    tau = float(kendalltau([x for x, _ in pairs], [y for _, y in pairs]).statistic)
+    # what differs by rounding alone is a tie
+    left, right = ([float(f"{value:.9g}") for value in side] for side in zip(*pairs, strict=True))
+    tau = float(kendalltau(left, right).statistic)
     return None if np.isnan(tau) else tau

@@ -95,9 +95,9 @@ def damage(path: Path, how: str) -> None:
             if how == "a changed value":
                 file["features"][0, 0] += 1
             elif how == "a changed affine":
-                file["layers/00000/target_bias"][0] += 1
+                file["layers/affines"][3, 0] += 1
             elif how == "a changed total":
-                file["layers/00000"].attrs["total"] = 9.0
+                file["layers/sums"][0, 1] = 9.0
             elif how == "a missing part":
                 del file["labels"]
             elif how == "another format":
@@ -177,7 +177,7 @@ def test_several_processes_may_write_the_same_keys(tmp_path: Path) -> None:
 
 
 def test_hashes_are_remembered_until_the_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache, path = ObservationCache(tmp_path / "cache"), tmp_path / "weights"
+    cache, path = ObservationCache(tmp_path / "cache").open(), tmp_path / "weights"
     path.write_bytes(b"one")
     os.utime(path, (1_000_000, 1_000_000))
     first = cache.hash_of(path)
@@ -189,7 +189,7 @@ def test_hashes_are_remembered_until_the_file_changes(tmp_path: Path, monkeypatc
 
 
 def test_a_file_just_written_is_hashed_each_time(tmp_path: Path) -> None:
-    cache, path = ObservationCache(tmp_path / "cache"), tmp_path / "weights"
+    cache, path = ObservationCache(tmp_path / "cache").open(), tmp_path / "weights"
     path.write_bytes(b"one")
     stamp = path.stat().st_mtime_ns
     first = cache.hash_of(path)
@@ -323,5 +323,5 @@ def test_a_cache_that_cannot_be_written_is_an_output_error(
     (folder / "file").write_text("")
     monkeypatch.setenv("ACRANK_CACHE", str(folder / "file"))
     done = acrank(*words())
-    assert done.code in (2, 3)
+    assert done.code == 2
     assert "ACRANK_CACHE" in done.err

@@ -53,7 +53,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
     monkeypatch.setattr(os, "fsync", fail) if broken == "fsync" else monkeypatch.setattr(Path, "replace", fail)
     expected = OutputError if isinstance(error, OSError) else KeyboardInterrupt
     with pytest.raises(expected):
-        atomic_write(path, "new")
+        atomic_write(path, "new", durable=True)
     assert path.read_text() == "old"
     assert names(tmp_path) == ["run.json"]
 

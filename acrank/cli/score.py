@@ -183,7 +183,7 @@ def cache_of(no_cache: bool) -> ObservationCache | None:
     """The cache of observations, unless it is not wanted."""
     from acrank.cache import ObservationCache
 
-    return None if no_cache else ObservationCache()
+    return None if no_cache else ObservationCache().open()
 
 
 def view_of(ranking: Ranking) -> View:
