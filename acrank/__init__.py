@@ -20,6 +20,7 @@ _LAZY = {
     "revert_ac_norm": "acrank.norm",
     "affine_correlation": "acrank.norm",
     "ac_corr": "acrank.norm",
+    "compare": "acrank.comparison",
     "load_zoo": "acrank.zoo",
     "open_target": "acrank.targets",
     "score": "acrank.ranking",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -41,7 +42,10 @@ def demo(
     target = folder / "target"
     if not target.exists():
         say(f"making a target in {target}")
-        make_target(target)
+        part = folder / ".target.part"  # an interrupted run leaves no half of a target
+        shutil.rmtree(part, ignore_errors=True)
+        make_target(part)
+        part.rename(target)
     zoo, cache = load_zoo(zoo_path()), cache_of(no_cache)
     ranking = run_and_save(zoo, open_target(target), Settings.of(seed=seed), outputs, cache)
     show(view_of(ranking), format)
