@@ -24,6 +24,7 @@ _LAZY = {
     "load_zoo": "acrank.zoo",
     "open_target": "acrank.targets",
     "score": "acrank.ranking",
+    "finetune": "acrank.finetuning",
     "Ranking": "acrank.records",
     "SCORES": "acrank.scores",
     "Settings": "acrank.settings",

@@ -39,6 +39,10 @@ ALLOWED: dict[str, set[str]] = {
     "passes": LEAVES | {"draws", "environment", "epoch", "features", "observation", "observed", "settings", "zoo"},
     "evaluation": LEAVES | {"cache", "draws", "observed", "passes", "records", "scores", "settings", "zoo"},
     "pool": LEAVES | {"evaluation", "records", "scores", "settings"},
+    "finetuning": {
+        *("environment", "errors", "features", "files", "norm", "targets", "tasks", "zoo"),
+        *("demo",),  # the example in the docstring of `finetune`
+    },
     "ranking": {
         *("cache", "draws", "environment", "errors", "evaluation", "pool", "records", "settings", "targets", "zoo"),
         *("demo",),  # the example in its docstring

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from acrank import __version__
-from acrank.cli import cache, check, compare, demo, score, scores, zoo
+from acrank.cli import cache, check, compare, demo, finetune, score, scores, zoo
 
 
 def build() -> typer.Typer:
@@ -26,6 +26,7 @@ def build() -> typer.Typer:
     app.command("demo")(demo.demo)
     app.command("compare")(compare.compare)
     app.command("check")(check.check)
+    app.command("finetune")(finetune.finetune)
     app.command("scores")(scores.scores)
     app.add_typer(zoo.app, name="zoo")
     app.add_typer(cache.app, name="cache")

@@ -1,0 +1,31 @@
+"""Batch spectral shrinkage (Chen et al., NeurIPS 2019): small singular values of features do not transfer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from acrank.finetuning.methods.base import Method, Step
+
+if TYPE_CHECKING:
+    from acrank.finetuning.network import Network
+
+ETA, SMALLEST = 0.001, 1  # the paper's
+
+
+class BSS(Method):
+    """eta times the squares of the k smallest singular values of a batch's features [n, d]."""
+
+    def penalty(self, network: Network, step: Step) -> Tensor:
+        return ETA * smallest_energy(step.features, SMALLEST)
+
+
+def smallest_energy(features: Tensor, k: int) -> Tensor:
+    """Sum of the squares of the k smallest of the min(n, d) singular values.
+
+    >>> smallest_energy(torch.diag(torch.tensor([3.0, 2.0, 1.0])), 2)
+    tensor(5.)
+    """
+    return torch.linalg.svdvals(features.float())[-k:].square().sum()

@@ -1,0 +1,139 @@
+"""DELTA (Li et al., ICLR 2019): feature maps stay near the source's where a channel matters to the target.
+
+    alpha * sum over layers and channels of  W_j |F_j(x; w) - F_j(x; w_source)|^2  +  beta / 2 |head|^2
+
+The paper weighs a channel by how much the loss rises when its filter is zeroed in the frozen source network under a
+linear head fitted to the target, through a softmax over the channels. A forward pass per channel is dear; here the
+rise is its first-order estimate, -<F_j, dL/dF_j>, which one backward pass gives for all channels at once.
+The maps are the outputs of the last convolution at every resolution.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from acrank.errors import CandidateError
+from acrank.features import read_features
+from acrank.finetuning.methods.base import Method, Start, Step
+
+if TYPE_CHECKING:
+    from acrank.finetuning.network import Network
+    from acrank.tasks.base import FinetuningTask
+
+ALPHA, BETA = 0.01, 0.01
+HEAD_STEPS, HEAD_RATE = 100, 0.01
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+class Delta(Method):
+    """Attention-weighted distance of feature maps to the frozen source network's; the head decays to zero."""
+
+    def begin(self, network: Network, start: Start) -> None:
+        """Choose the layers, weigh their channels, and watch them in both networks."""
+        self.source = start.source
+        names = last_convolutions(start.source, start.inputs[:2])
+        self.weights = channel_weights(start.source, names, start.inputs, start.labels, start.task)
+        self.now, self.before = Watch(network.body, names), Watch(start.source, names)
+
+    def penalty(self, network: Network, step: Step) -> Tensor:
+        with torch.no_grad():
+            read_features(self.source, step.inputs)
+        distance = torch.stack([self._distance(name) for name in self.weights]).sum()
+        decay = torch.stack([part.square().sum() for part in network.head.parameters()]).sum()
+        return ALPHA * distance + BETA / 2 * decay
+
+    def close(self) -> None:
+        self.now.remove()
+        self.before.remove()
+
+    def _distance(self, name: str) -> Tensor:
+        """Mean over images and positions of the weighted squared differences."""
+        difference = (self.now.maps[name] - self.before.maps[name]).flatten(2).square().mean(2)
+        return (difference * self.weights[name]).sum(1).mean()
+
+
+class Watch:
+    """The latest outputs of some modules, by name."""
+
+    def __init__(self, model: nn.Module, names: list[str]) -> None:
+        self.maps: dict[str, Tensor] = {}
+        modules = dict(model.named_modules())
+        self._hooks = [modules[name].register_forward_hook(self._remember(name)) for name in names]
+
+    def _remember(self, name: str):  # type: ignore[no-untyped-def]
+        def hook(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
+            self.maps[name] = output
+
+        return hook
+
+    def remove(self) -> None:
+        for hook in self._hooks:
+            hook.remove()
+        self.maps.clear()
+
+
+def last_convolutions(model: nn.Module, inputs: Tensor) -> list[str]:
+    """Names of the last convolution that runs at every number of positions above one.
+
+    Raises:
+        CandidateError: the network has no such convolution.
+    """
+    watch = Watch(model, [name for name, module in model.named_modules() if isinstance(module, _CONVOLUTIONS)])
+    with torch.no_grad():
+        read_features(model, inputs)
+    areas = {name: output[0, 0].numel() for name, output in watch.maps.items() if output.dim() > 2}
+    watch.remove()
+    found = {area: name for name, area in areas.items() if area > 1}
+    if not found:
+        raise CandidateError("delta needs a convolution with more than one position, this network has none")
+    return list(found.values())
+
+
+def channel_weights(
+    source: nn.Module, names: list[str], inputs: Tensor, labels: Tensor, task: FinetuningTask
+) -> dict[str, Tensor]:
+    """The attention of every channel, per layer [C], positive, with mean 1.
+
+    Softmax over the channels of the estimated rise of the mean loss when a channel's map is zeroed, times C, so that
+    the penalty does not shrink with the width.
+
+    Args:
+        source: frozen, in eval mode; names: of its convolutions.
+        inputs, labels: the sample on which the loss is taken; the head is fitted on it first.
+        task: gives head and loss.
+    """
+    rises = estimated_rises(source, names, inputs, labels, task)
+    return {name: len(rise) * torch.softmax(rise, 0) for name, rise in rises.items()}
+
+
+def estimated_rises(
+    source: nn.Module, names: list[str], inputs: Tensor, labels: Tensor, task: FinetuningTask
+) -> dict[str, Tensor]:
+    """First-order rise of the loss when a channel is zeroed, per layer [C]."""
+    head = _fitted_head(source, inputs, labels, task)
+    watch = Watch(source, names)
+    with torch.enable_grad():
+        features, _ = read_features(source, inputs.detach().requires_grad_())  # so that maps of a frozen body have one
+        maps = [watch.maps[name] for name in names]
+        pulls = torch.autograd.grad(task.loss(head(features), labels), maps)
+    watch.remove()
+    # The loss is a mean over images, so that a channel's products add up over images and positions.
+    return {
+        name: -(each * pull).transpose(0, 1).flatten(1).sum(1).detach()
+        for name, each, pull in zip(names, maps, pulls, strict=True)
+    }
+
+
+def _fitted_head(source: nn.Module, inputs: Tensor, labels: Tensor, task: FinetuningTask) -> nn.Module:
+    with torch.no_grad():
+        features, _ = read_features(source, inputs)
+    head = task.head(features.shape[1]).to(features.device)
+    optimiser = torch.optim.Adam(head.parameters(), HEAD_RATE)
+    for _ in range(HEAD_STEPS):
+        optimiser.zero_grad()
+        task.loss(head(features), labels).backward()
+        optimiser.step()
+    return head

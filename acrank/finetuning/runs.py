@@ -1,0 +1,189 @@
+"""One run: a trial per learning rate, the best by validation quality kept, all of it resumable after any epoch."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from acrank.errors import CandidateError
+from acrank.finetuning.data import Loader
+from acrank.finetuning.methods import make_methods
+from acrank.finetuning.methods.base import Method
+from acrank.finetuning.network import Network, build_network
+from acrank.finetuning.results import Outcome
+from acrank.finetuning.saving import save_network
+from acrank.finetuning.settings import FinetuneSettings
+from acrank.finetuning.store import RunKey, Store
+from acrank.finetuning.trainer import Trainer
+from acrank.targets import Target
+from acrank.targets.sampling import draw
+from acrank.tasks.classifier import Classification, class_weights
+from acrank.zoo.checkpoints import LoadedModel
+
+SAMPLE = 128  # training images that a method may look at before the first step
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What the runs of a candidate share: `entry` is the digest of its manifest entry."""
+
+    settings: FinetuneSettings
+    store: Store
+    device: torch.device
+    save_dir: Path | None
+    entry: str
+
+
+class Run:
+    """A candidate, a method, a split and a seed; `finish` does what is left of it."""
+
+    def __init__(
+        self, key: RunKey, loaded: LoadedModel, loaders: Mapping[str, Loader], target: Target, shared: Shared
+    ) -> None:
+        self.key, self.loaded, self.loaders, self.target, self.shared = key, loaded, loaders, target, shared
+        settings, classes = shared.settings, len(target.classes)
+        weights = class_weights(loaders["train"].labels, classes) if settings.class_weights else None
+        self.task = Classification(classes, metric=settings.metric, weights=weights)
+        self.state: dict[str, Any] = {"entry": shared.entry, "trials": [], "current": None, "best_network": None}
+        self.epochs_behind = 0
+
+    def finish(self, tell: Callable[[float, int, int], None]) -> Outcome:
+        """Train what is not trained yet, and choose.
+
+        Args:
+            tell: called after every epoch with the learning rate, the epoch and the epochs of the plan behind.
+
+        Raises:
+            CandidateError: the method does not apply, or no learning rate kept the loss finite.
+            OutputError, TableError: the state cannot be kept or is damaged.
+        """
+        found = self.shared.store.load(self.key)
+        if found is not None and found["entry"] == self.shared.entry:
+            self.state = found
+        for lr in self.shared.settings.lrs[len(self.state["trials"]) :]:
+            self._trial(lr, tell)
+        trials = [trial for trial in self.state["trials"] if trial["validation"] is not None]
+        if not trials:
+            raise CandidateError("training diverged at every learning rate", hint="give smaller ones with --lr")
+        best = max(trials, key=_order)
+        if self.shared.save_dir is not None:
+            self._save_best(best)
+        key, sizes = self.key, {name: len(loader) for name, loader in self.loaders.items()}
+        return Outcome(
+            self.target.name,
+            key.model,
+            key.method,
+            key.seed,
+            key.split,
+            self.task.metric,
+            best["lr"],
+            best["test"],
+            self.state["trials"],
+            details={"entry": self.shared.entry, "sizes": sizes, "notes": self.loaded.notes},
+        )
+
+    def _trial(self, lr: float, tell: Callable[[float, int, int], None]) -> None:
+        settings = self.shared.settings
+        behind = len(self.state["trials"]) * settings.epochs
+        with torch.random.fork_rng(devices=[self.shared.device] if self.shared.device.type == "cuda" else []):
+            trainer, methods = self._trainer(lr)
+            current = self.state["current"]
+            if current is not None:
+                trainer.load(current)
+            while not trainer.finished:
+                trainer.run_epoch()
+                self.state["current"] = trainer.state()
+                self.shared.store.save(self.key, self.state)
+                tell(lr, trainer.epoch, behind + trainer.epoch)
+            self._record(trainer)
+        for method in methods:
+            method.close()
+        self.shared.store.save(self.key, self.state)
+
+    def _record(self, trainer: Trainer) -> None:
+        """Add the trial to the state; its network is kept only while it is the best."""
+        validation = loss = test = None
+        if trainer.best is not None:
+            validation, loss = trainer.best[0], -trainer.best[1]
+            trainer.take_best()
+            test = trainer.evaluate(self.loaders["test"])[0]
+        if test is None or not math.isfinite(test):
+            validation = test = None
+        trial = {
+            "lr": trainer.lr,
+            "validation": validation,
+            "validation_loss": loss,
+            "test": test,
+            "epoch": trainer.best_epoch,
+            "epochs": trainer.epoch,
+        }
+        earlier = [one for one in self.state["trials"] if one["validation"] is not None]
+        is_best = validation is not None and max([*earlier, trial], key=_order) is trial
+        if is_best and self.shared.save_dir is not None:
+            self.state["best_network"] = trainer.best_network
+        self.state["trials"] = [*self.state["trials"], trial]
+        self.state["current"] = None
+
+    def _trainer(self, lr: float) -> tuple[Trainer, list[Method]]:
+        network, methods = self._start()
+        train, val = self.loaders["train"], self.loaders["val"]
+        return Trainer(network, methods, self.task, train, val, self.shared.settings, lr), methods
+
+    def _start(self) -> tuple[Network, list[Method]]:
+        """The network before its first step, and torch's generator as training finds it: the same for every trial."""
+        torch.manual_seed(stream_of(self.key.seed, self.key.split))
+        methods = make_methods(self.key.method)
+        network = build_network(self.loaded, methods, self.task, sample=self._sample())
+        torch.manual_seed(stream_of(self.key.seed, self.key.split, "training"))
+        return network, methods
+
+    def _sample(self) -> tuple[Tensor, Tensor]:
+        train = self.loaders["train"]
+        size = max(SAMPLE, 2 * len(self.target.classes))
+        places = draw(train.labels.numpy(), size, seed=self.key.split, repeat=0, task="classification")
+        inputs, labels = train.take(torch.from_numpy(places))
+        return inputs.to(self.shared.device), labels.to(self.shared.device)
+
+    def _save_best(self, best: Mapping[str, Any]) -> None:
+        key = self.key
+        with torch.random.fork_rng(devices=[]):
+            network, methods = self._start()
+        network.load_state_dict(self.state["best_network"])
+        about = {
+            "model": key.model,
+            "method": key.method,
+            "seed": key.seed,
+            "split": key.split,
+            "lr": best["lr"],
+            "metric": self.task.metric,
+            "ground_truth": best["test"],
+            "classes": list(self.target.classes),
+        }
+        sample = self.loaders["val"].take(torch.arange(min(8, len(self.loaders["val"]))))[0].to(self.shared.device)
+        assert self.shared.save_dir is not None
+        path = self.shared.save_dir / f"{key.slug}.safetensors"
+        save_network(path, network, methods, self.loaded, about=about, sample=sample)
+        for method in methods:
+            method.close()
+
+
+def stream_of(*words: object) -> int:
+    """A seed of 63 bits for these words.
+
+    >>> stream_of(0, 1) == stream_of(0, 1), stream_of(0, 1) == stream_of(1, 0)
+    (True, False)
+    """
+    digest = hashlib.sha256("/".join(map(str, words)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def _order(trial: Mapping[str, Any]) -> tuple[float, float, float]:
+    """Better validation quality, then lower validation loss, then the smaller learning rate."""
+    return trial["validation"], -trial["validation_loss"], -trial["lr"]

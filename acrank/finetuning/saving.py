@@ -1,0 +1,105 @@
+"""A finetuned network as a safetensors file that plain timm loads, its new head included."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from acrank.errors import CandidateError
+from acrank.features import read_features
+from acrank.files import atomic_write
+from acrank.finetuning.methods.base import Method
+from acrank.finetuning.network import Network
+from acrank.zoo.checkpoints import LoadedModel
+
+_TOLERANCE = 1e-3  # of the logits, relative: reverting is exact but for float32 rounding
+
+
+def plain_network(network: Network, methods: Sequence[Method], loaded: LoadedModel) -> nn.Module:
+    """The finetuned network as an ordinary one whose `forward` gives the target's logits, in eval mode.
+
+    AC-Norm and stochastic normalisation become plain batch normalisation again. The head takes the place of the
+    network's own classifier; where there is none, it comes behind: `Sequential(body, head)` under `body.` and `head.`.
+
+    Raises:
+        CandidateError: the classifier of a timm network is not a linear layer.
+    """
+    body = copy.deepcopy(network.body).cpu()
+    for method in reversed(methods):
+        body = method.revert(body)
+    head = copy.deepcopy(network.head).cpu()
+    if callable(getattr(body, "reset_classifier", None)):
+        assert isinstance(head, nn.Linear)
+        body.reset_classifier(head.out_features)  # type: ignore[operator]
+        own = body.get_classifier()  # type: ignore[operator]
+        if not isinstance(own, nn.Linear) or own.weight.shape != head.weight.shape:
+            raise CandidateError("the classifier of this network is not a linear layer: it cannot be saved for timm")
+        own.load_state_dict(head.state_dict())
+    elif loaded.head:
+        parent, _, name = loaded.head.rpartition(".")
+        setattr(body.get_submodule(parent), name, head)
+    else:
+        body = _Headed(body, head)
+    return body.eval()
+
+
+class _Headed(nn.Module):
+    def __init__(self, body: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.body, self.head = body, head
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        features, _ = read_features(self.body, inputs)
+        outputs: Tensor = self.head(features)
+        return outputs
+
+
+def save_network(
+    path: Path,
+    network: Network,
+    methods: Sequence[Method],
+    loaded: LoadedModel,
+    *,
+    about: dict[str, Any],
+    sample: Tensor,
+) -> None:
+    """Write the plain network's tensors, with `about` and the preprocessing in the file's metadata.
+
+    Args:
+        path: of the safetensors file.
+        about: plain data.
+        sample: images [n, c, h, w]; on them the plain network must give what the finetuned one gives.
+
+    Raises:
+        CandidateError: the plain network gives other logits.
+        OutputError: the file cannot be written.
+    """
+    from safetensors.torch import save
+
+    plain = plain_network(network, methods, loaded)
+    network.eval()
+    with torch.no_grad():
+        expected, found = network(sample)[1].float().cpu(), plain(sample.cpu())
+    if not torch.allclose(found, expected, rtol=_TOLERANCE, atol=_TOLERANCE * float(expected.abs().max())):
+        gap = float((found - expected).abs().max())
+        raise CandidateError(f"the network as plain layers gives other logits (by {gap:.2g}): it was not saved")
+    inputs = {"size": list(loaded.size), "mean": list(loaded.mean), "std": list(loaded.std)}
+    metadata = {"acrank": json.dumps({**about, "input": inputs}, ensure_ascii=False)}
+    tensors = {name: part.contiguous() for name, part in _untied(plain.state_dict()).items()}
+    atomic_write(path, save(tensors, metadata))
+
+
+def _untied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Copies of tensors that share memory, which safetensors refuses."""
+    seen: set[int] = set()
+    out = {}
+    for name, part in tensors.items():
+        out[name] = part.clone() if part.data_ptr() in seen else part
+        seen.add(part.data_ptr())
+    return out

@@ -1,0 +1,162 @@
+"""One trial: a network trained at one learning rate, epoch by epoch, so that it can stop and go on anywhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from acrank.finetuning.data import Loader, augmented
+from acrank.finetuning.methods.base import Method, Step
+from acrank.finetuning.network import Network
+from acrank.finetuning.settings import FinetuneSettings
+from acrank.tasks.base import FinetuningTask
+
+MOMENTUM = 0.9
+EVALUATION_BATCH = 128
+
+
+class Trainer:
+    """Trains with a cosine schedule and keeps the network of the best epoch by validation quality, then loss.
+
+    Attributes:
+        epoch: epochs finished.
+        best: validation quality and negative loss of the best epoch; None before the first, or if none was finite.
+        best_epoch: its number, from 1.
+        finished: whether epochs or patience have run out, or the loss is no longer finite.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        methods: Sequence[Method],
+        task: FinetuningTask,
+        train: Loader,
+        val: Loader,
+        settings: FinetuneSettings,
+        lr: float,
+    ) -> None:
+        self.network, self.methods, self.task = network, methods, task
+        self.train, self.val, self.settings, self.lr = train, val, settings, lr
+        self.device = next(network.head.parameters()).device
+        self.optimiser = self._optimiser()
+        self.scaler = torch.amp.GradScaler("cuda", enabled=self._mixed)
+        self.epoch = self.best_epoch = self.step = 0
+        self.best: tuple[float, float] | None = None
+        self.best_network: dict[str, Tensor] = {}
+        self.diverged = False
+
+    @property
+    def finished(self) -> bool:
+        settings = self.settings
+        waited = self.epoch - self.best_epoch
+        return self.diverged or self.epoch >= settings.epochs or (settings.patience > 0 and waited >= settings.patience)
+
+    def run_epoch(self) -> None:
+        """Train for one epoch and validate. The random state is torch's own."""
+        self.network.train()
+        for method in self.methods:
+            method.set_mode(self.network)
+        finite = all(self._train_on(places) for places in self._batches())
+        self.epoch += 1
+        quality, loss = self.evaluate(self.val) if finite else (math.nan, math.nan)
+        self.diverged = not (math.isfinite(quality) and math.isfinite(loss))
+        if not self.diverged and (self.best is None or (quality, -loss) > self.best):
+            self.best, self.best_epoch = (quality, -loss), self.epoch
+            self.best_network = {name: part.detach().cpu().clone() for name, part in self.network.state_dict().items()}
+
+    def evaluate(self, part: Loader) -> tuple[float, float]:
+        """Quality and mean loss of the network as it is, in eval mode; both NaN where an output is not finite."""
+        self.network.eval()
+        outputs = []
+        with torch.no_grad(), torch.autocast("cuda", enabled=self._mixed):
+            for places in torch.arange(len(part)).split(EVALUATION_BATCH):
+                inputs, _ = part.take(places)
+                outputs.append(self.network(inputs.to(self.device))[1].float().cpu())
+        whole = torch.cat(outputs)
+        if not bool(torch.isfinite(whole).all()):
+            return math.nan, math.nan
+        return self.task.quality(whole, part.labels), float(self.task.loss(whole, part.labels))
+
+    def take_best(self) -> None:
+        """Put the network back to its best epoch."""
+        self.network.load_state_dict(self.best_network)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next epoch depends on, random states included, for `torch.save`."""
+        return {
+            "lr": self.lr,
+            "epoch": self.epoch,
+            "step": self.step,
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "best_network": self.best_network,
+            "diverged": self.diverged,
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "random": torch.get_rng_state(),
+            "random_device": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from `state`; the same epochs follow as would have without the stop (exactly so on the CPU)."""
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.scaler.load_state_dict(state["scaler"])
+        for name in ("epoch", "step", "best_epoch", "best_network", "diverged"):
+            setattr(self, name, state[name])
+        self.best = None if state["best"] is None else tuple(state["best"])
+        torch.set_rng_state(state["random"].cpu())
+        if state["random_device"] is not None and self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["random_device"].cpu(), self.device)
+
+    @property
+    def _mixed(self) -> bool:
+        return self.device.type == "cuda"
+
+    def _optimiser(self) -> torch.optim.Optimizer:
+        trained = [part for part in self.network.parameters() if part.requires_grad]
+        decay = 0.0 if any(method.replaces_decay for method in self.methods) else self.settings.weight_decay
+        if self.settings.optimiser == "adamw":
+            return torch.optim.AdamW(trained, self.lr, weight_decay=decay)
+        return torch.optim.SGD(trained, self.lr, momentum=MOMENTUM, weight_decay=decay)
+
+    def _batches(self) -> list[Tensor]:
+        parts = torch.randperm(len(self.train)).split(self.settings.batch_size)
+        return [part for part in parts if len(part) > 1]  # one image has no batch statistics
+
+    def _train_on(self, places: Tensor) -> bool:
+        """One step; whether its loss was finite. After a loss that is not, the weights no longer matter."""
+        inputs, labels = self.train.take(places)
+        if self.settings.augment == "light":
+            inputs = augmented(inputs)
+        inputs, labels = inputs.to(self.device), labels.to(self.device)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.lr * self._cosine()
+        with torch.autocast("cuda", enabled=self._mixed):
+            features, outputs = self.network(inputs)
+            loss = self.task.loss(outputs, labels)
+            for method in self.methods:
+                penalty = method.penalty(self.network, Step(inputs, features))
+                loss = loss if penalty is None else loss + penalty
+        self.optimiser.zero_grad()
+        self.scaler.scale(loss).backward()
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.step += 1
+        return bool(torch.isfinite(loss.detach()))
+
+    def _cosine(self) -> float:
+        """Share of the learning rate at this step: from 1 at the first to 0 after the last."""
+        total = self.settings.epochs * max(1, self._steps)
+        return 0.5 * (1 + math.cos(math.pi * self.step / total))
+
+    @property
+    def _steps(self) -> int:
+        """Batches of an epoch."""
+        whole, rest = divmod(len(self.train), self.settings.batch_size)
+        return whole + (rest > 1)
