@@ -1,0 +1,173 @@
+"""`acrank finetune` from the outside: what it prints where, what it writes, and how it ends."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from workbench import Outcome, entry, make_images, make_zoo, network, write_zoo
+
+Command = Callable[..., Outcome]
+HEADER = ["dataset", "model", "method", "seed", "split", "lr", "metric", "ground_truth"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder with a zoo and a target in it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "small_networks", raising=False)  # another test's folder
+    make_zoo(tmp_path / "zoo", 2)
+    make_images(tmp_path / "target")
+    return tmp_path
+
+
+def words(*more: object) -> list[object]:
+    quick = ["--epochs", 2, "--lr", "0.1", "--batch-size", 8, "--splits", 2, "--device", "cpu"]
+    return ["finetune", "--zoo", "zoo/zoo.yaml", "--data", "target", "--allow-code", *quick, *more]
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.open()))
+
+
+def test_writes_the_truth_and_prints_the_means(acrank: Command, folder: Path) -> None:
+    done = acrank(*words("--method", "vanilla,ac-norm"))
+    assert done.code == 0, done.err
+    rows = rows_of(folder / "truth.csv")
+    assert list(rows[0]) == HEADER
+    found = [(row["model"], row["method"], row["split"]) for row in rows]
+    assert found == [(m, how, s) for m in ("net0", "net1") for how in ("vanilla", "ac-norm") for s in "01"]
+    assert done.out.splitlines()[0] == "target: finetuned, mean over runs (higher is better)"
+    assert done.err.splitlines()[-1] == "written: truth.csv"
+    assert (folder / "truth.work" / "settings.json").exists()
+    compared = acrank("compare", write_scores(folder), "--truth", "truth.csv", "--method", "vanilla")
+    assert compared.code == 0, compared.err
+
+
+def write_scores(folder: Path) -> Path:
+    path = folder / "scores.csv"
+    path.write_text("model,logme\nnet0,0.1\nnet1,0.3\n")
+    return path
+
+
+def test_outputs_by_suffix_and_formats_of_stdout(acrank: Command, folder: Path) -> None:
+    done = acrank(*words("-o", "t.json", "-o", "t.csv", "-o", "t.md", "-f", "csv"))
+    assert done.code == 0
+    assert done.out == (folder / "t.csv").read_text()
+    record = json.loads((folder / "t.json").read_text())
+    assert [len(record["outcomes"]), record["kind"]] == [4, "acrank-finetune"]
+    assert record["settings"]["epochs"] == 2
+    assert "| net0 " in (folder / "t.md").read_text()
+    again = acrank(*words("-o", "t.json", "-f", "json", "--resume"))
+    assert json.loads(again.out)["outcomes"] == record["outcomes"]  # seconds too: nothing ran
+
+
+def test_a_failed_candidate_is_said_and_the_run_is_done(acrank: Command, folder: Path) -> None:
+    torch.save(network(0).state_dict(), folder / "zoo" / "bad.pth")
+    write_zoo(folder / "zoo", entry("bad", "broken"), entry("net0"))
+    done = acrank(*words())
+    assert done.code == 0
+    assert "warning: bad (vanilla, split 0, seed 0) failed: ZeroDivisionError" in done.err
+    assert [row["ground_truth"] == "" for row in rows_of(folder / "truth.csv")] == [True, True, False, False]
+    write_zoo(folder / "zoo", entry("bad", "broken"))
+    done = acrank(*words("--work-dir", "other"))
+    assert done.code == 3
+    assert "none of 2 runs" in done.err
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "words_of_error"),
+    [
+        (["--method", "vanila"], 2, "did you mean 'vanilla'?"),
+        (["--method", "ac-norm+stochnorm"], 2, "makes no sense"),
+        (["--lr", "fast"], 2, "not a list of numbers"),
+        (["--lr", "-1"], 2, "learning rate of -1"),
+        (["--metric", "dice"], 2, "no metric 'dice'"),
+        (["--optimiser", "lion"], 2, "no optimiser"),
+        (["--seeds", "0"], 2, "seeds"),
+        (["--epochs", "many"], 2, "epochs"),
+        (["-o", "truth.xlsx"], 2, "no output format"),
+        (["-o", "nowhere/truth.csv"], 2, "cannot write"),
+        (["--work-dir", "zoo/zoo.yaml/work"], 2, "cannot make"),
+        (["--save-dir", "zoo/zoo.yaml/saved"], 2, "cannot make"),
+        (["--data", "nowhere"], 3, "cannot read the target"),
+        (["--split-by", "target", "--splits", "1"], 3, "no splits"),
+        (["--model", "net9"], 2, "no model 'net9'"),
+        (["--train-size", "2"], 3, "too small"),
+        (["--device", "cuda:99"], 2, "not"),
+    ],
+)
+def test_errors(acrank: Command, folder: Path, more: list[str], code: int, words_of_error: str) -> None:
+    done = acrank(*words(*more))
+    assert done.code == code, done.err
+    assert words_of_error in done.err
+    assert "error: " in done.err
+    assert "hint: " in done.err
+    assert not list(folder.glob("*.work/*.pt"))
+
+
+def test_an_earlier_run_is_not_overwritten_unasked(acrank: Command, folder: Path) -> None:
+    assert acrank(*words()).code == 0
+    before = (folder / "truth.csv").read_bytes()
+    done = acrank(*words())
+    assert done.code == 2
+    assert "holds an earlier run" in done.err
+    assert "--resume" in done.err
+    done = acrank(*words("--resume", "--epochs", 3))
+    assert (done.code, "settings differ" in done.err) == (2, True)
+    done = acrank(*words("--resume"))
+    assert done.code == 0
+    assert (folder / "truth.csv").read_bytes() == before
+
+
+def test_saves_networks(acrank: Command, folder: Path) -> None:
+    done = acrank(*words("--method", "ac-norm", "--save-dir", "saved", "--model", "net0"))
+    assert done.code == 0
+    assert sorted(path.name for path in (folder / "saved").iterdir()) == [
+        "net0__ac-norm__split0__seed0.safetensors",
+        "net0__ac-norm__split1__seed0.safetensors",
+    ]
+
+
+def test_a_bar_on_a_terminal_and_none_elsewhere(folder: Path) -> None:
+    main, other = pty.openpty()
+    command = [sys.executable, "-m", "acrank", *map(str, words("--model", "net0"))]
+    done = subprocess.Popen(command, stderr=other, stdout=subprocess.PIPE)
+    os.close(other)
+    shown = b""
+    while True:
+        try:
+            part = os.read(main, 4096)
+        except OSError:
+            break
+        if not part:
+            break
+        shown += part
+    out, _ = done.communicate()
+    assert done.returncode == 0
+    assert b"net0, vanilla, split" in shown
+    assert b"net0" in out
+    assert b"\x1b" not in out
+
+
+def test_the_embedded_truth_belongs_to_the_embedded_zoo() -> None:
+    from acrank.comparison.tables import read_truth
+    from acrank.demo import zoo_path
+    from acrank.zoo import load_zoo
+
+    path = zoo_path().with_name("truth.csv")
+    rows = rows_of(path)
+    assert list(rows[0]) == HEADER
+    (found,) = read_truth(path).datasets.values()
+    assert set(found) == {candidate.id for candidate in load_zoo(zoo_path()).candidates}
+    assert all(len(one.seeds) >= 3 and 0 < one.mean < 1 for one in found.values())
+    settings = json.loads(zoo_path().with_name("truth_settings.json").read_text())
+    assert settings["command"].startswith("acrank finetune ")
