@@ -90,7 +90,9 @@ def test_every_run_has_a_file_name_of_its_own() -> None:
 DRIVER = """
 import os, sys
 from acrank.cli import main
-import acrank.finetuning.flow, timm, torch
+import acrank.finetuning.flow, torch
+from acrank.zoo.timm_import import import_timm
+import_timm()
 torch.set_num_threads(1)
 words = sys.argv[1:]
 for line in sys.stdin:  # one child per line: the seconds after which it is killed, 0 for never
