@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from acrank.targets.preparation import prepare
+from acrank.targets.patches import Patches, cut_patches
+from acrank.targets.preparation import prepare, prepare_patches
 from acrank.targets.sampling import draw, halves
 
 if TYPE_CHECKING:
@@ -23,9 +24,9 @@ KEEP_BYTES = 512 * 2**20
 
 @dataclass(frozen=True)
 class BatchSpec:
-    """What a candidate's network wants to see: (height, width), channels, and the normalisation of each channel."""
+    """What a candidate's network wants to see: spatial sizes, channels, and the normalisation of each channel."""
 
-    size: tuple[int, int]
+    size: tuple[int, ...]
     in_chans: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -63,7 +64,10 @@ class Draw:
             images = self._images or [self.target.read(int(index)) for index in self.indices]
             if self._images is None and sum(image.nbytes for image in images) <= KEEP_BYTES:
                 self._images = images
-            self._batch = (spec, prepare(images, **vars(spec)))
+            batch = prepare(
+                images, size=(spec.size[0], spec.size[1]), in_chans=spec.in_chans, mean=spec.mean, std=spec.std
+            )
+            self._batch = (spec, batch)
         return self._batch[1]
 
     @cached_property
@@ -77,15 +81,52 @@ class Draw:
         return [self.target.ids[index] for index in self.indices]
 
 
+@dataclass
+class PatchDraw(Draw):
+    """A draw of patches with masks: `indices` names an image for each patch, and an image's patches share a half.
+
+    Attributes:
+        seed: of the patches.
+    """
+
+    seed: int = 0
+    _patches: tuple[tuple[int, ...], Patches] | None = field(default=None, repr=False)
+
+    def patches(self, size: tuple[int, ...]) -> Patches:
+        """The patches of that size; the last ones asked for are kept.
+
+        Raises:
+            TargetError: an image or mask cannot be read, or has other dimensions.
+        """
+        if self._patches is None or self._patches[0] != size:
+            found = cut_patches(self.target, self.indices, size, seed=self.seed, repeat=self.repeat)
+            self._patches = (size, found)
+        return self._patches[1]
+
+    def batch(self, spec: BatchSpec) -> Tensor:
+        """The patches as one tensor, float32 [n, c, *size]; the last one asked for is kept.
+
+        Raises:
+            TargetError: an image or mask cannot be read.
+        """
+        if self._batch is None or self._batch[0] != spec:
+            images = self.patches(spec.size).images
+            self._batch = (spec, prepare_patches(images, in_chans=spec.in_chans, mean=spec.mean, std=spec.std))
+        return self._batch[1]
+
+
 def make_draws(target: Target, *, samples: int | None, repeats: int, seed: int) -> list[Draw]:
     """The draws of a run; they depend on the target's sorted ids and labels and on the seed alone.
 
-    Where a draw takes the whole target, the draws differ in their halves only.
+    Where a draw takes the whole target, the draws differ in their halves only. Of a segmentation target, samples are
+    patches, one from every image in turn; None takes one from each.
 
     Raises:
         TargetError: fewer samples than classes, or a single class.
     """
-    out = []
+    if target.task == "segmentation":
+        return [_patch_draw(target, samples or len(target), repeat, seed) for repeat in range(repeats)]
+    out: list[Draw] = []
     for repeat in range(repeats):
         indices = draw(target.labels, samples, seed=seed, repeat=repeat, task=target.task)
         labels = target.labels[indices]
@@ -93,3 +134,15 @@ def make_draws(target: Target, *, samples: int | None, repeats: int, seed: int) 
         shuffle = np.random.default_rng([seed, repeat, 1]).permutation(len(indices))
         out.append(Draw(target, repeat, indices, labels, fold, shuffle))
     return out
+
+
+def _patch_draw(target: Target, samples: int, repeat: int, seed: int) -> PatchDraw:
+    """Patches from as many images as there are, each in turn, halved by image."""
+    chosen = draw(target.labels, samples, seed=seed, repeat=repeat, task=target.task)
+    order = np.random.default_rng([seed, repeat, 3]).permutation(chosen)
+    fold = halves(target.labels[chosen], seed=seed, repeat=repeat, task=target.task)
+    indices = np.sort(np.resize(order, samples))
+    shuffle = np.random.default_rng([seed, repeat, 1]).permutation(samples)
+    return PatchDraw(
+        target, repeat, indices, target.labels[indices], fold[np.searchsorted(chosen, indices)], shuffle, seed=seed
+    )

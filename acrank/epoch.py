@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from acrank.features import read_features
+from acrank.features import Reader, read_images
 from acrank.norm import ac_norm_layers
 from acrank.observation import LayerTrace, select_layers, shift_of
 from acrank.observed import LayerShift, Observation
@@ -28,31 +28,37 @@ def finetune_one_epoch(
     layers: str,
     seed: int,
     device: torch.device,
+    read: Reader = read_images,
+    batch_size: int = BATCH_SIZE,
 ) -> Observation:
-    """Train a copy of the AC-Norm `model` and a new linear head for one epoch: SGD, momentum 0.9, batches of 32.
+    """Train a copy of the AC-Norm `model` and a new linear head for one epoch: SGD, momentum 0.9.
 
     Args:
         model: with AC-Norm layers, on `device`.
-        inputs: [n, c, h, w]; labels: [n]. On the CPU.
-        fold, permutation: [n], of the draw; the permutation shuffles the labels for the control.
+        inputs: [n, c, ...]; labels: [n], or [n, p] where `read` gives p rows per input. On the CPU.
+        fold, permutation: per label, of the draw; the permutation shuffles the labels for the control.
         classes: number of classes.
         step_size: learning rate of all parameters.
         layers: selection as in `select_layers`.
         seed: of the head, the order of the batches and dropout.
+        read: gives rows of features; by default one per image.
+        batch_size: inputs per step.
 
     Raises:
         CandidateError: no layer matches, or training left affines that are not finite.
     """
     with LayerTrace(model) as trace, torch.no_grad():
-        features, _ = read_features(model, inputs[:BATCH_SIZE].to(device))
+        first = torch.arange(len(inputs))[:batch_size]
+        features, _ = read(model, inputs[first].to(device), first)
     names = select_layers(trace.order, trace.areas, layers)
     runs: list[tuple[LayerShift, ...]] = []
-    for truth in (labels, labels[permutation]):
+    for truth in (labels, labels.flatten()[permutation].view_as(labels)):
         trained = copy.deepcopy(model)
-        _train(trained, inputs, truth, width=features.shape[1], classes=classes, lr=step_size, seed=seed, device=device)
+        head = features.shape[1], classes
+        _train(trained, inputs, truth, read, head, batch_size=batch_size, lr=step_size, seed=seed, device=device)
         runs.append(_shifts(trained, names))
     return Observation(
-        labels=labels.numpy(),
+        labels=labels.flatten().numpy(),
         fold=fold.numpy(),
         permutation=permutation.numpy(),
         layers=runs[0],
@@ -70,9 +76,10 @@ def _train(
     model: nn.Module,
     inputs: Tensor,
     labels: Tensor,
+    read: Reader,
+    head_shape: tuple[int, int],
     *,
-    width: int,
-    classes: int,
+    batch_size: int,
     lr: float,
     seed: int,
     device: torch.device,
@@ -80,13 +87,13 @@ def _train(
     model.train().requires_grad_(True)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
-        head = nn.Linear(width, classes).to(device)
+        head = nn.Linear(*head_shape).to(device)
         optimiser = torch.optim.SGD([*model.parameters(), *head.parameters()], lr=lr, momentum=MOMENTUM)
-        for part in torch.randperm(len(labels)).split(BATCH_SIZE):
+        for part in torch.randperm(len(labels)).split(batch_size):
             if len(part) < 2:
                 continue  # one sample has no batch statistics
-            features, _ = read_features(model, inputs[part].to(device))
-            loss = nn.functional.cross_entropy(head(features), labels[part].to(device))
+            features, _ = read(model, inputs[part].to(device), part)
+            loss = nn.functional.cross_entropy(head(features), labels[part].flatten().to(device))
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
 
 from acrank.errors import CandidateError
+
+#: (model, inputs, which of the sample the inputs are) -> features [rows, d], logits [rows, z] or None.
+Reader = Callable[[nn.Module, Tensor, Tensor | None], tuple[Tensor, Tensor | None]]
+
+
+def read_images(model: nn.Module, inputs: Tensor, _: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    """`read_features` as a `Reader`: one row per image, whichever images they are."""
+    return read_features(model, inputs)
 
 
 def read_features(model: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from acrank.errors import CandidateError
-from acrank.features import read_features
+from acrank.features import Reader, read_images
 from acrank.norm import AffineCoNorm, ConversionWarning, ac_norm_layers, affine_overlap, convert_ac_norm
 from acrank.observed import LayerShift, Observation
 from acrank.tasks.classification import random_logits, ridge_logits
@@ -57,45 +57,63 @@ def observe(
     head: str = "ridge",
     layers: str = "all",
     seed: int = 0,
+    read: Reader = read_images,
 ) -> Observation:
     """Take one SGD step on the affines and record what it did. The model is left as it was, but for its statistics.
 
     Args:
         model: from `prepare_model`.
-        inputs: [n, c, h, w] on the model's device.
-        labels: [n], int64 in [0, classes).
+        inputs: [images, c, ...] on the model's device.
+        labels: [n], int64 in [0, classes), one per row that `read` gives.
         classes: number of classes.
         fold: [n], bool, the halves of the cross-fit.
         permutation: [n], int64, which shuffles the labels for the control.
         step_size: learning rate of the step.
         head: "ridge" or "random".
-        layers: "all", "last" or a pattern on module names.
+        layers: "all", "last", "encoder" or a pattern on module names.
         seed: of the random head.
+        read: gives rows of features; by default one per image.
 
     Raises:
         CandidateError: no layer matches, or features or gradients are not finite.
     """
     with LayerTrace(model) as trace:
-        features, logits = read_features(model, inputs)
+        features, logits = read(model, inputs, None)
     check_finite(features)
     chosen = select_layers(trace.order, trace.areas, layers)
     modules = dict(ac_norm_layers(model))
     affines = [part for name in chosen for part in (modules[name].weight_target, modules[name].bias_target)]
-    grads = []
+    grads: list[Sequence[Tensor | None]] = []
     for which, truth in (("true", labels), ("shuffled", labels[permutation])):
         pull = _pull_on_features(features, truth, fold, classes, head, seed)
         # the graph serves both passes
-        grads.append(torch.autograd.grad(features, affines, pull, retain_graph=which == "true"))
+        grads.append(torch.autograd.grad(features, affines, pull, retain_graph=which == "true", allow_unused=True))
+    chosen, moves = _before_features(chosen, grads)
     return Observation(
         labels=labels.cpu().numpy(),
         fold=fold.cpu().numpy(),
         permutation=permutation.cpu().numpy(),
         features=array_of(features),
         logits=None if logits is None else array_of(logits),
-        layers=shifts_of(chosen, modules, grads[0], step_size),
-        no_drift=shifts_of(chosen, modules, grads[0], 0.0),
-        shuffled=shifts_of(chosen, modules, grads[1], step_size),
+        layers=shifts_of(chosen, modules, moves[0], step_size),
+        no_drift=shifts_of(chosen, modules, moves[0], 0.0),
+        shuffled=shifts_of(chosen, modules, moves[1], step_size),
     )
+
+
+def _before_features(
+    names: Sequence[str], grads: Sequence[Sequence[Tensor | None]]
+) -> tuple[list[str], list[list[Tensor]]]:
+    """The layers that the features depend on, and their gradients: layers that run after them cannot move.
+
+    Raises:
+        CandidateError: the features depend on none of them.
+    """
+    kept = [i for i in range(len(names)) if grads[0][2 * i] is not None]
+    if not kept:
+        raise CandidateError("no chosen normalisation layer runs before the features", hint="choose other --layers")
+    parts = [[part for i in kept for part in one[2 * i : 2 * i + 2] if part is not None] for one in grads]
+    return [names[i] for i in kept], parts
 
 
 def check_finite(features: Tensor) -> None:
@@ -115,7 +133,8 @@ def select_layers(order: Sequence[str], areas: Mapping[str, int], wanted: str) -
     Args:
         order: names of the AC-Norm layers that ran, in order.
         areas: positions (product of the spatial sizes) at which each layer ran.
-        wanted: "all"; "last", the deepest: the last one at the smallest area; or a pattern such as `layer4.*`.
+        wanted: "all"; "last", the deepest: the last one at the smallest area; "encoder", those that ran up to it; or
+            a pattern such as `layer4.*`.
 
     Raises:
         CandidateError: no layer matches.
@@ -126,9 +145,10 @@ def select_layers(order: Sequence[str], areas: Mapping[str, int], wanted: str) -
     """
     if wanted == "all":
         return list(order)
-    if wanted == "last" and order:
+    if wanted in ("last", "encoder") and order:
         smallest = min(areas.values())
-        return [[name for name in order if areas[name] == smallest][-1]]
+        deepest = max(place for place, name in enumerate(order) if areas[name] == smallest)
+        return list(order[: deepest + 1]) if wanted == "encoder" else [order[deepest]]
     chosen = [name for name in order if fnmatch.fnmatchcase(name, wanted)]
     if not chosen:
         raise CandidateError(f"no normalisation layer matches {wanted!r}", hint=f"it has {', '.join(order[:8])}, …")

@@ -55,6 +55,8 @@ class LayerShift:
 class Observation:
     """What the passes over one draw yield; every score is derived from it.
 
+    A row is an image; for segmentation it is a labelled position of one.
+
     Attributes:
         labels: [n], int64 classes, or as the target has them.
         fold: [n], bool, the halves of the cross-fit.
@@ -64,6 +66,7 @@ class Observation:
         layers: shifts of the selected layers after the step; empty where no step was taken.
         no_drift: the same layers before the step.
         shuffled: the same layers after a step on shuffled labels.
+        groups: [n], int64, the image that a row comes from; None where every row is an image.
     """
 
     labels: npt.NDArray[np.generic]
@@ -74,6 +77,7 @@ class Observation:
     layers: tuple[LayerShift, ...] = ()
     no_drift: tuple[LayerShift, ...] = ()
     shuffled: tuple[LayerShift, ...] = ()
+    groups: npt.NDArray[np.int64] | None = None
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from acrank.errors import UsageError
 
@@ -20,8 +21,9 @@ class Protocol:
         head: "ridge" (closed form, cross-fitted) or "random" (seeded linear layer).
         step_size: learning rate of the step, or of the finetuning.
         per_channel: divide a layer's AC-Corr by its width.
-        layers: "all", "last" (the deepest: the last to run at the smallest resolution) or a pattern on module names.
-        samples: images per draw; None for the whole target.
+        layers: "all", "last" (the deepest: the last to run at the smallest resolution), "encoder" (those that run up
+            to it) or a pattern on module names.
+        samples: images per draw, patches for segmentation; None for the whole target.
         repeats: independent draws.
         rank_by: the score that orders the table unless --rank-by says otherwise.
     """
@@ -74,6 +76,10 @@ PROTOCOLS = {
         rank_by="ac_corr",
     ),
 }
+
+
+#: What one step takes instead on a segmentation target, where the user does not say: 16 patches, encoder layers.
+SEGMENTATION: Mapping[str, Mapping[str, Any]] = {"one-step": {"samples": 16, "layers": "encoder"}, "official": {}}
 
 
 def protocol_named(name: str) -> Protocol:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from acrank.errors import UsageError
-from acrank.protocols import HEADS, Protocol, protocol_named
+from acrank.protocols import HEADS, SEGMENTATION, Protocol, protocol_named
 from acrank.scores import SCORES
 
 CONSENSUS = "consensus"
@@ -28,6 +28,7 @@ class Settings:
         seed: of sampling, halves, shuffles, heads and scores that draw.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         allow_code: whether `factory:` entries may run code.
+        defaulted: names of the protocol's values that the user left to it; a task may have others for them.
     """
 
     protocol: Protocol
@@ -37,6 +38,7 @@ class Settings:
     seed: int = 0
     device: str = "auto"
     allow_code: bool = False
+    defaulted: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -82,10 +84,11 @@ class Settings:
         for name in (*names, rank_by):
             if name not in ("", "all", CONSENSUS, *SCORES):
                 raise UsageError(f"no score {name!r}", hint="`acrank scores` lists them")
-        return cls(chosen, names, rank_by, statistics, seed, device, allow_code)
+        defaulted = tuple(name for name, value in given.items() if value is None)
+        return cls(chosen, names, rank_by, statistics, seed, device, allow_code, defaulted)
 
     def for_task(self, task: str) -> Settings:
-        """The same with `scores` and `rank_by` filled in for a target's task.
+        """The same with `scores`, `rank_by` and the protocol's own values filled in for a target's task.
 
         Raises:
             UsageError: a chosen score is not for this task, or not of this protocol.
@@ -102,7 +105,7 @@ class Settings:
         rank_by = self.rank_by or default
         if rank_by not in (*names, CONSENSUS):
             names = [rank_by, *names]
-        return dataclasses.replace(self, scores=tuple(names), rank_by=rank_by)
+        return dataclasses.replace(self, protocol=self._protocol_for(task), scores=tuple(names), rank_by=rank_by)
 
     def directions(self) -> dict[str, bool]:
         """For every score of the run, whether higher is better; the protocol's word goes before the table's."""
@@ -117,7 +120,12 @@ class Settings:
 
     def record(self) -> dict[str, Any]:
         """Plain data for the run record."""
-        return {**dataclasses.asdict(self), "scores": list(self.scores), "ac_norm": True, "optimiser": "SGD"}
+        values = {name: value for name, value in dataclasses.asdict(self).items() if name != "defaulted"}
+        return {**values, "scores": list(self.scores), "ac_norm": True, "optimiser": "SGD"}
+
+    def _protocol_for(self, task: str) -> Protocol:
+        other = SEGMENTATION.get(self.protocol.name, {}) if task == "segmentation" else {}
+        return dataclasses.replace(self.protocol, **{name: x for name, x in other.items() if name in self.defaulted})
 
     def _gives(self, name: str) -> bool:
         """After an epoch of finetuning there are no features of the source and no single gradient."""

@@ -27,6 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "targets": LEAVES,
     "tasks": LEAVES | {"targets"},
     "features": LEAVES,
+    "pixels": LEAVES,
     "draws": LEAVES | {"targets"},
     "observation": LEAVES | {"norm", "tasks", "observed", "features"},
     "epoch": LEAVES | {"norm", "observed", "features", "observation"},
@@ -36,7 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "demo": LEAVES,
     "settings": LEAVES | {"protocols", "scores"},
     "cache": LEAVES | {"files", "observed", "draws", "settings", "zoo"},
-    "passes": LEAVES | {"draws", "environment", "epoch", "features", "observation", "observed", "settings", "zoo"},
+    "passes": LEAVES | {"draws", "environment", "epoch", "features", "observation", "observed", "pixels", "settings", "zoo"},
     "evaluation": LEAVES | {"cache", "draws", "observed", "passes", "records", "scores", "settings", "zoo"},
     "pool": LEAVES | {"evaluation", "records", "scores", "settings"},
     "finetuning": {

@@ -39,7 +39,8 @@ class Score:
             among `KEYWORDS`.
         higher_is_better: the direction that the paper gives.
         range: lowest and highest value possible, None where unbounded.
-        tasks: what the labels may be: "classification", "multilabel", "regression".
+        tasks: what the labels may be: "classification", "multilabel", "regression", "segmentation" (a row is then a
+            labelled position of an image).
         paper: authors, title, year, where to find it.
         pool_relative: whether the value depends on the other candidates; then `function` returns a candidate's part
             and `pool_function` turns the parts of all candidates into values.
@@ -77,8 +78,9 @@ def _load(path: str) -> Callable[..., Any]:
     return getattr(importlib.import_module(module), name)
 
 
-_CLASSES = ("classification",)
-_ALL = ("classification", "multilabel", "regression")
+_CLASSES = ("classification", "segmentation")
+_FINDINGS = ("classification", "multilabel", "segmentation")
+_ALL = ("classification", "multilabel", "regression", "segmentation")
 
 _AC_NORM = "Zhang et al., AC-Norm: Effective Tuning for Medical Image Analysis via Affine Collaborative Normalization, "
 _STEP = f"{_AC_NORM}Pattern Recognition 2024, arXiv 2307.15282"
@@ -130,7 +132,7 @@ _ROWS = (
         ("features", "labels", "fold"),
         True,
         (0.0, 1.0),
-        ("classification", "multilabel"),
+        _FINDINGS,
         "Stone, Cross-validatory choice and assessment of statistical predictions, J. Royal Statistical Society B, "
         "1974, with ridge regression",
         invariances=frozenset({TRANSLATION, SCALE}),
@@ -299,7 +301,7 @@ _ROWS = (
         ("features", "labels"),
         True,
         (0.0, 1.0),
-        ("classification", "multilabel"),
+        _FINDINGS,
         "Hoerl and Kennard, Ridge Regression, Technometrics 1970; leave-one-out by Allen, Technometrics 1974",
         invariances=frozenset({ORDER, NAMES, TRANSLATION, SCALE}),
     ),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from acrank.errors import TargetError, UsageError
-from acrank.targets import folders, hdf5, npz, table
+from acrank.targets import folders, hdf5, masks, npz, table
 from acrank.targets.base import TASKS, Options, Target, Task
 
 __all__ = ["READERS", "Reader", "Target", "Task", "open_target"]
@@ -41,6 +41,7 @@ READERS: dict[str, Reader] = {
     npz.LAYOUT: Reader(npz.open_npz, npz.USES, b"PK\x03\x04", (".npz",)),
     hdf5.LAYOUT: Reader(hdf5.open_hdf5, hdf5.USES, b"\x89HDF\r\n\x1a\n", (".h5", ".hdf5", ".hdf")),
     table.LAYOUT: Reader(table.open_table, table.USES, b"", (".csv", ".tsv")),
+    masks.LAYOUT: Reader(masks.open_masks, masks.USES),
 }
 
 
@@ -86,7 +87,7 @@ def open_target(
 
 def _layout(path: Path) -> str:
     if path.is_dir():
-        return folders.LAYOUT
+        return masks.LAYOUT if masks.mask_folders(path) else folders.LAYOUT
     try:
         with path.open("rb") as file:
             start = file.read(8)

@@ -8,14 +8,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 import numpy as np
 
 from acrank.errors import TargetError
 
-Task = Literal["classification", "multilabel", "regression"]
-TASKS: tuple[Task, ...] = ("classification", "multilabel", "regression")
+Task = Literal["classification", "multilabel", "regression", "segmentation"]
+TASKS: tuple[Task, ...] = ("classification", "multilabel", "regression", "segmentation")
+#: In a mask: a position that counts for nothing.
+IGNORED = -1
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Options:
     image_column: str | None = None
     label_column: str | None = None
     task: Task | None = None
+    intensity: str | None = None
 
 
 class ImageStore(Protocol):
@@ -42,19 +45,39 @@ class ImageStore(Protocol):
         ...
 
 
+class MaskedStore(ImageStore, Protocol):
+    """Images, flat or volumes, with a mask each; picklable, and parts are read without the rest where files allow it."""
+
+    def shape(self, index: int) -> tuple[int, ...]:
+        """Spatial sizes of one image, [H, W] or [X, Y, Z]."""
+        ...
+
+    def mask(self, index: int) -> np.ndarray:
+        """The mask of one image, int16 of its spatial sizes: class indices, or IGNORED."""
+        ...
+
+    def crop(self, index: int, where: tuple[slice, ...]) -> tuple[np.ndarray, str | None]:
+        """A part of one image, float32 [C, ...] in [0, 1], and what had to be assumed about its scale."""
+        ...
+
+    def raw_mask(self, index: int) -> bytes:
+        """One mask as it is stored."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Target:
     """Labelled images to rank candidates for; images are decoded only when they are read.
 
     Attributes:
         name: the folder's or file's name.
-        layout: which reader opened it: "folders", "npz", "hdf5" or "table".
-        task: "classification", "multilabel" or "regression".
+        layout: which reader opened it: "folders", "npz", "hdf5", "table", "masks", "decathlon" or "nnunet".
+        task: "classification", "multilabel", "regression" or "segmentation".
         ids: one name per image, sorted and unique; every other order follows this one.
         labels: int64 [N] indices into `classes` (classification), int64 [N, k] of 0 and 1 (multilabel),
-            float64 [N] (regression).
-        classes: names of the classes or of the k labels; empty for regression.
-        images: where the images lie.
+            float64 [N] (regression), zeros (segmentation, where the labels are in the masks).
+        classes: names of the classes, of the k labels, or of what a mask's values mean; empty for regression.
+        images: where the images lie; for segmentation a `MaskedStore`.
         notes: what a reader of the results should know, such as files left out.
     """
 
@@ -93,7 +116,7 @@ class Target:
         return image
 
     def raw_digest(self, indices: Iterable[int]) -> str:
-        """SHA-256 of these images as they are stored, in the order given, without decoding them.
+        """SHA-256 of these images (and masks) as they are stored, in the order given, without decoding them.
 
         Raises:
             TargetError: an image cannot be read.
@@ -101,10 +124,25 @@ class Target:
         """
         digest = hashlib.sha256()
         for index in indices:
-            raw = self.images.raw(range(len(self))[int(index)])
-            digest.update(len(raw).to_bytes(8, "little"))
-            digest.update(raw)
+            place = range(len(self))[int(index)]
+            parts = [self.images.raw(place)]
+            if self.task == "segmentation":
+                parts.append(self.masked.raw_mask(place))
+            for raw in parts:
+                digest.update(len(raw).to_bytes(8, "little"))
+                digest.update(raw)
         return digest.hexdigest()
+
+    @property
+    def masked(self) -> MaskedStore:
+        """The images of a segmentation target, with their masks.
+
+        Raises:
+            TargetError: the target has no masks.
+        """
+        if self.task != "segmentation":
+            raise TargetError(f"{self.name} has no masks", hint="it is a target for classification or regression")
+        return cast(MaskedStore, self.images)
 
 
 def name_of(path: Path) -> str:

@@ -97,7 +97,7 @@ def _refuse_segmentation(path: Path, folders: list[str]) -> None:
     if len(folders) == 2 and "mask" in lower and lower & {"image", "img"}:
         raise TargetError(
             f"{path} is a segmentation set: it holds {' and '.join(sorted(folders))}, not classes",
-            hint="give a folder with one folder of images per class",
+            hint="call the folders images and masks",
         )
 
 

@@ -47,6 +47,10 @@ def encode(
         >>> found.task, found.values.tolist(), found.classes
         ('classification', [1, 0, 1], ('ant', 'cat'))
     """
+    if task == "segmentation":
+        raise TargetError(
+            f"{where} has one label per image, not masks", hint="give a folder with images/ and masks/, or volumes"
+        )
     values = _text(values)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]

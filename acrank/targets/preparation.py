@@ -52,6 +52,30 @@ def prepare(
     return (batch - centre) / spread
 
 
+def prepare_patches(
+    patches: Sequence[np.ndarray], *, in_chans: int, mean: Sequence[float], std: Sequence[float]
+) -> torch.Tensor:
+    """Patches of one size as a candidate expects them: channels and scale as in `prepare`, never resized.
+
+    Args:
+        patches: float32 [C, H, W] or [C, X, Y, Z] in [0, 1], all of one size.
+        in_chans, mean, std: as in `prepare`.
+
+    Returns:
+        float32 [n, in_chans, *size].
+
+    Raises:
+        CandidateError: as in `prepare`.
+    """
+    import torch
+
+    _refuse_normalisation(in_chans, mean, std)
+    batch = torch.stack([torch.from_numpy(np.ascontiguousarray(_with_channels(one, in_chans))) for one in patches])
+    each = (1, -1, *[1] * (batch.dim() - 2))
+    centre, spread = (torch.tensor(list(values), dtype=torch.float32).view(each) for values in (mean, std))
+    return (batch.float() - centre) / spread
+
+
 def _with_channels(image: np.ndarray, in_chans: int) -> np.ndarray:
     count = image.shape[0]
     if count == in_chans:

@@ -112,6 +112,8 @@ def _strata(labels: np.ndarray, task: Task, take: int) -> np.ndarray:
         raw = places * bins // max(1, len(labels))
     elif task == "multilabel":
         raw = _rarest(labels)
+    elif task == "segmentation":
+        raw = np.zeros(len(labels), dtype=np.int64)
     else:
         raw = labels
     return np.unique(raw, return_inverse=True)[1].reshape(-1)
@@ -134,6 +136,7 @@ def _refuse_few(groups: np.ndarray, take: int, task: Task) -> None:
     needed = max(classes, 2)
     if take < needed:
         groups_of = {"classification": "classes", "multilabel": "groups of labels", "regression": "parts of the range"}
+        groups_of["segmentation"] = "halves"
         raise TargetError(
             f"a sample of {take} images is too small for {needed} {groups_of[task]}",
             hint=f"sample at least {2 * needed} images",

@@ -30,7 +30,7 @@ ARRAYS = {"features", "labels", "logits", "fold", "seed"}
 TESTED = [score for score in SCORES.values() if set(score.needs) <= ARRAYS]
 WITH_LABELS = [score for score in TESTED if "labels" in score.needs]
 WITH_FEATURES = [score for score in TESTED if "features" in score.needs]
-CLASSES_ONLY = [score for score in WITH_LABELS if score.tasks == ("classification",)]
+CLASSES_ONLY = [score for score in WITH_LABELS if set(score.tasks) == {"classification", "segmentation"}]
 TOLERANCE = {"rel": 1e-6, "abs": 1e-7}
 
 

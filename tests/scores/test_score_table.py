@@ -21,7 +21,7 @@ def test_rows_are_complete():
         assert name not in RESERVED
         assert not name.endswith("_sd")
         assert score.needs
-        assert set(score.tasks) <= {"classification", "multilabel", "regression"}
+        assert set(score.tasks) <= {"classification", "multilabel", "regression", "segmentation"}
         assert score.tasks
         assert score.paper
         assert score.cost

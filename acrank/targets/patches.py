@@ -1,0 +1,113 @@
+"""Where a segmentation target is looked at: seeded, foreground-aware patches, and balanced positions within them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from acrank.errors import TargetError
+from acrank.targets.base import IGNORED, Target
+
+#: Positions of a patch that serve as rows, drawn evenly from its classes.
+POSITIONS = 256
+_STREAM = 2  # keeps the stream of patches apart from those of draws, halves and shuffles
+
+
+@dataclass(frozen=True)
+class Patches:
+    """Patches of one size from the images of a draw.
+
+    Attributes:
+        images: per patch, float32 [C, *size] in [0, 1]; beyond the image's edge its border is repeated.
+        corners: per patch, where it begins in its image.
+        positions: flat places within the patch, int64 [n, POSITIONS].
+        labels: classes at those places, int64 [n, POSITIONS].
+    """
+
+    images: list[npt.NDArray[np.float32]]
+    corners: list[tuple[int, ...]]
+    positions: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int64]
+
+
+def cut_patches(
+    target: Target, indices: npt.NDArray[np.int64], size: tuple[int, ...], *, seed: int, repeat: int
+) -> Patches:
+    """One patch for each entry of `indices`; an image may come several times.
+
+    Every second patch is centred on a position of a foreground class (drawn evenly from those that the image has), the
+    others lie anywhere. They depend on the masks, the order, the size and the seeds alone.
+
+    Args:
+        target: a segmentation target.
+        indices: positions in the target's ids, [n].
+        size: spatial sizes of a patch, as many as the images have.
+        seed, repeat: of the draw.
+
+    Raises:
+        TargetError: an image or mask cannot be read, has other dimensions, or nothing but ignored positions.
+    """
+    images, corners, positions, labels = [], [], [], []
+    for place, index in enumerate(indices):
+        rng = np.random.default_rng([seed, repeat, _STREAM, place])
+        mask = target.masked.mask(int(index))
+        if mask.ndim != len(size):
+            raise TargetError(f"{target.ids[index]} has {mask.ndim} dimensions", hint=f"patches have {len(size)}")
+        corner = _corner(mask, size, rng, foreground=place % 2 == 1)
+        images.append(_image(target, int(index), corner, size, mask.shape))
+        where, values = _balanced(_cropped(mask, corner, size), rng, target.ids[index])
+        corners.append(corner)
+        positions.append(where)
+        labels.append(values)
+    return Patches(images, corners, np.stack(positions), np.stack(labels))
+
+
+def _corner(mask: np.ndarray, size: tuple[int, ...], rng: np.random.Generator, *, foreground: bool) -> tuple[int, ...]:
+    room = [max(0, have - want) for have, want in zip(mask.shape, size, strict=True)]
+    anywhere = [int(rng.integers(0, free + 1)) for free in room]
+    present = [value for value in np.unique(mask) if value > 0] if foreground else []
+    if not present:
+        return tuple(anywhere)
+    found = np.flatnonzero(mask == present[int(rng.integers(len(present)))])
+    centre = np.unravel_index(found[int(rng.integers(len(found)))], mask.shape)
+    return tuple(int(np.clip(at - want // 2, 0, free)) for at, want, free in zip(centre, size, room, strict=True))
+
+
+def _image(
+    target: Target, index: int, corner: tuple[int, ...], size: tuple[int, ...], shape: tuple[int, ...]
+) -> npt.NDArray[np.float32]:
+    where = tuple(
+        slice(begin, min(begin + want, have)) for begin, want, have in zip(corner, size, shape, strict=True)
+    )
+    image, assumption = target.masked.crop(index, where)
+    if assumption and assumption not in target.notes:
+        target.notes.append(assumption)
+    lacking = [(0, want - have) for want, have in zip(size, image.shape[1:], strict=True)]
+    padded = np.pad(image, [(0, 0), *lacking], mode="edge") if any(more for _, more in lacking) else image
+    return np.ascontiguousarray(padded, dtype=np.float32)
+
+
+def _cropped(mask: np.ndarray, corner: tuple[int, ...], size: tuple[int, ...]) -> np.ndarray:
+    """A part of the mask; what lies beyond its edge counts for nothing."""
+    part = mask[tuple(slice(begin, begin + want) for begin, want in zip(corner, size, strict=True))]
+    whole = np.full(size, IGNORED, dtype=np.int16)
+    whole[tuple(slice(0, have) for have in part.shape)] = part
+    return whole
+
+
+def _balanced(mask: np.ndarray, rng: np.random.Generator, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """POSITIONS flat places, as evenly from the classes as they have places; some twice where there are too few."""
+    flat = mask.reshape(-1)
+    pools = [rng.permutation(np.flatnonzero(flat == value)) for value in np.unique(flat) if value != IGNORED]
+    if not pools:
+        raise TargetError(f"{name}: a patch holds ignored positions only", hint="check the mask's values")
+    take, left = [], POSITIONS
+    for rank, pool in enumerate(sorted(pools, key=len)):
+        share = min(len(pool), left // (len(pools) - rank))
+        take.append(pool[:share])
+        left -= share
+    found = np.concatenate(take)
+    found = np.sort(found if len(found) == POSITIONS else rng.choice(found, POSITIONS, replace=True))
+    return found, flat[found].astype(np.int64)
