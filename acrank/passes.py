@@ -172,9 +172,7 @@ def _finished(seen: Observation, rows: _Rows, source: tuple[Tensor, Tensor | Non
 
 
 @torch.no_grad()
-def _read(
-    model: nn.Module, inputs: Tensor, read: Reader, *, batch_statistics: bool
-) -> tuple[Tensor, Tensor | None]:
+def _read(model: nn.Module, inputs: Tensor, read: Reader, *, batch_statistics: bool) -> tuple[Tensor, Tensor | None]:
     model.eval()
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):

@@ -89,7 +89,7 @@ class _Run:
         self.zoo, self.target, self.settings, self.cache = zoo, target, settings.for_task(target.task), cache
         if settings.device not in ("auto", "cpu"):
             pick_device(settings.device)  # one that is not there ends the run, not every candidate
-        protocol = settings.protocol
+        protocol = self.settings.protocol
         self.draws = make_draws(target, samples=protocol.samples, repeats=protocol.repeats, seed=settings.seed)
         self.environment = describe()
         self.about_target = {

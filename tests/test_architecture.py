@@ -37,7 +37,8 @@ ALLOWED: dict[str, set[str]] = {
     "demo": LEAVES,
     "settings": LEAVES | {"protocols", "scores"},
     "cache": LEAVES | {"files", "observed", "draws", "settings", "zoo"},
-    "passes": LEAVES | {"draws", "environment", "epoch", "features", "observation", "observed", "pixels", "settings", "zoo"},
+    "passes": LEAVES
+    | {"draws", "environment", "epoch", "features", "observation", "observed", "pixels", "settings", "zoo"},
     "evaluation": LEAVES | {"cache", "draws", "observed", "passes", "records", "scores", "settings", "zoo"},
     "pool": LEAVES | {"evaluation", "records", "scores", "settings"},
     "finetuning": {

@@ -38,7 +38,10 @@ def score(
     data: Annotated[
         Path,
         typer.Option(
-            "--data", envvar="ACRANK_DATA", metavar="PATH", help="Target: class folders, .npz, .h5, or a CSV of paths."
+            "--data",
+            envvar="ACRANK_DATA",
+            metavar="PATH",
+            help="Target: class folders, .npz, .h5, a CSV of paths; images/ and masks/; volumes with dataset.json.",
         ),
     ],
     zoo: ZooOption = Path("model_zoo.yaml"),
@@ -61,7 +64,11 @@ def score(
     ] = "target",
     samples: Annotated[
         int | None,
-        typer.Option("--samples", envvar="ACRANK_SAMPLES", help="Images per draw. [one-step: 128, official: all]"),
+        typer.Option(
+            "--samples",
+            envvar="ACRANK_SAMPLES",
+            help="Images per draw (patches for masks). [one-step: 128, masks: 16; official: all]",
+        ),
     ] = None,
     repeats: Annotated[
         int | None,
@@ -79,7 +86,7 @@ def score(
         typer.Option(
             "--layers",
             envvar="ACRANK_LAYERS",
-            help="all, last, or a pattern like 'layer4.*'. [one-step: all, official: last]",
+            help="all, last, encoder, or a pattern like 'layer4.*'. [one-step: all, masks: encoder; official: last]",
         ),
     ] = None,
     per_channel: Annotated[
@@ -96,6 +103,13 @@ def score(
     labels_key: Annotated[str | None, typer.Option("--labels-key", help="Name of the labels in .npz or HDF5.")] = None,
     image_column: Annotated[str | None, typer.Option("--image-column", help="Column of paths in a CSV.")] = None,
     label_column: Annotated[str | None, typer.Option("--label-column", help="Column of labels in a CSV.")] = None,
+    intensity: Annotated[
+        str | None,
+        typer.Option(
+            "--intensity",
+            help="Volumes: window:LOW,HIGH, percentile or zscore. [CT: window:-1000,1000, else percentile]",
+        ),
+    ] = None,
     device: Annotated[
         str, typer.Option("--device", envvar="ACRANK_DEVICE", help="auto, cpu, cuda, cuda:N or mps.")
     ] = "auto",
@@ -143,6 +157,7 @@ def score(
         split=split,
         image_column=image_column,
         label_column=label_column,
+        intensity=intensity,
     )
     ranking = run_and_save(
         load_zoo(zoo).select(models or (), tags or ()), opened, settings, outputs, cache_of(no_cache), earlier

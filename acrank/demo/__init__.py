@@ -55,7 +55,7 @@ def make_target(folder: Path, *, seed: int = 0, n: int = 240) -> None:
         OutputError: `folder` holds files already, or cannot be written.
     """
     counts = grade_counts(n)
-    _claim(folder)
+    claim(folder)
     for grade, (name, count) in enumerate(zip(GRADES, counts, strict=True)):
         (folder / name).mkdir()
         for index in range(count):
@@ -71,7 +71,12 @@ def _draw(path: Path, words: tuple[int, int, int, int]) -> None:
     Image.fromarray(fundus(np.random.default_rng(words), words[2], TARGET_SIZE)).save(path)
 
 
-def _claim(folder: Path) -> None:
+def claim(folder: Path) -> None:
+    """Make a folder that must be empty.
+
+    Raises:
+        OutputError: it holds files already, or cannot be written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         occupied = any(folder.iterdir())

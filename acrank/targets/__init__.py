@@ -1,4 +1,4 @@
-"""Targets: labelled images in folders, .npz, HDF5 or tables, opened without decoding any image.
+"""Targets: labelled images in folders, .npz, HDF5 or tables, images with masks, volumes; none is decoded on opening.
 
 A new layout is one file with `LAYOUT`, `USES` and an opener, and one row in `READERS`.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from acrank.errors import TargetError, UsageError
-from acrank.targets import folders, hdf5, masks, npz, table
+from acrank.targets import datasets, folders, hdf5, masks, npz, table
 from acrank.targets.base import TASKS, Options, Target, Task
 
 __all__ = ["READERS", "Reader", "Target", "Task", "open_target"]
@@ -42,6 +42,8 @@ READERS: dict[str, Reader] = {
     hdf5.LAYOUT: Reader(hdf5.open_hdf5, hdf5.USES, b"\x89HDF\r\n\x1a\n", (".h5", ".hdf5", ".hdf")),
     table.LAYOUT: Reader(table.open_table, table.USES, b"", (".csv", ".tsv")),
     masks.LAYOUT: Reader(masks.open_masks, masks.USES),
+    datasets.DECATHLON: Reader(datasets.open_decathlon, datasets.USES),
+    datasets.NNUNET: Reader(datasets.open_nnunet, datasets.USES),
 }
 
 
@@ -54,15 +56,20 @@ def open_target(
     image_column: str | None = None,
     label_column: str | None = None,
     task: Task | None = None,
+    intensity: str | None = None,
 ) -> Target:
     """Open labelled images: a folder of class folders, an .npz or HDF5 file of arrays, or a table of paths and labels.
+
+    For segmentation: a folder with images/ and masks/, or NIfTI volumes in Decathlon's or nnU-Net v2's raw layout.
 
     Args:
         path: the folder or file; the layout is told from its content, then from its suffix.
         images_key, labels_key: names of the arrays in an .npz or HDF5 file.
         split: which split to read ("train" where there are splits; "all" joins them).
         image_column, label_column: columns of a table; several label columns are separated by commas.
-        task: "classification", "multilabel" or "regression"; None tells from the labels.
+        task: "classification", "multilabel", "regression" or "segmentation"; None tells from the labels.
+        intensity: how a volume's values become [0, 1]: "window:LOW,HIGH", "percentile" or "zscore"; None takes a window
+            of -1000 to 1000 for CT and percentiles for all else.
 
     Raises:
         TargetError: the target cannot be used; the message says why.
@@ -78,7 +85,7 @@ def open_target(
         ('classification', ('0', '1', '2', '3'), (1, 8, 8))
         >>> folder.cleanup()
     """
-    options = Options(images_key, labels_key, split, image_column, label_column, task)
+    options = Options(images_key, labels_key, split, image_column, label_column, task, intensity)
     where = Path(path)
     layout = _layout(where)
     _refuse_options(where, layout, options)
@@ -87,7 +94,7 @@ def open_target(
 
 def _layout(path: Path) -> str:
     if path.is_dir():
-        return masks.LAYOUT if masks.mask_folders(path) else folders.LAYOUT
+        return datasets.layout_of(path) or (masks.LAYOUT if masks.mask_folders(path) else folders.LAYOUT)
     try:
         with path.open("rb") as file:
             start = file.read(8)

@@ -46,7 +46,7 @@ class ImageStore(Protocol):
 
 
 class MaskedStore(ImageStore, Protocol):
-    """Images, flat or volumes, with a mask each; picklable, and parts are read without the rest where files allow it."""
+    """Images or volumes with a mask each; picklable, and parts are read without the rest where files allow it."""
 
     def shape(self, index: int) -> tuple[int, ...]:
         """Spatial sizes of one image, [H, W] or [X, Y, Z]."""

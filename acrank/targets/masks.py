@@ -9,7 +9,7 @@ import numpy as np
 
 from acrank.errors import TargetError
 from acrank.targets.base import IGNORED, Options, Target, listing, name_of
-from acrank.targets.images import IMAGE_SUFFIXES, FileStore, decode
+from acrank.targets.images import IMAGE_SUFFIXES, FileStore
 
 LAYOUT = "masks"
 USES = frozenset({"task"})

@@ -78,9 +78,7 @@ def _corner(mask: np.ndarray, size: tuple[int, ...], rng: np.random.Generator, *
 def _image(
     target: Target, index: int, corner: tuple[int, ...], size: tuple[int, ...], shape: tuple[int, ...]
 ) -> npt.NDArray[np.float32]:
-    where = tuple(
-        slice(begin, min(begin + want, have)) for begin, want, have in zip(corner, size, shape, strict=True)
-    )
+    where = tuple(slice(begin, min(begin + want, have)) for begin, want, have in zip(corner, size, shape, strict=True))
     image, assumption = target.masked.crop(index, where)
     if assumption and assumption not in target.notes:
         target.notes.append(assumption)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from acrank.errors import CandidateError
-from acrank.zoo import factories, timm_networks
+from acrank.zoo import factories, libraries, timm_networks
 from acrank.zoo.files import check_hash, kind_of, read_state_dict
 from acrank.zoo.keys import renamed
 from acrank.zoo.matching import Fit, adapt_channels, check, fill, fit, untouched_statistics
@@ -30,7 +30,7 @@ class LoadedModel:
     Attributes:
         model: on the CPU, in eval mode, float32.
         in_chans: channels of its input.
-        size: height and width of its input in pixels.
+        size: height and width of its input in pixels; three sizes for a network that takes volumes.
         mean, std: per channel, of images scaled to [0, 1].
         weights: `file`, `sha256`, how many tensors `matched`, are `missing` and `left_over`, `share` of the
             backbone's parameters filled in (0, 1], up to ten `missing_names` and `left_over_names`, and `adapted`.
@@ -41,7 +41,7 @@ class LoadedModel:
 
     model: nn.Module
     in_chans: int
-    size: tuple[int, int]
+    size: tuple[int, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     weights: dict[str, Any] = field(default_factory=dict)
@@ -76,7 +76,10 @@ def load_candidate(candidate: Candidate, *, allow_code: bool = False) -> LoadedM
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        loaded = _from_factory(candidate, allow_code) if candidate.factory else _from_timm(candidate)
+        if candidate.library:
+            loaded = _from_library(candidate)
+        else:
+            loaded = _from_factory(candidate, allow_code) if candidate.factory else _from_timm(candidate)
     loaded.model.to(torch.float32).eval()
     return loaded
 
@@ -94,9 +97,23 @@ def _from_factory(candidate: Candidate, allow_code: bool) -> LoadedModel:
     path = candidate.weights_path or Path()
     model = factories.build(candidate, allow_code=allow_code)
     digest, tensors = _read(candidate, path)
+    return _with_inputs(_with_stem(model, tensors, candidate), candidate, path, digest)
+
+
+def _from_library(candidate: Candidate) -> LoadedModel:
+    path = candidate.weights_path or Path()
+    digest, tensors = _read(candidate, path)
+    model, tensors, heads, notes = libraries.build_from_library(candidate, tensors)
     built = _with_stem(model, tensors, candidate)
+    built.heads, built.notes = heads or built.heads, [*notes, *built.notes]
+    return _with_inputs(built, candidate, path, digest)
+
+
+def _with_inputs(built: Built, candidate: Candidate, path: Path, digest: str) -> LoadedModel:
+    """Filled and described; a network whose first convolution is three-dimensional takes volumes."""
     found = _filled(built, candidate)
-    inputs = preprocessing(candidate.input, built.in_chans)
+    stem = next((layer for layer in built.model.modules() if isinstance(layer, _CONVOLUTIONS)), None)
+    inputs = preprocessing(candidate.input, built.in_chans, axes=3 if isinstance(stem, nn.Conv3d) else 2)
     return _loaded(built, found, inputs, _weights(path, digest, found, built))
 
 

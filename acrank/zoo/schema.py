@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, PositiveInt, field_validator
 from pydantic import model_validator as check_whole
 
+_LIBRARY = re.compile(r"(?P<library>smp|monai|genesis):(?P<network>[A-Za-z]\w*(?:/[\w.-]+)?)")
 _FACTORY = re.compile(r"factory:(?P<module>[A-Za-z_][\w.]*):(?P<function>[A-Za-z_]\w*)")
 _SOURCES = ("hf-hub", "hf_hub", "local-dir")
 
@@ -42,11 +43,16 @@ class InputSpec(_Strict):
     """What a network expects as input.
 
     Attributes:
-        size: height and width in pixels; one number in YAML means a square.
+        size: height and width in pixels, or three sizes of a volume; one number in YAML means a square, or a cube.
         mean, std: per channel, of images scaled to [0, 1].
     """
 
-    size: Annotated[tuple[PositiveInt, PositiveInt], BeforeValidator(_pair)] | None = None
+    size: (
+        Annotated[
+            tuple[PositiveInt, PositiveInt] | tuple[PositiveInt, PositiveInt, PositiveInt], BeforeValidator(_pair)
+        ]
+        | None
+    ) = None
     mean: Annotated[tuple[_Finite, ...], BeforeValidator(_row), Field(min_length=1)] | None = None
     std: Annotated[tuple[_Positive, ...], BeforeValidator(_row), Field(min_length=1)] | None = None
 
@@ -57,8 +63,9 @@ class Entry(_Strict):
     Attributes:
         id: its name in every table; unique in the manifest.
         source: timm's grammar: `resnet50.a1_in1k`, `hf-hub:org/name@revision`, `local-dir:path`.
-        architecture: a timm architecture, or `factory:module:function`.
-        factory_args: keyword arguments of the factory.
+        architecture: a timm architecture, `smp:Unet/resnet34`, `monai:UNet`, `genesis:unet3d`, or
+            `factory:module:function`.
+        factory_args: keyword arguments of the factory, or of the smp: or monai: network.
         weights: path of a safetensors or torch file, relative to the manifest; its suffix does not matter.
         weights_key: where in the file the tensors are, such as `state_dict` or `model.ema`.
         keep_prefix: keep only tensors whose name begins so (applied first, the prefix stays).
@@ -115,7 +122,8 @@ class Entry(_Strict):
     @field_validator("architecture")
     @classmethod
     def _architecture(cls, value: str | None) -> str | None:
-        if value is not None and not _FACTORY.fullmatch(value) and re.search(r"[:/\\\s]", value):
+        known = value is None or _FACTORY.fullmatch(value) or _LIBRARY.fullmatch(value)
+        if value is not None and not known and re.search(r"[:/\\\s]", value):
             raise ValueError(f"{value!r} is neither a timm architecture nor `factory:module:function`")
         return value
 
@@ -144,7 +152,7 @@ class Entry(_Strict):
             raise ValueError("has `source`, so it cannot have `architecture` or `weights`")
         if self.architecture is not None and self.weights is None:
             raise ValueError("has `architecture` but no `weights`")
-        if self.factory_args and self.factory is None:
+        if self.factory_args and self.factory is None and self.library is None:
             raise ValueError("has `factory_args`, but its architecture is no `factory:module:function`")
         for name in ("mean", "std"):
             values = getattr(self.input, name)
@@ -157,6 +165,12 @@ class Entry(_Strict):
         """Module and function of `factory:module:function`, None for a timm architecture."""
         found = _FACTORY.fullmatch(self.architecture or "")
         return (found["module"], found["function"]) if found else None
+
+    @property
+    def library(self) -> tuple[str, str] | None:
+        """Library and network of `smp:…`, `monai:…` and `genesis:…`, None otherwise."""
+        found = _LIBRARY.fullmatch(self.architecture or "")
+        return (found["library"], found["network"]) if found else None
 
 
 class Candidate(Entry):

@@ -6,6 +6,8 @@ retinal vessel segmentation with minimalistic models, Scientific Reports 2022).
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
@@ -59,7 +61,7 @@ class UNet(nn.Module):
     def __init__(self, channels: int, widths: tuple[int, ...], outputs: int) -> None:
         super().__init__()
         self.first = Block(channels, widths[0])
-        pairs = list(zip(widths, widths[1:], strict=False))
+        pairs = list(itertools.pairwise(widths))
         self.down_path = nn.ModuleList(Block(above, below) for above, below in pairs)
         self.up_path = nn.ModuleList(Up(below, above) for above, below in reversed(pairs))
         self.final = nn.Conv2d(widths[0], outputs, 1)
