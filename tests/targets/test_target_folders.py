@@ -189,5 +189,5 @@ def test_breast_ultrasound_opens(shared: Path) -> None:
 
 def test_vessel_masks_are_no_classes(shared: Path) -> None:
     assert open_target(shared / "data" / "drive").task == "segmentation"
-    with pytest.raises(TargetError, match="leave the task out"):
+    with pytest.raises(TargetError, match="holds images and masks"):
         open_target(shared / "data" / "drive", task="classification")
