@@ -164,6 +164,7 @@ class Seen:
             "labels": seen.labels[seen.permutation] if kind == "shuffled" else seen.labels,
             "logits": seen.logits,
             "fold": seen.fold,
+            "groups": seen.groups,
             "layers": layers,
             "seed": self.settings.seed + self.repeat,
             "per_channel": protocol.per_channel,

@@ -23,7 +23,7 @@ _AFFINES = ("source_weight", "source_bias", "target_weight", "target_bias")
 
 def write_observation(file: h5py.File, key: str, seen: Observation, about: About, ids: list[str]) -> None:
     """Fill an empty file with an observation under its key, what loading told, and the ids of the images."""
-    arrays = {name: getattr(seen, name) for name in ("labels", "fold", "permutation", "features", "logits")}
+    arrays = {name: getattr(seen, name) for name in ("labels", "fold", "permutation", "features", "logits", "groups")}
     for name, array in arrays.items():
         if array is not None:
             file[name] = array
@@ -54,9 +54,10 @@ def read_observation(file: h5py.File, key: str) -> tuple[Observation, About]:
         raise ValueError("not an observation under this key")
     if attrs.get("digest") != _digest(file):
         raise ValueError("the content has changed since it was written")
-    features, logits = (file[name][()] if name in file else None for name in ("features", "logits"))
+    features, logits, groups = (file[name][()] if name in file else None for name in ("features", "logits", "groups"))
     labels, fold, permutation = (file[name][()] for name in ("labels", "fold", "permutation"))
-    seen = Observation(labels, fold, permutation, features, logits, *(_read_layers(file[name]) for name in _GROUPS))
+    layers, no_drift, shuffled = (_read_layers(file[name]) for name in _GROUPS)
+    seen = Observation(labels, fold, permutation, features, logits, layers, no_drift, shuffled, groups)
     return seen, About(**json.loads(attrs["about"]))
 
 

@@ -35,8 +35,8 @@ class Score:
         name: key in SCORES, column in tables.
         path: where the function lives, `module:function`.
         needs: its array arguments in order: "features" [n, d], "labels" ([n] classes, [n] real values or [n, t]),
-            "logits" [n, z] of the source head, "fold" [n] halves, "layers" (shifts of the affines); then the keywords
-            among `KEYWORDS`.
+            "logits" [n, z] of the source head, "fold" [n] halves, "groups" [n] (the image of a row), "layers" (shifts
+            of the affines); then the keywords among `KEYWORDS`.
         higher_is_better: the direction that the paper gives.
         range: lowest and highest value possible, None where unbounded.
         tasks: what the labels may be: "classification", "multilabel", "regression", "segmentation" (a row is then a
@@ -304,6 +304,17 @@ _ROWS = (
         _FINDINGS,
         "Hoerl and Kennard, Ridge Regression, Technometrics 1970; leave-one-out by Allen, Technometrics 1974",
         invariances=frozenset({ORDER, NAMES, TRANSLATION, SCALE}),
+    ),
+    Score(
+        "cc_fv",
+        "acrank.scores.cc_fv:cc_fv",
+        ("features", "labels", "groups"),
+        True,
+        (None, None),
+        ("segmentation",),
+        "Yang et al., Pick the Best Pre-trained Model: Towards Transferability Estimation for Medical Image "
+        "Segmentation, MICCAI 2023, arXiv 2307.11958",
+        invariances=frozenset({ORDER, ROTATION}),
     ),
     Score(
         "energy",

@@ -107,16 +107,16 @@ class VolumeStore:
             TargetError: a file cannot be read, or volume and mask differ in size.
         """
         paths = [self.root / name for name in self.channels[index]]
-        sizes = {path.name: opened(path).shape for path in [*paths, self.root / self.masks[index]]}
-        if len(set(sizes.values())) > 1:
-            told = ", ".join(f"{name} {size}" for name, size in sizes.items())
+        sizes = [(path, opened(path).shape) for path in [*paths, self.root / self.masks[index]]]
+        if len({size for _, size in sizes}) > 1:
+            told = ", ".join(f"{path} {size}" for path, size in sizes)
             raise TargetError(f"{told}: sizes differ", hint="a volume's channels and its mask must lie on one grid")
         parts = [part for path in paths for part in opened(path).parts(where)]
-        limits = [limit for path in paths for limit in self._limits(path)]
         if len(parts) != len(self.rules):
             raise TargetError(
                 f"{paths[0]} has {len(parts)} channels instead of {len(self.rules)}", hint="check the files"
             )
+        limits = [limit for path in paths for limit in self._limits(path)]
         scaled = [_unit(part, *limit) for part, limit in zip(parts, limits, strict=True)]
         return np.stack(scaled), None
 
@@ -140,7 +140,8 @@ class VolumeStore:
     def _limits(self, path: Path) -> list[tuple[float, float]]:
         volume = opened(path)
         first = 0 if volume.count > 1 else [self.root / name for name in self.channels_of(path)].index(path)
-        return [_limits_of(path, number, self.rules[first + number]) for number in range(volume.count)]
+        rules = self.rules[first : first + volume.count]
+        return [_limits_of(path, _stamp(path), number, rule) for number, rule in enumerate(rules)]
 
     def channels_of(self, path: Path) -> tuple[str, ...]:
         """The files of the volume that a file belongs to."""
@@ -203,9 +204,25 @@ class Volume:
         return [turned] if values.ndim == 3 else [turned[..., number] for number in range(values.shape[3])]
 
 
-@lru_cache(maxsize=256)
 def opened(path: Path) -> Volume:
-    """A file's header, read once."""
+    """A file's header, read once for as long as the file does not change.
+
+    Raises:
+        TargetError: it cannot be read.
+    """
+    return _opened(path, _stamp(path))
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        about = path.stat()
+    except OSError as error:
+        raise TargetError(f"cannot read {path}: {error.strerror}", hint="check the file") from error
+    return about.st_size, about.st_mtime_ns
+
+
+@lru_cache(maxsize=256)
+def _opened(path: Path, _: tuple[int, int]) -> Volume:
     return Volume(path)
 
 
@@ -223,7 +240,7 @@ def import_nibabel() -> ModuleType:
 
 
 @lru_cache(maxsize=1024)
-def _limits_of(path: Path, channel: int, rule: Intensity) -> tuple[float, float]:
+def _limits_of(path: Path, _: tuple[int, int], channel: int, rule: Intensity) -> tuple[float, float]:
     """What becomes 0 and what becomes 1."""
     if rule.rule == "window":
         return rule.low, rule.high
