@@ -70,18 +70,19 @@ def draw_fundus(
     right = bool(rng.integers(2)) if disc_right is None else disc_right
     disc = np.array([(1 if right else -1) * rng.uniform(0.42, 0.62), rng.uniform(-0.12, 0.12)])
     macula = np.array([disc[0] - np.sign(disc[0]) * rng.uniform(0.55, 0.7), disc[1] + rng.uniform(-0.05, 0.1)])
-    image = _background(rng, size, camera, macula)
-    image = _disc(rng, image, disc)
-    image = paint(image, _vessels(rng, size, disc, branches), DARK_RED, rng.uniform(0.45, 0.75))
+    image = background(rng, size, camera, macula)
+    image = optic_disc(rng, image, disc)
+    image = paint(image, vessel_tree(rng, size, disc, branches), DARK_RED, rng.uniform(0.45, 0.75))
     image = draw_lesions(rng, image, lesions, macula)
-    return develop(rng, image * _light(rng, size, camera), camera.noise)
+    return develop(rng, image * illumination(rng, size, camera), camera.noise)
 
 
 def _between(rng: np.random.Generator, limits: tuple[int, int]) -> int:
     return int(rng.integers(limits[0], limits[1], endpoint=True))
 
 
-def _background(rng: np.random.Generator, size: int, camera: Camera, macula: Floats) -> Floats:
+def background(rng: np.random.Generator, size: int, camera: Camera, macula: Floats) -> Floats:
+    """The retina without vessels, [size, size, 3]: mottled, darker at the macula."""
     colour = np.clip(np.array(camera.colour) + rng.normal(scale=camera.spread, size=3), 0.08, 0.95)
     mottling = 1 + 0.05 * smooth_noise(rng, size, 0.03) + 0.05 * smooth_noise(rng, size, 0.12)
     x, y = grid(size)
@@ -90,7 +91,8 @@ def _background(rng: np.random.Generator, size: int, camera: Camera, macula: Flo
     return image
 
 
-def _disc(rng: np.random.Generator, image: Floats, centre: Floats) -> Floats:
+def optic_disc(rng: np.random.Generator, image: Floats, centre: Floats) -> Floats:
+    """`image` with the bright disc, and the cup within it, around `centre` [2]."""
     size, radius = image.shape[0], rng.uniform(0.13, 0.19)
     for share, opacity in ((1.0, 0.6), (rng.uniform(0.35, 0.6), 0.5)):  # the disc, and the cup within it
         stencil = Stencil(size)
@@ -99,7 +101,7 @@ def _disc(rng: np.random.Generator, image: Floats, centre: Floats) -> Floats:
     return image
 
 
-def _vessels(rng: np.random.Generator, size: int, disc: Floats, branches: int) -> Floats:
+def vessel_tree(rng: np.random.Generator, size: int, disc: Floats, branches: int) -> Floats:
     """Four arcades that leave the disc up and down, to both sides, each with branches that get thinner."""
     stencil = Stencil(size)
     for vertical in (-1.0, 1.0):
@@ -128,7 +130,7 @@ def _twig(rng: np.random.Generator, start: Floats, heading: Floats) -> Floats:
     return start + np.vstack([np.zeros(2), np.cumsum(steps, axis=0)])
 
 
-def _light(rng: np.random.Generator, size: int, camera: Camera) -> Floats:
+def illumination(rng: np.random.Generator, size: int, camera: Camera) -> Floats:
     """How bright each pixel is [size, size, 1]: uneven illumination within a round field of view, black outside it."""
     x, y = grid(size)
     tilt = 1 + rng.uniform(-0.2, 0.2) * x + rng.uniform(-0.2, 0.2) * y

@@ -63,8 +63,7 @@ def wasserstein(first: Floats, second: Floats) -> float:
 def _root(sample: Floats) -> Floats:
     """R with RᵀR the covariance: tr((S_1^½ S_2 S_1^½)^½) is then the sum of the singular values of R_1 R_2ᵀ."""
     centred = (sample - sample.mean(axis=0)) / np.sqrt(len(sample) - 1)
-    root: Floats = np.linalg.qr(centred, mode="r") if len(centred) > centred.shape[1] else centred
-    return root
+    return np.asarray(np.linalg.qr(centred, mode="r")) if len(centred) > centred.shape[1] else centred
 
 
 def _consistency(rows: Floats, chosen: np.ndarray, images: np.ndarray) -> float | None:

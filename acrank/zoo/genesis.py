@@ -67,7 +67,7 @@ class UNet3D(nn.Module):
     Sizes must be multiples of 8. Zhou et al., Models Genesis, Medical Image Analysis 2021, arXiv 2004.07882.
 
     Example:
-        >>> UNet3D(channels=1, outputs=2, width=4)(torch.zeros(1, 1, 8, 8, 8)).shape
+        >>> UNet3D(channels=1, outputs=2, width=4).eval()(torch.zeros(1, 1, 8, 8, 8)).shape
         torch.Size([1, 2, 8, 8, 8])
     """
 

@@ -38,7 +38,7 @@ def preprocessing(
         channels: of the network's input.
         cfg: timm's configuration, None for a network that timm does not know.
         own_cfg: whether `cfg` belongs to this very checkpoint; otherwise using it is an assumption, and noted.
-        axes: 3 for a network that takes volumes: then 64 positions a side, and values as they are.
+        axes: 3 for a network that takes volumes: then 64 positions a side.
 
     Raises:
         CandidateError: as many values per channel as the network has no channels, or sizes of other axes.
@@ -47,7 +47,7 @@ def preprocessing(
         >>> preprocessing(InputSpec(size=(32, 32)), 1)
         Preprocessing(size=(32, 32), mean=(0.5,), std=(0.5,), notes=['assumed input: mean 0.5, std 0.5'])
     """
-    size, mean, std = _fallback(channels, cfg) if axes == 2 else ((_CUBE,) * 3, (0.0,) * channels, (1.0,) * channels)
+    size, mean, std = _fallback(channels, cfg) if axes == 2 else ((_CUBE,) * 3, (0.5,) * channels, (0.5,) * channels)
     sized = _sized(spec.size, axes)
     given = {
         "size": sized,

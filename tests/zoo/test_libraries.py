@@ -46,7 +46,7 @@ def test_genesis_takes_its_width_channels_and_outputs_from_the_file(tmp_path: Pa
     assert (loaded.in_chans, loaded.size, loaded.weights["share"]) == (2, (64, 64, 64), 1.0)
     inputs = torch.rand(1, 2, 16, 16, 16)
     assert torch.equal(loaded.model(inputs), network.eval()(inputs))
-    assert loaded.notes == ["assumed input: size 64, mean 0, std 1"]
+    assert loaded.notes[0] == "assumed input: size 64, mean 0.5, std 0.5"
 
 
 def test_a_forgotten_prefix_is_named(tmp_path: Path) -> None:
@@ -56,16 +56,17 @@ def test_a_forgotten_prefix_is_named(tmp_path: Path) -> None:
 
 
 def test_a_square_in_the_manifest_is_a_cube_for_volumes(tmp_path: Path) -> None:
-    (tmp_path / "zoo.yaml").write_text(
-        "version: 1\nmodels:\n"
-        "  - {id: a, architecture: 'genesis:unet3d', weights: w.pt, weights_key: state_dict, input: {size: 32}}\n"
-        "  - {id: b, architecture: 'genesis:unet3d', weights: w.pt, weights_key: state_dict, input: {size: [16, 24, 32]}}\n"
-        "  - {id: c, architecture: 'genesis:unet3d', weights: w.pt, weights_key: state_dict, input: {size: [16, 24]}}\n"
-    )
+    sizes = {"a": "32", "b": "[8, 8, 16]", "c": "[16, 24]"}
+    entries = [
+        f"  - {{id: {name}, architecture: 'genesis:unet3d', weights: w.pt, weights_key: state_dict,"
+        f" input: {{size: {size}}}}}\n"
+        for name, size in sizes.items()
+    ]
+    (tmp_path / "zoo.yaml").write_text("version: 1\nmodels:\n" + "".join(entries))
     candidate(tmp_path, UNet3D(width=4), "genesis:unet3d")
     first, second, third = load_zoo(tmp_path / "zoo.yaml").candidates
     assert load_candidate(first).size == (32, 32, 32)
-    assert load_candidate(second).size == (16, 24, 32)
+    assert load_candidate(second).size == (8, 8, 16)
     with pytest.raises(CandidateError, match=r"input.size \[16, 24\] has 2 axes, the network 3"):
         load_candidate(third)
 
