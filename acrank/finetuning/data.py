@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from acrank.errors import CandidateError
 from acrank.finetuning.splits import Part
 from acrank.targets import Target
 from acrank.targets.preparation import prepare
@@ -35,8 +36,14 @@ class Images:
 
     def _read(self, indices: Tensor) -> Tensor:
         loaded = self.loaded
+        if len(loaded.size) != 2:
+            raise CandidateError(
+                "it takes volumes, and finetuning is for images", hint="score it, or take a 2D candidate"
+            )
         images = [self.target.read(int(index)) for index in indices]
-        return prepare(images, size=loaded.size, in_chans=loaded.in_chans, mean=loaded.mean, std=loaded.std)
+        return prepare(
+            images, size=(loaded.size[0], loaded.size[1]), in_chans=loaded.in_chans, mean=loaded.mean, std=loaded.std
+        )
 
 
 class Loader:

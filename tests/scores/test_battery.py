@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 
 import numpy as np
 import pytest
@@ -227,13 +226,3 @@ def test_values_stay_in_range(score, n, d, classes, apart, seed, size):
     if not score.pool_relative:
         low, high = (inf if end is None else end for end, inf in zip(score.range, (-math.inf, math.inf), strict=True))
         assert low - 1e-9 <= found[0] <= high + 1e-9
-
-
-@pytest.mark.slow
-@named(TESTED)
-def test_large_samples_take_seconds(score):
-    arrays = sample(500, 2048)
-    call(score, sample(20, 4))  # imports
-    start = time.perf_counter()
-    call(score, arrays)
-    assert time.perf_counter() - start < 20
