@@ -72,7 +72,7 @@ class Run:
         trials = [trial for trial in self.state["trials"] if trial["validation"] is not None]
         if not trials:
             raise CandidateError("training diverged at every learning rate", hint="give smaller ones with --lr")
-        best = max(trials, key=_order)
+        best = max(trials, key=preference)
         if self.shared.save_dir is not None:
             self._save_best(best)
         key, sizes = self.key, {name: len(loader) for name, loader in self.loaders.items()}
@@ -125,7 +125,7 @@ class Run:
             "epochs": trainer.epoch,
         }
         earlier = [one for one in self.state["trials"] if one["validation"] is not None]
-        is_best = validation is not None and max([*earlier, trial], key=_order) is trial
+        is_best = validation is not None and max([*earlier, trial], key=preference) is trial
         if is_best and self.shared.save_dir is not None:
             self.state["best_network"] = trainer.best_network
         self.state["trials"] = [*self.state["trials"], trial]
@@ -184,6 +184,6 @@ def stream_of(*words: object) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
-def _order(trial: Mapping[str, Any]) -> tuple[float, float, float]:
+def preference(trial: Mapping[str, Any]) -> tuple[float, float, float]:
     """Better validation quality, then lower validation loss, then the smaller learning rate."""
     return trial["validation"], -trial["validation_loss"], -trial["lr"]

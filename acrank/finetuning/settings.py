@@ -83,24 +83,8 @@ class FinetuneSettings:
             >>> FinetuneSettings.of(optimiser="adamw").lrs
             (0.01, 0.003, 0.001)
         """
-        for name, value, known in (
-            ("optimiser", optimiser, tuple(OPTIMISERS)),
-            ("metric", metric, METRICS),
-            ("augment", augment, AUGMENTATIONS),
-            ("split-by", split_by, SPLITTERS),
-        ):
-            _one_of(name, value, known)
-        for name, number, least in (
-            ("epochs", epochs, 1),
-            ("patience", patience, 0),
-            ("batch-size", batch_size, 2),
-            ("train-size", 1 if train_size is None else train_size, 1),
-        ):
-            _at_least(name, number, least)
-        _check_shares(val_share, test_share)
-        if not (math.isfinite(weight_decay) and weight_decay >= 0):
-            raise UsageError(f"weight decay is {weight_decay}", hint="give a number of at least 0")
-        return cls(
+        _one_of("optimiser", optimiser, tuple(OPTIMISERS))
+        settings = cls(
             _rates(tuple(lrs) or OPTIMISERS[optimiser]),
             optimiser,
             weight_decay,
@@ -117,12 +101,28 @@ class FinetuneSettings:
             device,
             allow_code,
         )
+        _check(settings)
+        return settings
 
     def record(self) -> dict[str, Any]:
         """What a result depends on, as plain data; device and permission to run code are left out."""
         record = dataclasses.asdict(self)
         del record["device"], record["allow_code"]
         return {**record, "lrs": list(self.lrs)}
+
+
+def _check(settings: FinetuneSettings) -> None:
+    _one_of("metric", settings.metric, METRICS)
+    _one_of("augment", settings.augment, AUGMENTATIONS)
+    _one_of("split-by", settings.split_by, SPLITTERS)
+    _at_least("epochs", settings.epochs, 1)
+    _at_least("patience", settings.patience, 0)
+    _at_least("batch-size", settings.batch_size, 2)
+    if settings.train_size is not None:
+        _at_least("train-size", settings.train_size, 1)
+    _check_shares(settings.val_share, settings.test_share)
+    if not (math.isfinite(settings.weight_decay) and settings.weight_decay >= 0):
+        raise UsageError(f"weight decay is {settings.weight_decay}", hint="give a number of at least 0")
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:

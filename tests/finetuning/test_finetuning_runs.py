@@ -16,6 +16,7 @@ from acrank.finetuning.data import Images, Loader, augmented
 from acrank.finetuning.flow import finetune
 from acrank.finetuning.methods import METHODS
 from acrank.finetuning.results import COLUMNS, Outcome, Results
+from acrank.finetuning.runs import preference
 from acrank.finetuning.settings import FinetuneSettings
 from acrank.finetuning.splits import Part
 from acrank.finetuning.trainer import Trainer
@@ -42,6 +43,14 @@ def test_the_learning_rate_is_chosen_on_validation_and_measured_on_test(tmp_path
     assert [outcome.seed for outcome in results.outcomes] == [0, 1]
     assert results.outcomes[0].trials != results.outcomes[1].trials
     assert results.summary()[0][5:] == [2, 0]
+
+
+def test_ties_of_learning_rates_go_to_the_lower_loss_then_the_smaller_rate() -> None:
+    trials = [
+        {"lr": lr, "validation": quality, "validation_loss": loss}
+        for lr, quality, loss in ((0.1, 0.8, 0.5), (0.03, 0.8, 0.4), (0.01, 0.8, 0.4), (0.3, 0.7, 0.1))
+    ]
+    assert [one["lr"] for one in sorted(trials, key=preference, reverse=True)] == [0.01, 0.03, 0.1, 0.3]
 
 
 def test_a_failed_candidate_is_reported_and_the_others_go_on(tmp_path: Path) -> None:
