@@ -106,6 +106,7 @@ def loaded_after(code: str) -> set[str]:
         "import acrank",
         "from acrank.cli import main; main(['--help'])",
         "from acrank.cli import main; main(['score', '--help'])",
+        "from acrank.cli import main; main(['finetune', '--help'])",
         "from acrank.cli import main; main(['zoo', 'list', '--zoo', {zoo!r}])",
     ],
 )
