@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from acrank.errors import TargetError, UsageError
+from acrank.errors import MissingExtraError, TargetError, UsageError
 from acrank.targets import open_target
 from acrank.targets.base import IGNORED
 from acrank.targets.volumes import Volume
@@ -128,3 +129,10 @@ def test_mask_of_another_size(both: tuple[Path, Path]) -> None:
     )
     with pytest.raises(TargetError, match="sizes differ"):
         open_target(both[0]).read(0)
+
+
+def test_without_nibabel_the_extra_is_named(both: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nibabel", None)
+    with pytest.raises(MissingExtraError) as caught:
+        open_target(both[0])
+    assert caught.value.hint == "pip install 'acrank[volumes]'"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from acrank.errors import CandidateError, ManifestError
+from acrank.errors import CandidateError, ManifestError, MissingExtraError
 from acrank.zoo import Candidate, load_candidate, load_zoo
 from acrank.zoo.genesis import UNet3D
 from acrank.zoo.timm_import import import_timm
@@ -128,3 +129,16 @@ def test_smp_from_a_whole_checkpoint_and_from_an_encoder(tmp_path: Path) -> None
     assert torch.equal(loaded.model.encoder.conv1.weight, encoder.conv1.weight)
     assert "weights of the encoder alone: the decoder is drawn from seed 0" in loaded.notes
     assert loaded.weights["share"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("architecture", "module", "extra"),
+    [("monai:UNet", "monai.networks", "volumes"), ("smp:Unet/resnet18", "segmentation_models_pytorch", "segmentation")],
+)
+def test_a_missing_library_names_its_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, architecture: str, module: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtraError) as caught:
+        load_candidate(candidate(tmp_path, nn.Conv3d(1, 2, 1), architecture))
+    assert caught.value.hint == f"pip install 'acrank[{extra}]'"
