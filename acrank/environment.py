@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 from acrank.errors import UsageError
 
+_auto: str | None = None  # what `auto` means in this process, where it was given a device of its own
 _PACKAGES = ("acrank", "torch", "timm", "numpy", "scipy", "scikit-learn", "pillow")
 
 
@@ -26,8 +27,14 @@ def describe() -> dict[str, Any]:
     }
 
 
+def use_device(name: str | None) -> None:
+    """Let `auto` mean this device in this process, as in each worker of `--devices`; None takes that back."""
+    global _auto
+    _auto = name
+
+
 def pick_device(wanted: str) -> torch.device:
-    """The device for `auto`, `cpu`, `cuda[:N]` or `mps`; auto takes cuda, then mps, then cpu.
+    """The device for `auto`, `cpu`, `cuda[:N]` or `mps`; auto takes that of `use_device`, else cuda, mps, cpu.
 
     Raises:
         UsageError: not a device, or one that this machine lacks.
@@ -35,6 +42,8 @@ def pick_device(wanted: str) -> torch.device:
     import torch
 
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if wanted == "auto" and _auto is not None:
+        return pick_device(_auto)
     if wanted == "auto":
         return torch.device(next(name for name in ("cuda", "mps", "cpu") if available[name]))
     try:

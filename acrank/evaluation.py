@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from acrank.cache import ObservationCache, identity_of, key_of
 from acrank.draws import Draw
+from acrank.environment import use_device
 from acrank.errors import AcrankError
 from acrank.observed import About, LayerShift, Observation
 from acrank.records import Row, Value
@@ -46,6 +47,12 @@ def evaluate(candidate: Candidate, draws: Sequence[Draw], settings: Settings, ca
     row.reference = dict(candidate.reference)
     row.seconds = round(time.perf_counter() - started, 4)
     return row
+
+
+def begin_worker(device: str | None = None) -> None:
+    """Load what every candidate needs before its clock starts, and let `auto` mean `device`, where one is given."""
+    use_device(device)
+    import acrank.passes  # noqa: F401 - loads torch and timm
 
 
 def reason_of(error: Exception) -> str:

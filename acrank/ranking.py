@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,10 @@ import numpy as np
 from acrank.cache import ObservationCache
 from acrank.draws import make_draws
 from acrank.environment import describe, pick_device
-from acrank.errors import NothingRankedError, TableError
-from acrank.evaluation import evaluate
+from acrank.errors import NothingRankedError, TableError, UsageError
+from acrank.evaluation import evaluate, reason_of
+from acrank.executors import InProcess, TaskExecutor, results
+from acrank.executors import describe as describe_executor
 from acrank.pool import with_pool_values
 from acrank.records import Ranking, Row
 from acrank.settings import Settings
@@ -21,6 +24,7 @@ from acrank.targets import Target, open_target
 from acrank.zoo import Zoo, load_zoo
 
 if TYPE_CHECKING:
+    from acrank.draws import Draw
     from acrank.zoo.schema import Candidate
 
 #: Above this Kendall tau-b with the ranking under shuffled labels, the ranking is hardly about the target.
@@ -35,6 +39,7 @@ def score(
     cache: ObservationCache | None = None,
     resume: Ranking | None = None,
     on_row: Callable[[Ranking, int, int], None] | None = None,
+    executor: TaskExecutor | None = None,
 ) -> Ranking:
     """Rank the candidates of a zoo for a target.
 
@@ -45,6 +50,8 @@ def score(
         cache: where observations are kept between runs; None keeps none.
         resume: an earlier ranking with the same settings and target; its scored rows are kept.
         on_row: called after every candidate with the ranking so far, how many are done, and how many there are.
+        executor: where candidates are evaluated: one of `acrank.executors` or of `concurrent.futures`; the caller
+            shuts it down. None is this process.
 
     Returns:
         The ranking, best first; candidates that failed are skipped rows with a reason.
@@ -65,7 +72,7 @@ def score(
     settings = settings or Settings.of()
     zoo = zoo if isinstance(zoo, Zoo) else load_zoo(zoo)
     target = target if isinstance(target, Target) else open_target(target)
-    run = _Run(zoo, target, settings, cache)
+    run = _Run(zoo, target, settings, cache, executor or InProcess())
     rows = run.kept_from(resume)
     total = len(zoo.candidates)
     for row in run.rows(skip={row.model for row in rows}):
@@ -85,13 +92,16 @@ def score(
 class _Run:
     """What all candidates of a run share."""
 
-    def __init__(self, zoo: Zoo, target: Target, settings: Settings, cache: ObservationCache | None) -> None:
+    def __init__(
+        self, zoo: Zoo, target: Target, settings: Settings, cache: ObservationCache | None, executor: TaskExecutor
+    ) -> None:
         self.zoo, self.target, self.settings, self.cache = zoo, target, settings.for_task(target.task), cache
+        self.executor = executor
         if settings.device not in ("auto", "cpu"):
             pick_device(settings.device)  # one that is not there ends the run, not every candidate
         protocol = self.settings.protocol
         self.draws = make_draws(target, samples=protocol.samples, repeats=protocol.repeats, seed=settings.seed)
-        self.environment = describe()
+        self.environment = {**describe(), **describe_executor(executor)}
         self.about_target = {
             "name": target.name,
             "layout": target.layout,
@@ -103,12 +113,24 @@ class _Run:
         }
 
     def rows(self, *, skip: set[str]) -> Iterable[Row]:
-        """Evaluate the candidates one by one; nothing of one is left when the next begins."""
-        for candidate in self.zoo.candidates:
-            if candidate.id not in skip:
-                row = evaluate(candidate, self.draws, self.settings, self.cache)
-                row.details["entry"] = entry_digest(candidate)
-                yield row
+        """Evaluate the candidates wherever the executor does, in the order in which they end.
+
+        Raises:
+            UsageError: the executor cannot run anything.
+        """
+        task = partial(_evaluate, self.draws, self.settings, self.cache)
+        waiting = (candidate for candidate in self.zoo.candidates if candidate.id not in skip)
+        for candidate, outcome in results(self.executor, task, waiting):
+            if isinstance(outcome, UsageError):
+                raise outcome
+            row = _lost(candidate, outcome) if isinstance(outcome, Exception) else self._received(*outcome)
+            row.details["entry"] = entry_digest(candidate)
+            yield row
+
+    def _received(self, row: Row, notes: list[str]) -> Row:
+        """What another process found out about the target while it read it belongs to this one's target, too."""
+        self.target.notes.extend(note for note in notes if note not in self.target.notes)
+        return row
 
     def kept_from(self, earlier: Ranking | None) -> list[Row]:
         """Scored rows of an earlier run whose manifest entry has not changed since."""
@@ -130,17 +152,41 @@ class _Run:
 
     def ranking(self, rows: Sequence[Row]) -> Ranking:
         """The ranking so far, with its controls and warnings."""
-        ranking = Ranking.of(
-            with_pool_values(rows, self.settings),
-            rank_by=self.settings.rank_by,
-            higher_is_better=self.settings.directions(),
-            settings={**self.settings.record(), "zoo": {"name": self.zoo.path.name, "sha256": self.zoo.sha256}},
+        zoo: dict[str, Any] = {"name": self.zoo.path.name, "sha256": self.zoo.sha256}
+        if self.zoo.shard:
+            zoo.update(shard=self.zoo.shard, candidates=self.zoo.whole)
+        return ranking_of(
+            rows,
+            self.settings,
+            zoo=zoo,
             environment=self.environment,
             target=self.about_target,
+            notes=self.target.notes,
         )
-        ranking.controls = controls_of(ranking)
-        ranking.warnings = [*self.target.notes, *warnings_of(ranking)]
-        return ranking
+
+
+def ranking_of(
+    rows: Sequence[Row],
+    settings: Settings,
+    *,
+    zoo: Mapping[str, Any],
+    environment: dict[str, Any],
+    target: dict[str, Any],
+    notes: Sequence[str],
+) -> Ranking:
+    """The ranking of evaluated rows, with its pool-relative values, controls and warnings; their order is no matter."""
+    ordered = sorted(rows, key=lambda row: row.model)  # sums over the pool round alike, whoever was done first
+    ranking = Ranking.of(
+        with_pool_values(ordered, settings),
+        rank_by=settings.rank_by,
+        higher_is_better=settings.directions(),
+        settings={**settings.record(), "zoo": dict(zoo)},
+        environment=environment,
+        target=target,
+    )
+    ranking.controls = controls_of(ranking)
+    ranking.warnings = [*notes, *warnings_of(ranking)]
+    return ranking
 
 
 def controls_of(ranking: Ranking) -> dict[str, float | None]:
@@ -181,6 +227,18 @@ def warnings_of(ranking: Ranking) -> list[str]:
 def entry_digest(candidate: Candidate) -> str:
     """SHA-256 of a manifest entry as it is resolved, so that a changed entry is scored again."""
     return hashlib.sha256(candidate.model_dump_json(exclude={"folder"}).encode()).hexdigest()
+
+
+def _evaluate(
+    draws: Sequence[Draw], settings: Settings, cache: ObservationCache | None, candidate: Candidate
+) -> tuple[Row, list[str]]:
+    """The task of an executor: a row, and what is known of the target now that its images were read."""
+    return evaluate(candidate, draws, settings, cache), list(draws[0].target.notes)
+
+
+def _lost(candidate: Candidate, error: Exception) -> Row:
+    """The row of a candidate whose task never came back."""
+    return Row(candidate.id, "skipped", reason=reason_of(error), reference=dict(candidate.reference))
 
 
 def _comparable(settings: dict[str, Any]) -> dict[str, Any]:

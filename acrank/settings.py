@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from acrank.errors import UsageError
+from acrank.errors import TableError, UsageError
 from acrank.protocols import HEADS, SEGMENTATION, Protocol, protocol_named
 from acrank.scores import SCORES
 
@@ -38,7 +38,7 @@ class Settings:
     seed: int = 0
     device: str = "auto"
     allow_code: bool = False
-    defaulted: tuple[str, ...] = ()
+    defaulted: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 
     @classmethod
     def of(
@@ -86,6 +86,24 @@ class Settings:
                 raise UsageError(f"no score {name!r}", hint="`acrank scores` lists them")
         defaulted = tuple(name for name, value in given.items() if value is None)
         return cls(chosen, names, rank_by, statistics, seed, device, allow_code, defaulted)
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Settings:
+        """The inverse of `record`, for values that only a whole run can say.
+
+        Raises:
+            TableError: something is missing, or of a later version.
+
+        Example:
+            >>> Settings.from_record(Settings.of(seed=3).record()) == Settings.of(seed=3)
+            True
+        """
+        names = [field.name for field in dataclasses.fields(cls) if field.name != "defaulted"]
+        try:
+            given = {name: record[name] for name in names}
+            return cls(**{**given, "protocol": Protocol(**record["protocol"]), "scores": tuple(record["scores"])})
+        except (KeyError, TypeError) as error:
+            raise TableError(f"its settings cannot be read: {error}", hint="run `acrank score` again") from error
 
     def for_task(self, task: str) -> Settings:
         """The same with `scores`, `rank_by` and the protocol's own values filled in for a target's task.

@@ -39,16 +39,20 @@ ALLOWED: dict[str, set[str]] = {
     "cache": LEAVES | {"files", "observed", "draws", "settings", "zoo"},
     "passes": LEAVES
     | {"draws", "environment", "epoch", "features", "observation", "observed", "pixels", "settings", "zoo"},
-    "evaluation": LEAVES | {"cache", "draws", "observed", "passes", "records", "scores", "settings", "zoo"},
+    "evaluation": LEAVES
+    | {"cache", "draws", "environment", "observed", "passes", "records", "scores", "settings", "zoo"},
+    "executors": LEAVES,
     "pool": LEAVES | {"evaluation", "records", "scores", "settings"},
     "finetuning": {
         *("environment", "errors", "features", "files", "norm", "targets", "tasks", "zoo"),
         *("demo",),  # the example in the docstring of `finetune`
     },
     "ranking": {
-        *("cache", "draws", "environment", "errors", "evaluation", "pool", "records", "settings", "targets", "zoo"),
+        *("cache", "draws", "environment", "errors", "evaluation", "executors", "pool", "records", "settings"),
+        *("targets", "zoo"),
         *("demo",),  # the example in its docstring
     },
+    "merging": LEAVES | {"ranking", "records", "scores", "settings"},
 }
 HEAVY = ("torch", "timm", "pandas", "h5py", "scipy", "sklearn", "matplotlib")
 

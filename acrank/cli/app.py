@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from acrank import __version__
-from acrank.cli import cache, check, compare, demo, finetune, score, scores, zoo
+from acrank.cli import cache, check, compare, demo, finetune, merge, score, scores, zoo
 
 
 def build() -> typer.Typer:
@@ -25,6 +25,7 @@ def build() -> typer.Typer:
     app.command("score")(score.score)
     app.command("demo")(demo.demo)
     app.command("compare")(compare.compare)
+    app.command("merge")(merge.merge)
     app.command("check")(check.check)
     app.command("finetune")(finetune.finetune)
     app.command("scores")(scores.scores)

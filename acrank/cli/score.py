@@ -11,6 +11,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from acrank.cli.console import check_outputs, say, show, warn, write
+from acrank.cli.execution_options import (
+    DevicesOption,
+    Execution,
+    ExecutorOption,
+    RayAddressOption,
+    RayCpusOption,
+    RayGpusOption,
+    ShardOption,
+    ThreadsOption,
+    TimeoutOption,
+    WorkersOption,
+    devices_of,
+    running,
+    shard_of,
+)
 from acrank.cli.options import (
     AllowCodeOption,
     Format,
@@ -25,6 +40,7 @@ from acrank.formats import View
 
 if TYPE_CHECKING:
     from acrank.cache import ObservationCache
+    from acrank.executors import TaskExecutor
     from acrank.records import Ranking
     from acrank.settings import Settings
     from acrank.targets import Target
@@ -113,6 +129,15 @@ def score(
     device: Annotated[
         str, typer.Option("--device", envvar="ACRANK_DEVICE", help="auto, cpu, cuda, cuda:N or mps.")
     ] = "auto",
+    executor: ExecutorOption = None,
+    workers: WorkersOption = None,
+    threads: ThreadsOption = None,
+    devices: DevicesOption = "",
+    timeout: TimeoutOption = None,
+    ray_address: RayAddressOption = "auto",
+    ray_cpus: RayCpusOption = 1,
+    ray_gpus: RayGpusOption = 0,
+    shard: ShardOption = "",
     seed: SeedOption = 0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep the scored rows of the run record that is there.")
@@ -130,6 +155,8 @@ def score(
     """
     outputs = tuple(output or DEFAULT_OUTPUTS)
     check_outputs(outputs)
+    execution = Execution(executor, workers, threads, devices_of(devices), timeout, ray_address, ray_cpus, ray_gpus)
+    execution.check(device)
     earlier = _earlier(outputs) if resume else None
     from acrank.settings import Settings
     from acrank.targets import open_target
@@ -159,9 +186,9 @@ def score(
         label_column=label_column,
         intensity=intensity,
     )
-    ranking = run_and_save(
-        load_zoo(zoo).select(models or (), tags or ()), opened, settings, outputs, cache_of(no_cache), earlier
-    )
+    chosen = shard_of(load_zoo(zoo).select(models or (), tags or ()), shard)
+    with running(execution) as where:
+        ranking = run_and_save(chosen, opened, settings, outputs, cache_of(no_cache), earlier, where)
     show(view_of(ranking), format)
     if not output:
         say(f"written: {', '.join(str(path) for path in outputs)}")
@@ -174,6 +201,7 @@ def run_and_save(
     outputs: tuple[Path, ...],
     cache: ObservationCache | None,
     earlier: Ranking | None = None,
+    executor: TaskExecutor | None = None,
 ) -> Ranking:
     """Score with progress on stderr; `outputs` are rewritten after every candidate."""
     from acrank.ranking import score as run
@@ -184,7 +212,7 @@ def run_and_save(
             write(view_of(partial), outputs)
             advance(done, partial)
 
-        ranking = run(zoo, target, settings, cache=cache, resume=earlier, on_row=on_row)
+        ranking = run(zoo, target, settings, cache=cache, resume=earlier, on_row=on_row, executor=executor)
     write(view_of(ranking), outputs)
     for text in ranking.warnings:
         warn(text)

@@ -32,11 +32,15 @@ class Zoo:
         candidates: in the order of the file, ids unique.
         path: the manifest.
         sha256: of the manifest's bytes.
+        shard: "2/8" where this is the second of eight parts, else empty.
+        whole: how many candidates all shards have together; 0 where this is no shard.
     """
 
     candidates: tuple[Candidate, ...]
     path: Path
     sha256: str
+    shard: str = ""
+    whole: int = 0
 
     def select(self, ids: Sequence[str] = (), tags: Iterable[str] = ()) -> Zoo:
         """The candidates that any of `ids` names and that carry all of `tags`; an empty argument selects all.
@@ -54,6 +58,20 @@ class Zoo:
         if not kept:
             raise UsageError(f"no model of {self.path} has all of these: {', '.join([*ids, *tags])}")
         return replace(self, candidates=kept)
+
+    def part(self, number: int, of: int) -> Zoo:
+        """One of `of` parts, numbered from 1: every `of`-th candidate, so that neighbours of a kind are spread.
+
+        Raises:
+            UsageError: there is no such part, or no candidate is in it.
+        """
+        if not 1 <= number <= of:
+            raise UsageError(f"there is no shard {number}/{of}", hint=f"the first is 1/{of}, the last {of}/{of}")
+        if number > len(self.candidates):
+            text = f"shard {number}/{of} is empty: {len(self.candidates)} candidates"
+            raise UsageError(text, hint="use fewer shards than candidates")
+        kept = self.candidates[number - 1 :: of]
+        return replace(self, candidates=kept, shard=f"{number}/{of}", whole=len(self.candidates))
 
     def _ids(self) -> list[str]:
         return [candidate.id for candidate in self.candidates]

@@ -1,0 +1,39 @@
+"""`acrank merge`: one run record from the parts of a run that was shared out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from acrank.cli.console import check_outputs, show, warn, write
+from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption
+from acrank.cli.score import view_of
+
+
+def merge(
+    parts: Annotated[list[Path], typer.Argument(metavar="PART...", help="Run records that `acrank score` wrote.")],
+    output: OutputOption = None,
+    format: FormatOption = Format.table,
+    verbose: VerboseOption = 0,
+) -> None:
+    """Join run records, such as those of `acrank score --shard I/N`, into the record of one run.
+
+    The parts must be of the same settings, manifest and target. Ranks, bands and whatever depends on the whole pool are
+    worked out anew; a candidate that several parts hold must have the same values in each.
+    """
+    outputs = output or []
+    check_outputs(outputs)
+    from acrank.merging import merge as join
+    from acrank.merging import missing
+    from acrank.records import Ranking
+
+    found = {str(path): Ranking.load(path) for path in parts}
+    ranking = join(found)
+    write(view_of(ranking), outputs)
+    show(view_of(ranking), format)
+    for text in ranking.warnings:
+        warn(text)
+    if lacking := missing(list(found.values()), ranking):
+        warn(f"{lacking} of {lacking + len(ranking.rows)} candidates of the shards are in none of these parts")

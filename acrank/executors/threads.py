@@ -1,0 +1,25 @@
+"""How many threads a process computes with."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def available_cpus() -> int:
+    """CPUs that this process may use, which in a container can be fewer than the machine has.
+
+    >>> available_cpus() >= 1
+    True
+    """
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def limit_threads(count: int) -> None:
+    """Let this process's numeric libraries, loaded or not yet, compute with `count` threads."""
+    os.environ.update(dict.fromkeys(_VARIABLES, str(count)))
+    torch = sys.modules.get("torch")  # read the variables when it was loaded
+    if torch is not None:
+        torch.set_num_threads(count)

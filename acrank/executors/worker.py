@@ -1,0 +1,85 @@
+"""What runs inside a worker process. Light: it must be able to set the number of threads before torch is loaded."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from acrank.errors import CandidateError
+from acrank.executors.threads import limit_threads
+
+
+@dataclass(frozen=True)
+class Start:
+    """How a worker begins: its threads, and what it calls before its first task."""
+
+    threads: int | None
+    initializer: Callable[..., None] | None
+    initargs: tuple[Any, ...]
+
+
+def serve(pipe: Connection, start: Start) -> None:
+    """Announce that it is ready, then answer tasks until the parent closes the pipe."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.dup2(2, 1)  # stdout is for the parent's data, whatever a candidate's code prints
+    if start.threads is not None:
+        limit_threads(start.threads)
+    tasks = _Tasks()
+    try:
+        pipe.send_bytes(_answer(start.initializer or _nothing, *start.initargs))
+        while True:
+            pipe.send_bytes(_answer(tasks.run, pipe.recv_bytes(), pipe.recv_bytes()))
+    except (EOFError, OSError):  # the parent is gone
+        return
+
+
+class _Tasks:
+    """Remembers the last function, so that what it carries, such as decoded images, serves the next task too."""
+
+    def __init__(self) -> None:
+        self._function: Callable[..., Any] | None = None
+
+    def run(self, function: bytes, args: bytes) -> Any:
+        """One task: the pickled function, empty where it is the last one's, and its pickled arguments."""
+        if function:
+            self._function = pickle.loads(function)
+        assert self._function is not None
+        return self._function(*pickle.loads(args))
+
+
+def _answer(function: Callable[..., Any], *args: Any) -> bytes:
+    """What the parent gets: ("value", result) or ("error", exception), pickled."""
+    try:
+        return pickle.dumps(("value", function(*args)))
+    except Exception as error:
+        return _error(error)
+
+
+def _error(error: Exception) -> bytes:
+    """The exception, or its text where it cannot travel."""
+    try:
+        raw = pickle.dumps(("error", error))
+        pickle.loads(raw)
+    except Exception:  # whatever an exception's own pickling raises
+        return pickle.dumps(("error", CandidateError(f"{type(error).__name__}: {error}")))
+    return raw
+
+
+def _nothing() -> None:
+    """For a worker without initializer."""
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed cannot end a worker that hangs."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
