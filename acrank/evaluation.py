@@ -52,7 +52,13 @@ def evaluate(candidate: Candidate, draws: Sequence[Draw], settings: Settings, ca
 def begin_worker(device: str | None = None) -> None:
     """Load what every candidate needs before its clock starts, and let `auto` mean `device`, where one is given."""
     use_device(device)
-    import acrank.passes  # noqa: F401 - loads torch and timm
+    import scipy.stats  # noqa: F401
+    import sklearn.linear_model  # noqa: F401
+
+    import acrank.passes  # noqa: F401 - loads torch
+    from acrank.zoo.timm_import import import_timm
+
+    import_timm()
 
 
 def reason_of(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -62,9 +63,9 @@ def sha256_of(path: Path) -> str:
 
 
 def _cannot_write(path: Path, error: OSError) -> OutputError:
-    return OutputError(
-        f"cannot write {path}: {error.strerror or error}", hint="choose a folder that exists and is yours"
-    )
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    hint = "make room, or write elsewhere" if full else "choose a folder that exists and is yours"
+    return OutputError(f"cannot write {path}: {error.strerror or error}", hint=hint)
 
 
 def _umask() -> int:

@@ -101,7 +101,7 @@ class _Run:
             pick_device(settings.device)  # one that is not there ends the run, not every candidate
         protocol = self.settings.protocol
         self.draws = make_draws(target, samples=protocol.samples, repeats=protocol.repeats, seed=settings.seed)
-        self.environment = {**describe(), **describe_executor(executor)}
+        self.environment = describe()
         self.about_target = {
             "name": target.name,
             "layout": target.layout,
@@ -159,7 +159,7 @@ class _Run:
             rows,
             self.settings,
             zoo=zoo,
-            environment=self.environment,
+            environment={**self.environment, "executor": describe_executor(self.executor)},
             target=self.about_target,
             notes=self.target.notes,
         )

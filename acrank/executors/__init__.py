@@ -37,7 +37,7 @@ class InProcess:
     """
 
     in_flight = 1
-    about = {"executor": "local"}  # noqa: RUF012 - never written
+    about = {"kind": "local"}  # noqa: RUF012 - never written
 
     def submit(self, fn: Callable[..., Result], /, *args: Any) -> Future[Result]:
         """`fn(*args)`, already done when this returns."""
@@ -80,10 +80,10 @@ def results(
 def describe(executor: TaskExecutor) -> dict[str, Any]:
     """What a run record says about where the run was made.
 
-    >>> describe(InProcess())["executor"]
+    >>> describe(InProcess())["kind"]
     'local'
     """
-    about = getattr(executor, "about", {"executor": type(executor).__name__})
+    about = getattr(executor, "about", {"kind": type(executor).__name__})
     torch = sys.modules.get("torch")
     threads = torch.get_num_threads() if torch and isinstance(executor, InProcess) else None
     return {**about, **({"threads": threads} if threads else {})}

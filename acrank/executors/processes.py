@@ -64,7 +64,7 @@ class ProcessExecutor:
     ) -> None:
         self.timeout = timeout
         self.in_flight = workers + 1  # one in hand for the worker that is done first
-        self.about: dict[str, Any] = {"executor": "processes", "workers": workers, "threads": threads}
+        self.about: dict[str, Any] = {"kind": "processes", "workers": workers, "threads": threads}
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._function: tuple[Any, bytes] = (None, b"")
         self._closed = False

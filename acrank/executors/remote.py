@@ -59,7 +59,7 @@ class RayExecutor:
             raise
         threads = threads or max(1, int(cpus))
         self.in_flight = in_flight or 2 * places
-        self.about = {"executor": "ray", "cpus": cpus, "gpus": gpus, "threads": threads}
+        self.about = {"kind": "ray", "cpus": cpus, "gpus": gpus, "threads": threads}
         self._how = {"folder": str(Path.cwd()), "threads": threads, "timeout": timeout, "initializer": initializer}
         self._task = self._ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES)(_run)
         self._function: tuple[Any, Any] = (None, None)

@@ -101,6 +101,6 @@ def test_an_executor_that_refuses_fails_its_tasks_one_by_one() -> None:
 
 def test_what_a_record_says_of_an_executor() -> None:
     with ThreadPoolExecutor(1) as pool:
-        assert describe(pool) == {"executor": "ThreadPoolExecutor"}
-    assert describe(InProcess())["executor"] == "local"
+        assert describe(pool) == {"kind": "ThreadPoolExecutor"}
+    assert describe(InProcess())["kind"] == "local"
     assert available_cpus() >= 1
