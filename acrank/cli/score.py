@@ -36,6 +36,7 @@ from acrank.cli.options import (
     VerboseOption,
     ZooOption,
 )
+from acrank.cli.saving import saving
 from acrank.formats import View
 
 if TYPE_CHECKING:
@@ -203,13 +204,13 @@ def run_and_save(
     earlier: Ranking | None = None,
     executor: TaskExecutor | None = None,
 ) -> Ranking:
-    """Score with progress on stderr; `outputs` are rewritten after every candidate."""
+    """Score with progress on stderr; `outputs` are rewritten as candidates are done, see `saving`."""
     from acrank.ranking import score as run
 
-    with _progress(len(zoo.candidates)) as advance:
+    with saving(view_of, outputs) as save, _progress(len(zoo.candidates)) as advance:
 
         def on_row(partial: Ranking, done: int, total: int) -> None:
-            write(view_of(partial), outputs)
+            save(partial)
             advance(done, partial)
 
         ranking = run(zoo, target, settings, cache=cache, resume=earlier, on_row=on_row, executor=executor)

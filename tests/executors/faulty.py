@@ -85,3 +85,17 @@ def say_and_sleep(seconds: float) -> int:
     print("a candidate's own words", flush=True)
     time.sleep(seconds)
     return threading.active_count()
+
+
+def node_after(seconds: float) -> str:
+    """On which Ray node this is, after some time."""
+    import ray
+
+    time.sleep(seconds)
+    return str(ray.get_runtime_context().get_node_id())
+
+
+def note_and_hang(path: str) -> None:
+    """Tell the process's number, then take for ever."""
+    Path(path).write_text(str(os.getpid()))
+    time.sleep(600)
