@@ -148,8 +148,9 @@ def _run(
     initializer: Callable[[], None] | None,
 ) -> tuple[str, Any]:
     """On a worker: ("value", result) or ("error", exception)."""
-    _begin(folder, threads, None if timeout else initializer)
+    limit_threads(threads)  # for every task: Ray sets its own number before each
     try:
+        _begin(folder, None if timeout else initializer)
         fn = _fetched(function[0])
         if timeout is None:
             return "value", fn(*args)
@@ -159,11 +160,10 @@ def _run(
 
 
 @functools.lru_cache(maxsize=1)
-def _begin(folder: str, threads: int, initializer: Callable[[], None] | None) -> None:
-    """Once per worker: the driver's folder where it exists here, threads, libraries."""
+def _begin(folder: str, initializer: Callable[[], None] | None) -> None:
+    """Once per worker: the driver's folder where it exists here, libraries."""
     if Path(folder).is_dir():
         os.chdir(folder)
-    limit_threads(threads)
     if initializer is not None:
         initializer()
 

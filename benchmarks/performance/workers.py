@@ -1,0 +1,124 @@
+"""How much faster are two workers of one thread each than one?
+
+Compute-bound candidates (timm networks with random weights, made here) on a made-up target, scored with `acrank score
+--executor processes --threads 1` by one worker and by two in turn. The time is that of the run without the start of its
+processes: from the first candidate's end to the last one's, over the candidates that ended in between.
+
+    python benchmarks/performance/workers.py [--candidates 12] [--rounds 3] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from acrank.demo import make_target
+from acrank.evaluation import begin_worker
+from acrank.executors import ProcessExecutor
+from acrank.ranking import score
+from acrank.settings import Settings
+from acrank.zoo import Zoo, load_zoo
+
+
+def main() -> None:
+    """Measure, print the table, write the JSON where one is asked for."""
+    given = arguments()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_target(folder / "target", n=200)
+        zoo = load_zoo(make_zoo(folder / "zoo", given.candidates, given.size))
+        rounds = []
+        for number in range(given.rounds):
+            order = (1, 2) if number % 2 == 0 else (2, 1)  # what slows the machine down hits both alike
+            rounds.append({workers: seconds(zoo, folder / "target", workers) for workers in order})
+            print(f"round {number + 1} of {given.rounds}: {rounds[-1]}", file=sys.stderr)
+    result = summary(rounds, given)
+    print(table(result))
+    if given.json:
+        given.json.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--candidates", type=int, default=12)
+    parser.add_argument("--size", type=int, default=96, help="of the input, in pixels")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=Path)
+    return parser.parse_args()
+
+
+def make_zoo(folder: Path, count: int, size: int) -> Path:
+    """A manifest of resnet18 candidates, each with random weights of its own."""
+    import timm
+    import torch
+
+    folder.mkdir()
+    lines = ["version: 1", "models:"]
+    for i in range(count):
+        torch.manual_seed(i)
+        model = timm.create_model("resnet18", num_classes=10)
+        model.train()(torch.rand(4, 3, 64, 64))  # statistics that were updated once
+        torch.save(model.state_dict(), folder / f"m{i}.pth")
+        lines.append(f"  - {{id: m{i}, architecture: resnet18, weights: m{i}.pth, input: {{size: {size}}}}}")
+    path = folder / "zoo.yaml"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def seconds(zoo: Zoo, target: Path, workers: int) -> float:
+    """Seconds per candidate with so many workers, each of one thread and warm.
+
+    The first candidate of each worker is left out: it waits for the process and decodes the images.
+    """
+    ends: list[float] = []
+    with ProcessExecutor(workers, threads=1, initializer=begin_worker) as executor:
+        score(
+            zoo,
+            target,
+            Settings.of(samples=32, repeats=1),
+            executor=executor,
+            on_row=lambda *_: ends.append(time.perf_counter()),
+        )
+    return (ends[-1] - ends[workers - 1]) / (len(ends) - workers)
+
+
+def summary(rounds: list[dict[int, float]], given: argparse.Namespace) -> dict[str, Any]:
+    """Medians over the rounds, and the machine."""
+    ratios = [one[1] / one[2] for one in rounds]
+    return {
+        "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, {platform.system()}",
+        "candidates": given.candidates,
+        "input": given.size,
+        "rounds": given.rounds,
+        "seconds_per_candidate": {str(n): statistics.median(one[n] for one in rounds) for n in (1, 2)},
+        "speedup": statistics.median(ratios),
+        "speedups": ratios,
+    }
+
+
+def table(result: dict[str, Any]) -> str:
+    """Markdown."""
+    each = result["seconds_per_candidate"]
+    return "\n".join(
+        [
+            "| workers of one thread | seconds per candidate | times as fast |",
+            "|---:|---:|---:|",
+            f"| 1 | {each['1']:.3f} | 1.00 |",
+            f"| 2 | {each['2']:.3f} | {result['speedup']:.2f} |",
+            "",
+            f"{result['candidates']} resnet18 at {result['input']} px, medians of {result['rounds']}; {result['machine']}.",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()
