@@ -26,6 +26,7 @@ from acrank.executors import ProcessExecutor
 from acrank.ranking import score
 from acrank.settings import Settings
 from acrank.zoo import Zoo, load_zoo
+from acrank.zoo.timm_import import import_timm
 
 
 def main() -> None:
@@ -58,9 +59,9 @@ def arguments() -> argparse.Namespace:
 
 def make_zoo(folder: Path, count: int, size: int) -> Path:
     """A manifest of resnet18 candidates, each with random weights of its own."""
-    import timm
     import torch
 
+    timm = import_timm()
     folder.mkdir()
     lines = ["version: 1", "models:"]
     for i in range(count):
@@ -108,6 +109,7 @@ def summary(rounds: list[dict[int, float]], given: argparse.Namespace) -> dict[s
 def table(result: dict[str, Any]) -> str:
     """Markdown."""
     each = result["seconds_per_candidate"]
+    what = f"{result['candidates']} resnet18 at {result['input']} px, medians of {result['rounds']} rounds"
     return "\n".join(
         [
             "| workers of one thread | seconds per candidate | times as fast |",
@@ -115,7 +117,7 @@ def table(result: dict[str, Any]) -> str:
             f"| 1 | {each['1']:.3f} | 1.00 |",
             f"| 2 | {each['2']:.3f} | {result['speedup']:.2f} |",
             "",
-            f"{result['candidates']} resnet18 at {result['input']} px, medians of {result['rounds']}; {result['machine']}.",
+            f"{what}; {result['machine']}.",
         ]
     )
 
