@@ -51,7 +51,10 @@ def key_of(identity: dict[str, Any], draw: Draw, settings: Settings) -> str:
         labels.update(np.ascontiguousarray(part).tobytes())
     about = {
         "format": FORMAT,
-        "versions": [code_digest(), *(_version(name) for name in ("torch", "timm", "monai", "segmentation-models-pytorch"))],
+        "versions": [
+            code_digest(),
+            *(_version(name) for name in ("torch", "timm", "monai", "segmentation-models-pytorch")),
+        ],
         "candidate": identity,
         "target": draw.target.fingerprint,
         "images": draw.digest,
