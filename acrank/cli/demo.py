@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from acrank.cli.console import check_outputs, say, show
+from acrank.cli.console import check_outputs, say, show, write
 from acrank.cli.options import Format, FormatOption, NoCacheOption, SeedOption, VerboseOption
 from acrank.cli.score import cache_of, run_and_save, view_of
+from acrank.formats import View
 
 
 def demo(
@@ -25,7 +27,8 @@ def demo(
     """Rank the embedded zoo for a made-up retina grading target.
 
     Makes DIR/target (procedural fundus images in five grades), scores the tiny checkpoints that come with acrank, and
-    writes DIR/scores.csv and DIR/run.json. Needs no network.
+    writes DIR/scores.csv and DIR/run.json; then compares each score with what finetuning made of the checkpoints
+    (DIR/comparison.csv). Needs no network.
     """
     from acrank.demo import make_target, zoo_path
     from acrank.errors import OutputError
@@ -49,5 +52,20 @@ def demo(
     zoo, cache = load_zoo(zoo_path()), cache_of(no_cache)
     ranking = run_and_save(zoo, open_target(target), Settings.of(seed=seed), outputs, cache)
     show(view_of(ranking), format)
-    say(f"written: {', '.join(str(path) for path in outputs)}")
+    comparison = _comparison(outputs[1], seed)
+    write(comparison, (folder / "comparison.csv",))
+    if format is Format.table:
+        show(comparison, format)
+    say(f"written: {', '.join(str(path) for path in (*outputs, folder / 'comparison.csv'))}")
     say(f"the same by hand: acrank score --zoo {zoo_path()} --data {target}")
+
+
+def _comparison(record: Path, seed: int) -> View:
+    """The run's scores against the ground truth that comes with the zoo."""
+    from acrank.comparison import compare, read_scores, read_truth
+    from acrank.demo import truth_path
+
+    found = compare(read_scores(record), read_truth(truth_path(), method="vanilla"), seed=seed).view()
+    brief = ["score", "n", "weighted_tau", "weighted_tau_low", "weighted_tau_high", "kendall_tau"]
+    known = [name for name in brief if name in found.columns]
+    return replace(found, title="The same scores against finetuning (balanced accuracy)", brief=known)

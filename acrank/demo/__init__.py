@@ -11,7 +11,7 @@ from pathlib import Path
 
 from acrank.errors import OutputError, UsageError
 
-__all__ = ["GRADES", "TARGET_SIZE", "grade_counts", "make_target", "zoo_path"]
+__all__ = ["GRADES", "TARGET_SIZE", "grade_counts", "make_target", "truth_path", "zoo_path"]
 
 GRADES = ("0_none", "1_mild", "2_moderate", "3_severe", "4_proliferative")
 TARGET_SIZE = 96
@@ -27,6 +27,17 @@ def zoo_path() -> Path:
     'model_zoo.yaml'
     """
     return Path(__file__).with_name("model_zoo.yaml")
+
+
+def truth_path() -> Path:
+    """Finetuned ground truth of the embedded zoo on the default target: a table for `acrank compare`.
+
+    Its settings lie beside it, in `truth_settings.json`.
+
+    >>> truth_path().name
+    'truth.csv'
+    """
+    return Path(__file__).with_name("truth.csv")
 
 
 def grade_counts(n: int) -> tuple[int, ...]:

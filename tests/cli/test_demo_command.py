@@ -31,9 +31,14 @@ def test_ranks_every_embedded_candidate(acrank: Callable[..., Outcome], shared_f
     random = next(row for row in rows if "random" in row["model"])
     assert int(random["rank"]) == len(rows)  # an untouched network is never lifted to the top
 
+    compared = {row["score"]: row for row in csv.DictReader((folder / "comparison.csv").open())}
+    assert compared["channel_alignment"]["n"] == str(len(rows))
+    assert {"params", "random ranking"} <= set(compared)
+
     # a second run finds the target, and gives the command to repeat it by hand
     again = acrank("demo", "--dir", folder)
     assert "making a target" not in again.err
+    assert "against finetuning" in again.out
     words = again.err.splitlines()[-1].removeprefix("the same by hand: ").split()
     assert words[0] == "acrank"
     by_hand = acrank(*words[1:], "-o", folder / "by_hand.json")
