@@ -14,7 +14,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from acrank.norm import ac_corr, affine_correlation, affine_overlap, correlation, is_untouched, relative_bias
+import acrank.norm.windows as window_search
+from acrank.norm import ac_corr, affine_correlation, affine_overlap, is_untouched, relative_bias
 from acrank.norm.correlation import Correlation, correlation_of
 
 DATA = Path(__file__).parent / "data" / "ac_norm_reference.npz"
@@ -144,13 +145,13 @@ def test_sorted_form_equals_dense_on_any_affines(affines: Affines) -> None:
 
 def test_windows_that_rounding_contradicts_are_found_by_bisection(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
-    bisected = correlation._bisected
+    bisected = window_search.bisected
 
     def spy(*args: Tensor) -> tuple[Tensor, Tensor]:
         calls.append(1)
         return bisected(*args)
 
-    monkeypatch.setattr(correlation, "_bisected", spy)
+    monkeypatch.setattr(window_search, "bisected", spy)
     for c in (2, 3, 8, 33):
         assert_equals_dense(tied_by_rounding(np.random.default_rng(c), c))
     assert len(calls) == 4
@@ -161,8 +162,8 @@ def test_bisection_finds_the_windows_that_the_edges_give() -> None:
     for c in (1, 2, 5, 64):
         source, target = torch.from_numpy(rng.normal(size=c)), torch.from_numpy(rng.normal(size=c))
         ordered, reach = torch.sort(source).values, (target - source).abs()
-        start, split, stop = correlation._windows(ordered, source, target, reach)
-        found = correlation._bisected(ordered, target, reach, split)
+        start, split, stop = window_search.windows(ordered, source, target, reach)
+        found = window_search.bisected(ordered, target, reach, split)
         torch.testing.assert_close(torch.stack(found), torch.stack([start, stop]), rtol=0, atol=0)
 
 
