@@ -18,6 +18,9 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     """Every test has a cache of its own, and never the user's."""
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("ACRANK_CACHE", str(folder))
+    monkeypatch.setenv("TERM", "xterm-256color")  # what a terminal test shows must not depend on who runs it
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
     return folder
 
 

@@ -37,7 +37,8 @@ def to_table(view: View, *, width: int | None = None, colour: bool = False) -> s
     if title:
         console.print(Text(title, style="bold", overflow="fold"))
     console.print(table)
-    return "\n".join(line.rstrip() for line in out.getvalue().split("\n")).strip("\n") + "\n"
+    lines = [line.rstrip() for line in out.getvalue().split("\n")[:-2]]  # without the empty line below the table
+    return "\n".join(lines if title else lines[1:]) + "\n"
 
 
 def _natural_width(title: str, texts: list[list[str]]) -> int:

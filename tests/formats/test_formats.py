@@ -178,6 +178,7 @@ def test_table_off_a_terminal_is_never_cut_or_folded(name: str) -> None:
 
 
 @given(st.lists(st.tuples(texts, cells), min_size=1, max_size=4))
+@example([(" ", " ")])
 @example([("t\tab", "x\x1b[31m"), ("a\nb", "\x85"), ("\u2028", "\x00")])
 def test_table_is_one_line_per_row_and_sends_no_control_codes(rows: list[tuple[str, Any]]) -> None:
     text = render(view_of([list(row) for row in rows]), "table")
