@@ -145,7 +145,7 @@ def _forward(model: nn.Module, inputs: Tensor, rows: _Rows, settings: Settings, 
     """Features and logits alone: no step, no AC-Norm; statistics as the settings say."""
     features, logits = _read(model, inputs.to(device), rows.read, batch_statistics=settings.statistics == "target")
     return Observation(
-        labels=rows.labels.flatten().numpy(),
+        labels=(rows.labels if rows.groups is None else rows.labels.flatten()).numpy(),
         fold=rows.fold.numpy(),
         permutation=rows.permutation.numpy(),
         features=array_of(features),

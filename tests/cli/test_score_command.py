@@ -339,3 +339,41 @@ def test_library_and_command_agree(acrank: Command, folder: Path) -> None:
     saved = Ranking.load(folder / "run.json").to_frame()
     assert list(frame["model"]) == list(saved["model"])
     assert list(frame["channel_alignment"]) == list(saved["channel_alignment"])
+
+
+def table(folder: Path, columns: str, *values: Callable[[int, int], object]) -> None:
+    """target.csv over the images of the class folders, with columns made from class and number of an image."""
+    lines = [f"path,{columns}"]
+    for path in sorted((folder / "target").rglob("*.png")):
+        label, number = int(path.parent.name[-1]), int(path.stem)
+        lines.append(
+            ",".join([f"target/{path.parent.name}/{path.name}", *(str(value(label, number)) for value in values)])
+        )
+    (folder / "target.csv").write_text("\n".join(lines) + "\n")
+
+
+def on_table(*more: object) -> list[object]:
+    return ["score", "--zoo", "zoo/zoo.yaml", "--data", "target.csv", "--allow-code", "-f", "csv", *more]
+
+
+def test_findings_are_scored_by_what_takes_findings(acrank: Command, folder: Path) -> None:
+    table(folder, "sick,severe", lambda label, _: int(label > 0), lambda label, _: int(label > 1))
+    done = acrank(*on_table("--label-column", "sick,severe", "--scores", "logme,linear_probe,probe_accuracy"))
+    assert done.code == 0, done.err
+    rows = rows_of(done.out)
+    assert [row["status"] for row in rows] == ["scored"] * 3
+    assert all(0.5 < float(row["probe_accuracy"]) <= 1 for row in rows)  # the mean brightness tells the findings
+    refused = acrank(*on_table("--label-column", "sick,severe", "--scores", "leep"))
+    assert refused.code == 2
+    assert "leep cannot be had on a multilabel target" in refused.err
+
+
+def test_quantities_are_scored_by_what_takes_quantities(acrank: Command, folder: Path) -> None:
+    table(folder, "label", lambda label, number: label + number / 100 + 0.001)
+    done = acrank(*on_table())
+    assert done.code == 0, done.err
+    assert list(rows_of(done.out)[0])[4] == "logme"
+    assert all(row["status"] == "scored" for row in rows_of(done.out))
+    refused = acrank(*on_table("--rank-by", "ac_corr"))
+    assert refused.code == 2
+    assert "ac_corr cannot be had on a regression target" in refused.err
