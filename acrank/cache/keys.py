@@ -39,7 +39,9 @@ def identity_of(candidate: Candidate, settings: Settings, cache: ObservationCach
         return None
     if not hashes or (candidate.sha256 and candidate.sha256 != hashes[0]):
         return None
-    recipe = candidate.model_dump(mode="json", exclude={"id", "folder", "license", "tags", "reference", "weights"})
+    recipe = candidate.model_dump(
+        mode="json", exclude={"id", "folder", "license", "tags", "reference", "weights", "sha256"}
+    )
     return {"recipe": recipe, "files": hashes, "code": code_hash}
 
 
