@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "scores": LEAVES | {"norm", "observed"},
     "zoo": LEAVES | {"files"},
     "targets": LEAVES,
-    "tasks": LEAVES | {"targets"},
+    "tasks": LEAVES | {"features", "pixels", "targets", "zoo"},
     "features": LEAVES,
     "pixels": LEAVES,
     "draws": LEAVES | {"targets"},

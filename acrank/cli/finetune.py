@@ -27,7 +27,10 @@ def finetune(
     data: Annotated[
         Path,
         typer.Option(
-            "--data", envvar="ACRANK_DATA", metavar="PATH", help="Target: class folders, .npz, .h5, or a CSV of paths."
+            "--data",
+            envvar="ACRANK_DATA",
+            metavar="PATH",
+            help="Target: class folders, images and masks, volumes, .npz, .h5, or a CSV.",
         ),
     ],
     zoo: ZooOption = Path("model_zoo.yaml"),
@@ -59,10 +62,24 @@ def finetune(
     patience: Annotated[
         int, typer.Option("--patience", min=0, help="Epochs without improvement before stopping; 0: never.")
     ] = 5,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=2, help="Images per step.")] = 32,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", min=2, help="Images per step, or patches. [32; segmentation: 8]")
+    ] = None,
+    patches: Annotated[
+        int, typer.Option("--patches", min=1, help="Segmentation: patches of every training image in an epoch.")
+    ] = 8,
     metric: Annotated[
-        str, typer.Option("--metric", help="accuracy, balanced_accuracy, auc or kappa (quadratic-weighted).")
-    ] = "balanced_accuracy",
+        str | None,
+        typer.Option(
+            "--metric",
+            help="balanced_accuracy (default), accuracy, auc or kappa (quadratic-weighted); "
+            "for segmentation dice (default) or iou.",
+        ),
+    ] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option("--loss", help="ce: cross-entropy; dice-ce: with soft Dice. [ce; segmentation: dice-ce]"),
+    ] = None,
     class_weights: Annotated[
         bool, typer.Option("--class-weights", help="Weigh classes inversely to their size in the loss.")
     ] = False,
@@ -78,6 +95,13 @@ def finetune(
     labels_key: Annotated[str | None, typer.Option("--labels-key", help="Name of the labels in .npz or HDF5.")] = None,
     image_column: Annotated[str | None, typer.Option("--image-column", help="Column of paths in a CSV.")] = None,
     label_column: Annotated[str | None, typer.Option("--label-column", help="Column of labels in a CSV.")] = None,
+    intensity: Annotated[
+        str | None,
+        typer.Option(
+            "--intensity",
+            help="Volumes: window:LOW,HIGH, percentile or zscore. [CT: window:-1000,1000, else percentile]",
+        ),
+    ] = None,
     work_dir: Annotated[
         Path | None,
         typer.Option("--work-dir", metavar="DIR", help="Keeps what is finished. [beside the output: truth.work]"),
@@ -114,11 +138,13 @@ def finetune(
         epochs=epochs,
         patience=patience,
         batch_size=batch_size,
+        patches=patches,
         train_size=train_size,
         val_share=val_share,
         test_share=test_share,
         split_by=split_by,
         metric=metric,
+        loss=loss,
         class_weights=class_weights,
         augment=augment,
         device=device,
@@ -130,7 +156,7 @@ def finetune(
 
     keys = {"images_key": images_key, "labels_key": labels_key}
     columns = {"image_column": image_column, "label_column": label_column}
-    target = open_parts(data, split_by=split_by, **keys, **columns)
+    target = open_parts(data, split_by=split_by, intensity=intensity, **keys, **columns)
     with _progress() as on_epoch:
         results = run(
             chosen,

@@ -1,6 +1,9 @@
-"""Images of a split as batches for one candidate, with light augmentation."""
+"""A part of a target as one candidate takes it: batches to train on, a sample to look at, and an evaluation."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -9,20 +12,60 @@ from acrank.errors import CandidateError
 from acrank.finetuning.splits import Part
 from acrank.targets import Target
 from acrank.targets.preparation import prepare
+from acrank.targets.sampling import draw
+from acrank.tasks.base import Evaluation
+from acrank.tasks.classifier import Classification
 from acrank.zoo.checkpoints import LoadedModel
 
 #: Prepared images are held in memory up to this size, beyond it they are read batch by batch.
 HELD_BYTES = 2 * 2**30
-_FLOAT_BYTES = 4
+FLOAT_BYTES = 4
+_EVALUATION_BATCH = 128
+_SAMPLE = 128
+
+Predict = Callable[[Tensor], Tensor]
+
+
+class Loader(Protocol):
+    """One part of a partition, for one candidate and task."""
+
+    def __len__(self) -> int:
+        """Images of the part."""
+        ...
+
+    def steps(self, batch_size: int) -> int:
+        """Batches of an epoch."""
+        ...
+
+    def batches(self, batch_size: int, augment: str) -> Iterator[tuple[Tensor, Tensor]]:
+        """The inputs and labels of one epoch, on the CPU; draws from torch's generator."""
+        ...
+
+    def sample(self, least: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Inputs and labels to look at before training, without augmentation; `least` so many of them."""
+        ...
+
+    def class_sizes(self, classes: int) -> Tensor:
+        """How often each class occurs, int64 [classes]."""
+        ...
+
+    def evaluate(self, predict: Predict, task: Any) -> Evaluation:
+        """How good a network is on this part.
+
+        Args:
+            predict: inputs on the CPU -> the task's outputs, float32 on the CPU.
+            task: whose measures are taken.
+        """
+        ...
 
 
 class Images:
-    """The images of a target as one candidate takes them."""
+    """The images of a classification target as one candidate takes them."""
 
     def __init__(self, target: Target, loaded: LoadedModel) -> None:
         self.target, self.loaded = target, loaded
         height, width = loaded.size
-        size = len(target) * loaded.in_chans * height * width * _FLOAT_BYTES
+        size = len(target) * loaded.in_chans * height * width * FLOAT_BYTES
         self._held = self._read(torch.arange(len(target))) if size <= HELD_BYTES else None
 
     def batch(self, indices: Tensor) -> Tensor:
@@ -46,8 +89,8 @@ class Images:
         )
 
 
-class Loader:
-    """One part of a partition, for one candidate."""
+class ImageLoader:
+    """A `Loader` of whole images with one label each."""
 
     def __init__(self, images: Images, part: Part) -> None:
         self.images = images
@@ -57,9 +100,41 @@ class Loader:
     def __len__(self) -> int:
         return len(self.indices)
 
+    def steps(self, batch_size: int) -> int:
+        return steps_of(len(self), batch_size)
+
+    def batches(self, batch_size: int, augment: str) -> Iterator[tuple[Tensor, Tensor]]:
+        """Every image once, in random order, but for a last one that would be alone: it has no batch statistics."""
+        for places in torch.randperm(len(self)).split(batch_size):
+            if len(places) > 1:
+                inputs, labels = self.take(places)
+                yield augmented(inputs) if augment == "light" else inputs, labels
+
+    def sample(self, least: int = _SAMPLE, seed: int = 0) -> tuple[Tensor, Tensor]:
+        """A stratified sample of the images."""
+        places = draw(self.labels.numpy(), max(_SAMPLE, least), seed=seed, repeat=0, task="classification")
+        return self.take(torch.from_numpy(places))
+
+    def class_sizes(self, classes: int) -> Tensor:
+        return torch.bincount(self.labels, minlength=classes)
+
+    def evaluate(self, predict: Predict, task: Classification) -> Evaluation:
+        parts = torch.arange(len(self)).split(_EVALUATION_BATCH)
+        return task.evaluate(torch.cat([predict(self.take(places)[0]) for places in parts]), self.labels)
+
     def take(self, places: Tensor) -> tuple[Tensor, Tensor]:
         """Images and labels at `places` [n] of the part."""
         return self.images.batch(self.indices[places]), self.labels[places]
+
+
+def steps_of(count: int, batch_size: int) -> int:
+    """Batches of so many inputs; one left alone makes none.
+
+    >>> steps_of(8, 4), steps_of(9, 4), steps_of(10, 4)
+    (2, 2, 3)
+    """
+    whole, rest = divmod(count, batch_size)
+    return whole + (rest > 1)
 
 
 def augmented(images: Tensor) -> Tensor:

@@ -14,13 +14,14 @@ import torch
 from acrank.environment import describe, pick_device
 from acrank.errors import AcrankError, NothingRankedError, OutputError, TargetError, UsageError
 from acrank.files import check_writable
-from acrank.finetuning.data import Images
+from acrank.finetuning.data import ImageLoader, Images, Loader
 from acrank.finetuning.methods import parse_methods
 from acrank.finetuning.opening import open_parts
 from acrank.finetuning.results import Outcome, Results
 from acrank.finetuning.runs import Run, Shared
-from acrank.finetuning.settings import FinetuneSettings
-from acrank.finetuning.splits import Partition, make_partition
+from acrank.finetuning.scenes import PatchLoader, Scenes
+from acrank.finetuning.settings import METRICS, FinetuneSettings
+from acrank.finetuning.splits import Part, Partition, make_partition
 from acrank.finetuning.store import RunKey, Store
 from acrank.targets import Target
 from acrank.zoo import Candidate, Zoo, load_zoo
@@ -113,9 +114,10 @@ class _Flow:
         splits: int,
         save_dir: Path | None,
     ) -> None:
-        self.zoo, self.parts, self.settings, self.save_dir = zoo, parts, settings, save_dir
+        self.zoo, self.parts, self.save_dir = zoo, parts, save_dir
         self.target = next(iter(parts.values()))
         _refuse(parts, splits)
+        self.settings = settings = settings.for_task(self.target.task)
         self.device = pick_device(settings.device)
         shares = {"val_share": settings.val_share, "test_share": settings.test_share}
         self.partitions = [
@@ -180,7 +182,8 @@ class _Flow:
             return
         try:
             loaded = load_candidate(candidate, allow_code=self.settings.allow_code)
-            images = {name: Images(part, loaded) for name, part in self.parts.items()}
+            kind = Scenes if self.target.task == "segmentation" else Images
+            images = {name: kind(part, loaded) for name, part in self.parts.items()}
         except (TargetError, OutputError):
             raise
         except Exception as error:
@@ -195,7 +198,7 @@ class _Flow:
         key: RunKey,
         candidate: Candidate,
         loaded: LoadedModel,
-        images: Mapping[str, Images],
+        images: Mapping[str, Images | Scenes],
         on_epoch: Callable[[Progress], None] | None,
     ) -> Outcome:
         started = time.perf_counter()
@@ -218,12 +221,17 @@ class _Flow:
         self.store.finish(key, outcome)
         return outcome
 
-    def _loaders(self, chosen: Partition, images: Mapping[str, Images]) -> dict[str, Any]:
-        from acrank.finetuning.data import Loader
-
+    def _loaders(self, chosen: Partition, images: Mapping[str, Images | Scenes]) -> dict[str, Loader]:
         by_target = {id(part): images[name] for name, part in self.parts.items()}
         parts = {"train": chosen.train, "val": chosen.val, "test": chosen.test}
-        return {name: Loader(by_target[id(part.target)], part) for name, part in parts.items()}
+        return {name: self._loader(by_target[id(part.target)], part) for name, part in parts.items()}
+
+    def _loader(self, images: Images | Scenes, part: Part) -> Loader:
+        return (
+            PatchLoader(images, part, self.settings.patches)
+            if isinstance(images, Scenes)
+            else ImageLoader(images, part)
+        )
 
     def _failed(self, key: RunKey, error: Exception) -> Outcome:
         return Outcome(
@@ -232,7 +240,7 @@ class _Flow:
             key.method,
             key.seed,
             key.split,
-            self.settings.metric,
+            str(self.settings.metric),
             reason=reason_of(error),
         )
 
@@ -260,8 +268,10 @@ def _refuse(parts: Mapping[str, Target], splits: int) -> None:
     """Raise where the target cannot be finetuned on."""
     first = next(iter(parts.values()))
     for part in parts.values():
-        if part.task != "classification":
-            raise TargetError(f"the target's labels are for {part.task}", hint="finetuning needs one class per image")
+        if part.task not in METRICS:
+            raise TargetError(
+                f"the target's labels are for {part.task}", hint="finetuning needs one class per image, or masks"
+            )
         if part.classes != first.classes:
             raise TargetError("the parts of the target have different classes", hint="every class must be in each part")
     if len(first.classes) < 2:

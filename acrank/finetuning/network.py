@@ -8,24 +8,24 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from acrank.features import read_features
 from acrank.finetuning.methods.base import Method, Start
 from acrank.tasks.base import FinetuningTask
 from acrank.zoo.checkpoints import LoadedModel
 
 
 class Network(nn.Module):
-    """A body, read at the input of its classifier, and a head for the target. The source's head is frozen."""
+    """A body, read as the task says, and a head for the target. The source's head is frozen."""
 
-    def __init__(self, body: nn.Module, head: nn.Module) -> None:
+    def __init__(self, body: nn.Module, head: nn.Module, task: FinetuningTask) -> None:
         super().__init__()
         self.body = body
         self.head = head
+        self.task = task
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Features [n, d] and the head's outputs for images [n, c, h, w]."""
-        features, _ = read_features(self.body, inputs)
-        return features, self.head(features)
+        """Features, [n, d] or maps [n, d, ...], and the head's outputs for inputs [n, c, ...]."""
+        features = self.task.read(self.body, inputs)
+        return features, self.task.outputs(self.head, features, inputs)
 
 
 def build_network(
@@ -37,7 +37,7 @@ def build_network(
         loaded: the candidate; it is left as it was.
         methods: each may change the body and what trains.
         task: gives the head.
-        sample: training images [n, c, h, w] and their labels [n], for methods that look at the source on them.
+        sample: inputs [n, c, ...] and labels from the training part, for methods that look at the source on them.
 
     Raises:
         CandidateError: a method does not apply to this network.
@@ -45,14 +45,14 @@ def build_network(
     inputs, labels = sample
     source = copy.deepcopy(loaded.model).to(inputs.device).eval().requires_grad_(False)
     with torch.no_grad():
-        features, _ = read_features(source, inputs[:2])
+        features = task.read(source, inputs[:2])
     head = task.head(features.shape[1])  # drawn first, so that all methods begin with the same head
     body = copy.deepcopy(loaded.model).requires_grad_(True)
     if loaded.head:
         body.get_submodule(loaded.head).requires_grad_(False)
     for method in methods:
         body = method.convert(body)
-    network = Network(body, head).to(inputs.device)
+    network = Network(body, head, task).to(inputs.device)
     for method in methods:
         method.begin(network, Start(source, inputs, labels, task))
     return network

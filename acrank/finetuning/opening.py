@@ -16,6 +16,7 @@ def open_parts(
     labels_key: str | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
+    intensity: str | None = None,
 ) -> dict[str, Target]:
     """The target under the names that `make_partition` expects.
 
@@ -23,7 +24,7 @@ def open_parts(
         path: as for `open_target`.
         split_by: "seed" joins whatever splits the target has into "all"; "target" opens its "train" and "test" and,
             where there is one, "val".
-        images_key, labels_key, image_column, label_column: as for `open_target`.
+        images_key, labels_key, image_column, label_column, intensity: as for `open_target`.
 
     Raises:
         TargetError, UsageError: as `open_target`; or the target has no splits of its own.
@@ -37,6 +38,7 @@ def open_parts(
             split=split,
             image_column=image_column,
             label_column=label_column,
+            intensity=intensity,
         )
 
     if split_by == "seed":

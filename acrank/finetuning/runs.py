@@ -23,11 +23,12 @@ from acrank.finetuning.settings import FinetuneSettings
 from acrank.finetuning.store import RunKey, Store
 from acrank.finetuning.trainer import Trainer
 from acrank.targets import Target
-from acrank.targets.sampling import draw
+from acrank.tasks.base import FinetuningTask
 from acrank.tasks.classifier import Classification, class_weights
+from acrank.tasks.segmenter import Segmentation
 from acrank.zoo.checkpoints import LoadedModel
 
-SAMPLE = 128  # training images that a method may look at before the first step
+SHOWN = 8  # inputs on which a saved network is checked
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,7 @@ class Run:
         self, key: RunKey, loaded: LoadedModel, loaders: Mapping[str, Loader], target: Target, shared: Shared
     ) -> None:
         self.key, self.loaded, self.loaders, self.target, self.shared = key, loaded, loaders, target, shared
-        settings, classes = shared.settings, len(target.classes)
-        weights = class_weights(loaders["train"].labels, classes) if settings.class_weights else None
-        self.task = Classification(classes, metric=settings.metric, weights=weights)
+        self.task = task_of(target, shared.settings, loaders["train"])
         self.state: dict[str, Any] = {"entry": shared.entry, "trials": [], "current": None, "best_network": None}
         self.epochs_behind = 0
 
@@ -109,18 +108,20 @@ class Run:
 
     def _record(self, trainer: Trainer) -> None:
         """Add the trial to the state; its network is kept only while it is the best."""
-        validation = loss = test = None
+        validation = loss = test = measures = None
         if trainer.best is not None:
             validation, loss = trainer.best[0], -trainer.best[1]
             trainer.take_best()
-            test = trainer.evaluate(self.loaders["test"])[0]
+            found = trainer.evaluate(self.loaders["test"])
+            test, measures = found.quality, found.measures
         if test is None or not math.isfinite(test):
-            validation = test = None
+            validation = test = measures = None
         trial = {
             "lr": trainer.lr,
             "validation": validation,
             "validation_loss": loss,
             "test": test,
+            "measures": measures,
             "epoch": trainer.best_epoch,
             "epochs": trainer.epoch,
         }
@@ -145,10 +146,7 @@ class Run:
         return network, methods
 
     def _sample(self) -> tuple[Tensor, Tensor]:
-        train = self.loaders["train"]
-        size = max(SAMPLE, 2 * len(self.target.classes))
-        places = draw(train.labels.numpy(), size, seed=self.key.split, repeat=0, task="classification")
-        inputs, labels = train.take(torch.from_numpy(places))
+        inputs, labels = self.loaders["train"].sample(2 * len(self.target.classes), seed=self.key.split)
         return inputs.to(self.shared.device), labels.to(self.shared.device)
 
     def _save_best(self, best: Mapping[str, Any]) -> None:
@@ -166,12 +164,23 @@ class Run:
             "ground_truth": best["test"],
             "classes": list(self.target.classes),
         }
-        sample = self.loaders["val"].take(torch.arange(min(8, len(self.loaders["val"]))))[0].to(self.shared.device)
+        sample = self.loaders["val"].sample(1, seed=0)[0][:SHOWN].to(self.shared.device)
         assert self.shared.save_dir is not None
         path = self.shared.save_dir / f"{key.slug}.safetensors"
         save_network(path, network, methods, self.loaded, about=about, sample=sample)
         for method in methods:
             method.close()
+
+
+def task_of(target: Target, settings: FinetuneSettings, train: Loader) -> FinetuningTask:
+    """The task of a target, with weights from its training part where the settings ask for them."""
+    classes = len(target.classes)
+    weights = class_weights(train.class_sizes(classes)) if settings.class_weights else None
+    assert settings.metric is not None
+    if target.task == "segmentation":
+        assert settings.loss is not None
+        return Segmentation(classes, metric=settings.metric, loss=settings.loss, weights=weights)
+    return Classification(classes, metric=settings.metric, weights=weights)
 
 
 def stream_of(*words: object) -> int:

@@ -1,4 +1,4 @@
-"""A finetuned network as a safetensors file that plain timm loads, its new head included."""
+"""A finetuned network as a safetensors file, its new head included; a timm classifier's loads in plain timm."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from acrank.errors import CandidateError
-from acrank.features import read_features
 from acrank.files import atomic_write
 from acrank.finetuning.methods.base import Method
 from acrank.finetuning.network import Network
+from acrank.tasks.base import FinetuningTask
 from acrank.zoo.checkpoints import LoadedModel
 
 _TOLERANCE = 1e-3  # of the logits, relative: reverting is exact but for float32 rounding
@@ -24,8 +24,9 @@ _TOLERANCE = 1e-3  # of the logits, relative: reverting is exact but for float32
 def plain_network(network: Network, methods: Sequence[Method], loaded: LoadedModel) -> nn.Module:
     """The finetuned network as an ordinary one whose `forward` gives the target's logits, in eval mode.
 
-    AC-Norm and stochastic normalisation become plain batch normalisation again. The head takes the place of the
-    network's own classifier; where there is none, it comes behind: `Sequential(body, head)` under `body.` and `head.`.
+    AC-Norm and stochastic normalisation become plain batch normalisation again. The head of a classification takes the
+    place of the network's own classifier; where there is none, and for segmentation, the parts are saved side by side
+    under `body.` and `head.`.
 
     Raises:
         CandidateError: the classifier of a timm network is not a linear layer.
@@ -34,8 +35,9 @@ def plain_network(network: Network, methods: Sequence[Method], loaded: LoadedMod
     for method in reversed(methods):
         body = method.revert(body)
     head = copy.deepcopy(network.head).cpu()
-    if callable(getattr(body, "reset_classifier", None)):
-        assert isinstance(head, nn.Linear)
+    if not isinstance(head, nn.Linear):
+        body = HeadedNetwork(body, head, network.task)
+    elif callable(getattr(body, "reset_classifier", None)):
         body.reset_classifier(head.out_features)  # type: ignore[operator]
         own = body.get_classifier()  # type: ignore[operator]
         if not isinstance(own, nn.Linear) or own.weight.shape != head.weight.shape:
@@ -45,19 +47,19 @@ def plain_network(network: Network, methods: Sequence[Method], loaded: LoadedMod
         parent, _, name = loaded.head.rpartition(".")
         setattr(body.get_submodule(parent), name, head)
     else:
-        body = _Headed(body, head)
+        body = HeadedNetwork(body, head, network.task)
     return body.eval()
 
 
-class _Headed(nn.Module):
-    def __init__(self, body: nn.Module, head: nn.Module) -> None:
+class HeadedNetwork(nn.Module):
+    """A body that is read as the task says, and the head behind: inputs [n, c, ...] -> the task's outputs."""
+
+    def __init__(self, body: nn.Module, head: nn.Module, task: FinetuningTask) -> None:
         super().__init__()
-        self.body, self.head = body, head
+        self.body, self.head, self.task = body, head, task
 
     def forward(self, inputs: Tensor) -> Tensor:
-        features, _ = read_features(self.body, inputs)
-        outputs: Tensor = self.head(features)
-        return outputs
+        return self.task.outputs(self.head, self.task.read(self.body, inputs), inputs)
 
 
 def save_network(
@@ -74,7 +76,7 @@ def save_network(
     Args:
         path: of the safetensors file.
         about: plain data.
-        sample: images [n, c, h, w]; on them the plain network must give what the finetuned one gives.
+        sample: inputs [n, c, ...]; on them the plain network must give what the finetuned one gives.
 
     Raises:
         CandidateError: the plain network gives other logits.

@@ -11,7 +11,14 @@ from typing import Any
 from acrank.errors import UsageError
 
 OPTIMISERS: dict[str, tuple[float, ...]] = {"sgd": (0.1, 0.03, 0.01), "adamw": (0.01, 0.003, 0.001)}
-METRICS = ("accuracy", "balanced_accuracy", "auc", "kappa")
+#: Task -> metrics, the default first.
+METRICS = {
+    "classification": ("balanced_accuracy", "accuracy", "auc", "kappa"),
+    "segmentation": ("dice", "iou"),
+}
+#: Task -> losses, the default first.
+LOSSES = {"classification": ("ce",), "segmentation": ("dice-ce", "ce")}
+BATCH_SIZES = {"classification": 32, "segmentation": 8}
 AUGMENTATIONS = ("none", "light")
 SPLITTERS = ("seed", "target")
 _SHARES = 0.9  # validation and test together leave at least a tenth for training
@@ -27,11 +34,13 @@ class FinetuneSettings:
         weight_decay: of every trained parameter; L2-SP puts its own penalty in its place.
         epochs: at most; the cosine schedule ends there.
         patience: epochs without a better validation quality before training stops; 0 never stops early.
-        batch_size: of training.
+        batch_size: of training: images, or patches for segmentation.
+        patches: for segmentation, patches of every training image in an epoch.
         train_size: images to train on, a stratified part of the training split; None takes all.
         val_share, test_share: of the target, where splits are made by seed.
         split_by: "seed" makes stratified splits, "target" takes the target's own train, val and test.
-        metric: quality measure, see `acrank.tasks.quality.QUALITY`.
+        metric: quality measure, one of METRICS.
+        loss: "ce" (cross-entropy), or "dice-ce" (with soft Dice added) for segmentation.
         class_weights: whether the loss weighs classes inversely to their size.
         augment: "none", or "light": horizontal flips and shifts by up to a sixteenth.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps"; mixed precision on CUDA only.
@@ -43,12 +52,14 @@ class FinetuneSettings:
     weight_decay: float = 1e-4
     epochs: int = 20
     patience: int = 5
-    batch_size: int = 32
+    batch_size: int | None = None
+    patches: int = 8
     train_size: int | None = None
     val_share: float = 0.2
     test_share: float = 0.3
     split_by: str = "seed"
-    metric: str = "balanced_accuracy"
+    metric: str | None = None
+    loss: str | None = None
     class_weights: bool = False
     augment: str = "light"
     device: str = "auto"
@@ -63,18 +74,20 @@ class FinetuneSettings:
         weight_decay: float = 1e-4,
         epochs: int = 20,
         patience: int = 5,
-        batch_size: int = 32,
+        batch_size: int | None = None,
+        patches: int = 8,
         train_size: int | None = None,
         val_share: float = 0.2,
         test_share: float = 0.3,
         split_by: str = "seed",
-        metric: str = "balanced_accuracy",
+        metric: str | None = None,
+        loss: str | None = None,
         class_weights: bool = False,
         augment: str = "light",
         device: str = "auto",
         allow_code: bool = False,
     ) -> FinetuneSettings:
-        """Checked settings; without `lrs` the optimiser's usual three.
+        """Checked settings; without `lrs` the optimiser's usual three. `for_task` settles what is None.
 
         Raises:
             UsageError: a value that makes no sense; the message names it.
@@ -91,11 +104,13 @@ class FinetuneSettings:
             epochs,
             patience,
             batch_size,
+            patches,
             train_size,
             val_share,
             test_share,
             split_by,
             metric,
+            loss,
             class_weights,
             augment,
             device,
@@ -103,6 +118,22 @@ class FinetuneSettings:
         )
         _check(settings)
         return settings
+
+    def for_task(self, task: str) -> FinetuneSettings:
+        """The settings with the task's own choices where none was made.
+
+        Raises:
+            UsageError: the metric or the loss is another task's.
+
+        Example:
+            >>> FinetuneSettings.of().for_task("segmentation").metric
+            'dice'
+        """
+        metric, loss = self.metric or METRICS[task][0], self.loss or LOSSES[task][0]
+        _one_of(f"{task} metric", metric, METRICS[task])
+        _one_of(f"{task} loss", loss, LOSSES[task])
+        size = self.batch_size or BATCH_SIZES[task]
+        return dataclasses.replace(self, metric=metric, loss=loss, batch_size=size)
 
     def record(self) -> dict[str, Any]:
         """What a result depends on, as plain data; device and permission to run code are left out."""
@@ -112,12 +143,16 @@ class FinetuneSettings:
 
 
 def _check(settings: FinetuneSettings) -> None:
-    _one_of("metric", settings.metric, METRICS)
+    for name, value, known in (("metric", settings.metric, METRICS), ("loss", settings.loss, LOSSES)):
+        if value is not None:
+            _one_of(name, value, tuple(one for each in known.values() for one in each))
     _one_of("augment", settings.augment, AUGMENTATIONS)
     _one_of("split-by", settings.split_by, SPLITTERS)
     _at_least("epochs", settings.epochs, 1)
     _at_least("patience", settings.patience, 0)
-    _at_least("batch-size", settings.batch_size, 2)
+    if settings.batch_size is not None:
+        _at_least("batch-size", settings.batch_size, 2)
+    _at_least("patches", settings.patches, 1)
     if settings.train_size is not None:
         _at_least("train-size", settings.train_size, 1)
     _check_shares(settings.val_share, settings.test_share)

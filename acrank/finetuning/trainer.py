@@ -9,14 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from acrank.finetuning.data import Loader, augmented
+from acrank.finetuning.data import Loader
 from acrank.finetuning.methods.base import Method, Step
 from acrank.finetuning.network import Network
 from acrank.finetuning.settings import FinetuneSettings
-from acrank.tasks.base import FinetuningTask
+from acrank.tasks.base import Evaluation, FinetuningTask
 
 MOMENTUM = 0.9
-EVALUATION_BATCH = 128
 
 
 class Trainer:
@@ -41,6 +40,8 @@ class Trainer:
     ) -> None:
         self.network, self.methods, self.task = network, methods, task
         self.train, self.val, self.settings, self.lr = train, val, settings, lr
+        assert settings.batch_size is not None
+        self.batch_size = settings.batch_size
         self.device = next(network.head.parameters()).device
         self.optimiser = self._optimiser()
         self.scaler = torch.amp.GradScaler("cuda", enabled=self._mixed)
@@ -60,26 +61,26 @@ class Trainer:
         self.network.train()
         for method in self.methods:
             method.set_mode(self.network)
-        finite = all(self._train_on(places) for places in self._batches())
+        batches = self.train.batches(self.batch_size, self.settings.augment)
+        finite = all(self._train_on(inputs, labels) for inputs, labels in batches)
         self.epoch += 1
-        quality, loss = self.evaluate(self.val) if finite else (math.nan, math.nan)
+        found = self.evaluate(self.val) if finite else Evaluation(math.nan, math.nan)
+        quality, loss = found.quality, found.loss
         self.diverged = not (math.isfinite(quality) and math.isfinite(loss))
         if not self.diverged and (self.best is None or (quality, -loss) > self.best):
             self.best, self.best_epoch = (quality, -loss), self.epoch
             self.best_network = {name: part.detach().cpu().clone() for name, part in self.network.state_dict().items()}
 
-    def evaluate(self, part: Loader) -> tuple[float, float]:
-        """Quality and mean loss of the network as it is, in eval mode; both NaN where an output is not finite."""
+    def evaluate(self, part: Loader) -> Evaluation:
+        """How good the network is as it is, in eval mode."""
         self.network.eval()
-        outputs = []
-        with torch.no_grad(), torch.autocast("cuda", enabled=self._mixed):
-            for places in torch.arange(len(part)).split(EVALUATION_BATCH):
-                inputs, _ = part.take(places)
-                outputs.append(self.network(inputs.to(self.device))[1].float().cpu())
-        whole = torch.cat(outputs)
-        if not bool(torch.isfinite(whole).all()):
-            return math.nan, math.nan
-        return self.task.quality(whole, part.labels), float(self.task.loss(whole, part.labels))
+        with torch.no_grad():
+            return part.evaluate(self._predict, self.task)
+
+    def _predict(self, inputs: Tensor) -> Tensor:
+        with torch.autocast("cuda", enabled=self._mixed):
+            outputs: Tensor = self.network(inputs.to(self.device))[1]
+        return outputs.float().cpu()
 
     def take_best(self) -> None:
         """Put the network back to its best epoch."""
@@ -125,15 +126,8 @@ class Trainer:
             return torch.optim.AdamW(trained, self.lr, weight_decay=decay)
         return torch.optim.SGD(trained, self.lr, momentum=MOMENTUM, weight_decay=decay)
 
-    def _batches(self) -> list[Tensor]:
-        parts = torch.randperm(len(self.train)).split(self.settings.batch_size)
-        return [part for part in parts if len(part) > 1]  # one image has no batch statistics
-
-    def _train_on(self, places: Tensor) -> bool:
+    def _train_on(self, inputs: Tensor, labels: Tensor) -> bool:
         """One step; whether its loss was finite. After a loss that is not, the weights no longer matter."""
-        inputs, labels = self.train.take(places)
-        if self.settings.augment == "light":
-            inputs = augmented(inputs)
         inputs, labels = inputs.to(self.device), labels.to(self.device)
         for group in self.optimiser.param_groups:
             group["lr"] = self.lr * self._cosine()
@@ -152,11 +146,5 @@ class Trainer:
 
     def _cosine(self) -> float:
         """Share of the learning rate at this step: from 1 at the first to 0 after the last."""
-        total = self.settings.epochs * max(1, self._steps)
+        total = self.settings.epochs * max(1, self.train.steps(self.batch_size))
         return 0.5 * (1 + math.cos(math.pi * self.step / total))
-
-    @property
-    def _steps(self) -> int:
-        """Batches of an epoch."""
-        whole, rest = divmod(len(self.train), self.settings.batch_size)
-        return whole + (rest > 1)

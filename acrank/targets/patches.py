@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,29 +56,49 @@ def cut_patches(
         mask = target.masked.mask(int(index))
         if mask.ndim != len(size):
             raise TargetError(f"{target.ids[index]} has {mask.ndim} dimensions", hint=f"patches have {len(size)}")
-        corner = _corner(mask, size, rng, foreground=place % 2 == 1)
-        images.append(_image(target, int(index), corner, size, mask.shape))
-        where, values = _balanced(_cropped(mask, corner, size), rng, target.ids[index])
+        corner = patch_corner(mask.shape, size, rng, foreground_places(mask) if place % 2 == 1 else ())
+        images.append(patch_image(target, int(index), corner, size, mask.shape))
+        where, values = _balanced(patch_mask(mask, corner, size), rng, target.ids[index])
         corners.append(corner)
         positions.append(where)
         labels.append(values)
     return Patches(images, corners, np.stack(positions), np.stack(labels))
 
 
-def _corner(mask: np.ndarray, size: tuple[int, ...], rng: np.random.Generator, *, foreground: bool) -> tuple[int, ...]:
-    room = [max(0, have - want) for have, want in zip(mask.shape, size, strict=True)]
+def patch_corner(
+    shape: tuple[int, ...], size: tuple[int, ...], rng: np.random.Generator, places: Sequence[np.ndarray] = ()
+) -> tuple[int, ...]:
+    """Where a patch begins in an image of that shape: centred on one of `places`, or anywhere where there are none.
+
+    Args:
+        places: for each class to centre on, flat positions; classes are drawn evenly.
+    """
+    room = [max(0, have - want) for have, want in zip(shape, size, strict=True)]
     anywhere = [int(rng.integers(0, free + 1)) for free in room]
-    present = [value for value in np.unique(mask) if value > 0] if foreground else []
-    if not present:
+    if not places:
         return tuple(anywhere)
-    found = np.flatnonzero(mask == present[int(rng.integers(len(present)))])
-    centre = np.unravel_index(found[int(rng.integers(len(found)))], mask.shape)
+    found = places[int(rng.integers(len(places)))]
+    centre = np.unravel_index(found[int(rng.integers(len(found)))], shape)
     return tuple(int(np.clip(at - want // 2, 0, free)) for at, want, free in zip(centre, size, room, strict=True))
 
 
-def _image(
+def foreground_places(mask: np.ndarray) -> list[np.ndarray]:
+    """The flat positions of every foreground class that a mask has, by class.
+
+    >>> [places.tolist() for places in foreground_places(np.array([[0, 1], [1, 2]]))]
+    [[1, 2], [3]]
+    """
+    return [np.flatnonzero(mask == value) for value in np.unique(mask) if value > 0]
+
+
+def patch_image(
     target: Target, index: int, corner: tuple[int, ...], size: tuple[int, ...], shape: tuple[int, ...]
 ) -> npt.NDArray[np.float32]:
+    """A part of one image, float32 [C, *size] in [0, 1]; beyond the image's edge its border is repeated.
+
+    Raises:
+        TargetError: the image cannot be read, or differs in size from its mask.
+    """
     where = tuple(slice(begin, min(begin + want, have)) for begin, want, have in zip(corner, size, shape, strict=True))
     image, assumption = target.masked.crop(index, where)
     if assumption and assumption not in target.notes:
@@ -87,7 +108,7 @@ def _image(
     return np.ascontiguousarray(padded, dtype=np.float32)
 
 
-def _cropped(mask: np.ndarray, corner: tuple[int, ...], size: tuple[int, ...]) -> np.ndarray:
+def patch_mask(mask: np.ndarray, corner: tuple[int, ...], size: tuple[int, ...]) -> np.ndarray:
     """A part of the mask; what lies beyond its edge counts for nothing."""
     part = mask[tuple(slice(begin, begin + want) for begin, want in zip(corner, size, strict=True))]
     whole = np.full(size, IGNORED, dtype=np.int16)

@@ -111,7 +111,7 @@ def test_l2_sp_leads_back_to_the_source() -> None:
 
 def test_delta_watches_the_last_convolution_of_every_resolution() -> None:
     source = loaded().model
-    assert last_convolutions(source, sample()[0]) == ["0", "3"]
+    assert last_convolutions(source, sample()[0], Classification(CLASSES)) == ["0", "3"]
 
 
 def test_delta_weighs_channels_by_the_rise_of_the_loss(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from workbench import entry, make_images, network, write_zoo
 
 from acrank.comparison.tables import read_truth
 from acrank.errors import NothingRankedError, TargetError, UsageError
-from acrank.finetuning.data import Images, Loader, augmented
+from acrank.finetuning.data import ImageLoader, Images, augmented
 from acrank.finetuning.flow import finetune
 from acrank.finetuning.methods import METHODS
 from acrank.finetuning.results import COLUMNS, Outcome, Results
@@ -21,6 +21,7 @@ from acrank.finetuning.settings import FinetuneSettings
 from acrank.finetuning.splits import Part
 from acrank.finetuning.trainer import Trainer
 from acrank.targets import open_target
+from acrank.tasks.base import Evaluation
 from acrank.tasks.classifier import Classification
 
 
@@ -113,7 +114,7 @@ def test_the_targets_own_parts(tmp_path: Path) -> None:
 def trainer_of(tmp_path: Path, settings: FinetuneSettings, method: str = "vanilla") -> Trainer:
     target = open_target(make_images(tmp_path / "target"))
     net, methods, candidate = start(method)
-    loader = Loader(Images(target, candidate), Part(target, np.arange(len(target))))
+    loader = ImageLoader(Images(target, candidate), Part(target, np.arange(len(target))))
     return Trainer(net, methods, Classification(3), loader, loader, settings, 0.1)
 
 
@@ -131,7 +132,7 @@ def test_the_schedule_is_a_cosine_from_the_rate_to_zero(tmp_path: Path) -> None:
 def test_patience_stops_and_the_best_epoch_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = trainer_of(tmp_path, quick(epochs=9, patience=2))
     script = iter([(0.5, 1.0), (0.7, 1.0), (0.7, 0.9), (0.7, 0.95), (0.6, 0.1)])
-    monkeypatch.setattr(trainer, "evaluate", lambda part: next(script))
+    monkeypatch.setattr(trainer, "evaluate", lambda part: Evaluation(*next(script)))
     states = []
     while not trainer.finished:
         trainer.run_epoch()
@@ -191,7 +192,7 @@ def test_summary_orders_and_counts() -> None:
         {"lrs": [float("nan")]},
         {"lrs": [0.1, 0.1]},
         {"optimiser": "lion"},
-        {"metric": "dice"},
+        {"metric": "f1"},
         {"augment": "heavy"},
         {"split_by": "patient"},
         {"epochs": 0},

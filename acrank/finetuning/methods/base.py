@@ -18,7 +18,7 @@ class Start:
 
     Attributes:
         source: the candidate's network, untouched, in eval mode and frozen.
-        inputs, labels: a sample of the training images, without augmentation, on the network's device.
+        inputs, labels: a sample of the training part, without augmentation, on the network's device.
         task: the task.
     """
 
@@ -33,7 +33,7 @@ class Step:
     """What a penalty may look at: one batch.
 
     Attributes:
-        inputs: [n, c, h, w]; features: [n, d], with gradients.
+        inputs: [n, c, ...]; features: [n, d] or maps [n, d, ...], with gradients.
     """
 
     inputs: Tensor

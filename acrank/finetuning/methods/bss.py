@@ -13,13 +13,21 @@ if TYPE_CHECKING:
     from acrank.finetuning.network import Network
 
 ETA, SMALLEST = 0.001, 1  # the paper's
+ROWS = 4096
 
 
 class BSS(Method):
-    """eta times the squares of the k smallest singular values of a batch's features [n, d]."""
+    """eta times the squares of the k smallest singular values of a batch's features [n, d].
+
+    Of maps [n, d, ...], which the paper does not treat, evenly spaced positions serve as rows, at most `ROWS`.
+    """
 
     def penalty(self, network: Network, step: Step) -> Tensor:
-        return ETA * smallest_energy(step.features, SMALLEST)
+        features = step.features
+        if features.dim() > 2:
+            rows = features.flatten(2).transpose(1, 2).flatten(0, 1)
+            features = rows[:: -(-len(rows) // ROWS)]
+        return ETA * smallest_energy(features, SMALLEST)
 
 
 def smallest_energy(features: Tensor, k: int) -> Tensor:

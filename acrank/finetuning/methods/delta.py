@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 
 from acrank.errors import CandidateError
-from acrank.features import read_features
 from acrank.finetuning.methods.base import Method, Start, Step
 
 if TYPE_CHECKING:
@@ -33,14 +32,14 @@ class Delta(Method):
 
     def begin(self, network: Network, start: Start) -> None:
         """Choose the layers, weigh their channels, and watch them in both networks."""
-        self.source = start.source
-        names = last_convolutions(start.source, start.inputs[:2])
+        self.source, self.task = start.source, start.task
+        names = last_convolutions(start.source, start.inputs[:2], start.task)
         self.weights = channel_weights(start.source, names, start.inputs, start.labels, start.task)
         self.now, self.before = Watch(network.body, names), Watch(start.source, names)
 
     def penalty(self, network: Network, step: Step) -> Tensor:
         with torch.no_grad():
-            read_features(self.source, step.inputs)
+            self.task.read(self.source, step.inputs)
         distance = torch.stack([self._distance(name) for name in self.weights]).sum()
         decay = torch.stack([part.square().sum() for part in network.head.parameters()]).sum()
         return ALPHA * distance + BETA / 2 * decay
@@ -75,16 +74,20 @@ class Watch:
         self.maps.clear()
 
 
-def last_convolutions(model: nn.Module, inputs: Tensor) -> list[str]:
-    """Names of the last convolution that runs at every number of positions above one.
+def last_convolutions(model: nn.Module, inputs: Tensor, task: FinetuningTask) -> list[str]:
+    """Names of the last convolution at every number of positions above one, of those that the features depend on.
 
     Raises:
         CandidateError: the network has no such convolution.
     """
     watch = Watch(model, [name for name, module in model.named_modules() if isinstance(module, _CONVOLUTIONS)])
-    with torch.no_grad():
-        read_features(model, inputs)
-    areas = {name: output[0, 0].numel() for name, output in watch.maps.items() if output.dim() > 2}
+    with torch.enable_grad():
+        features = task.read(model, inputs.detach().requires_grad_())
+    maps = {name: output for name, output in watch.maps.items() if output.dim() > 2 and output.requires_grad}
+    pulls = torch.autograd.grad(features.sum(), list(maps.values()), allow_unused=True) if maps else ()
+    areas = {
+        name: output[0, 0].numel() for (name, output), pull in zip(maps.items(), pulls, strict=True) if pull is not None
+    }
     watch.remove()
     found = {area: name for name, area in areas.items() if area > 1}
     if not found:
@@ -116,9 +119,10 @@ def estimated_rises(
     head = _fitted_head(source, inputs, labels, task)
     watch = Watch(source, names)
     with torch.enable_grad():
-        features, _ = read_features(source, inputs.detach().requires_grad_())  # so that maps of a frozen body have one
+        inputs = inputs.detach().requires_grad_()  # so that maps of a frozen body have a gradient
+        features = task.read(source, inputs)
         maps = [watch.maps[name] for name in names]
-        pulls = torch.autograd.grad(task.loss(head(features), labels), maps)
+        pulls = torch.autograd.grad(task.loss(task.outputs(head, features, inputs), labels), maps)
     watch.remove()
     # The loss is a mean over images, so that a channel's products add up over images and positions.
     return {
@@ -129,11 +133,11 @@ def estimated_rises(
 
 def _fitted_head(source: nn.Module, inputs: Tensor, labels: Tensor, task: FinetuningTask) -> nn.Module:
     with torch.no_grad():
-        features, _ = read_features(source, inputs)
+        features = task.read(source, inputs)
     head = task.head(features.shape[1]).to(features.device)
     optimiser = torch.optim.Adam(head.parameters(), HEAD_RATE)
     for _ in range(HEAD_STEPS):
         optimiser.zero_grad()
-        task.loss(head(features), labels).backward()
+        task.loss(task.outputs(head, features, inputs), labels).backward()
         optimiser.step()
     return head
