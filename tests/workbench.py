@@ -31,6 +31,26 @@ def small(width=8):
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2 * width, 5),
     )
 
+class Dense(nn.Module):
+    # a U-Net of two levels for images or volumes, with a head of its own
+
+    def __init__(self, dims, channels, width):
+        super().__init__()
+        conv, norm = (nn.Conv2d, nn.BatchNorm2d) if dims == 2 else (nn.Conv3d, nn.BatchNorm3d)
+        self.top = nn.Sequential(conv(channels, width, 3, padding=1, bias=False), norm(width), nn.ReLU())
+        self.deep = nn.Sequential(
+            conv(width, width, 3, stride=2, padding=1, bias=False), norm(width), nn.ReLU(), nn.Upsample(scale_factor=2)
+        )
+        self.last = nn.Sequential(conv(width, width, 3, padding=1, bias=False), norm(width), nn.ReLU())
+        self.head = conv(width, 1, 1)
+
+    def forward(self, inputs):
+        top = self.top(inputs)
+        return self.head(self.last(top + self.deep(top)))
+
+def dense(dims=2, channels=3, width=6):
+    return Dense(dims, channels, width)
+
 def without_norm():
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5))
 
@@ -61,6 +81,35 @@ def network(seed: int, width: int = 8) -> nn.Module:
             nn.init.normal_(layer.bias, 0.0, 0.5)
     model.train()(torch.rand(8, 3, 16, 16))  # statistics that were updated once
     return model.eval()
+
+
+def dense_entry(folder: Path, name: str, *, dims: int = 2, size: int = 16) -> dict[str, object]:
+    """A manifest entry for a segmentation network of NETWORKS, whose weights are written into `folder`."""
+    scope: dict[str, object] = {"__name__": "small_networks"}
+    exec(NETWORKS, scope)
+    torch.manual_seed(0)
+    channels = 3 if dims == 2 else 1
+    model: nn.Module = scope["dense"](dims, channels)  # type: ignore[operator]
+    model.train()(torch.rand(4, channels, *[size] * dims))  # statistics that were updated once
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save(model.state_dict(), folder / f"{name}.pth")
+    inputs = {"size": [size] * dims, "mean": [0.5] * channels, "std": [0.5] * channels}
+    return entry(name, "dense", input=inputs, in_chans=channels, factory_args={"dims": dims, "channels": channels})
+
+
+def make_masks(folder: Path, *, n: int = 14, size: int = 28) -> Path:
+    """RGB noise in which bright rectangles are the foreground; images/ and masks/."""
+    for part in ("images", "masks"):
+        (folder / part).mkdir(parents=True)
+    for index in range(n):
+        generator = np.random.default_rng([7, index])
+        mask = np.zeros((size, size), np.uint8)
+        top, left = generator.integers(2, size - 12, 2)
+        mask[top : top + 9, left : left + 10] = 1
+        pixels = generator.integers(0, 120, (size, size, 3)) + 90 * mask[..., None]
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / "images" / f"{index:02d}.png")
+        Image.fromarray(mask).save(folder / "masks" / f"{index:02d}.png")
+    return folder
 
 
 def entry(name: str, function: str = "small", **more: object) -> dict[str, object]:

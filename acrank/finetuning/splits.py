@@ -82,7 +82,7 @@ def hold_out(labels: np.ndarray, share: float, *, stream: tuple[int, ...], leave
         if len(members) < leave + 1:
             raise TargetError(
                 f"class number {one} has too few images ({len(members)}) to train, validate and test",
-                hint="finetuning needs at least three images of every class",
+                hint="finetuning needs at least three images of every class, or three with masks",
             )
         taken[members[np.argsort(keys[members], kind="stable")[: min(count, len(members) - leave)]]] = True
     return np.flatnonzero(~taken), np.flatnonzero(taken)
