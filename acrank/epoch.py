@@ -42,20 +42,24 @@ def finetune_one_epoch(
         layers: selection as in `select_layers`.
         seed: of the head, the order of the batches and dropout.
         read: gives rows of features; by default one per image.
-        batch_size: inputs per step.
+        batch_size: inputs per step. A last one that is alone is left out where it has no batch statistics: an image,
+            or a patch of which some layer sees one position.
 
     Raises:
         CandidateError: no layer matches, or training left affines that are not finite.
     """
-    with LayerTrace(model) as trace, torch.no_grad():
+    probe = copy.deepcopy(model)  # a pass moves running statistics, and training starts from the checkpoint's
+    with LayerTrace(probe) as trace, torch.no_grad():
         first = torch.arange(len(inputs))[:batch_size]
-        features, _ = read(model, inputs[first].to(device), first)
+        features, _ = read(probe, inputs[first].to(device), first)
     names = select_layers(trace.order, trace.areas, layers)
+    # a patch alone has batch statistics, where no layer sees a single position of it
+    least = 1 if labels.dim() > 1 and min(trace.areas.values()) > 1 else 2
     runs: list[tuple[LayerShift, ...]] = []
     for truth in (labels, labels.flatten()[permutation].view_as(labels)):
         trained = copy.deepcopy(model)
-        head = features.shape[1], classes
-        _train(trained, inputs, truth, read, head, batch_size=batch_size, lr=step_size, seed=seed, device=device)
+        head, sizes = (features.shape[1], classes), (batch_size, least)
+        _train(trained, inputs, truth, read, head, batch_sizes=sizes, lr=step_size, seed=seed, device=device)
         runs.append(_shifts(trained, names))
     return Observation(
         labels=labels.flatten().numpy(),
@@ -79,19 +83,21 @@ def _train(
     read: Reader,
     head_shape: tuple[int, int],
     *,
-    batch_size: int,
+    batch_sizes: tuple[int, int],
     lr: float,
     seed: int,
     device: torch.device,
 ) -> None:
+    """One epoch in batches of the first size; what is left at the end counts where it has the second."""
+    size, least = batch_sizes
     model.train().requires_grad_(True)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         head = nn.Linear(*head_shape).to(device)
         optimiser = torch.optim.SGD([*model.parameters(), *head.parameters()], lr=lr, momentum=MOMENTUM)
-        for part in torch.randperm(len(labels)).split(batch_size):
-            if len(part) < 2:
-                continue  # one sample has no batch statistics
+        for part in torch.randperm(len(labels)).split(size):
+            if len(part) < least:
+                continue  # it has no batch statistics
             features, _ = read(model, inputs[part].to(device), part)
             loss = nn.functional.cross_entropy(head(features), labels[part].flatten().to(device))
             optimiser.zero_grad()
