@@ -1,7 +1,8 @@
 """Protocol `official` on a Models-Genesis 3D U-Net, against the authors' procedure written out from its formulas.
 
-The procedure here shares nothing with the package but the data: a functional U-Net over the checkpoint's tensors, AC-Norm
-as two batch normalisations with a dense correlation, PyTorch's SGD. Its normalisation is held to the authors' figures.
+The procedure here shares nothing with the package but the data: a functional U-Net over the checkpoint's tensors,
+AC-Norm as two batch normalisations with a dense correlation, PyTorch's SGD. Its normalisation is held to the authors'
+figures.
 """
 
 from __future__ import annotations

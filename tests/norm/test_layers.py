@@ -129,12 +129,19 @@ def test_running_statistics_move_as_under_two_batch_norms(momentum: float) -> No
 
 def test_without_momentum_statistics_are_the_average_over_batches() -> None:
     layer, plain = AffineCoNorm1d(4, momentum=None).double(), nn.BatchNorm1d(4, momentum=None).double()
-    batches = torch.randn(5, 8, 4, dtype=torch.float64)
+    noise = torch.Generator().manual_seed(0)
+    batches = torch.randn(5, 8, 4, dtype=torch.float64, generator=noise) * torch.arange(1, 6)[:, None, None]
     for batch in batches:
         layer(batch), plain(batch), plain(batch)
-    close(layer.running_mean, batches.mean((0, 1)))
-    close(layer.running_mean, plain.running_mean)
-    close(layer.running_var, plain.running_var)
+    averages = batches.mean((0, 1)), batches.var(1).mean(0)
+    for ours, other, average in zip(
+        (layer.running_mean, layer.running_var), (plain.running_mean, plain.running_var), averages, strict=True
+    ):
+        assert ours is not None
+        assert other is not None
+        assert (ours - average).abs().max() < 1e-12
+        assert (ours - other).abs().max() < 1e-12
+    assert layer.num_batches_tracked == 5
 
 
 def test_eval_mode_moves_nothing() -> None:
@@ -260,17 +267,23 @@ def test_float32_agrees_with_float64() -> None:
 
 
 @pytest.mark.parametrize("weights_only", [True, False])
-def test_saved_and_loaded_it_computes_the_same(weights_only: bool) -> None:
-    layer, input = drifted(AffineCoNorm2d(5, momentum=0.2)).eval(), torch.randn(2, 5, 3, 3)
+@pytest.mark.parametrize("training", [True, False])
+def test_saved_and_loaded_it_computes_the_same(weights_only: bool, training: bool) -> None:
+    layer, input = drifted(AffineCoNorm2d(5, momentum=0.2)).train(training), torch.randn(2, 5, 3, 3)
     file = io.BytesIO()
     torch.save(layer.state_dict() if weights_only else layer, file)
     file.seek(0)
     loaded = torch.load(file, weights_only=weights_only)
     if weights_only:
-        other = AffineCoNorm2d(5).eval()
+        other = AffineCoNorm2d(5, momentum=0.2).train(training)
+        assert not torch.equal(copy.deepcopy(other)(input), copy.deepcopy(layer)(input))
         other.load_state_dict(loaded)
         loaded = other
-    close(loaded(input), layer(input), tolerance=0.0)
+    assert loaded.training == training
+    assert torch.equal(loaded(input), layer(input))
+    state = loaded.state_dict()
+    assert state.keys() == layer.state_dict().keys()
+    assert all(torch.equal(value, state[name]) for name, value in layer.state_dict().items())
 
 
 def test_deepcopy_shares_nothing() -> None:

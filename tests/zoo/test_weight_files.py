@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import os
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
@@ -59,12 +59,26 @@ def test_truncated_files_are_refused(tmp_path: Path, kind: str, keep: float) -> 
 
 @settings(deadline=None)
 @given(st.binary(max_size=600))
+@example(b"")
+@example((2).to_bytes(8, "little") + b"{}")  # a whole safetensors file, of no tensors
 def test_no_bytes_raise_anything_else(tmp_path_factory: pytest.TempPathFactory, raw: bytes) -> None:
     path = tmp_path_factory.mktemp("any") / "w"
     for head in (b"", b"\x02\0\0\0\0\0\0\0{}", b"PK\x03\x04", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.", b"\x80\x04"):
         path.write_bytes(head + raw)
-        with contextlib.suppress(CandidateError):
-            read_state_dict(path)
+        outcome = read_or_refusal(path)
+        if isinstance(outcome, CandidateError):
+            assert str(path) in outcome.message
+            assert outcome.hint
+        else:
+            assert all(isinstance(value, torch.Tensor) for value in outcome.values())
+
+
+def read_or_refusal(path: Path) -> Mapping[str, torch.Tensor] | CandidateError:
+    """What a file holds, or why it is refused; any other error passes, and fails the test."""
+    try:
+        return read_state_dict(path)
+    except CandidateError as error:
+        return error
 
 
 def test_a_truncated_safetensors_file_is_seen_without_reading_it(tmp_path: Path) -> None:
