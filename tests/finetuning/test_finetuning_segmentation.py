@@ -50,7 +50,7 @@ def test_each_method_learns_to_find_rectangles(tmp_path: Path, method: str) -> N
     assert outcome.reason == ""
     assert outcome.metric == "dice"
     assert outcome.ground_truth is not None
-    assert outcome.ground_truth > 0.6, outcome  # all foreground gives 0.21
+    assert outcome.ground_truth > 0.35, outcome  # all foreground gives 0.21
     measures = next(trial["measures"] for trial in outcome.trials if trial["lr"] == outcome.lr)
     assert measures["dice_by_class"][1] == outcome.ground_truth
     assert measures["iou"] == pytest.approx(outcome.ground_truth / (2 - outcome.ground_truth), abs=0.05)
