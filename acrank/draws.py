@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from acrank.targets.patches import Patches, cut_patches
-from acrank.targets.preparation import prepare, prepare_patches
+from acrank.targets.preparation import prepare, prepare_patches, refuse_axes
 from acrank.targets.sampling import draw, halves
 
 if TYPE_CHECKING:
@@ -30,6 +31,32 @@ class BatchSpec:
     in_chans: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+
+class _Reading(Sequence[npt.NDArray[np.float32]]):
+    """Images read one at a time, and kept for as long as they are few or small: volumes would fill the memory."""
+
+    def __init__(self, target: Target, indices: npt.NDArray[np.int64]) -> None:
+        self._target, self._indices = target, indices
+        self._kept: list[npt.NDArray[np.float32]] = []
+        self._room = KEEP_BYTES
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, place: Any) -> Any:
+        image = self._target.read(int(self._indices[place]))
+        self._room -= image.nbytes
+        if self._room < 0:
+            self._kept.clear()
+        else:
+            self._kept.append(image)
+        return image
+
+    @property
+    def kept(self) -> list[npt.NDArray[np.float32]] | None:
+        """All images in order, once each was read in turn and there was room for them."""
+        return self._kept if len(self._kept) == len(self._indices) else None
 
 
 @dataclass
@@ -55,18 +82,24 @@ class Draw:
     _batch: tuple[BatchSpec, Tensor] | None = field(default=None, repr=False)
 
     def batch(self, spec: BatchSpec) -> Tensor:
-        """The images as one tensor, float32 [n, c, h, w]; the last one asked for is kept.
+        """The images as one tensor, float32 [n, c, *size]; the last one asked for is kept.
 
         Raises:
             TargetError: an image cannot be read.
+            CandidateError: they are volumes and the candidate is for images, the reverse, or channels do not match.
         """
         if self._batch is None or self._batch[0] != spec:
-            images = self._images or [self.target.read(int(index)) for index in self.indices]
-            if self._images is None and sum(image.nbytes for image in images) <= KEEP_BYTES:
-                self._images = images
+            refuse_axes(len(spec.size), self.target.axes)
+            reading = self._images or _Reading(self.target, self.indices)
             batch = prepare(
-                images, size=(spec.size[0], spec.size[1]), in_chans=spec.in_chans, mean=spec.mean, std=spec.std
+                reading,
+                size=spec.size,
+                in_chans=spec.in_chans,
+                mean=spec.mean,
+                std=spec.std,
+                colour=self.target.colour,
             )
+            self._images = self._images or (reading.kept if isinstance(reading, _Reading) else None)
             self._batch = (spec, batch)
         return self._batch[1]
 
@@ -96,7 +129,8 @@ class PatchDraw(Draw):
         """The patches of that size; the last ones asked for are kept.
 
         Raises:
-            TargetError: an image or mask cannot be read, or has other dimensions.
+            TargetError: an image or mask cannot be read.
+            CandidateError: patches of other axes than the target's.
         """
         if self._patches is None or self._patches[0] != size:
             found = cut_patches(self.target, self.indices, size, seed=self.seed, repeat=self.repeat)
@@ -107,11 +141,17 @@ class PatchDraw(Draw):
         """The patches as one tensor, float32 [n, c, *size]; the last one asked for is kept.
 
         Raises:
-            TargetError: an image or mask cannot be read.
+            TargetError, CandidateError: as in `patches`, or channels that do not match.
         """
         if self._batch is None or self._batch[0] != spec:
-            images = self.patches(spec.size).images
-            self._batch = (spec, prepare_patches(images, in_chans=spec.in_chans, mean=spec.mean, std=spec.std))
+            found = prepare_patches(
+                self.patches(spec.size).images,
+                in_chans=spec.in_chans,
+                mean=spec.mean,
+                std=spec.std,
+                colour=self.target.colour,
+            )
+            self._batch = (spec, found)
         return self._batch[1]
 
 

@@ -37,6 +37,20 @@ from acrank.cli.options import (
     ZooOption,
 )
 from acrank.cli.saving import saving
+from acrank.cli.target_options import (
+    DataOption,
+    ImageColumnOption,
+    ImagesKeyOption,
+    IntensityOption,
+    LabelColumnOption,
+    LabelsKeyOption,
+    SlicesOption,
+    SpacingOption,
+    SplitOption,
+    TaskOption,
+    spacing_of,
+    task_named,
+)
 from acrank.formats import View
 
 if TYPE_CHECKING:
@@ -52,15 +66,7 @@ DEFAULT_OUTPUTS = (Path("scores.csv"), Path("run.json"))
 
 
 def score(
-    data: Annotated[
-        Path,
-        typer.Option(
-            "--data",
-            envvar="ACRANK_DATA",
-            metavar="PATH",
-            help="Target: class folders, .npz, .h5, a CSV of paths; images/ and masks/; volumes with dataset.json.",
-        ),
-    ],
+    data: DataOption,
     zoo: ZooOption = Path("model_zoo.yaml"),
     protocol: Annotated[
         str, typer.Option("--protocol", envvar="ACRANK_PROTOCOL", help="one-step, or official (one epoch, slow).")
@@ -115,18 +121,15 @@ def score(
         typer.Option("--model", help="Only these ids or patterns of the manifest. Repeatable.", metavar="ID"),
     ] = None,
     tags: Annotated[list[str] | None, typer.Option("--tag", help="Only candidates with this tag. Repeatable.")] = None,
-    split: Annotated[str | None, typer.Option("--split", help="Split of the target; 'all' joins them. [train]")] = None,
-    images_key: Annotated[str | None, typer.Option("--images-key", help="Name of the images in .npz or HDF5.")] = None,
-    labels_key: Annotated[str | None, typer.Option("--labels-key", help="Name of the labels in .npz or HDF5.")] = None,
-    image_column: Annotated[str | None, typer.Option("--image-column", help="Column of paths in a CSV.")] = None,
-    label_column: Annotated[str | None, typer.Option("--label-column", help="Column of labels in a CSV.")] = None,
-    intensity: Annotated[
-        str | None,
-        typer.Option(
-            "--intensity",
-            help="Volumes: window:LOW,HIGH, percentile or zscore. [CT: window:-1000,1000, else percentile]",
-        ),
-    ] = None,
+    split: SplitOption = None,
+    task: TaskOption = None,
+    images_key: ImagesKeyOption = None,
+    labels_key: LabelsKeyOption = None,
+    image_column: ImageColumnOption = None,
+    label_column: LabelColumnOption = None,
+    intensity: IntensityOption = None,
+    slices: SlicesOption = None,
+    spacing: SpacingOption = None,
     device: Annotated[
         str, typer.Option("--device", envvar="ACRANK_DEVICE", help="auto, cpu, cuda, cuda:N or mps.")
     ] = "auto",
@@ -185,7 +188,10 @@ def score(
         split=split,
         image_column=image_column,
         label_column=label_column,
+        task=task_named(task),
         intensity=intensity,
+        slices=slices,
+        spacing=spacing_of(spacing),
     )
     chosen = shard_of(load_zoo(zoo).select(models or (), tags or ()), shard)
     with running(execution) as where:

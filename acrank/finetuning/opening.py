@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from acrank.errors import TargetError, UsageError
-from acrank.targets import READERS, Target, open_target
+from acrank.targets import READERS, Spacing, Target, Task, open_target
 
 
 def open_parts(
@@ -16,7 +16,10 @@ def open_parts(
     labels_key: str | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
+    task: Task | None = None,
     intensity: str | None = None,
+    slices: int | None = None,
+    spacing: Spacing | None = None,
 ) -> dict[str, Target]:
     """The target under the names that `make_partition` expects.
 
@@ -24,7 +27,7 @@ def open_parts(
         path: as for `open_target`.
         split_by: "seed" joins whatever splits the target has into "all"; "target" opens its "train" and "test" and,
             where there is one, "val".
-        images_key, labels_key, image_column, label_column, intensity: as for `open_target`.
+        images_key, labels_key, image_column, label_column, task, intensity, slices, spacing: as for `open_target`.
 
     Raises:
         TargetError, UsageError: as `open_target`; or the target has no splits of its own.
@@ -38,7 +41,10 @@ def open_parts(
             split=split,
             image_column=image_column,
             label_column=label_column,
+            task=task,
             intensity=intensity,
+            slices=slices,
+            spacing=spacing,
         )
 
     if split_by == "seed":

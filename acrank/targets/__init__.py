@@ -1,4 +1,4 @@
-"""Targets: labelled images in folders, .npz, HDF5 or tables, images with masks, volumes; none is decoded on opening.
+"""Targets: labelled images or volumes in folders, .npz, HDF5 or tables, or with masks; none is decoded on opening.
 
 A new layout is one file with `LAYOUT`, `USES` and an opener, and one row in `READERS`.
 """
@@ -13,9 +13,10 @@ from pathlib import Path
 
 from acrank.errors import TargetError, UsageError
 from acrank.targets import datasets, folders, hdf5, masks, npz, table
-from acrank.targets.base import TASKS, Options, Target, Task
+from acrank.targets.base import TASKS, Options, Spacing, Target, Task
+from acrank.targets.slices import sliced
 
-__all__ = ["READERS", "Reader", "Target", "Task", "open_target"]
+__all__ = ["READERS", "Reader", "Spacing", "Target", "Task", "open_target"]
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,13 @@ def open_target(
     label_column: str | None = None,
     task: Task | None = None,
     intensity: str | None = None,
+    slices: int | None = None,
+    spacing: Spacing | None = None,
 ) -> Target:
     """Open labelled images: a folder of class folders, an .npz or HDF5 file of arrays, or a table of paths and labels.
 
-    For segmentation: a folder with images/ and masks/, or NIfTI volumes in Decathlon's or nnU-Net v2's raw layout.
+    Instead of images there may be volumes: NIfTI files, or arrays of one more axis. For segmentation: a folder with
+    images/ and masks/, arrays with arrays of masks, or NIfTI in Decathlon's or nnU-Net v2's raw layout.
 
     Args:
         path: the folder or file; the layout is told from its content, then from its suffix.
@@ -69,11 +73,15 @@ def open_target(
         image_column, label_column: columns of a table; several label columns are separated by commas.
         task: "classification", "multilabel", "regression" or "segmentation"; None tells from the labels.
         intensity: how a volume's values become [0, 1]: "window:LOW,HIGH", "percentile" or "zscore"; None takes a window
-            of -1000 to 1000 for CT and percentiles for all else.
+            of -1000 to 1000 where dataset.json says CT, the whole range for arrays of uint8, and percentiles for all
+            else.
+        slices: an odd number of adjacent axial slices that are the channels of an image, so that candidates for images
+            can be ranked on volumes (see `acrank.targets.slices`).
+        spacing: millimetres along x, y and z to which NIfTI volumes are resampled when they are read.
 
     Raises:
         TargetError: the target cannot be used; the message says why.
-        UsageError: an unknown task, or an option that the layout does not have.
+        UsageError: an unknown task or rule, or an option that the layout, or a target of images, does not have.
 
     Example:
         >>> import numpy, tempfile
@@ -85,16 +93,18 @@ def open_target(
         ('classification', ('0', '1', '2', '3'), (1, 8, 8))
         >>> folder.cleanup()
     """
-    options = Options(images_key, labels_key, split, image_column, label_column, task, intensity)
+    options = Options(images_key, labels_key, split, image_column, label_column, task, intensity, slices, spacing)
     where = Path(path)
     layout = _layout(where)
     _refuse_options(where, layout, options)
-    return READERS[layout].open(where, options)
+    target = READERS[layout].open(where, options)
+    _refuse_for_images(where, target, options)
+    return target if slices is None else sliced(target, slices)
 
 
 def _layout(path: Path) -> str:
     if path.is_dir():
-        return datasets.layout_of(path) or (masks.LAYOUT if masks.mask_folders(path) else folders.LAYOUT)
+        return datasets.layout_of(path) or (masks.LAYOUT if masks.is_masked(path) else folders.LAYOUT)
     try:
         with path.open("rb") as file:
             start = file.read(8)
@@ -114,6 +124,12 @@ def _layout(path: Path) -> str:
 def _refuse_options(path: Path, layout: str, options: Options) -> None:
     if options.task is not None and options.task not in TASKS:
         raise UsageError(f"there is no task {options.task!r}", hint=f"choose one of {', '.join(TASKS)}")
+    if options.slices is not None and (options.slices < 1 or options.slices % 2 == 0):
+        raise UsageError(f"{options.slices} slices have no middle one", hint="an odd number: 1, 3 or 5")
+    if options.spacing is not None and not (
+        len(options.spacing) == 3 and all(0 < one < 1e4 for one in options.spacing)
+    ):
+        raise UsageError(f"no spacing {options.spacing}", hint="three positive numbers, in millimetres")
     for option, value in dataclasses.asdict(options).items():
         if value is not None and option not in READERS[layout].uses:
             takers = " and ".join(name for name, reader in READERS.items() if option in reader.uses)
@@ -121,3 +137,13 @@ def _refuse_options(path: Path, layout: str, options: Options) -> None:
                 f"--{option.replace('_', '-')} does not apply to {path} (layout: {layout})",
                 hint=f"it is for {takers}; leave it out",
             )
+
+
+def _refuse_for_images(path: Path, target: Target, options: Options) -> None:
+    for option, value in (
+        ("intensity", options.intensity),
+        ("slices", options.slices),
+        ("spacing", options.spacing),
+    ):
+        if value is not None and target.axes == 2:
+            raise UsageError(f"--{option} is for volumes, and {path} holds images", hint="leave it out")

@@ -1,64 +1,30 @@
-"""What .npz and HDF5 targets share: which arrays to read, and images within arrays."""
+"""What .npz and HDF5 targets share: which arrays to read, and images or volumes within arrays."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from acrank.errors import TargetError
+from acrank.targets.array_masks import are_masks, with_masks
+from acrank.targets.array_stores import ArrayStore, StoredArray, length, store_of
 from acrank.targets.base import Options, Target, choose_splits, listing, name_of
-from acrank.targets.images import channels_first, float_top, to_unit
-from acrank.targets.labels import encode
+from acrank.targets.labels import Labels, encode
 
 _SPLITS = ("train", "val", "test")
-_PROBED = 64
-
-
-class StoredArray(Protocol):
-    """An array on disk [N, ...], of which single items are read."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype
-
-    def item(self, index: int) -> np.ndarray:
-        """The item at `index` along the first axis."""
-        ...
+_JOINTS = ("_", "/")  # train_images, or a group train with images
 
 
 @dataclass(frozen=True)
-class ArrayStore:
-    """Images within one array or several (splits), one after the other.
+class Choice:
+    """Arrays to read: the split ("" where there are none) and the keys of images and of labels or masks."""
 
-    Attributes:
-        where: the file, for messages.
-        parts: the arrays.
-        starts: place of each part's first image.
-        top: for floats, the value of full intensity.
-    """
-
-    where: str
-    parts: tuple[StoredArray, ...]
-    starts: tuple[int, ...]
-    top: float | None = field(default=None)
-
-    def read(self, index: int) -> tuple[np.ndarray, str | None]:
-        """One image, float32 [C, H, W] in [0, 1], and what was assumed about its scale."""
-        where = f"{self.where}: image {index}"
-        image, assumption = to_unit(channels_first(self._item(index), where), where=where, top=self.top)
-        return np.ascontiguousarray(image), assumption
-
-    def raw(self, index: int) -> bytes:
-        """The values' bytes after their dtype and shape."""
-        values = np.ascontiguousarray(self._item(index))
-        return f"{values.dtype.str}{values.shape}".encode() + values.tobytes()
-
-    def _item(self, index: int) -> np.ndarray:
-        part = int(np.searchsorted(self.starts, index, side="right")) - 1
-        return self.parts[part].item(index - self.starts[part])
+    split: str
+    images: str
+    labels: str
 
 
 def open_arrays(
@@ -70,45 +36,94 @@ def open_arrays(
     array: Callable[[str], StoredArray],
     labels: Callable[[str], np.ndarray],
 ) -> Target:
-    """A target from a file of named arrays.
+    """A target from a file of named arrays; masks instead of labels make it one for segmentation.
 
     Args:
         path: the file.
-        options: keys, split and task.
+        options: keys, split, task and intensity.
         layout: what to call the layout.
         keys: names of the arrays in the file.
-        array: opens one array of images without reading it.
+        array: opens one array of images or masks without reading it.
         labels: reads one array of labels.
 
     Raises:
         TargetError: keys or splits not found, lengths that differ, no images, or labels that cannot be used.
     """
     notes: list[str] = []
-    pairs = _pairs(path, options, keys, notes)
-    parts = tuple(array(images_key) for _, images_key, _ in pairs)
-    found = [labels(labels_key) for _, _, labels_key in pairs]
-    for part, values, pair in zip(parts, found, pairs, strict=True):
-        _refuse_mismatch(path, part, values, pair)
-    ids = tuple(
-        name for part, (split, _, _) in zip(parts, pairs, strict=True) for name in _ids(split, _length(part.shape))
-    )
+    choices = _choices(path, options, keys, notes)
+    parts = {one.images: array(one.images) for one in choices}
+    if options.task in (None, "segmentation") and all(
+        are_masks(str(path), parts[one.images], one.images, array(one.labels), one.labels) for one in choices
+    ):
+        return _masked(path, options, layout, choices, parts, [array(one.labels) for one in choices], notes)
+    found = [labels(one.labels) for one in choices]
+    ids = _ids(path, choices, parts, [len(values) if values.ndim else 0 for values in found])
     encoded = encode(_joined(found, path), ids=ids, task=options.task, where=str(path))
-    store = _store(path, parts, notes)
+    store = store_of(str(path), parts, intensity=options.intensity, mask=None, notes=notes)
     notes += encoded.notes
-    return Target(name_of(path), layout, encoded.task, ids, encoded.values, encoded.classes, store, notes)
+    return _target(path, layout, ids, encoded, store, notes)
 
 
-def _pairs(path: Path, options: Options, keys: Sequence[str], notes: list[str]) -> list[tuple[str, str, str]]:
-    """(split, key of the images, key of the labels) of everything to read; the split is "" where there are none."""
+def _masked(
+    path: Path,
+    options: Options,
+    layout: str,
+    choices: Sequence[Choice],
+    parts: dict[str, StoredArray],
+    masks: Sequence[StoredArray],
+    notes: list[str],
+) -> Target:
+    """A target of images or volumes with masks."""
+    ids = _ids(path, choices, parts, [length(mask) for mask in masks])
+    where = f"{path}: {choices[0].labels!r}"
+    store = with_masks(where, parts, tuple(masks), options.intensity, notes)
+    notes.append(store.coding.note)
+    labels = Labels("segmentation", np.zeros(len(ids), np.int64), store.coding.classes)
+    return _target(path, layout, ids, labels, store, notes)
+
+
+def _target(
+    path: Path, layout: str, ids: tuple[str, ...], labels: Labels, store: ArrayStore, notes: list[str]
+) -> Target:
+    return Target(
+        name_of(path),
+        layout,
+        labels.task,
+        ids,
+        labels.values,
+        labels.classes,
+        store,
+        notes,
+        axes=store.form.axes,
+        reading=str(store.rule or ""),
+    )
+
+
+def _choices(path: Path, options: Options, keys: Sequence[str], notes: list[str]) -> list[Choice]:
     if options.images_key is None and options.labels_key is None:
-        splits = [name for name in _SPLITS if f"{name}_images" in keys]
-        chosen = choose_splits(options.split, splits, path, notes) if splits else []
+        prefixes = {name: f"{name}{joint}" for name in _SPLITS for joint in _JOINTS if f"{name}{joint}images" in keys}
+        chosen = choose_splits(options.split, list(prefixes), path, notes) if prefixes else []
         if chosen:
-            return [(name, f"{name}_images", _present(path, f"{name}_labels", keys)) for name in chosen]
+            return [
+                Choice(name, f"{prefixes[name]}images", _labels_key(path, prefixes[name], options, keys, notes))
+                for name in chosen
+            ]
     images = _present(path, options.images_key or "images", keys)
-    pair = ("", images, _present(path, options.labels_key or "labels", keys))
+    labels = options.labels_key and _present(path, options.labels_key, keys)
+    choice = Choice("", images, labels or _labels_key(path, "", options, keys, notes))
     choose_splits(options.split, [], path, notes)
-    return [pair]
+    return [choice]
+
+
+def _labels_key(path: Path, prefix: str, options: Options, keys: Sequence[str], notes: list[str]) -> str:
+    """Labels go before masks where both are there, unless the task is segmentation."""
+    names = [f"{prefix}{name}" for name in ("labels", "masks")]
+    if options.task == "segmentation":
+        names.reverse()
+    there = [name for name in names if name in keys]
+    if len(there) == 2 and options.task is None:
+        notes.append(f"{names[1]} are left out: {names[0]} are there (the task segmentation takes the masks)")
+    return there[0] if there else _present(path, f"{prefix}labels", keys)
 
 
 def _present(path: Path, key: str, keys: Sequence[str]) -> str:
@@ -120,54 +135,25 @@ def _present(path: Path, key: str, keys: Sequence[str]) -> str:
     return key
 
 
-def _refuse_mismatch(path: Path, images: StoredArray, labels: np.ndarray, pair: tuple[str, str, str]) -> None:
-    _, images_key, labels_key = pair
-    count, given = _length(images.shape), _length(labels.shape)
-    if count != given:
-        raise TargetError(
-            f"{path}: {count} images in {images_key!r}, {given} labels in {labels_key!r}",
-            hint="there must be one label per image, in the same order",
-        )
-    if count == 0:
-        raise TargetError(f"no images in {path}: {images_key!r} is empty", hint="name another array or split")
-    _refuse_shape(path, images, images_key)
-
-
-def _refuse_shape(path: Path, images: StoredArray, key: str) -> None:
-    """Only the shape and dtype are looked at: a stand-in without content takes the place of an image."""
-    empty = np.broadcast_to(np.zeros((), images.dtype), images.shape[1:])
-    where = f"{path}: {key!r}"
-    to_unit(channels_first(empty, where)[:, :1, :1], where=where)
-
-
-def _length(shape: tuple[int, ...]) -> int:
-    return shape[0] if shape else 0
-
-
-def _ids(split: str, count: int) -> list[str]:
-    """Names that sort in the order of the array."""
-    width = len(str(count - 1))
-    prefix = f"{split}/" if split else ""
-    return [f"{prefix}{place:0{width}d}" for place in range(count)]
+def _ids(path: Path, choices: Sequence[Choice], parts: dict[str, StoredArray], given: Sequence[int]) -> tuple[str, ...]:
+    """Names that sort in the order of the arrays, once there are as many labels as images."""
+    found: list[str] = []
+    for one, labels in zip(choices, given, strict=True):
+        count = length(parts[one.images])
+        if count != labels:
+            raise TargetError(
+                f"{path}: {count} images in {one.images!r}, {labels} labels in {one.labels!r}",
+                hint="there must be one label per image, in the same order",
+            )
+        if count == 0:
+            raise TargetError(f"no images in {path}: {one.images!r} is empty", hint="name another array or split")
+        width = len(str(count - 1))
+        prefix = f"{one.split}/" if one.split else ""
+        found += [f"{prefix}{place:0{width}d}" for place in range(count)]
+    return tuple(found)
 
 
 def _joined(found: list[np.ndarray], path: Path) -> np.ndarray:
     if len({values.shape[1:] for values in found}) > 1:
         raise TargetError(f"{path}: the splits' labels have different shapes", hint="read one split")
     return np.concatenate(found)
-
-
-def _store(path: Path, parts: tuple[StoredArray, ...], notes: list[str]) -> ArrayStore:
-    lengths = [_length(part.shape) for part in parts]
-    starts = tuple(int(place) for place in np.cumsum([0, *lengths[:-1]]))
-    return ArrayStore(str(path), parts, starts, _top(path, parts[0], notes))
-
-
-def _top(path: Path, images: StoredArray, notes: list[str]) -> float | None:
-    """The scale of float images, from the first of them: a dark image alone could not tell."""
-    if images.dtype.kind != "f":
-        return None
-    probed = min(_PROBED, images.shape[0])
-    tops = [float_top(images.item(place), f"{path}: image {place}") for place in range(probed)]
-    notes.append(f"float images taken to lie in [0, {max(tops):g}]")
-    return max(tops)

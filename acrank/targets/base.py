@@ -16,6 +16,10 @@ from acrank.errors import TargetError
 
 Task = Literal["classification", "multilabel", "regression", "segmentation"]
 TASKS: tuple[Task, ...] = ("classification", "multilabel", "regression", "segmentation")
+#: What folders of splits are called, lower case.
+SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
+#: Millimetres between the positions of a volume, along each axis.
+Spacing = tuple[float, float, float]
 #: In a mask: a position that counts for nothing.
 IGNORED = -1
 
@@ -31,13 +35,15 @@ class Options:
     label_column: str | None = None
     task: Task | None = None
     intensity: str | None = None
+    slices: int | None = None
+    spacing: Spacing | None = None
 
 
 class ImageStore(Protocol):
     """Where the images of a target lie; picklable, and nothing is decoded before `read`."""
 
     def read(self, index: int) -> tuple[np.ndarray, str | None]:
-        """One image, float32 [C, H, W] in [0, 1], and what had to be assumed about its scale."""
+        """One image or volume, float32 [C, ...] in [0, 1], and what had to be assumed about its scale."""
         ...
 
     def raw(self, index: int) -> bytes:
@@ -45,19 +51,23 @@ class ImageStore(Protocol):
         ...
 
 
-class MaskedStore(ImageStore, Protocol):
-    """Images or volumes with a mask each; picklable, and parts are read without the rest where files allow it."""
+class PartStore(ImageStore, Protocol):
+    """Images or volumes of which parts are read, without the rest where files allow it."""
 
     def shape(self, index: int) -> tuple[int, ...]:
-        """Spatial sizes of one image, [H, W] or [X, Y, Z]."""
-        ...
-
-    def mask(self, index: int) -> np.ndarray:
-        """The mask of one image, int16 of its spatial sizes: class indices, or IGNORED."""
+        """Spatial sizes of one image, [H, W] or [X, Y, Z]; of a volume in slices [slices, H, W]."""
         ...
 
     def crop(self, index: int, where: tuple[slice, ...]) -> tuple[np.ndarray, str | None]:
         """A part of one image, float32 [C, ...] in [0, 1], and what had to be assumed about its scale."""
+        ...
+
+
+class MaskedStore(PartStore, Protocol):
+    """Images or volumes with a mask each; picklable."""
+
+    def mask(self, index: int) -> np.ndarray:
+        """The mask of one image, int16 of its spatial sizes: class indices, or IGNORED."""
         ...
 
     def raw_mask(self, index: int) -> bytes:
@@ -79,6 +89,9 @@ class Target:
         classes: names of the classes, of the k labels, or of what a mask's values mean; empty for regression.
         images: where the images lie; for segmentation a `MaskedStore`.
         notes: what a reader of the results should know, such as files left out.
+        axes: spatial axes of what candidates are shown: 2 for images and for slices of volumes, 3 for volumes.
+        slices: how many adjacent slices of a volume are the channels of an image; None where it is not cut.
+        reading: what the values depend on beside the files (intensities, spacing, slices); empty for images.
     """
 
     name: str
@@ -89,25 +102,35 @@ class Target:
     classes: tuple[str, ...]
     images: ImageStore
     notes: list[str] = field(default_factory=list)
+    axes: int = 2
+    slices: int | None = None
+    reading: str = ""
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def colour(self) -> bool:
+        """Whether three channels are red, green and blue; those of volumes are modalities, or slices."""
+        return self.axes == 2 and self.slices is None
+
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 (64 hexadecimal digits) of layout, task, classes, ids and labels; image content is not read."""
+        """SHA-256 (64 hexadecimal digits) of layout, task, classes, ids, labels and reading; no image is looked at."""
         about = json.dumps([self.layout, self.task, self.classes, self.labels.shape], ensure_ascii=True)
         digest = hashlib.sha256(about.encode())
         digest.update("\0".join(self.ids).encode("utf-8", "surrogateescape"))
         digest.update(b"\0\0")
         digest.update(self.labels.astype("<f8" if self.task == "regression" else "<i8").tobytes())
+        if self.reading:
+            digest.update(b"\0\0" + self.reading.encode())
         return digest.hexdigest()
 
     def read(self, index: int) -> np.ndarray:
-        """One image, float32 [C, H, W] in [0, 1].
+        """One image or volume, float32 [C, H, W] or [C, X, Y, Z] in [0, 1].
 
         Raises:
-            TargetError: the image cannot be read; the message names it.
+            TargetError: it cannot be read; the message names it.
             IndexError: there is no such image.
         """
         image, assumption = self.images.read(range(len(self))[index])

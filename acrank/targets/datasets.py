@@ -11,11 +11,13 @@ import numpy as np
 
 from acrank.errors import TargetError
 from acrank.targets.base import Options, Target, listing, name_of
-from acrank.targets.volumes import SUFFIXES, VolumeStore, intensity_named, opened
+from acrank.targets.intensity import intensity_named
+from acrank.targets.nifti import SUFFIXES
+from acrank.targets.volumes import MaskedVolumeStore
 
 DECATHLON = "decathlon"
 NNUNET = "nnunet"
-USES = frozenset({"task", "intensity"})
+USES = frozenset({"task", "intensity", "slices", "spacing"})
 
 _Case = tuple[tuple[str, ...], str]  # files of the channels, file of the mask
 
@@ -84,10 +86,28 @@ def _target(
     ids = tuple(sorted(cases))
     _refuse_missing(path, [name for images, mask in cases.values() for name in (*images, mask)])
     rules = tuple(intensity_named(options.intensity, str(channel)) for channel in channels)
-    store = VolumeStore(path, tuple(cases[one][0] for one in ids), tuple(cases[one][1] for one in ids), values, rules)
-    told = [f"{channel}: {rule}" for channel, rule in zip(channels, rules, strict=True)]
-    notes += [f"intensities: {', '.join(told)}", *_spacing(path, store)]
-    return Target(name_of(path), layout, "segmentation", ids, np.zeros(len(ids), np.int64), classes, store, notes)
+    store = MaskedVolumeStore(
+        path,
+        tuple(cases[one][0] for one in ids),
+        rules,
+        options.spacing,
+        masks=tuple(cases[one][1] for one in ids),
+        values=values,
+    )
+    labels_of = np.zeros(len(ids), np.int64)
+    notes += store.about([str(channel) for channel in channels])
+    return Target(
+        name_of(path),
+        layout,
+        "segmentation",
+        ids,
+        labels_of,
+        classes,
+        store,
+        notes,
+        axes=3,
+        reading=store.reading,
+    )
 
 
 def _classes(path: Path, labels: dict[str, Any]) -> tuple[tuple[str, ...], tuple[int, ...], list[str]]:
@@ -104,12 +124,6 @@ def _classes(path: Path, labels: dict[str, Any]) -> tuple[tuple[str, ...], tuple
         )
     notes = ["positions labelled `ignore` are left out"] if len(pairs) < len(labels) else []
     return tuple(name for _, name in pairs), tuple(value for value, _ in pairs), notes
-
-
-def _spacing(path: Path, store: VolumeStore) -> list[str]:
-    """The spacing of the first volumes, for the reader: volumes are not resampled."""
-    shown = {" × ".join(f"{step:.3g}" for step in opened(path / images[0]).spacing) for images in store.channels[:16]}
-    return [f"spacing {listing(sorted(shown), 3)} mm, not resampled"]
 
 
 def _described(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Targets as folders: one folder of images per class, or train/, val/ and test/ that hold class folders."""
+"""Targets as folders: one folder of images or volumes per class, or train/, val/ and test/ that hold such folders."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from acrank.errors import TargetError
-from acrank.targets.base import Options, Target, choose_splits, listing, name_of
-from acrank.targets.images import IMAGE_SUFFIXES, FileStore
+from acrank.targets.base import SPLIT_NAMES, Options, Target, choose_splits, listing, name_of
+from acrank.targets.images import IMAGE_SUFFIXES
+from acrank.targets.volumes import files_stored, is_volume
 
 LAYOUT = "folders"
-USES = frozenset({"split", "task"})
+USES = frozenset({"split", "task", "intensity", "slices", "spacing"})
 
-_SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 _NO_IMAGES = frozenset(
     {".txt", ".md", ".rst", ".pdf", ".html", ".json", ".jsonl", ".yaml", ".yml", ".xml", ".csv", ".tsv", ".xlsx"}
     | {".db", ".ini", ".log", ".lock", ".py", ".sh", ".zip", ".tar", ".gz", ".md5", ".sha256"}
@@ -27,13 +27,14 @@ _MASKED = re.compile(r"[_-]mask(?:[_-]?\d+)?\.[^.]+$", re.IGNORECASE)
 
 
 def open_folders(path: Path, options: Options) -> Target:
-    """Open a folder with one folder of images per class; ids are the images' paths below it.
+    """Open a folder with one folder of images, or of NIfTI volumes, per class; ids are the paths below it.
 
     Files are found without opening or examining any of them. Hidden files and files that are clearly no images are
     left out; files of an unknown kind too, and they are counted in the notes. Folders within a class belong to it.
 
     Raises:
-        TargetError: no class folders, one class, a class without images, no such split, or a segmentation set.
+        TargetError: no class folders, one class, a class without images, no such split, images beside volumes, or a
+            segmentation set.
     """
     if options.task not in (None, "classification"):
         raise TargetError(
@@ -50,15 +51,25 @@ def open_folders(path: Path, options: Options) -> Target:
     places = {name: place for place, name in enumerate(classes)}
     labels = np.array([places[names[place]] for place in order], dtype=np.int64)
     sorted_ids = tuple(ids[place] for place in order)
+    stored = files_stored(path, sorted_ids, options)
     return Target(
-        name_of(path), LAYOUT, "classification", sorted_ids, labels, classes, FileStore(path, sorted_ids), notes
+        name_of(path),
+        LAYOUT,
+        "classification",
+        sorted_ids,
+        labels,
+        classes,
+        stored.store,
+        [*notes, *stored.notes],
+        axes=stored.axes,
+        reading=stored.reading,
     )
 
 
 def _class_folders(path: Path, split: str | None, notes: list[str]) -> list[tuple[str, str]]:
     """(folder below `path`, class) of every class folder in the chosen splits."""
     folders, files = _entries(path)
-    loose = sum(_suffix(name) in IMAGE_SUFFIXES for name in files)
+    loose = sum(_suffix(name) in IMAGE_SUFFIXES or is_volume(name) for name in files)
     if not folders:
         raise _no_folders(path, loose)
     if loose:
@@ -79,7 +90,7 @@ def _split_folders(path: Path, folders: list[str]) -> list[str]:
 
     A class may be called "train": one such name among others is a split only where a second split lies beside it.
     """
-    named = [name for name in folders if name.lower() in _SPLITS]
+    named = [name for name in folders if name.lower() in SPLIT_NAMES]
     if not named or (len(named) == 1 and len(folders) > 1):
         return []
     holding = {name: _entries(path / name) for name in named}
@@ -111,7 +122,7 @@ def _images(path: Path, folders: list[tuple[str, str]], notes: list[str]) -> tup
         before = len(ids)
         for found in _walk(path, folder):
             suffix = _suffix(found)
-            if suffix in IMAGE_SUFFIXES:
+            if suffix in IMAGE_SUFFIXES or is_volume(found):
                 ids.append(found)
             elif suffix not in _NO_IMAGES:
                 unknown[suffix or "no suffix"] += 1
@@ -126,7 +137,10 @@ def _images(path: Path, folders: list[tuple[str, str]], notes: list[str]) -> tup
 def _refuse_empty(path: Path, folders: list[tuple[str, str]], empty: list[str], unknown: Counter[str]) -> None:
     kinds = f" (files of unknown kinds: {_counts(unknown)})" if unknown else ""
     if len(empty) == len(folders):
-        raise TargetError(f"no images in {path}{kinds}", hint="give a folder with one folder of PNG or JPEG per class")
+        raise TargetError(
+            f"no images in {path}{kinds}",
+            hint="give a folder with one folder of PNG, JPEG or NIfTI files per class",
+        )
     if empty:
         raise TargetError(
             f"{path}: the class folder {listing(empty)} holds no images{kinds}", hint="remove the folder or fill it"

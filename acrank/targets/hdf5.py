@@ -13,7 +13,7 @@ from acrank.targets.arrays import open_arrays
 from acrank.targets.base import Options, Target
 
 LAYOUT = "hdf5"
-USES = frozenset({"images_key", "labels_key", "split", "task"})
+USES = frozenset({"images_key", "labels_key", "split", "task", "intensity", "slices"})
 
 
 def open_hdf5(path: Path, options: Options) -> Target:

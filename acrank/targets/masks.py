@@ -1,56 +1,58 @@
-"""Targets as images/ and masks/: one mask per image, told by name."""
+"""Targets as images/ and masks/, in splits or not: one mask per image, told by name."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from acrank.errors import TargetError
-from acrank.targets.base import IGNORED, Options, Target, listing, name_of
+from acrank.targets.base import SPLIT_NAMES, Options, Target, choose_splits, listing, name_of
+from acrank.targets.coding import Coding, coding_of, probed
 from acrank.targets.images import IMAGE_SUFFIXES, FileStore
+from acrank.targets.nifti import SUFFIXES
 
 LAYOUT = "masks"
-USES = frozenset({"task"})
+USES = frozenset({"task", "split"})
 
 _IMAGES, _MASKS = ("images", "image", "imgs", "img"), ("masks", "mask", "labels", "annotations")
-_PROBED = 64
-_MOST_CLASSES = 64
-_VOID = 255
+_Pair = tuple[str, str]  # folder of images, folder of masks, from the target's folder
 
 
-def mask_folders(path: Path) -> tuple[Path, Path] | None:
-    """The folders of images and of masks where `path` holds such a pair and nothing else of weight.
+def is_masked(path: Path) -> bool:
+    """Whether a folder holds images and masks, in splits or not, and nothing else of weight.
 
     `labels` counts only where no third folder lies beside: class folders may be called anything.
     """
-    folders = {entry.name.lower(): entry for entry in path.iterdir() if entry.is_dir() and entry.name[0] != "."}
-    images = next((folders[name] for name in _IMAGES if name in folders), None)
-    masks = next((folders[name] for name in _MASKS if name in folders), None)
-    return (images, masks) if images and masks and len(folders) == 2 else None
+    return bool(_pairs(path)[0])
 
 
 def open_masks(path: Path, options: Options) -> Target:
     """Open a folder with `images/` and `masks/`, whose files pair by stem (a mask may add `_mask` or `_seg`).
+
+    Splits may lie above (`train/images`, `train/masks`) or below (`images/train`, `masks/train`).
 
     Masks are single-channel files of class values. Two values, such as 0 and 1 or 0 and 255, are background and
     foreground; more are classes by value, where 255 beside smaller ones marks positions that count for nothing. The
     values are told from up to 64 masks spread over the target; a mask with another value is refused when it is read.
 
     Raises:
-        TargetError: an image without a mask, no images, one value only, or masks that are no classes.
+        TargetError: an image without a mask, no images, no such split, one value only, or masks that are no classes.
     """
     if options.task not in (None, "segmentation"):
         raise TargetError(f"{path} holds images and masks", hint="leave the task out: it is segmentation")
-    pair = mask_folders(path)
-    if pair is None:
+    pairs, lacking = _pairs(path)
+    if not pairs:
         raise TargetError(f"{path} has no images/ and masks/", hint="give a folder that holds both")
-    stems, images, masks = _paired(path, *pair)
-    store = PairStore(path, FileStore(path, images), masks, _values(path, masks))
-    classes = ("background", "foreground") if len(store.values) == 2 else tuple(str(value) for value in store.values)
-    notes = [f"masks: values {', '.join(map(str, store.values))} are the classes {', '.join(classes)}"]
-    return Target(name_of(path), LAYOUT, "segmentation", stems, np.zeros(len(stems), np.int64), classes, store, notes)
+    notes = [f"splits without masks are left out: {listing(lacking)}"] if lacking else []
+    chosen = choose_splits(options.split, [name for name in pairs if name], path, notes) or [""]
+    found = sorted(one for split in chosen for one in _paired(path, split, pairs[split]))
+    ids, images, masks = (tuple(column) for column in zip(*found, strict=True))
+    coding = coding_of((read_mask(path / masks[place]) for place in probed(len(masks))), str(path))
+    store = PairStore(path, FileStore(path, images), masks, coding)
+    labels = np.zeros(len(ids), np.int64)
+    return Target(name_of(path), LAYOUT, "segmentation", ids, labels, coding.classes, store, [*notes, coding.note])
 
 
 @dataclass(frozen=True)
@@ -61,13 +63,13 @@ class PairStore:
         root: what the paths start from.
         images: the image files.
         masks: the mask files, in the same order.
-        values: a mask's value of every class, ascending.
+        coding: what a mask's values mean.
     """
 
     root: Path
     images: FileStore
     masks: tuple[str, ...]
-    values: tuple[int, ...] = field(default=())
+    coding: Coding
 
     def read(self, index: int) -> tuple[np.ndarray, str | None]:
         """One image, float32 [C, H, W] in [0, 1], and what was assumed about its scale."""
@@ -100,24 +102,13 @@ class PairStore:
         return image[(slice(None), *where)], assumption
 
     def mask(self, index: int) -> np.ndarray:
-        """One mask, int16 [H, W]: places in `values`, or IGNORED.
+        """One mask, int16 [H, W]: class indices, or IGNORED.
 
         Raises:
             TargetError: the mask cannot be read, or holds a value that is no class.
         """
-        raw = read_mask(self.root / self.masks[index])
-        table = np.full(_VOID + 1, -2, dtype=np.int16)
-        table[_VOID] = IGNORED if len(self.values) > 2 else -2
-        table[list(self.values)] = np.arange(len(self.values))
-        coded = table[raw]
-        if (coded == -2).any():
-            odd = int(raw[coded == -2][0])
-            known = listing([str(value) for value in self.values])
-            raise TargetError(
-                f"{self.root / self.masks[index]} holds the value {odd}; the classes are {known}",
-                hint="write all masks with the same values",
-            )
-        return coded
+        path = self.root / self.masks[index]
+        return self.coding.coded(read_mask(path), str(path))
 
 
 def read_mask(path: Path) -> np.ndarray:
@@ -137,43 +128,61 @@ def read_mask(path: Path) -> np.ndarray:
         raise TargetError(f"cannot read the mask {path}: {error}", hint="replace the file") from error
     if values.ndim == 3 and (values[..., :1] == values[..., :3]).all():
         values = values[..., 0]
-    if values.ndim != 2 or values.dtype.kind not in "bui" or values.min(initial=0) < 0 or values.max(initial=0) > _VOID:
+    if values.ndim != 2 or values.dtype.kind not in "bui" or values.min(initial=0) < 0 or values.max(initial=0) > 255:
         raise TargetError(
             f"{path} is no mask of class values", hint="store one channel of 0, 1, 2, … (a palette is fine)"
         )
     return values.astype(np.uint8)
 
 
-def _values(path: Path, masks: tuple[str, ...]) -> tuple[int, ...]:
-    """The values that mean classes, from masks spread over the target."""
-    places = np.unique(np.linspace(0, len(masks) - 1, min(_PROBED, len(masks))).round().astype(int))
-    found = sorted({int(value) for place in places for value in np.unique(read_mask(path / masks[place]))})
-    if len(found) > 2 and found[-1] == _VOID:
-        found = found[:-1]
-    if len(found) < 2:
-        raise TargetError(f"{path}: the masks hold one value only: {found}", hint="segmentation needs two classes")
-    if len(found) > _MOST_CLASSES:
-        raise TargetError(
-            f"{path}: the masks hold {len(found)} values", hint="masks must be class values, stored without loss (PNG)"
-        )
-    return tuple(found)
+def _pairs(path: Path) -> tuple[dict[str, _Pair], list[str]]:
+    """Split -> folders of images and of masks ("" where there are no splits), and splits that lack masks."""
+    pair = _pair_in(path)
+    if pair is None:
+        names = sorted(_folders(path).values())
+        if not names or not all(name.lower() in SPLIT_NAMES for name in names):
+            return {}, []
+        inside = {name: _pair_in(path / name) for name in names}
+        found = {name: (f"{name}/{one[0]}", f"{name}/{one[1]}") for name, one in inside.items() if one}
+        return found, [name for name in names if name not in found]
+    images, masks = (_folders(path / name) for name in pair)
+    if not images or not all(name in SPLIT_NAMES for name in images):
+        return {"": pair}, []
+    shared = {
+        images[name]: (f"{pair[0]}/{images[name]}", f"{pair[1]}/{masks[name]}") for name in images if name in masks
+    }
+    return shared, sorted(name for low, name in images.items() if low not in masks)
 
 
-def _paired(path: Path, images: Path, masks: Path) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """Ids, image paths and mask paths, sorted by id; a mask without an image is left out."""
-    pictures, truths = _files(images), _files(masks)
+def _pair_in(path: Path) -> _Pair | None:
+    """The names of the folders of images and of masks, where there are these two and no third."""
+    folders = _folders(path)
+    images = next((folders[name] for name in _IMAGES if name in folders), None)
+    masks = next((folders[name] for name in _MASKS if name in folders), None)
+    return (images, masks) if images and masks and len(folders) == 2 else None
+
+
+def _folders(path: Path) -> dict[str, str]:
+    """Lower case -> name of the visible folders."""
+    return {entry.name.lower(): entry.name for entry in path.iterdir() if entry.is_dir() and entry.name[0] != "."}
+
+
+def _paired(path: Path, split: str, pair: _Pair) -> list[tuple[str, str, str]]:
+    """Id, image path and mask path of every image in a pair of folders; a mask without an image is left out."""
+    pictures, truths = (_files(path / name) for name in pair)
     if not pictures:
-        raise TargetError(f"no images in {images}", hint="put PNG or TIFF files there")
+        volumes = any(entry.name.lower().endswith(SUFFIXES) for entry in (path / pair[0]).iterdir())
+        hint = "describe volumes in a dataset.json, as Decathlon does" if volumes else "put PNG or TIFF files there"
+        raise TargetError(f"no images in {path / pair[0]}", hint=hint)
     chosen = {stem: _match(stem, truths) for stem in pictures}
     lacking = sorted(stem for stem, mask in chosen.items() if mask is None)
     if lacking:
         raise TargetError(
-            f"{path}: {len(lacking)} images have no mask: {listing(lacking, 3)}",
+            f"{path / pair[0]}: {len(lacking)} images have no mask: {listing(lacking, 3)}",
             hint="a mask is called as its image is, or with _mask, _seg or _label behind it",
         )
-    stems = tuple(sorted(pictures))
-    paths = tuple(f"{images.name}/{pictures[stem]}" for stem in stems)
-    return stems, paths, tuple(f"{masks.name}/{chosen[stem]}" for stem in stems)
+    prefix = f"{split}/" if split else ""
+    return [(prefix + stem, f"{pair[0]}/{name}", f"{pair[1]}/{chosen[stem]}") for stem, name in pictures.items()]
 
 
 def _match(stem: str, truths: dict[str, str]) -> str | None:

@@ -15,7 +15,7 @@ from acrank.targets.arrays import open_arrays
 from acrank.targets.base import Options, Target
 
 LAYOUT = "npz"
-USES = frozenset({"images_key", "labels_key", "split", "task"})
+USES = frozenset({"images_key", "labels_key", "split", "task", "intensity", "slices"})
 
 #: Arrays up to this size are held in memory once an image is read; of larger ones only single images are.
 HELD_BYTES = 512 * 2**20

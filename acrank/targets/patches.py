@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from acrank.errors import TargetError
 from acrank.targets.base import IGNORED, Target
+from acrank.targets.preparation import refuse_axes
 
 #: Positions of a patch that serve as rows, drawn evenly from its classes.
 POSITIONS = 256
@@ -22,7 +23,7 @@ class Patches:
 
     Attributes:
         images: per patch, float32 [C, *size] in [0, 1]; beyond the image's edge its border is repeated.
-        corners: per patch, where it begins in its image.
+        corners: per patch, where it begins in its image; of slices, the slice comes first.
         positions: flat places within the patch, int64 [n, POSITIONS].
         labels: classes at those places, int64 [n, POSITIONS].
     """
@@ -41,24 +42,27 @@ def cut_patches(
     Every second patch is centred on a position of a foreground class (drawn evenly from those that the image has), the
     others lie anywhere. They depend on the masks, the order, the size and the seeds alone.
 
+    Where volumes are cut into slices, a patch is two-dimensional: a part of one slice, with its neighbours as channels.
+
     Args:
         target: a segmentation target.
         indices: positions in the target's ids, [n].
-        size: spatial sizes of a patch, as many as the images have.
+        size: spatial sizes of a patch, as many as the target has axes.
         seed, repeat: of the draw.
 
     Raises:
-        TargetError: an image or mask cannot be read, has other dimensions, or nothing but ignored positions.
+        TargetError: an image or mask cannot be read, or has nothing but ignored positions.
+        CandidateError: sizes of other axes than the target's.
     """
+    refuse_axes(len(size), target.axes)
+    window = (1, *size) if target.slices else size
     images, corners, positions, labels = [], [], [], []
     for place, index in enumerate(indices):
         rng = np.random.default_rng([seed, repeat, _STREAM, place])
         mask = target.masked.mask(int(index))
-        if mask.ndim != len(size):
-            raise TargetError(f"{target.ids[index]} has {mask.ndim} dimensions", hint=f"patches have {len(size)}")
-        corner = patch_corner(mask.shape, size, rng, foreground_places(mask) if place % 2 == 1 else ())
-        images.append(patch_image(target, int(index), corner, size, mask.shape))
-        where, values = _balanced(patch_mask(mask, corner, size), rng, target.ids[index])
+        corner = patch_corner(mask.shape, window, rng, foreground_places(mask) if place % 2 == 1 else ())
+        images.append(patch_image(target, int(index), corner, window, mask.shape))
+        where, values = _balanced(patch_mask(mask, corner, window), rng, target.ids[index])
         corners.append(corner)
         positions.append(where)
         labels.append(values)
@@ -103,7 +107,8 @@ def patch_image(
     image, assumption = target.masked.crop(index, where)
     if assumption and assumption not in target.notes:
         target.notes.append(assumption)
-    lacking = [(0, want - have) for want, have in zip(size, image.shape[1:], strict=True)]
+    plane = size[1:] if target.slices else size  # a patch of one slice comes with its neighbours as channels
+    lacking = [(0, want - have) for want, have in zip(plane, image.shape[1:], strict=True)]
     padded = np.pad(image, [(0, 0), *lacking], mode="edge") if any(more for _, more in lacking) else image
     return np.ascontiguousarray(padded, dtype=np.float32)
 

@@ -1,4 +1,4 @@
-"""Images made ready for one candidate: channels, size, normalisation."""
+"""Images and volumes made ready for one candidate: channels, size, normalisation."""
 
 from __future__ import annotations
 
@@ -16,25 +16,33 @@ _LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 def prepare(
-    images: Sequence[np.ndarray], *, size: tuple[int, int], in_chans: int, mean: Sequence[float], std: Sequence[float]
+    images: Sequence[np.ndarray],
+    *,
+    size: tuple[int, ...],
+    in_chans: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    colour: bool = True,
 ) -> torch.Tensor:
-    """Images as a candidate expects them: one batch of its size, channels and scale.
+    """Images or volumes as a candidate expects them: one batch of its size, channels and scale.
 
     Grey images are repeated for three channels, colour images become luminance (ITU-R BT.601) for one. Images are
-    resized to exactly `size`, bilinear and antialiased. The aspect ratio is not kept: cropping could cut away
-    what the label is about, and padding would add edges that no image has.
+    resized to exactly `size`, bilinear (volumes trilinear) and antialiased. The aspect ratio is not kept: cropping
+    could cut away what the label is about, and padding would add edges that no image has.
 
     Args:
-        images: float32 [C, H, W] in [0, 1], each of any size, with 1 or `in_chans` channels or 3 for 1.
-        size: (height, width).
+        images: float32 [C, H, W] or [C, X, Y, Z] in [0, 1], each of any size, with 1 or `in_chans` channels or 3 for 1;
+            taken one after the other.
+        size: (height, width), or three sizes for volumes.
         in_chans: channels of the candidate's first layer.
         mean, std: per channel, in units of [0, 1]; `std` positive.
+        colour: whether three channels are colours, which one channel of luminance may stand for.
 
     Returns:
-        float32 [n, in_chans, height, width].
+        float32 [n, in_chans, *size].
 
     Raises:
-        CandidateError: the candidate cannot take images of these channels, or its mean and std do not fit.
+        CandidateError: the candidate cannot take images of these axes or channels, or its mean and std do not fit.
 
     Example:
         >>> batch = prepare([np.ones((1, 4, 6), np.float32)], size=(2, 2), in_chans=3, mean=[0.5] * 3, std=[0.5] * 3)
@@ -46,20 +54,19 @@ def prepare(
     _refuse_normalisation(in_chans, mean, std)
     batch = torch.empty((len(images), in_chans, *size), dtype=torch.float32)
     for place, image in enumerate(images):
-        batch[place] = _resized(_with_channels(image, in_chans), size)
-    centre = torch.tensor(list(mean), dtype=torch.float32).view(1, -1, 1, 1)
-    spread = torch.tensor(list(std), dtype=torch.float32).view(1, -1, 1, 1)
-    return (batch - centre) / spread
+        refuse_axes(len(size), image.ndim - 1)
+        batch[place] = _resized(_with_channels(image, in_chans, colour), size)
+    return _normalised(batch, mean, std)
 
 
 def prepare_patches(
-    patches: Sequence[np.ndarray], *, in_chans: int, mean: Sequence[float], std: Sequence[float]
+    patches: Sequence[np.ndarray], *, in_chans: int, mean: Sequence[float], std: Sequence[float], colour: bool = True
 ) -> torch.Tensor:
     """Patches of one size as a candidate expects them: channels and scale as in `prepare`, never resized.
 
     Args:
         patches: float32 [C, H, W] or [C, X, Y, Z] in [0, 1], all of one size.
-        in_chans, mean, std: as in `prepare`.
+        in_chans, mean, std, colour: as in `prepare`.
 
     Returns:
         float32 [n, in_chans, *size].
@@ -70,19 +77,41 @@ def prepare_patches(
     import torch
 
     _refuse_normalisation(in_chans, mean, std)
-    batch = torch.stack([torch.from_numpy(np.ascontiguousarray(_with_channels(one, in_chans))) for one in patches])
+    parts = [np.ascontiguousarray(_with_channels(one, in_chans, colour)) for one in patches]
+    return _normalised(torch.stack([torch.from_numpy(part) for part in parts]).float(), mean, std)
+
+
+def refuse_axes(wanted: int, given: int) -> None:
+    """Tell a candidate for images from a target of volumes, and the reverse, by their spatial axes.
+
+    Raises:
+        CandidateError: they differ.
+
+    Example:
+        >>> refuse_axes(2, 2)
+    """
+    if wanted != given:
+        kinds = {2: "images (2 dimensions)", 3: "volumes (3 dimensions)"}
+        candidate, target = (kinds.get(axes, f"{axes} dimensions") for axes in (wanted, given))
+        hint = "choose 3D candidates, or --slices 3" if given == 3 else "choose candidates for images"
+        raise CandidateError(f"the candidate takes {candidate}, the target holds {target}", hint=hint)
+
+
+def _normalised(batch: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
+    import torch
+
     each = (1, -1, *[1] * (batch.dim() - 2))
     centre, spread = (torch.tensor(list(values), dtype=torch.float32).view(each) for values in (mean, std))
-    return (batch.float() - centre) / spread
+    return batch.sub_(centre).div_(spread)
 
 
-def _with_channels(image: np.ndarray, in_chans: int) -> np.ndarray:
+def _with_channels(image: np.ndarray, in_chans: int, colour: bool) -> np.ndarray:
     count = image.shape[0]
     if count == in_chans:
         return image
     if count == 1 and in_chans == 3:
         return np.repeat(image, 3, axis=0)
-    if count == 3 and in_chans == 1:
+    if colour and count == 3 and in_chans == 1:
         return np.tensordot(np.array([_LUMINANCE], dtype=np.float32), image, axes=1)
     raise CandidateError(
         f"the candidate takes {in_chans} channels, the images have {count}",
@@ -90,14 +119,25 @@ def _with_channels(image: np.ndarray, in_chans: int) -> np.ndarray:
     )
 
 
-def _resized(image: np.ndarray, size: tuple[int, int]) -> torch.Tensor:
+def _resized(image: np.ndarray, size: tuple[int, ...]) -> torch.Tensor:
     import torch
 
     tensor = torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))
     if image.shape[1:] == tuple(size):
         return tensor
+    if len(size) == 2:
+        return _plane(tensor, size)
+    # the filter is a product of one for each axis: y and z of every x, then x with y and z as one
+    across = _plane(tensor.flatten(0, 1), size[1:]).unflatten(0, tensor.shape[:2])
+    return _plane(across.flatten(2), (size[0], size[1] * size[2])).unflatten(2, size[1:])
+
+
+def _plane(images: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
+    """[m, h, w] -> [m, *size], bilinear, the filter widened where it shrinks."""
+    import torch
+
     return torch.nn.functional.interpolate(
-        tensor[None], size=tuple(size), mode="bilinear", align_corners=False, antialias=True
+        images[None], size=size, mode="bilinear", align_corners=False, antialias=True
     )[0]
 
 

@@ -1,4 +1,4 @@
-"""Targets as tables: a CSV or TSV with one image path and its label, or labels, per row."""
+"""Targets as tables: a CSV or TSV with the path of one image or volume and its label, or labels, per row."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy as np
 
 from acrank.errors import TargetError
 from acrank.targets.base import Options, Target, choose_splits, listing, name_of
-from acrank.targets.images import FileStore
 from acrank.targets.labels import encode
+from acrank.targets.volumes import files_stored
 
 LAYOUT = "table"
-USES = frozenset({"split", "image_column", "label_column", "task"})
+USES = frozenset({"split", "image_column", "label_column", "task", "intensity", "slices", "spacing"})
 
 _IMAGE_NAMES = ("path", "image", "file", "filename", "file_name", "filepath", "file_path", "image_path", "img")
 _LABEL_NAMES = ("label", "class", "target", "category")
@@ -47,8 +47,19 @@ def open_table(path: Path, options: Options) -> Target:
     values = np.array([[row[header.index(name)] for name in labels] for row in rows])
     encoded = encode(values, ids=ids, task=options.task, where=str(path), names=labels)
     notes += encoded.notes
-    store = FileStore(path.parent, ids)
-    return Target(name_of(path), LAYOUT, encoded.task, ids, encoded.values, encoded.classes, store, notes)
+    stored = files_stored(path.parent, ids, options)
+    return Target(
+        name_of(path),
+        LAYOUT,
+        encoded.task,
+        ids,
+        encoded.values,
+        encoded.classes,
+        stored.store,
+        [*notes, *stored.notes],
+        axes=stored.axes,
+        reading=stored.reading,
+    )
 
 
 def _read(path: Path) -> tuple[list[str], list[list[str]]]:

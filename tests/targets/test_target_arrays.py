@@ -147,7 +147,7 @@ def test_a_float_image_beyond_the_scale_is_refused_when_read(write: Writer) -> N
         (np.full((4, 5, 5), np.nan), "float values from nan"),
         (np.zeros((4, 5, 5), np.int32), "images of int32 have no known range"),
         (np.zeros((4, 5, 5), "S3"), r"images of \|S3 have no known range"),
-        (np.zeros((4, 28, 28, 28), np.uint8), r"images of shape \[28, 28, 28\]"),
+        (np.zeros((4, 9, 28, 28, 28), np.uint8), r"images of shape \[9, 28, 28, 28\]"),
         (np.zeros((4, 5), np.uint8), r"images of shape \[5\]"),
         (np.zeros((4, 0, 5), np.uint8), r"images of shape \[0, 5\]"),
         (np.zeros((0, 5, 5), np.uint8), "0 images in 'images', 4 labels in 'labels'"),
@@ -258,7 +258,7 @@ def test_python_objects_are_not_unpickled(tmp_path: Path) -> None:
     with pytest.raises(TargetError, match="'images' holds Python objects"):
         open_target(path)
     np.savez(path, images=IMAGES[:2], labels=np.array(["a", None], dtype=object))
-    with pytest.raises(TargetError, match=r"cannot read .* as \.npz"):
+    with pytest.raises(TargetError, match="'labels' holds Python objects"):
         open_target(path)
 
 

@@ -12,7 +12,7 @@ import pytest
 from acrank.errors import MissingExtraError, TargetError, UsageError
 from acrank.targets import open_target
 from acrank.targets.base import IGNORED
-from acrank.targets.volumes import Volume
+from acrank.targets.nifti import Volume
 
 nibabel = pytest.importorskip("nibabel")
 from acrank.demo.nodules import make_nodules, nodule_scan  # noqa: E402 - needs nibabel
@@ -128,7 +128,7 @@ def test_mask_of_another_size(both: tuple[Path, Path]) -> None:
         nibabel.Nifti1Image(np.zeros((4, 4, 4), np.uint8), np.eye(4)), both[0] / "labelsTr" / "nodule_000.nii.gz"
     )
     with pytest.raises(TargetError, match="sizes differ"):
-        open_target(both[0]).read(0)
+        open_target(both[0]).masked.mask(0)
 
 
 def test_without_nibabel_the_extra_is_named(both: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
