@@ -18,7 +18,13 @@ def cc_fv(features: ArrayLike, labels: ArrayLike, groups: ArrayLike) -> float:
     log(F / C). C is the mean over foreground classes and pairs of images of the 2-Wasserstein distance between the
     class's features in both, taken as Gaussians: |m_i - m_j|² + tr(S_i + S_j - 2 (S_i^½ S_j S_i^½)^½), its root. F is
     the inverse of the hyperspherical energy of the images: the mean over pairs of 1 / |v_i - v_j|, where v is the mean
-    feature of an image, on the unit sphere. Of one feature map, where the paper averages over several of a decoder.
+    feature of an image, on the unit sphere.
+
+    Where this differs from the paper: it reads one feature map, the paper takes the mean of log(F / C) over several
+    layers of the decoder; its F is the dispersion of sampled positions within an image's feature map, here it is that
+    of the images' mean features, as in the authors' code (which neither puts them on the sphere nor inverts the
+    energy, and adds 1e-3 to the squared distances); and it adds the classes' distances up, which on one target shifts
+    every candidate by the same log of their number, as long as the same classes count.
 
     Args:
         features: [n, d], a row for each labelled position.
