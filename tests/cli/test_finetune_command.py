@@ -90,7 +90,7 @@ def test_a_failed_candidate_is_said_and_the_run_is_done(acrank: Command, folder:
         (["--method", "ac-norm+stochnorm"], 2, "makes no sense"),
         (["--lr", "fast"], 2, "not a list of numbers"),
         (["--lr", "-1"], 2, "learning rate of -1"),
-        (["--metric", "dice"], 2, "no metric 'dice'"),
+        (["--metric", "dice"], 2, "no classification metric 'dice'"),
         (["--optimiser", "lion"], 2, "no optimiser"),
         (["--seeds", "0"], 2, "seeds"),
         (["--epochs", "many"], 2, "epochs"),
