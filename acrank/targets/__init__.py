@@ -146,4 +146,7 @@ def _refuse_for_images(path: Path, target: Target, options: Options) -> None:
         ("spacing", options.spacing),
     ):
         if value is not None and target.axes == 2:
-            raise UsageError(f"--{option} is for volumes, and {path} holds images", hint="leave it out")
+            raise UsageError(
+                f"--{option} is for volumes, and {path} holds images",
+                hint="leave it out; of arrays, volumes of four slices or fewer must be stored as [N, 1, D, H, W]",
+            )

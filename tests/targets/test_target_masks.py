@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -108,3 +109,45 @@ def test_masks_are_not_made_of_labels(tmp_path: Path) -> None:
     np.savez(tmp_path / "t.npz", images=np.zeros((4, 8, 8), np.uint8), labels=np.array([0, 0, 1, 1]))
     with pytest.raises(TargetError, match="one label per image, not masks"):
         open_target(tmp_path / "t.npz", task="segmentation")
+
+
+def split_above(folder: Path) -> Path:
+    for split in ("train", "val"):
+        write(folder / split, {f"{split[0]}{i}": half(1) for i in range(2)})
+    (folder / "test" / "images").mkdir(parents=True)  # as challenges publish it
+    return folder
+
+
+def split_below(folder: Path) -> Path:
+    above = split_above(folder.with_name("above"))
+    for split in ("train", "val", "test"):
+        for part in ("images", "masks"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+            if (above / split / part).is_dir():
+                (above / split / part).rename(folder / part / split)
+    return folder
+
+
+@pytest.mark.parametrize("build", [split_above, split_below])
+def test_splits_of_images_and_masks(tmp_path: Path, build: Callable[[Path], Path]) -> None:
+    folder = build(tmp_path / "t")
+    assert open_target(folder).ids == ("train/t0", "train/t1")
+    assert open_target(folder).notes[:2] == [
+        "splits without masks are left out: test",
+        'split "train" of train, val ("all" joins them)',
+    ]
+    assert open_target(folder, split="val").ids == ("val/v0", "val/v1")
+    joined = open_target(folder, split="all")
+    assert joined.ids == ("train/t0", "train/t1", "val/v0", "val/v1")
+    assert np.array_equal(joined.masked.mask(3), half(1))
+    with pytest.raises(TargetError, match="no split 'test', only train, val"):
+        open_target(folder, split="test")
+
+
+def test_volumes_in_folders_of_masks_need_a_description(tmp_path: Path) -> None:
+    for part in ("images", "masks"):
+        (tmp_path / part).mkdir()
+        (tmp_path / part / "a.nii.gz").write_bytes(b"")
+    with pytest.raises(TargetError, match="no images in") as caught:
+        open_target(tmp_path)
+    assert "dataset.json" in (caught.value.hint or "")
