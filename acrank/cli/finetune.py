@@ -12,6 +12,19 @@ import typer
 
 from acrank.cli.console import check_outputs, say, show, warn
 from acrank.cli.options import AllowCodeOption, Format, FormatOption, OutputOption, VerboseOption, ZooOption
+from acrank.cli.target_options import (
+    DataOption,
+    ImageColumnOption,
+    ImagesKeyOption,
+    IntensityOption,
+    LabelColumnOption,
+    LabelsKeyOption,
+    SlicesOption,
+    SpacingOption,
+    TaskOption,
+    spacing_of,
+    task_named,
+)
 from acrank.errors import UsageError
 from acrank.files import atomic_write
 from acrank.formats import View, format_of, render
@@ -24,15 +37,7 @@ DEFAULT_OUTPUT = Path("truth.csv")
 
 
 def finetune(
-    data: Annotated[
-        Path,
-        typer.Option(
-            "--data",
-            envvar="ACRANK_DATA",
-            metavar="PATH",
-            help="Target: class folders, images and masks, volumes, .npz, .h5, or a CSV.",
-        ),
-    ],
+    data: DataOption,
     zoo: ZooOption = Path("model_zoo.yaml"),
     method: Annotated[
         str,
@@ -91,17 +96,14 @@ def finetune(
         typer.Option("--model", help="Only these ids or patterns of the manifest. Repeatable.", metavar="ID"),
     ] = None,
     tags: Annotated[list[str] | None, typer.Option("--tag", help="Only candidates with this tag. Repeatable.")] = None,
-    images_key: Annotated[str | None, typer.Option("--images-key", help="Name of the images in .npz or HDF5.")] = None,
-    labels_key: Annotated[str | None, typer.Option("--labels-key", help="Name of the labels in .npz or HDF5.")] = None,
-    image_column: Annotated[str | None, typer.Option("--image-column", help="Column of paths in a CSV.")] = None,
-    label_column: Annotated[str | None, typer.Option("--label-column", help="Column of labels in a CSV.")] = None,
-    intensity: Annotated[
-        str | None,
-        typer.Option(
-            "--intensity",
-            help="Volumes: window:LOW,HIGH, percentile or zscore. [CT: window:-1000,1000, else percentile]",
-        ),
-    ] = None,
+    task: TaskOption = None,
+    images_key: ImagesKeyOption = None,
+    labels_key: LabelsKeyOption = None,
+    image_column: ImageColumnOption = None,
+    label_column: LabelColumnOption = None,
+    intensity: IntensityOption = None,
+    slices: SlicesOption = None,
+    spacing: SpacingOption = None,
     work_dir: Annotated[
         Path | None,
         typer.Option("--work-dir", metavar="DIR", help="Keeps what is finished. [beside the output: truth.work]"),
@@ -154,9 +156,18 @@ def finetune(
     from acrank.finetuning.flow import finetune as run
     from acrank.finetuning.opening import open_parts
 
-    keys = {"images_key": images_key, "labels_key": labels_key}
-    columns = {"image_column": image_column, "label_column": label_column}
-    target = open_parts(data, split_by=split_by, intensity=intensity, **keys, **columns)
+    target = open_parts(
+        data,
+        split_by=split_by,
+        images_key=images_key,
+        labels_key=labels_key,
+        image_column=image_column,
+        label_column=label_column,
+        task=task_named(task),
+        intensity=intensity,
+        slices=slices,
+        spacing=spacing_of(spacing),
+    )
     with _progress() as on_epoch:
         results = run(
             chosen,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from acrank.errors import CandidateError
 from acrank.finetuning.splits import Part
 from acrank.targets import Target
-from acrank.targets.preparation import prepare
+from acrank.targets.preparation import prepare, refuse_axes
 from acrank.targets.sampling import draw
 from acrank.tasks.base import Evaluation
 from acrank.tasks.classifier import Classification
@@ -64,12 +64,11 @@ class Images:
 
     def __init__(self, target: Target, loaded: LoadedModel) -> None:
         self.target, self.loaded = target, loaded
-        height, width = loaded.size
-        size = len(target) * loaded.in_chans * height * width * FLOAT_BYTES
+        size = len(target) * loaded.in_chans * math.prod(loaded.size) * FLOAT_BYTES
         self._held = self._read(torch.arange(len(target))) if size <= HELD_BYTES else None
 
     def batch(self, indices: Tensor) -> Tensor:
-        """float32 [n, c, h, w] on the CPU, in the order of `indices` [n] into the target.
+        """float32 [n, c, *size] on the CPU, in the order of `indices` [n] into the target.
 
         Raises:
             TargetError: an image cannot be read.
@@ -79,13 +78,15 @@ class Images:
 
     def _read(self, indices: Tensor) -> Tensor:
         loaded = self.loaded
-        if len(loaded.size) != 2:
-            raise CandidateError(
-                "it takes volumes, and finetuning is for images", hint="score it, or take a 2D candidate"
-            )
+        refuse_axes(len(loaded.size), self.target.axes)
         images = [self.target.read(int(index)) for index in indices]
         return prepare(
-            images, size=(loaded.size[0], loaded.size[1]), in_chans=loaded.in_chans, mean=loaded.mean, std=loaded.std
+            images,
+            size=loaded.size,
+            in_chans=loaded.in_chans,
+            mean=loaded.mean,
+            std=loaded.std,
+            colour=self.target.colour,
         )
 
 
@@ -108,7 +109,8 @@ class ImageLoader:
         for places in torch.randperm(len(self)).split(batch_size):
             if len(places) > 1:
                 inputs, labels = self.take(places)
-                yield augmented(inputs) if augment == "light" else inputs, labels
+                axis = self.images.target.left_right
+                yield augmented(inputs, axis) if augment == "light" else inputs, labels
 
     def sample(self, least: int = _SAMPLE, seed: int = 0) -> tuple[Tensor, Tensor]:
         """A stratified sample of the images."""
@@ -137,25 +139,26 @@ def steps_of(count: int, batch_size: int) -> int:
     return whole + (rest > 1)
 
 
-def augmented(images: Tensor) -> Tensor:
+def augmented(images: Tensor, left_right: int = -1) -> Tensor:
     """Each image flipped left to right or not, and shifted by up to a sixteenth of its size, edges reflected.
 
     Draws from torch's CPU generator.
 
     Args:
-        images: [n, c, h, w] on the CPU.
+        images: [n, c, *size] on the CPU, 2D or 3D.
+        left_right: the axis to flip, from the end.
 
     Example:
         >>> augmented(torch.zeros(2, 3, 32, 32)).shape
         torch.Size([2, 3, 32, 32])
     """
-    count, _, height, width = images.shape
+    count, size = len(images), images.shape[2:]
     flips = torch.rand(count) < 0.5
-    images = torch.where(flips.view(-1, 1, 1, 1), images.flip(3), images)
-    reach = min(height, width) // 16
+    images = torch.where(flips.view(-1, *[1] * (images.dim() - 1)), images.flip(left_right), images)
+    reach = min(size) // 16
     if not reach:
         return images
-    padded = torch.nn.functional.pad(images, (reach,) * 4, mode="reflect")
-    offsets = torch.randint(0, 2 * reach + 1, (count, 2)).tolist()
-    moved = [one[:, top : top + height, left : left + width] for one, (top, left) in zip(padded, offsets, strict=True)]
-    return torch.stack(moved)
+    padded = torch.nn.functional.pad(images, (reach,) * 2 * len(size), mode="reflect")
+    offsets = torch.randint(0, 2 * reach + 1, (count, len(size))).tolist()
+    parts = [tuple(slice(begin, begin + side) for begin, side in zip(each, size, strict=True)) for each in offsets]
+    return torch.stack([one[(slice(None), *part)] for one, part in zip(padded, parts, strict=True)])

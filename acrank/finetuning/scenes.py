@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from acrank.errors import CandidateError
 from acrank.finetuning.data import FLOAT_BYTES, HELD_BYTES, Predict, steps_of
 from acrank.finetuning.splits import Part
 from acrank.targets import Target
 from acrank.targets.patches import foreground_places, patch_corner, patch_image, patch_mask
-from acrank.targets.preparation import prepare_patches
+from acrank.targets.preparation import prepare_patches, refuse_axes
 from acrank.tasks.base import Evaluation
 from acrank.tasks.segmenter import Segmentation, monai
 from acrank.zoo.checkpoints import LoadedModel
@@ -39,7 +38,7 @@ class Scenes:
         self._places: dict[int, list[np.ndarray]] = {}
 
     def image(self, index: int) -> Tensor:
-        """A whole image, float32 [c, *size].
+        """A whole image, float32 [1, c, *size]; of a volume in slices all stacks, [slices, c, h, w].
 
         Raises:
             TargetError: it cannot be read.
@@ -47,7 +46,11 @@ class Scenes:
         """
         if index not in self._images:
             shape = self.mask(index).shape
-            image = self._prepared(patch_image(self.target, index, (0,) * len(shape), shape, shape))
+            window = (1, *shape[1:]) if self.target.slices else shape
+            starts = range(shape[0] if self.target.slices else 1)
+            rest = (0,) * (len(shape) - 1)
+            parts = [patch_image(self.target, index, (start, *rest), window, shape) for start in starts]
+            image = self._prepared(parts)
             if not self._claim(image.numel() * FLOAT_BYTES):
                 return image
             self._images[index] = image
@@ -61,12 +64,8 @@ class Scenes:
             CandidateError: the candidate takes input of other dimensions.
         """
         if index not in self._masks:
+            refuse_axes(len(self.loaded.size), self.target.axes)
             mask = self.target.masked.mask(index)
-            if mask.ndim != len(self.loaded.size):
-                raise CandidateError(
-                    f"it takes {len(self.loaded.size)}D input and the target is {mask.ndim}D",
-                    hint="choose candidates of the target's dimensions",
-                )
             if not self._claim(mask.nbytes):
                 return mask
             self._masks[index] = mask
@@ -77,15 +76,18 @@ class Scenes:
 
         Beyond the image's edge its border is repeated, and labels are left out.
         """
-        mask, size = self.mask(index), self.loaded.size
+        mask, sliced = self.mask(index), self.target.slices is not None
+        size = (1, *self.loaded.size) if sliced else self.loaded.size
         corner = patch_corner(mask.shape, size, rng, self._foreground(index) if foreground else ())
         held = self.image(index) if self._room else self._images.get(index)
         if held is not None and all(have >= want for have, want in zip(mask.shape, size, strict=True)):
-            where = tuple(slice(begin, begin + want) for begin, want in zip(corner, size, strict=True))
-            image = held[(slice(None), *where)]
+            whole, plane = (held[corner[0]], corner[1:]) if sliced else (held[0], corner)
+            ends = zip(plane, self.loaded.size, strict=True)
+            image = whole[(slice(None), *(slice(begin, begin + want) for begin, want in ends))]
         else:
-            image = self._prepared(patch_image(self.target, index, corner, size, mask.shape))
-        return image, torch.from_numpy(patch_mask(mask, corner, size).astype(np.int64))
+            image = self._prepared([patch_image(self.target, index, corner, size, mask.shape)])[0]
+        labels = torch.from_numpy(patch_mask(mask, corner, size).astype(np.int64))
+        return image, labels[0] if sliced else labels
 
     def _foreground(self, index: int) -> list[np.ndarray]:
         """Places to centre patches on, at most `_PLACES` of every class, always the same ones."""
@@ -105,9 +107,11 @@ class Scenes:
         self._room -= size
         return True
 
-    def _prepared(self, image: np.ndarray) -> Tensor:
+    def _prepared(self, images: Sequence[np.ndarray]) -> Tensor:
         loaded = self.loaded
-        return prepare_patches([image], in_chans=loaded.in_chans, mean=loaded.mean, std=loaded.std)[0]
+        return prepare_patches(
+            images, in_chans=loaded.in_chans, mean=loaded.mean, std=loaded.std, colour=self.target.colour
+        )
 
 
 class PatchLoader:
@@ -147,7 +151,7 @@ class PatchLoader:
 
     def evaluate(self, predict: Predict, task: Segmentation) -> Evaluation:
         """Every image whole: windows of the candidate's input size, overlapping by a quarter, joined by MONAI with
-        Gaussian weights. The loss is the mean over the images."""
+        Gaussian weights. The loss is the mean over the images. A volume in slices is measured as a volume."""
         found, losses = [], []
         for index in self.indices:
             logits, labels = self._logits(index, predict), self._labels(index)
@@ -159,14 +163,14 @@ class PatchLoader:
 
     def _logits(self, index: int, predict: Predict) -> Tensor:
         joined: Tensor = monai("inferers").sliding_window_inference(
-            self.scenes.image(index)[None],
+            self.scenes.image(index),
             self.scenes.loaded.size,
             _WINDOWS,
             predict,
             overlap=_OVERLAP,
             mode="gaussian",
         )
-        return joined[0]
+        return joined.movedim(0, 1) if self.scenes.target.slices else joined[0]
 
     def _labels(self, index: int) -> Tensor:
         return torch.from_numpy(self.scenes.mask(index).astype(np.int64))
@@ -177,7 +181,7 @@ class PatchLoader:
             rng = np.random.default_rng(int(torch.randint(2**62, ())))
             image, labels = self._patch(place, rng)
             if mirrored and rng.random() < 0.5:
-                axis = -1 if labels.dim() == 2 else -3  # left to right in an image, and in a volume in RAS+
+                axis = self.scenes.target.left_right
                 image, labels = image.flip(axis), labels.flip(axis)
             found.append((image, labels))
         return _stacked(found)

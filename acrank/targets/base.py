@@ -110,6 +110,12 @@ class Target:
         return len(self.ids)
 
     @property
+    def left_right(self) -> int:
+        """The axis, counted from the end, that runs from left to right: x of volumes in RAS+, else the last."""
+        is_ras = self.axes == 3 and getattr(self.images, "slice_axis", 0) == 2
+        return -3 if is_ras else -1
+
+    @property
     def colour(self) -> bool:
         """Whether three channels are red, green and blue; those of volumes are modalities, or slices."""
         return self.axes == 2 and self.slices is None

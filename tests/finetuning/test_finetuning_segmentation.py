@@ -18,6 +18,7 @@ from workbench import Outcome, dense_entry, make_images, make_masks, write_zoo
 from acrank.comparison.tables import read_truth
 from acrank.errors import NothingRankedError, TargetError, UsageError
 from acrank.finetuning import scenes as module
+from acrank.finetuning.data import augmented
 from acrank.finetuning.flow import Progress, finetune
 from acrank.finetuning.methods import METHODS
 from acrank.finetuning.opening import open_parts
@@ -71,12 +72,54 @@ def test_volumes_of_either_layout_give_one_result(tmp_path: Path) -> None:
     assert found[0].details["sizes"] == {"train": 3, "val": 2, "test": 3}
 
 
+def test_2d_candidates_learn_volumes_in_slices(tmp_path: Path) -> None:
+    """Evaluated as volumes: slice by slice is what a network of single positions says of the whole."""
+    from acrank.demo.nodules import make_nodules
+
+    make_nodules(tmp_path / "target", n=6, size=24)
+    target = open_target(tmp_path / "target", slices=3)
+    candidate = LoadedModel(nn.Identity(), 3, (16, 16), (0.0,) * 3, (1.0,) * 3)
+    loader, task = PatchLoader(Scenes(target, candidate), Part(target, np.arange(6)), 2), Segmentation(2)
+    head = PositionHead(3, 2)
+    image, labels = loader.scenes.image(0), torch.from_numpy(target.masked.mask(0).astype(np.int64))
+    assert image.shape == (24, 3, 24, 24)
+    assert torch.equal(image[5, 0], image[4, 1])  # neighbours are channels
+    found = loader.evaluate(lambda inputs: head(inputs).detach(), task)
+    logits = head(image).detach().movedim(0, 1)
+    single = PatchLoader(loader.scenes, Part(target, np.arange(1))).evaluate(lambda x: head(x).detach(), task)
+    assert single.measures["dice_by_class"][0] == pytest.approx(float(task.overlap(logits, labels)["dice"][0]))
+    assert np.isfinite(found.loss)
+    for inputs, masks in loader.batches(4, "light"):
+        assert inputs.shape[1:] == (3, 16, 16)
+        assert masks.shape[1:] == (16, 16)
+    zoo = write_zoo(tmp_path / "zoo", dense_entry(tmp_path / "zoo", "dense2"))
+    parts = open_parts(tmp_path / "target", slices=3)
+    settings = quick(lrs=[0.1], epochs=2, patches=4, batch_size=4)
+    outcome = finetune(zoo, parts, ["ac-norm"], settings, work_dir=tmp_path / "work").outcomes[0]
+    assert outcome.ground_truth is not None
+
+
+def test_labelled_volumes_are_learnt_by_3d_candidates(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    labels = np.arange(30) % 2
+    images = generator.integers(0, 120, (30, 12, 12, 12)) + 90 * labels[:, None, None, None]
+    np.savez(tmp_path / "target.npz", images=images.astype(np.uint8), labels=labels)
+    zoo = write_zoo(tmp_path / "zoo", dense_entry(tmp_path / "zoo", "dense3", dims=3, size=8))
+    settings = quick(lrs=[0.1], epochs=4, batch_size=8)
+    outcome = finetune(zoo, tmp_path / "target.npz", ["ac-norm"], settings, work_dir=tmp_path / "work").outcomes[0]
+    assert outcome.metric == "balanced_accuracy"
+    assert outcome.ground_truth is not None
+    assert outcome.ground_truth > 0.7
+    turned = augmented(torch.arange(8.0).expand(16, 1, 8, 8, 8).clone(), -3)
+    assert torch.equal(turned[0], torch.arange(8.0).expand(1, 8, 8, 8))  # along the last axis nothing is mirrored
+
+
 def test_a_2d_candidate_on_volumes_fails_with_the_reason(tmp_path: Path) -> None:
     from acrank.demo.nodules import make_nodules
 
     make_nodules(tmp_path / "target", n=4, size=24)
     zoo = write_zoo(tmp_path / "zoo", dense_entry(tmp_path / "zoo", "dense2"))
-    with pytest.raises(NothingRankedError, match="2D input and the target is 3D"):
+    with pytest.raises(NothingRankedError, match=r"takes images .2 dimensions., the target holds volumes"):
         finetune(zoo, tmp_path / "target", ["vanilla"], quick(), work_dir=tmp_path / "work")
 
 
