@@ -5,13 +5,18 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
 
-from acrank.errors import UsageError
+from acrank.errors import AcrankError, UsageError
 
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+_random = threading.RLock()
 _auto: str | None = None  # what `auto` means in this process, where it was given a device of its own
 _PACKAGES = ("acrank", "torch", "timm", "numpy", "scipy", "scikit-learn", "pillow")
 
@@ -31,6 +36,36 @@ def use_device(name: str | None) -> None:
     """Let `auto` mean this device in this process, as in each worker of `--devices`; None takes that back."""
     global _auto
     _auto = name
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether Python, torch's CPU allocator or a GPU ran out of memory.
+
+    >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."))
+    True
+    """
+    if isinstance(error, AcrankError):  # whose text may speak of memory in passing
+        return False
+    named = type(error).__name__ in ("MemoryError", "OutOfMemoryError")
+    return named or any(sign in str(error) for sign in _OUT_OF_MEMORY)
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
+    """Draw from torch's global random state as if it had just been seeded, and put it back afterwards.
+
+    The state is the process's, so one thread at a time may use it so.
+
+    Args:
+        seed: any integer.
+        device: whose state is put back too, where it is a GPU.
+    """
+    import torch
+
+    devices = [device] if device is not None and device.type == "cuda" else []
+    with _random, torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
 
 
 def pick_device(wanted: str) -> torch.device:

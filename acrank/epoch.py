@@ -7,6 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from acrank.environment import seeded
 from acrank.features import Reader, read_images
 from acrank.norm import ac_norm_layers
 from acrank.observation import LayerTrace, select_layers, shift_of
@@ -91,8 +92,7 @@ def _train(
     """One epoch in batches of the first size; what is left at the end counts where it has the second."""
     size, least = batch_sizes
     model.train().requires_grad_(True)
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+    with seeded(seed, device):
         head = nn.Linear(*head_shape).to(device)
         optimiser = torch.optim.SGD([*model.parameters(), *head.parameters()], lr=lr, momentum=MOMENTUM)
         for part in torch.randperm(len(labels)).split(size):

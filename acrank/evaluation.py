@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from acrank.cache import ObservationCache, identity_of, key_of
 from acrank.draws import Draw
-from acrank.environment import use_device
+from acrank.environment import is_out_of_memory, use_device
 from acrank.errors import AcrankError
 from acrank.observed import About, LayerShift, Observation
 from acrank.records import Row, Value
@@ -25,21 +26,33 @@ from acrank.scores.evaluate import evaluate as evaluate_score
 from acrank.settings import Settings
 from acrank.zoo.schema import Candidate
 
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+if TYPE_CHECKING:
+    from acrank.passes import Ready
 
 
-def evaluate(candidate: Candidate, draws: Sequence[Draw], settings: Settings, cache: ObservationCache | None) -> Row:
+def evaluate(
+    candidate: Candidate,
+    draws: Sequence[Draw],
+    settings: Settings,
+    cache: ObservationCache | None,
+    prepared: Callable[[], Prepared] | None = None,
+) -> Row:
     """Load a candidate, observe it on every draw, and return its row.
 
     Whatever fails is the reason of a skipped row: one candidate's failure never ends a run. KeyboardInterrupt passes.
+
+    Args:
+        candidate, draws, settings, cache: of the run.
+        prepared: gives what `prepare` made of the candidate, where that was begun elsewhere.
     """
     started = time.perf_counter()
     try:
-        found, about, hits = _observations(candidate, draws, settings, cache)
+        begun = prepared() if prepared else prepare(candidate, draws, settings, cache)
+        found, about = _observations(begun, draws, settings, cache)
         # matrices this small gain nothing from threads, and on a busy machine lose much
         with threadpool_limits(1, user_api="blas"):
             row = row_of(candidate.id, found, about, draws, settings)
-        row.details["cached"] = hits == len(draws)
+        row.details["cached"] = None not in begun.held
         for seen in found:
             seen.save()
     except Exception as error:
@@ -47,6 +60,46 @@ def evaluate(candidate: Candidate, draws: Sequence[Draw], settings: Settings, ca
     row.reference = dict(candidate.reference)
     row.seconds = round(time.perf_counter() - started, 4)
     return row
+
+
+@dataclass
+class Prepared:
+    """What observing a candidate begins with.
+
+    Attributes:
+        keys: in the cache, of each draw; None where it is not cached.
+        held: what the cache holds of each draw.
+        ready: the network, and the draws that are not held, decoded; None where all are held, and once it was used.
+    """
+
+    keys: list[str | None]
+    held: list[tuple[Observation, About] | None]
+    ready: Ready | None = None
+
+
+def prepare(
+    candidate: Candidate, draws: Sequence[Draw], settings: Settings, cache: ObservationCache | None
+) -> Prepared:
+    """Look a candidate up in the cache; load it, and decode for it, what is not there.
+
+    Raises:
+        CandidateError: it cannot be loaded, or cannot take the images.
+        TargetError: an image cannot be read.
+    """
+    identity = identity_of(candidate, settings, cache) if cache else None
+    keys = [key_of(identity, draw, settings) if identity else None for draw in draws]
+    held = [cache.load(key) if cache and key else None for key in keys]
+    missing = [draw for draw, entry in zip(draws, held, strict=True) if entry is None]
+    if not missing:
+        return Prepared(keys, held)
+    from acrank.passes import make_ready
+
+    return Prepared(keys, held, make_ready(candidate, missing, settings))
+
+
+def may_load_ahead(candidate: Candidate) -> bool:
+    """Whether it may be prepared in another thread: a user's code could change what others compute meanwhile."""
+    return candidate.factory is None
 
 
 def begin_worker(device: str | None = None) -> None:
@@ -70,10 +123,9 @@ def reason_of(error: Exception) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, AcrankError):
         return f"{text} ({error.hint})" if error.hint else text
-    kind = type(error).__name__
-    if kind in ("MemoryError", "OutOfMemoryError") or any(sign in text for sign in _OUT_OF_MEMORY):
+    if is_out_of_memory(error):
         return "out of memory (lower --samples, or the input size in the manifest)"
-    return f"{kind}: {text}"
+    return f"{type(error).__name__}: {text}"
 
 
 def row_of(model: str, found: Sequence[Seen], about: About, draws: Sequence[Draw], settings: Settings) -> Row:
@@ -110,27 +162,25 @@ def value_of(found: Sequence[Evaluation], **controls: float | None) -> Value:
 
 
 def _observations(
-    candidate: Candidate, draws: Sequence[Draw], settings: Settings, cache: ObservationCache | None
-) -> tuple[list[Seen], About, int]:
-    """From the cache where it holds them; the rest is observed and put there. And how many the cache held."""
-    identity = identity_of(candidate, settings, cache) if cache else None
-    keys = [key_of(identity, draw, settings) if identity else None for draw in draws]
-    held = [cache.load(key) if cache and key else None for key in keys]
-    missing = [draw for draw, entry in zip(draws, held, strict=True) if entry is None]
-    about = next((entry[1] for entry in held if entry), None)
+    begun: Prepared, draws: Sequence[Draw], settings: Settings, cache: ObservationCache | None
+) -> tuple[list[Seen], About]:
+    """Those that the cache holds; the rest is observed and put there."""
     fresh: list[Observation] = []
-    if missing or about is None:
-        from acrank.passes import observe_candidate
+    about = next((entry[1] for entry in begun.held if entry), None)
+    if begun.ready is not None:
+        from acrank.passes import observe_ready
 
-        fresh, about = observe_candidate(candidate, missing, settings)
+        fresh, about = observe_ready(begun.ready, settings)
+        begun.ready = None  # the network is not needed beside the next one
+    assert about is not None
     news = iter(fresh)
     out = []
-    for draw, key, entry in zip(draws, keys, held, strict=True):
+    for draw, key, entry in zip(draws, begun.keys, begun.held, strict=True):
         observation = entry[0] if entry else next(news)
         if cache and key and entry is None:
             cache.store(key, observation, about, draw.ids)
         out.append(Seen(observation, settings, draw.repeat, cache if key else None, key or ""))
-    return out, about, len(draws) - len(missing)
+    return out, about
 
 
 class Seen:

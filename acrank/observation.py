@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -13,7 +12,8 @@ from torch import Tensor, nn
 
 from acrank.errors import CandidateError
 from acrank.features import Reader, read_images
-from acrank.norm import AffineCoNorm, ConversionWarning, ac_norm_layers, affine_overlap, convert_ac_norm
+from acrank.norm import AffineCoNorm, ac_norm_layers, affine_overlap
+from acrank.norm.convert import swap_in_place
 from acrank.observed import LayerShift, Observation
 from acrank.tasks.classification import random_logits, ridge_logits
 
@@ -27,9 +27,7 @@ def prepare_model(model: nn.Module, *, temperature: float = 1.0) -> tuple[nn.Mod
     Raises:
         CandidateError: the network has no affine batch normalisation.
     """
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", ConversionWarning)
-        model = convert_ac_norm(model, temperature=temperature, inplace=True)
+    model, left = swap_in_place(model, temperature=temperature)
     layers = [layer for _, layer in ac_norm_layers(model)]
     if not layers:
         raise CandidateError(
@@ -42,7 +40,7 @@ def prepare_model(model: nn.Module, *, temperature: float = 1.0) -> tuple[nn.Mod
     for layer in layers:
         layer.weight_target.requires_grad_(True)
         layer.bias_target.requires_grad_(True)
-    return model, [str(one.message) for one in caught if issubclass(one.category, ConversionWarning)]
+    return model, [left] if left else []
 
 
 def observe(

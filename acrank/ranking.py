@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +13,10 @@ import numpy as np
 
 from acrank.cache import ObservationCache
 from acrank.draws import make_draws
-from acrank.environment import describe, pick_device
+from acrank.environment import describe, is_out_of_memory, pick_device
 from acrank.errors import NothingRankedError, TableError, UsageError
-from acrank.evaluation import evaluate, reason_of
-from acrank.executors import InProcess, TaskExecutor, results
+from acrank.evaluation import Prepared, evaluate, may_load_ahead, prepare, reason_of
+from acrank.executors import Ahead, InProcess, TaskExecutor, results
 from acrank.executors import describe as describe_executor
 from acrank.pool import with_pool_values
 from acrank.records import Ranking, Row
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from acrank.draws import Draw
     from acrank.zoo.schema import Candidate
 
+_Outcome = tuple[Row, list[str]]
 #: Above this Kendall tau-b with the ranking under shuffled labels, the ranking is hardly about the target.
 LABEL_BLIND = 0.7
 
@@ -75,10 +77,11 @@ def score(
     run = _Run(zoo, target, settings, cache, executor or InProcess())
     rows = run.kept_from(resume)
     total = len(zoo.candidates)
-    for row in run.rows(skip={row.model for row in rows}):
-        rows.append(row)
-        if on_row is not None:
-            on_row(run.ranking(rows), len(rows), total)
+    with closing(run.rows(skip={row.model for row in rows})) as news:
+        for row in news:
+            rows.append(row)
+            if on_row is not None:
+                on_row(run.ranking(rows), len(rows), total)
     ranking = run.ranking(rows)
     if ranking.best is None:
         first = ranking.rows[0]
@@ -112,20 +115,31 @@ class _Run:
             "draws": [{"ids": draw.ids, "sha256": draw.digest} for draw in self.draws],
         }
 
-    def rows(self, *, skip: set[str]) -> Iterable[Row]:
+    def rows(self, *, skip: set[str]) -> Generator[Row, None, None]:
         """Evaluate the candidates wherever the executor does, in the order in which they end.
 
         Raises:
             UsageError: the executor cannot run anything.
         """
+        waiting = [candidate for candidate in self.zoo.candidates if candidate.id not in skip]
+        with self._task(waiting) as task:
+            for candidate, outcome in results(self.executor, task, waiting):
+                if isinstance(outcome, UsageError):
+                    raise outcome
+                row = _lost(candidate, outcome) if isinstance(outcome, Exception) else self._received(*outcome)
+                row.details["entry"] = entry_digest(candidate)
+                yield row
+
+    @contextmanager
+    def _task(self, waiting: Sequence[Candidate]) -> Iterator[Callable[[Candidate], _Outcome]]:
+        """What the executor calls with each candidate; in this process, the next one loads meanwhile."""
         task = partial(_evaluate, self.draws, self.settings, self.cache)
-        waiting = (candidate for candidate in self.zoo.candidates if candidate.id not in skip)
-        for candidate, outcome in results(self.executor, task, waiting):
-            if isinstance(outcome, UsageError):
-                raise outcome
-            row = _lost(candidate, outcome) if isinstance(outcome, Exception) else self._received(*outcome)
-            row.details["entry"] = entry_digest(candidate)
-            yield row
+        if not (isinstance(self.executor, InProcess) and self.executor.ahead):
+            yield task
+            return
+        load = partial(prepare, draws=self.draws, settings=self.settings, cache=self.cache)
+        with Ahead(load, waiting, may=may_load_ahead, short=is_out_of_memory) as ahead:
+            yield partial(task, prepared=ahead.take)
 
     def _received(self, row: Row, notes: list[str]) -> Row:
         """What another process found out about the target while it read it belongs to this one's target, too."""
@@ -230,10 +244,14 @@ def entry_digest(candidate: Candidate) -> str:
 
 
 def _evaluate(
-    draws: Sequence[Draw], settings: Settings, cache: ObservationCache | None, candidate: Candidate
-) -> tuple[Row, list[str]]:
+    draws: Sequence[Draw],
+    settings: Settings,
+    cache: ObservationCache | None,
+    candidate: Candidate,
+    prepared: Callable[[], Prepared] | None = None,
+) -> _Outcome:
     """The task of an executor: a row, and what is known of the target now that its images were read."""
-    return evaluate(candidate, draws, settings, cache), list(draws[0].target.notes)
+    return evaluate(candidate, draws, settings, cache, prepared), list(draws[0].target.notes)
 
 
 def _lost(candidate: Candidate, error: Exception) -> Row:

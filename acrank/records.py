@@ -63,7 +63,7 @@ class Row:
         scores: name of the score -> Value.
         rank, band: 1-based; candidates of a band cannot be told apart by the sample. None when not ranked.
         params: number of parameters of the network.
-        seconds: wall time spent on this candidate.
+        seconds: wall time that the run spent on this candidate; loading beside another's computation adds nothing.
         notes: what a reader should know about this candidate.
         weights: sha256 of the weights and how many tensors matched, missed and were left over.
         layers: per normalisation layer: name, channels and values.

@@ -12,10 +12,20 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any, Protocol, TypeVar
 
+from acrank.executors.ahead import Ahead
 from acrank.executors.processes import ProcessExecutor
 from acrank.executors.threads import available_cpus, limit_threads
 
-__all__ = ["InProcess", "ProcessExecutor", "TaskExecutor", "available_cpus", "describe", "limit_threads", "results"]
+__all__ = [
+    "Ahead",
+    "InProcess",
+    "ProcessExecutor",
+    "TaskExecutor",
+    "available_cpus",
+    "describe",
+    "limit_threads",
+    "results",
+]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -32,12 +42,19 @@ class TaskExecutor(Protocol):
 class InProcess:
     """Runs each task at once, here; KeyboardInterrupt and SystemExit pass through.
 
+    Args:
+        ahead: whether `acrank.score` may load the next candidate in a second thread meanwhile; it is held in memory
+            beside the present one.
+
     >>> InProcess().submit(max, 1, 2).result()
     2
     """
 
     in_flight = 1
     about = {"kind": "local"}  # noqa: RUF012 - never written
+
+    def __init__(self, *, ahead: bool = True) -> None:
+        self.ahead = ahead
 
     def submit(self, fn: Callable[..., Result], /, *args: Any) -> Future[Result]:
         """`fn(*args)`, already done when this returns."""

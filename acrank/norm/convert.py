@@ -48,13 +48,18 @@ def convert_ac_norm(model: nn.Module, *, temperature: float = 1.0, inplace: bool
         >>> convert_ac_norm(nn.Sequential(nn.Conv2d(3, 8, 1), nn.BatchNorm2d(8)))[1]
         AffineCoNorm2d(8, eps=1e-05, momentum=0.1, temperature=1.0)
     """
-    model = model if inplace else copy.deepcopy(model)
+    model, left = swap_in_place(model if inplace else copy.deepcopy(model), temperature=temperature)
+    if left:
+        warnings.warn(left, ConversionWarning, stacklevel=2)
+    return model
+
+
+def swap_in_place(model: nn.Module, *, temperature: float = 1.0) -> tuple[nn.Module, str]:
+    """`convert_ac_norm` within `model` itself; instead of the warning its text, empty where nothing was left."""
     reasons = left_alone(model)
-    if reasons:
-        listed = "; ".join(f"{name or 'the model itself'}: {reason}" for name, reason in reasons.items())
-        warnings.warn(f"left without AC-Norm: {listed}", ConversionWarning, stacklevel=2)
+    listed = "; ".join(f"{name or 'the model itself'}: {reason}" for name, reason in reasons.items())
     swaps = {id(layer): _converted(layer, temperature) for layer in model.modules() if _reason(layer) == ""}
-    return _swapped(model, swaps)
+    return _swapped(model, swaps), f"left without AC-Norm: {listed}" if reasons else ""
 
 
 def revert_ac_norm(model: nn.Module, *, inplace: bool = False) -> nn.Module:

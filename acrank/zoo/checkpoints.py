@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from acrank.environment import seeded
 from acrank.errors import CandidateError
 from acrank.zoo import factories, libraries, timm_networks
 from acrank.zoo.files import check_hash, kind_of, read_state_dict
@@ -74,8 +75,7 @@ def load_candidate(candidate: Candidate, *, allow_code: bool = False) -> LoadedM
         >>> loaded.source_classes, loaded.weights["missing"], loaded.size
         (7, 0, (176, 176))
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with seeded(0):
         if candidate.library:
             loaded = _from_library(candidate)
         else:
