@@ -26,7 +26,7 @@ from acrank.epoch import finetune_one_epoch
 from acrank.norm import ac_norm_layers
 from acrank.observation import prepare_model
 from acrank.observed import LayerShift, Observation
-from acrank.passes import PATCHES_PER_STEP
+from acrank.batches import PATCHES_PER_STEP
 from acrank.pixels import PixelReader
 from acrank.scores.affine import ac_corr
 from acrank.targets import open_target

@@ -1,0 +1,141 @@
+"""The targets of the study: real and procedural, classification and segmentation, as small as a clinic's.
+
+Half of them are for choosing among variants of scores, the other half is looked at once, for reporting. Halves were set
+before any result was seen: kinds alternate. No candidate is ranked on what it was trained on, see `LEFT_OUT`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from acrank.finetuning import FinetuneSettings
+
+_RATES = (0.1, 0.03, 0.01)
+#: 120 labelled images to train on; the rest chooses the learning rate and epoch, and tests.
+IMAGES = FinetuneSettings.of(
+    lrs=_RATES, epochs=10, patience=4, train_size=120, val_share=0.25, test_share=0.5, allow_code=True, device="cpu"
+)
+MASKS = FinetuneSettings.of(
+    lrs=_RATES, epochs=8, patience=3, patches=8, val_share=0.2, test_share=0.4, allow_code=True, device="cpu"
+)
+
+
+@dataclass(frozen=True)
+class Study:
+    """One target.
+
+    Attributes:
+        half: "choosing" or "reported".
+        make: (shared data, where to write) -> nothing; writes images or masks in folders, or an .npz.
+        settings: of finetuning.
+        left_out: tags of candidates that were trained on these data, or on data that these are derived from.
+    """
+
+    half: str
+    make: Callable[[Path, Path], None]
+    settings: FinetuneSettings = IMAGES
+    left_out: tuple[str, ...] = ()
+
+
+def copied(name: str, *, every: int = 1, first: int = 0) -> Callable[[Path, Path], None]:
+    """Files of a folder of the measuring data, every so many of them."""
+
+    def make(data: Path, out: Path) -> None:
+        for part in sorted((data / name).iterdir()):
+            (out / part.name).mkdir(parents=True)
+            for path in sorted(part.iterdir())[first::every]:
+                (out / part.name / path.name).write_bytes(path.read_bytes())
+
+    return make
+
+
+def pneumonia(data: Path, out: Path) -> None:
+    """600 chest X-rays of 28 px, as many of either class."""
+    arrays = np.load(data / "pneumoniamnist.npz")
+    labels = arrays["train_labels"][:, 0]
+    chosen = balanced(labels, range(2), 300, seed=0)
+    write_images(out, arrays["train_images"][chosen], labels[chosen])
+
+
+def cifar(classes: tuple[int, ...], each: int) -> Callable[[Path, Path], None]:
+    """Natural images of some classes of CIFAR-10."""
+
+    def make(data: Path, out: Path) -> None:
+        arrays = np.load(data / "cifar10_jpeg_subset.npz")
+        labels = arrays["train_labels"]
+        chosen = balanced(labels, classes, each, seed=0)
+        write_images(out, arrays["train_images"][chosen], labels[chosen])
+
+    return make
+
+
+def digits(_: Path, out: Path) -> None:
+    """600 handwritten digits of 8 px (Alpaydin & Kaynak 1998, with scikit-learn)."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    chosen = balanced(bunch.target, range(10), 60, seed=0)
+    write_images(out, np.round(bunch.images[chosen] * 255 / 16).astype(np.uint8), bunch.target[chosen])
+
+
+def grades(_: Path, out: Path) -> None:
+    """500 procedural retinas of five grades."""
+    from acrank.demo import make_target
+
+    make_target(out, n=500, seed=1)
+
+
+def vessels(_: Path, out: Path) -> None:
+    """24 procedural retinas with their vessels."""
+    from acrank.demo.vessels import make_vessels
+
+    make_vessels(out, n=24, seed=1)
+
+
+def vessel_patches(data: Path, out: Path) -> None:
+    """800 patches of 32 px of DRIVE's retinas: is the middle on a vessel?"""
+    rng = np.random.default_rng(0)
+    for path in sorted((data / "drive" / "images").iterdir()):
+        image = np.asarray(Image.open(path).convert("RGB"))
+        mask = np.asarray(Image.open(next((data / "drive" / "masks").glob(f"{path.stem}*")))) > 0
+        for label in (0, 1):
+            inside = image.sum(2)[16:-16, 16:-16] > 90
+            ys, xs = np.nonzero((mask[16:-16, 16:-16] == bool(label)) & inside)
+            (out / f"{label}").mkdir(parents=True, exist_ok=True)
+            for number, place in enumerate(rng.choice(len(ys), 20, replace=False)):
+                y, x = int(ys[place]), int(xs[place])
+                patch = image[y : y + 32, x : x + 32]
+                Image.fromarray(patch).save(out / f"{label}" / f"{path.stem}_{number:02d}.png")
+
+
+def balanced(labels: np.ndarray, classes: range | tuple[int, ...], each: int, *, seed: int) -> np.ndarray:
+    """Indices of so many samples of each class, ascending."""
+    rng = np.random.default_rng(seed)
+    return np.sort(np.concatenate([rng.choice(np.flatnonzero(labels == one), each, replace=False) for one in classes]))
+
+
+def write_images(out: Path, images: np.ndarray, labels: np.ndarray) -> None:
+    """Class folders of PNG files."""
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        (out / f"{int(label)}").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(out / f"{int(label)}" / f"{number:04d}.png")
+
+
+ANIMALS, VEHICLES = (2, 3, 4, 5, 6, 7), (0, 1, 8, 9)
+STUDIES: Mapping[str, Study] = {
+    "busi": Study("choosing", copied("busi")),
+    "pneumonia": Study("reported", pneumonia),
+    "cifar_animals": Study("choosing", cifar(ANIMALS, 120), left_out=("cifar10",)),
+    "cifar_vehicles": Study("reported", cifar(VEHICLES, 150), left_out=("cifar10",)),
+    "digits": Study("reported", digits, left_out=("digits",)),
+    "grades": Study("choosing", grades),
+    "vessel_patches": Study("choosing", vessel_patches),
+    "drive": Study("reported", copied("drive"), MASKS),
+    "isbi_em": Study("choosing", copied("isbi_em", every=2), MASKS),
+    "vessels": Study("reported", vessels, MASKS),
+}

@@ -1,0 +1,119 @@
+"""Ground truth of the study: every candidate finetuned on every target, learning rate chosen on validation.
+
+    python benchmarks/transferability/truth.py [--shared FOLDER] [--work FOLDER] [--splits N] [--minutes M] [TARGET...]
+
+Finished runs are lines of runs.jsonl beside this file, and are not done again: start it as often as it takes, on any
+machine. Splits come round by round, so that what is there is always as even as it can be. Ends after --minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import dataclasses
+import json
+import sys
+import time
+from pathlib import Path
+
+import torch
+from targets import STUDIES, Study
+
+from acrank.finetuning import Outcome, Results, finetune
+from acrank.finetuning.opening import open_parts
+from acrank.finetuning.results import COLUMNS
+from acrank.finetuning.store import RunKey
+from acrank.zoo import Candidate, load_zoo
+
+HERE = Path(__file__).parent
+RUNS, SEEDS = HERE / "runs.jsonl", HERE / "ground_truth_seeds.csv"
+MANIFESTS = (
+    HERE.parent / "real_checkpoints" / "model_zoo_32px.yaml",
+    HERE.parents[1] / "acrank" / "demo" / "model_zoo.yaml",
+)
+
+
+class TimeIsUpError(Exception):
+    """Raised after a run, once the minutes are spent."""
+
+
+def main(words: list[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(STUDIES)}; all without")
+    parser.add_argument("--shared", type=Path, default=HERE.parents[2] / "shared")
+    parser.add_argument("--work", type=Path, default=HERE / "truth.work")
+    parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--minutes", type=float, default=float("inf"))
+    options = parser.parse_args(words)
+    torch.set_num_threads(1)
+    until = time.monotonic() + 60 * options.minutes
+    try:
+        for splits in range(1, options.splits + 1):
+            for name in options.targets or STUDIES:
+                run(name, splits, options.shared / "data", options.work, until)
+    except TimeIsUpError:
+        print("time is up; start again to go on", file=sys.stderr)
+    write_seeds()
+
+
+def run(name: str, splits: int, data: Path, work: Path, until: float) -> None:
+    """What is lacking of the first so many splits of one target."""
+    study = STUDIES[name]
+    folder = work / "targets" / name
+    if not folder.exists():
+        study.make(data, folder)
+    target = open_parts(folder)
+    for manifest in MANIFESTS:
+        zoo = load_zoo(manifest)
+        able = [one.id for one in zoo.candidates if suits(one, study)]
+        place = work / manifest.stem / name
+        unpack(name, place, {*able})
+
+        def keep(_: Results, outcome: Outcome) -> None:
+            print(*outcome.cells(), outcome.reason, file=sys.stderr, flush=True)
+            with RUNS.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"target": name, **dataclasses.asdict(outcome)}) + "\n")
+            if time.monotonic() > until:
+                raise TimeIsUpError
+
+        finetune(
+            zoo.select(able), target, ["vanilla"], study.settings,
+            work_dir=place, splits=splits, resume=True, on_result=keep,
+        )  # fmt: skip
+
+
+def suits(candidate: Candidate, study: Study) -> bool:
+    """Whether a candidate may be ranked on a target: it was not trained on its data."""
+    return not set(candidate.tags) & set(study.left_out)
+
+
+def unpack(name: str, place: Path, models: set[str]) -> None:
+    """Give the work folder the runs that were finished elsewhere."""
+    place.mkdir(parents=True, exist_ok=True)
+    for record in runs():
+        if record.pop("target") == name and record["model"] in models and record["ground_truth"] is not None:
+            path = place / f"{RunKey(record['model'], record['method'], record['split'], record['seed']).slug}.json"
+            if not path.exists():
+                path.write_text(json.dumps(record))
+
+
+def runs() -> list[dict]:
+    """The finished runs, oldest first; a line that a kill cut short is left out."""
+    if not RUNS.exists():
+        return []
+    lines = RUNS.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("}\n")]
+
+
+def write_seeds() -> None:
+    """ground_truth_seeds.csv: the truth table's columns, one row per finished run."""
+    with SEEDS.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        done = [record for record in runs() if record["ground_truth"] is not None]
+        for record in sorted(done, key=lambda one: (one["target"], one["model"], one["split"])):
+            writer.writerow([record["target"], *(record[column] for column in COLUMNS[1:])])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
