@@ -20,13 +20,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from workbench import Outcome
 
+from acrank.batches import PATCHES_PER_STEP
 from acrank.demo.nodules import make_nodules
 from acrank.draws import BatchSpec, PatchDraw, make_draws
 from acrank.epoch import finetune_one_epoch
 from acrank.norm import ac_norm_layers
 from acrank.observation import prepare_model
 from acrank.observed import LayerShift, Observation
-from acrank.batches import PATCHES_PER_STEP
 from acrank.pixels import PixelReader
 from acrank.scores.affine import ac_corr
 from acrank.targets import open_target
