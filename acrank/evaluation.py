@@ -228,6 +228,7 @@ class Seen:
             "logits": seen.logits,
             "fold": seen.fold,
             "groups": seen.groups,
+            "maps": seen.maps,
             "layers": layers,
             "seed": self.settings.seed + self.repeat,
             "per_channel": protocol.per_channel,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +51,20 @@ class LayerShift:
         return np.abs(target - source)
 
 
+class MapRows(NamedTuple):
+    """Rows of one feature map: of the cells that the labelled positions of patches lie in, each cell once.
+
+    Attributes:
+        features: [m, d], float32.
+        rows: [m], int64, the label that a cell has: the first of the positions that lie in it.
+        patches: [m], int64, the patch that a cell is of.
+    """
+
+    features: npt.NDArray[np.float32]
+    rows: npt.NDArray[np.int64]
+    patches: npt.NDArray[np.int64]
+
+
 @dataclass(frozen=True)
 class Observation:
     """What the passes over one draw yield; every score is derived from it.
@@ -67,6 +81,7 @@ class Observation:
         no_drift: the same layers before the step.
         shuffled: the same layers after a step on shuffled labels.
         groups: [n], int64, the image that a row comes from; None where every row is an image.
+        maps: of a segmentation network's decoder, coarsest first; None where no score asked for them.
     """
 
     labels: npt.NDArray[np.generic]
@@ -78,6 +93,7 @@ class Observation:
     no_drift: tuple[LayerShift, ...] = ()
     shuffled: tuple[LayerShift, ...] = ()
     groups: npt.NDArray[np.int64] | None = None
+    maps: tuple[MapRows, ...] | None = None
 
 
 @dataclass

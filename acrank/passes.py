@@ -14,7 +14,8 @@ from acrank.environment import pick_device
 from acrank.epoch import finetune_one_epoch
 from acrank.features import Reader
 from acrank.observation import array_of, check_finite, observe, prepare_model
-from acrank.observed import About, Observation
+from acrank.observed import About, MapRows, Observation
+from acrank.pixels import PixelReader, map_rows
 from acrank.settings import Settings
 from acrank.zoo.checkpoints import LoadedModel, load_candidate
 from acrank.zoo.schema import Candidate
@@ -51,13 +52,14 @@ def observe_ready(ready: Ready, settings: Settings) -> tuple[list[Observation], 
     about = _about(ready, device, settings)
     model = ready.loaded.model.to(device)
     sources = [_source_features(model, batch, settings, device) for batch in ready.batches]
+    maps = [_maps(model, batch, settings, device) for batch in ready.batches]
     if settings.takes_step:
         model, left = prepare_model(model)
         about.notes += left
         found = [_step(model, batch, settings, device) for batch in ready.batches]
     else:
         found = [_forward(model, batch, settings, device) for batch in ready.batches]
-    return [_finished(*parts) for parts in zip(found, ready.batches, sources, strict=True)], about
+    return [_finished(*parts) for parts in zip(found, ready.batches, sources, maps, strict=True)], about
 
 
 def _about(ready: Ready, device: torch.device, settings: Settings) -> About:
@@ -134,9 +136,24 @@ def _source_features(
     return _read(model, batch.inputs.to(device), batch.reader(device), batch_statistics=False)
 
 
-def _finished(seen: Observation, batch: Batch, source: tuple[Tensor, Tensor | None] | None) -> Observation:
-    """The observation with the images that rows come from, and with the source's features where they are wanted."""
-    parts = {**vars(seen), "groups": batch.groups}
+@torch.no_grad()
+def _maps(model: nn.Module, batch: Batch, settings: Settings, device: torch.device) -> tuple[MapRows, ...] | None:
+    """Rows of the decoder's maps, where a score asks for them, under the statistics of the features."""
+    reader = batch.reader(device)
+    if not (settings.reads_maps and isinstance(reader, PixelReader)):
+        return None
+    _freeze(model, batch_statistics=settings.statistics == "target")
+    return map_rows(model, batch.inputs.to(device), reader)
+
+
+def _finished(
+    seen: Observation,
+    batch: Batch,
+    source: tuple[Tensor, Tensor | None] | None,
+    maps: tuple[MapRows, ...] | None,
+) -> Observation:
+    """The observation with the images that rows come from, the maps, and the source's features where wanted."""
+    parts = {**vars(seen), "groups": batch.groups, "maps": maps}
     if source is not None:
         features, logits = source
         parts |= {"features": array_of(features), "logits": None if logits is None else array_of(logits)}
@@ -145,10 +162,15 @@ def _finished(seen: Observation, batch: Batch, source: tuple[Tensor, Tensor | No
 
 @torch.no_grad()
 def _read(model: nn.Module, inputs: Tensor, read: Reader, *, batch_statistics: bool) -> tuple[Tensor, Tensor | None]:
+    _freeze(model, batch_statistics=batch_statistics)
+    features, logits = read(model, inputs, None)
+    check_finite(features)
+    return features, logits
+
+
+def _freeze(model: nn.Module, *, batch_statistics: bool) -> None:
+    """Nothing of the network is random; batch normalisation takes the batch's statistics, or its own."""
     model.eval()
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.training = batch_statistics
-    features, logits = read(model, inputs, None)
-    check_finite(features)
-    return features, logits

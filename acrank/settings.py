@@ -136,6 +136,11 @@ class Settings:
         """Whether any score of the run needs the affines to move."""
         return any("layers" in SCORES[name].needs for name in self.scores)
 
+    @property
+    def reads_maps(self) -> bool:
+        """Whether any score of the run needs the maps of a decoder."""
+        return any("maps" in SCORES[name].needs for name in self.scores)
+
     def record(self) -> dict[str, Any]:
         """Plain data for the run record."""
         values = {name: value for name, value in dataclasses.asdict(self).items() if name != "defaulted"}

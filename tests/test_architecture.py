@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "targets": LEAVES,
     "tasks": LEAVES | {"features", "pixels", "targets", "zoo"},
     "features": LEAVES,
-    "pixels": LEAVES,
+    "pixels": LEAVES | {"observed"},
     "draws": LEAVES | {"targets"},
     "observation": LEAVES | {"norm", "tasks", "observed", "features"},
     "epoch": LEAVES | {"environment", "norm", "observed", "features", "observation"},
@@ -39,7 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "cache": LEAVES | {"files", "observed", "draws", "settings", "zoo"},
     "batches": LEAVES | {"draws", "epoch", "features", "pixels"},
     "passes": LEAVES
-    | {"batches", "draws", "environment", "epoch", "features", "observation", "observed", "settings", "zoo"},
+    | {"batches", "draws", "environment", "epoch", "features", "observation", "observed", "pixels", "settings", "zoo"},
     "evaluation": LEAVES
     | {"cache", "draws", "environment", "observed", "passes", "records", "scores", "settings", "zoo"},
     "executors": LEAVES,

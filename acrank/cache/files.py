@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from acrank.observed import About, LayerShift, Observation
+from acrank.observed import About, LayerShift, MapRows, Observation
 
 if TYPE_CHECKING:
     import h5py
 
-FORMAT = 1
+FORMAT = 2
 MAGIC = "acrank-observation"
 _GROUPS = ("layers", "no_drift", "shuffled")
 _AFFINES = ("source_weight", "source_bias", "target_weight", "target_bias")
@@ -30,6 +30,10 @@ def write_observation(file: h5py.File, key: str, seen: Observation, about: About
     file["sample_ids"] = np.array([one.encode("utf-8", "surrogateescape") for one in ids])
     for group in _GROUPS:
         _write_layers(file.create_group(group), getattr(seen, group))
+    if seen.maps is not None:
+        for place, one in enumerate(seen.maps):
+            for name, array in one._asdict().items():
+                file[f"maps/{place}/{name}"] = array
     file.attrs.update({"kind": MAGIC, "format": FORMAT, "key": key, "about": json.dumps(asdict(about))})
     file.attrs["digest"] = _digest(file)
 
@@ -57,7 +61,8 @@ def read_observation(file: h5py.File, key: str) -> tuple[Observation, About]:
     features, logits, groups = (file[name][()] if name in file else None for name in ("features", "logits", "groups"))
     labels, fold, permutation = (file[name][()] for name in ("labels", "fold", "permutation"))
     layers, no_drift, shuffled = (_read_layers(file[name]) for name in _GROUPS)
-    seen = Observation(labels, fold, permutation, features, logits, layers, no_drift, shuffled, groups)
+    maps = tuple(_read_map(file["maps"][str(place)]) for place in range(len(file["maps"]))) if "maps" in file else None
+    seen = Observation(labels, fold, permutation, features, logits, layers, no_drift, shuffled, groups, maps)
     return seen, About(**json.loads(attrs["about"]))
 
 
@@ -68,6 +73,10 @@ def _read_layers(group: h5py.Group) -> tuple[LayerShift, ...]:
         LayerShift(name.decode(), float(eps), part[0], part[1], part[2], part[3], float(total), float(own))
         for name, (eps, total, own), part in zip(names, sums, parts, strict=False)  # no layers leave one empty part
     )
+
+
+def _read_map(group: h5py.Group) -> MapRows:
+    return MapRows(*(group[name][()] for name in MapRows._fields))
 
 
 def _digest(file: h5py.File) -> str:

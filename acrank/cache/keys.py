@@ -63,6 +63,7 @@ def key_of(identity: dict[str, Any], draw: Draw, settings: Settings) -> str:
         "labels": labels.hexdigest(),
         "step": [protocol.epochs, protocol.head, protocol.step_size, protocol.layers] if settings.takes_step else None,
         "statistics": settings.statistics,
+        "maps": settings.reads_maps,
         "seed": settings.seed + draw.repeat,
     }
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()

@@ -262,12 +262,13 @@ _ROWS = (
     Score(
         "cc_fv",
         "acrank.scores.cc_fv:cc_fv",
-        ("features", "labels", "groups"),
+        ("maps", "labels", "groups"),
         True,
         (None, None),
         ("segmentation",),
         "Yang et al., Pick the Best Pre-trained Model: Towards Transferability Estimation for Medical Image "
         "Segmentation, MICCAI 2023, arXiv 2307.11958",
+        cost="compares every pair of images on every map of the decoder",
         invariances=frozenset({ORDER, ROTATION}),
     ),
     Score(
