@@ -138,7 +138,7 @@ def _source_features(
 
 @torch.no_grad()
 def _maps(model: nn.Module, batch: Batch, settings: Settings, device: torch.device) -> tuple[MapRows, ...] | None:
-    """Rows of the decoder's maps, where a score asks for them, under the statistics of the features."""
+    """Rows of the decoder's maps, where a score asks for them; read before AC-Norm, which changes a map's values."""
     reader = batch.reader(device)
     if not (settings.reads_maps and isinstance(reader, PixelReader)):
         return None

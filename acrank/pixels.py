@@ -84,7 +84,7 @@ def feature_map(model: nn.Module, inputs: Tensor) -> tuple[Tensor, Any]:
         if _is_dense(output, inputs) and output[0, 0].numel() > 1:
             maps[:] = [output]
 
-    output = _watched(model, inputs, remember)
+    output = _watched(model, [part for part in model.modules() if not list(part.children())], inputs, remember)
     found = next(iter(head if head and _is_dense(output, inputs) else maps), None)
     if found is None or not _fits(found, inputs):
         raise CandidateError("the network gives no feature map", hint="a segmentation target needs a convolutional one")
@@ -94,8 +94,8 @@ def feature_map(model: nn.Module, inputs: Tensor) -> tuple[Tensor, Any]:
 def map_rows(model: nn.Module, inputs: Tensor, reader: PixelReader) -> tuple[MapRows, ...]:
     """One forward pass: rows of the maps of a network's decoder, coarsest first.
 
-    The map of `feature_map` is the last. A network whose output is a map gives, before it, the last map that a layer
-    gives at each other resolution between the deepest one and that map; any other network gives it alone.
+    The map of `feature_map` is the last. A network whose output is a map gives, before it, the last map that one of its
+    parts gives at each other resolution between the deepest one and that map; any other network gives it alone.
 
     Args:
         model: whatever `feature_map` can read.
@@ -118,10 +118,11 @@ def map_rows(model: nn.Module, inputs: Tensor, reader: PixelReader) -> tuple[Map
             latest.pop(size, None)
             latest[size] = reader.rows(output)
 
-    output = _watched(model, inputs, remember)
-    found = heads[0] if heads and _is_dense(output, inputs) else dict(list(latest.items())[-1:])
+    output = _watched(model, list(model.modules()), inputs, remember)
+    found = heads[0] if heads and _is_dense(output, inputs) else {}
     if not found:
-        raise CandidateError("the network gives no feature map", hint="a segmentation target needs a convolutional one")
+        last, _ = feature_map(model, inputs)
+        found = {tuple(last.shape[2:]): reader.rows(last)}
     return tuple(_distinct(rows, size, reader) for size, rows in found.items())
 
 
@@ -141,9 +142,9 @@ def _distinct(rows: Tensor, size: tuple[int, ...], reader: PixelReader) -> MapRo
     return MapRows(rows[torch.from_numpy(first).to(rows.device)].float().cpu().numpy(), first, first // each)
 
 
-def _watched(model: nn.Module, inputs: Tensor, remember: Callable[..., None]) -> Any:
-    """The output of one forward pass, in which `remember` sees every call of a layer without parts."""
-    hooks = [leaf.register_forward_hook(remember) for leaf in model.modules() if not list(leaf.children())]
+def _watched(model: nn.Module, parts: list[nn.Module], inputs: Tensor, remember: Callable[..., None]) -> Any:
+    """The output of one forward pass, in which `remember` sees every call of some parts."""
+    hooks = [part.register_forward_hook(remember) for part in parts]
     try:
         return model(inputs)
     finally:

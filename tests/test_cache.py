@@ -22,7 +22,7 @@ from workbench import Outcome, entry, make_images, make_zoo, network, write_zoo
 
 from acrank.cache import ObservationCache, identity_of, key_of
 from acrank.draws import make_draws
-from acrank.observed import About, LayerShift, Observation
+from acrank.observed import About, LayerShift, MapRows, Observation
 from acrank.records import Ranking
 from acrank.settings import Settings
 from acrank.targets import open_target
@@ -36,6 +36,9 @@ def observation(seed: int, d: int = 6) -> Observation:
     rng = np.random.default_rng(seed)
     affines = [rng.normal(size=(4, 5)) for _ in range(3)]
     layers = [(LayerShift("bn[1]", 1e-5, *four, total=2.5, own=1.25),) for four in affines]
+    maps = tuple(
+        MapRows(rng.normal(size=(m, m + 1)).astype(np.float32), np.arange(m), np.arange(m) // 2) for m in range(2, 14)
+    )
     return Observation(
         np.array([0, 1, 0, 1]),
         np.array([True, False, False, True]),
@@ -43,6 +46,7 @@ def observation(seed: int, d: int = 6) -> Observation:
         rng.normal(size=(4, d)).astype(np.float32),
         rng.normal(size=(4, 3)).astype(np.float32) if seed % 2 else None,
         *layers,
+        maps=maps if seed % 2 else None,
     )
 
 
@@ -53,6 +57,11 @@ def equal(one: Observation, other: Observation) -> bool:
     for name in ("labels", "fold", "permutation", "features", "logits"):
         a, b = getattr(one, name), getattr(other, name)
         if (a is None) != (b is None) or (a is not None and not (np.array_equal(a, b) and a.dtype == b.dtype)):
+            return False
+    if (one.maps is None) != (other.maps is None):
+        return False
+    for mine, others in zip(one.maps or (), other.maps or (), strict=True):
+        if any(not np.array_equal(a, b) or a.dtype != b.dtype for a, b in zip(mine, others, strict=True)):
             return False
     sides = [(*seen.layers, *seen.no_drift, *seen.shuffled) for seen in (one, other)]
     return all(
@@ -98,6 +107,8 @@ def damage(path: Path, how: str) -> None:
                 file["layers/affines"][3, 0] += 1
             elif how == "a changed total":
                 file["layers/sums"][0, 1] = 9.0
+            elif how == "a changed map":
+                file["maps/3/features"][1, 0] += 1
             elif how == "a missing part":
                 del file["labels"]
             elif how == "another format":
@@ -108,7 +119,7 @@ def damage(path: Path, how: str) -> None:
     "how",
     [
         *("truncated", "empty", "another file", "another key", "a changed value", "a changed affine"),
-        *("a changed total", "a missing part", "another format"),
+        *("a changed total", "a changed map", "a missing part", "another format"),
     ],
 )
 def test_damaged_or_foreign_files_are_not_believed_and_are_replaced(tmp_path: Path, how: str) -> None:

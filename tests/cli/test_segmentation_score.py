@@ -98,6 +98,30 @@ def test_a_cached_run_gives_the_same(acrank: Run, flat: tuple[Path, Path], tmp_p
     assert [row["scores"] for row in rows[0]] == [row["scores"] for row in rows[1]]
 
 
+def test_maps_that_were_not_asked_for_are_read_when_they_are(
+    acrank: Run, flat: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """A run without the score leaves nothing that a run with it would take for its own."""
+    zoo, data = flat
+    args = ("score", "--zoo", zoo, "--data", data, "--allow-code", "--model", "n0", "--repeats", 1)
+    rows = []
+    for scores in ("knn", "knn,cc_fv"):
+        assert acrank(*args, "--scores", scores, "-o", tmp_path / "run.json").code == 0
+        rows.append(json.loads((tmp_path / "run.json").read_text())["rows"][0])
+    assert rows[0]["scores"]["knn"] == rows[1]["scores"]["knn"]
+    assert isinstance(rows[1]["scores"]["cc_fv"]["value"], float)
+
+
+def test_vessels_are_ranked_by_cc_fv(acrank: Run, flat: tuple[Path, Path], tmp_path: Path) -> None:
+    from acrank.demo.vessels import make_vessels
+
+    make_vessels(tmp_path / "vessels", n=6)
+    run = acrank("score", "--zoo", flat[0], "--data", tmp_path / "vessels", "--allow-code", "--scores", "cc_fv")
+    assert run.code == 0, run.err
+    lines = (Path.cwd() / "scores.csv").read_text().splitlines()
+    assert len({line.split(",")[4] for line in lines[1:]}) == 3
+
+
 def test_what_the_user_says_goes_before_the_task(acrank: Run, flat: tuple[Path, Path], tmp_path: Path) -> None:
     zoo, data = flat
     args = ("--samples", 8, "--layers", "all", "--repeats", 1, "--model", "n0")
