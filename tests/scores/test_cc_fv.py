@@ -109,13 +109,13 @@ def test_wide_features_go_the_other_way_round(sample: Sample) -> None:
 
 
 def test_background_does_not_count_for_consistency(sample: Sample) -> None:
-    """Features mirrored as a whole leave the variety of a patch as it is: here all its background is mirrored to."""
+    """Its features may change places within a patch; as a class of its own they count."""
     maps, labels, groups = sample
     features, rows, patches = maps[0]
     swapped = features.copy()
     for patch in range(8):
         one = np.flatnonzero((labels == 0) & (patches == patch))
-        swapped[one] = features[np.roll(one, 1)]  # among images, a class's features would matter
+        swapped[one] = features[np.roll(one, 1)]
     assert cc_fv([(swapped, rows, patches)], labels, groups) == pytest.approx(cc_fv(maps[:1], labels, groups))
     renamed = np.where(labels == 0, 3, labels)
     assert cc_fv(maps, renamed, groups) != pytest.approx(cc_fv(*sample), rel=1e-3)
