@@ -57,6 +57,8 @@ def evaluate(
             seen.save()
     except Exception as error:
         row = Row(candidate.id, "skipped", reason=reason_of(error))
+    if cache and (failure := cache.take_failure()):
+        row.details["cache_failure"] = failure
     row.reference = dict(candidate.reference)
     row.seconds = round(time.perf_counter() - started, 4)
     return row

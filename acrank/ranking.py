@@ -235,6 +235,9 @@ def warnings_of(ranking: Ranking) -> list[str]:
     skipped = [row.model for row in ranking.rows if row.status == "skipped"]
     if skipped:
         out.append(f"{len(skipped)} skipped: {', '.join(skipped[:5])}{', …' if len(skipped) > 5 else ''}")
+    uncached = [row.details["cache_failure"] for row in ranking.rows if "cache_failure" in row.details]
+    if uncached:
+        out.append(f"the cache could not be written for {len(uncached)} of {len(ranking.rows)}: {uncached[0]}")
     return out
 
 

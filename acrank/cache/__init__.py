@@ -38,12 +38,16 @@ def default_folder() -> Path:
 class ObservationCache:
     """Observations under a folder, by key. Safe for several processes at once: every write replaces a whole file.
 
+    A write that fails, as on a full disk, costs the next run its time but this one nothing: it raises no error, and
+    `take_failure` tells of it.
+
     Args:
         folder: made when something is stored.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or default_folder()
+        self._failure: str | None = None
 
     def open(self) -> ObservationCache:
         """Make the folder now rather than in the middle of the work; returns itself.
@@ -74,19 +78,13 @@ class ObservationCache:
             return None
 
     def store(self, key: str, seen: Observation, about: About, ids: list[str]) -> None:
-        """Put an observation under its key.
-
-        Raises:
-            OutputError: the file cannot be written.
-        """
+        """Put an observation under its key."""
         import h5py
 
-        path = self._path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
         with h5py.File(buffer, "w") as file:
             write_observation(file, key, seen, about, ids)
-        atomic_write(path, buffer.getvalue())
+        self._write(self._path(key), buffer.getvalue())
 
     def values(self, key: str) -> dict[str, Any]:
         """What scores came to on an observation, by name; empty where nothing was noted by this code."""
@@ -100,7 +98,12 @@ class ObservationCache:
     def note_values(self, key: str, values: Mapping[str, Any]) -> None:
         """Remember what scores came to; `values` is plain data."""
         record = {"key": key, "code": code_digest(), "values": values}
-        atomic_write(self._path(key).with_suffix(".json"), json.dumps(record))
+        self._write(self._path(key).with_suffix(".json"), json.dumps(record))
+
+    def take_failure(self) -> str | None:
+        """Why the last write that failed did, and forget it; None where all went well since this was last asked."""
+        failure, self._failure = self._failure, None
+        return failure
 
     def entries(self) -> Iterator[Path]:
         """The files of all observations."""
@@ -142,8 +145,17 @@ class ObservationCache:
         digest = sha256_of(path)
         if time.time() - about.st_mtime > _SETTLED and self.folder.is_dir():
             hashes = {**self._hashes(), name: [*stamp, digest]}
-            atomic_write(self.folder / _HASHES, json.dumps(hashes, indent=0))
+            self._write(self.folder / _HASHES, json.dumps(hashes, indent=0))
         return digest
+
+    def _write(self, path: Path, data: str | bytes) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            atomic_write(path, data)
+        except OutputError as error:
+            self._failure = f"{error} ({error.hint})"
+        except OSError as error:  # the folder
+            self._failure = f"cannot make {path.parent}: {error.strerror or error}"
 
     def _hashes(self) -> dict[str, Any]:
         try:
