@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,9 @@ from acrank.pixels import PixelReader
 
 #: Under a protocol that trains the network, patches of a segmentation target per step.
 PATCHES_PER_STEP = 4
+#: The least that a batch is lowered to where memory is short: images, or two of each class; patches.
+LEAST_IMAGES = 8
+LEAST_PATCHES = 4
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Batch:
         groups: the image that a label comes from, per label; None where a label is an image's.
         positions: flat places of the labels within a patch, [n, p]; None where a label is an image's.
         corners: where each patch begins in its image; empty for images.
+        per_step: inputs per step where the network is trained; None for the usual number.
     """
 
     inputs: Tensor
@@ -42,11 +46,44 @@ class Batch:
     groups: npt.NDArray[np.int64] | None = None
     positions: Tensor | None = None
     corners: tuple[tuple[int, ...], ...] = ()
+    per_step: int | None = None
 
     @property
     def step(self) -> int:
         """Inputs per step where the network is trained."""
-        return BATCH_SIZE if self.positions is None else PATCHES_PER_STEP
+        return self.per_step or min(len(self.inputs), BATCH_SIZE if self.positions is None else PATCHES_PER_STEP)
+
+    def halved(self) -> Batch | None:
+        """Every second input of each class in each half of the cross-fit; None where too few would be left.
+
+        Labels that are not classes are taken every second in their order, patches as they come. The labels that were
+        shuffled onto the inputs that stay are ranked anew, so the control remains a permutation.
+        """
+        keep = _every_second(self._fold_of_inputs(), None if self.positions is not None else self.labels.numpy())
+        least = LEAST_PATCHES if self.positions is not None else max(LEAST_IMAGES, 2 * self.classes)
+        if not least <= len(keep) < len(self.inputs):
+            return None
+        each = len(self.fold) // len(self.inputs)
+        rows = (keep[:, None] * each + torch.arange(each)).flatten()
+        return replace(
+            self,
+            inputs=self.inputs[keep],
+            labels=self.labels[keep],
+            fold=self.fold[rows],
+            permutation=self.permutation[rows].argsort().argsort(),
+            groups=None if self.groups is None else self.groups[rows.numpy()],
+            positions=None if self.positions is None else self.positions[keep],
+            corners=tuple(self.corners[place] for place in keep) if self.corners else (),
+        )
+
+    def with_half_steps(self) -> Batch | None:
+        """The same inputs, half as many per step; None where a step would have too few."""
+        least = LEAST_IMAGES if self.positions is None else LEAST_PATCHES // 2
+        return replace(self, per_step=self.step // 2) if self.step // 2 >= least else None
+
+    def _fold_of_inputs(self) -> npt.NDArray[np.bool_]:
+        """The half that each input is in, [n]: its labels are all in one."""
+        return self.fold.view(len(self.inputs), -1)[:, 0].numpy()
 
     def reader(self, device: torch.device) -> Reader:
         """What reads a row of features for every label."""
@@ -80,3 +117,21 @@ def batch_of(draw: Draw, spec: BatchSpec) -> Batch:
         positions=torch.from_numpy(patches.positions),
         corners=tuple(tuple(map(int, corner)) for corner in patches.corners),
     )
+
+
+def _every_second(fold: npt.NDArray[np.bool_], labels: npt.NDArray[np.generic] | None) -> Tensor:
+    """Places, ascending, of the first, third, … of each stratum: class and half, or the half alone.
+
+    Args:
+        fold: [n].
+        labels: [n] classes or quantities, or [n, k] flags; None where nothing is known of an input.
+    """
+    columns = [] if labels is None else list(labels.reshape(len(fold), -1).T)
+    order = np.lexsort((*columns, fold))
+    strata = fold.astype(np.int64)
+    if labels is not None and labels.ndim == 1 and np.issubdtype(labels.dtype, np.integer):
+        classes = labels.astype(np.int64)
+        strata = strata * (int(classes.max()) + 1) + classes
+    in_order = strata[order]
+    ranks = np.arange(len(fold)) - np.searchsorted(in_order, in_order)
+    return torch.from_numpy(np.sort(order[ranks % 2 == 0]))

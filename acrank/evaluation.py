@@ -166,7 +166,7 @@ def value_of(found: Sequence[Evaluation], **controls: float | None) -> Value:
 def _observations(
     begun: Prepared, draws: Sequence[Draw], settings: Settings, cache: ObservationCache | None
 ) -> tuple[list[Seen], About]:
-    """Those that the cache holds; the rest is observed and put there."""
+    """Those that the cache holds; the rest is observed and put there, but what a lack of memory changed."""
     fresh: list[Observation] = []
     about = next((entry[1] for entry in begun.held if entry), None)
     if begun.ready is not None:
@@ -177,7 +177,8 @@ def _observations(
     assert about is not None
     news = iter(fresh)
     out = []
-    for draw, key, entry in zip(draws, begun.keys, begun.held, strict=True):
+    for draw, known, entry in zip(draws, begun.keys, begun.held, strict=True):
+        key = None if entry is None and "lowered" in about.details else known
         observation = entry[0] if entry else next(news)
         if cache and key and entry is None:
             cache.store(key, observation, about, draw.ids)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from acrank.batches import Batch, batch_of
 from acrank.draws import BatchSpec, Draw
-from acrank.environment import pick_device
+from acrank.environment import is_out_of_memory, pick_device
 from acrank.epoch import finetune_one_epoch
 from acrank.features import Reader
 from acrank.observation import array_of, check_finite, observe, prepare_model
@@ -25,6 +26,7 @@ from acrank.zoo.schema import Candidate
 class Ready:
     """A candidate with its weights, and every draw decoded for it."""
 
+    candidate: Candidate
     loaded: LoadedModel
     spec: BatchSpec
     batches: list[Batch]
@@ -39,15 +41,36 @@ def make_ready(candidate: Candidate, draws: Sequence[Draw], settings: Settings) 
     """
     loaded = load_candidate(candidate, allow_code=settings.allow_code)
     spec = BatchSpec(loaded.size, loaded.in_chans, loaded.mean, loaded.std)
-    return Ready(loaded, spec, [batch_of(draw, spec) for draw in draws])
+    return Ready(candidate, loaded, spec, [batch_of(draw, spec) for draw in draws])
 
 
 def observe_ready(ready: Ready, settings: Settings) -> tuple[list[Observation], About]:
     """Observe a candidate on every draw; its network is changed by that.
 
+    Where memory is short, every draw is halved, and halved again: `lowered` in the details then says from how many
+    inputs to how many (of each draw; per step, where the network is trained), and a note tells of it.
+
     Raises:
-        CandidateError: it gives nothing to score.
+        CandidateError: it gives nothing to score, or cannot be loaded again.
+        MemoryError, RuntimeError: too little memory for the smallest batch.
     """
+    whole = _at_once(ready, settings)
+    while True:
+        try:
+            found, about = _observe_once(ready, settings)
+            break
+        except Exception as error:
+            fewer = _lowered(ready, settings) if is_out_of_memory(error) else None
+            if fewer is None:
+                raise
+        # not within `except`: the error holds the frames of the pass, and they hold what it had allocated
+        _begin_again(ready, fewer, settings)
+    if _at_once(ready, settings) != whole:
+        _tell_lowered(about, whole, ready, settings)
+    return found, about
+
+
+def _observe_once(ready: Ready, settings: Settings) -> tuple[list[Observation], About]:
     device = pick_device(settings.device)
     about = _about(ready, device, settings)
     model = ready.loaded.model.to(device)
@@ -60,6 +83,36 @@ def observe_ready(ready: Ready, settings: Settings) -> tuple[list[Observation], 
     else:
         found = [_forward(model, batch, settings, device) for batch in ready.batches]
     return [_finished(*parts) for parts in zip(found, ready.batches, sources, maps, strict=True)], about
+
+
+def _at_once(ready: Ready, settings: Settings) -> list[int]:
+    """How many inputs each draw puts through the network at a time."""
+    return [batch.step if settings.protocol.epochs else len(batch.inputs) for batch in ready.batches]
+
+
+def _lowered(ready: Ready, settings: Settings) -> list[Batch] | None:
+    """The draws with half as much at a time; None where one of them would have too little."""
+    fewer = [batch.with_half_steps() if settings.protocol.epochs else batch.halved() for batch in ready.batches]
+    found = [batch for batch in fewer if batch is not None]
+    return found if len(found) == len(fewer) else None
+
+
+def _begin_again(ready: Ready, batches: list[Batch], settings: Settings) -> None:
+    """Other batches, and the network as it was before its statistics moved; the used one is given up first."""
+    del ready.loaded
+    gc.collect()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+    ready.batches = batches
+    ready.loaded = load_candidate(ready.candidate, allow_code=settings.allow_code)
+
+
+def _tell_lowered(about: About, whole: list[int], ready: Ready, settings: Settings) -> None:
+    now = _at_once(ready, settings)
+    about.details["lowered"] = {"from": whole, "to": now}
+    what = "images" if ready.batches[0].positions is None else "patches"
+    how = " per step, trained with" if settings.protocol.epochs else ", scored on"
+    about.notes.append(f"out of memory at {max(whole)} {what}{how} {max(now)}: batch statistics depend on the batch")
 
 
 def _about(ready: Ready, device: torch.device, settings: Settings) -> About:

@@ -22,6 +22,7 @@ class Outcome:
 
 
 NETWORKS = """
+import torch
 from torch import nn
 
 def small(width=8):
@@ -57,6 +58,15 @@ def without_norm():
 def greedy():
     network = small()
     network.register_forward_pre_hook(lambda *_: (_ for _ in ()).throw(MemoryError()))
+    return network
+
+def hungry(bound=12):
+    # wants more memory than there is as soon as a step's batch is larger than the bound
+    network = small()
+    def pre(_, args):
+        if len(args[0]) > bound and torch.is_grad_enabled():
+            torch.empty(2**60, dtype=torch.uint8)
+    network[2].register_forward_pre_hook(pre)
     return network
 
 def broken():
