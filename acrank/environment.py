@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 from acrank.errors import AcrankError, UsageError
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+_WORKSPACES = (":4096:8", ":16:8")  # under which cuBLAS is deterministic
 _random = threading.RLock()
 _auto: str | None = None  # what `auto` means in this process, where it was given a device of its own
 _PACKAGES = ("acrank", "torch", "timm", "numpy", "scipy", "scikit-learn", "pillow")
@@ -66,6 +67,44 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
     with _random, torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield
+
+
+@contextmanager
+def deterministic(wanted: bool) -> Iterator[None]:
+    """Let torch take deterministic algorithms alone, where that is wanted; its switches are put back afterwards.
+
+    They are the process's. An operation that has no such algorithm raises RuntimeError.
+    """
+    if not wanted:
+        yield
+        return
+    import torch
+
+    cudnn, variable = torch.backends.cudnn, "CUBLAS_WORKSPACE_CONFIG"
+    flags, workspace = (cudnn.deterministic, cudnn.benchmark), os.environ.get(variable)
+    before, warned = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    try:
+        if workspace not in _WORKSPACES:
+            os.environ[variable] = _WORKSPACES[0]
+        cudnn.deterministic, cudnn.benchmark = True, False
+        torch.use_deterministic_algorithms(True)
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=warned)
+        cudnn.deterministic, cudnn.benchmark = flags
+        if workspace is None:
+            os.environ.pop(variable, None)
+        else:
+            os.environ[variable] = workspace
+
+
+def mixed_dtype(device: torch.device) -> torch.dtype:
+    """What autocast computes in on a device: bfloat16, or float16 on a GPU that lacks it."""
+    import torch
+
+    if device.type == "cpu" or (device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)):
+        return torch.bfloat16
+    return torch.float16
 
 
 def pick_device(wanted: str) -> torch.device:

@@ -31,6 +31,7 @@ def finetune_one_epoch(
     device: torch.device,
     read: Reader = read_images,
     batch_size: int = BATCH_SIZE,
+    loss_scale: float = 1.0,
 ) -> Observation:
     """Train a copy of the AC-Norm `model` and a new linear head for one epoch: SGD, momentum 0.9.
 
@@ -45,6 +46,7 @@ def finetune_one_epoch(
         read: gives rows of features; by default one per image.
         batch_size: inputs per step. A last one that is alone is left out where it has no batch statistics: an image,
             or a patch of which some layer sees one position.
+        loss_scale: that training in float16 begins with, adapted as `torch.amp.GradScaler` does; 1 for none.
 
     Raises:
         CandidateError: no layer matches, or training left affines that are not finite.
@@ -59,8 +61,9 @@ def finetune_one_epoch(
     runs: list[tuple[LayerShift, ...]] = []
     for truth in (labels, labels.flatten()[permutation].view_as(labels)):
         trained = copy.deepcopy(model)
+        scaler = torch.amp.GradScaler(device.type, init_scale=loss_scale, enabled=loss_scale > 1)
         head, sizes = (features.shape[1], classes), (batch_size, least)
-        _train(trained, inputs, truth, read, head, batch_sizes=sizes, lr=step_size, seed=seed, device=device)
+        _train(trained, inputs, truth, read, head, scaler, batch_sizes=sizes, lr=step_size, seed=seed, device=device)
         runs.append(_shifts(trained, names))
     return Observation(
         labels=labels.flatten().numpy(),
@@ -83,6 +86,7 @@ def _train(
     labels: Tensor,
     read: Reader,
     head_shape: tuple[int, int],
+    scaler: torch.amp.GradScaler,
     *,
     batch_sizes: tuple[int, int],
     lr: float,
@@ -101,5 +105,6 @@ def _train(
             features, _ = read(model, inputs[part].to(device), part)
             loss = nn.functional.cross_entropy(head(features), labels[part].flatten().to(device))
             optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
+            scaler.scale(loss).backward()
+            scaler.step(optimiser)
+            scaler.update()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from acrank.errors import CandidateError
@@ -16,6 +17,17 @@ Reader = Callable[[nn.Module, Tensor, Tensor | None], tuple[Tensor, Tensor | Non
 def read_images(model: nn.Module, inputs: Tensor, _: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
     """`read_features` as a `Reader`: one row per image, whichever images they are."""
     return read_features(model, inputs)
+
+
+def in_mixed_precision(read: Reader, dtype: torch.dtype) -> Reader:
+    """A `Reader` whose forward pass is under autocast to `dtype`; features and logits come out in float32."""
+
+    def reading(model: nn.Module, inputs: Tensor, which: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        with torch.autocast(inputs.device.type, dtype=dtype):
+            features, logits = read(model, inputs, which)
+        return features.float(), None if logits is None else logits.float()
+
+    return reading
 
 
 def read_features(model: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor | None]:

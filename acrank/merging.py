@@ -9,7 +9,7 @@ from acrank.errors import TableError
 from acrank.ranking import ranking_of, warnings_of
 from acrank.records import Ranking, Row
 from acrank.scores import SCORES
-from acrank.settings import CONSENSUS, Settings
+from acrank.settings import CONSENSUS, LATER, Settings
 
 #: What may differ from part to part: a value does not depend on it.
 _OWN = ("device", "allow_code")
@@ -69,7 +69,7 @@ def _zoo(part: Ranking) -> dict[str, Any]:
 
 
 def _settings(part: Ranking) -> dict[str, Any]:
-    return {name: value for name, value in part.settings.items() if name not in ("zoo", *_OWN)}
+    return {name: value for name, value in {**LATER, **part.settings}.items() if name not in ("zoo", *_OWN)}
 
 
 def _rows(parts: Mapping[str, Ranking]) -> list[Row]:

@@ -56,6 +56,7 @@ def observe(
     layers: str = "all",
     seed: int = 0,
     read: Reader = read_images,
+    loss_scale: float = 1.0,
 ) -> Observation:
     """Take one SGD step on the affines and record what it did. The model is left as it was, but for its statistics.
 
@@ -71,6 +72,8 @@ def observe(
         layers: "all", "last", "encoder" or a pattern on module names.
         seed: of the random head.
         read: gives rows of features; by default one per image.
+        loss_scale: by which the loss is multiplied on its way back and gradients are divided, against underflow in
+            float16; quartered for as long as they overflow.
 
     Raises:
         CandidateError: no layer matches, or features or gradients are not finite.
@@ -84,8 +87,7 @@ def observe(
     grads: list[Sequence[Tensor | None]] = []
     for which, truth in (("true", labels), ("shuffled", labels[permutation])):
         pull = _pull_on_features(features, truth, fold, classes, head, seed)
-        # the graph serves both passes
-        grads.append(torch.autograd.grad(features, affines, pull, retain_graph=which == "true", allow_unused=True))
+        grads.append(_grads(features, affines, pull, loss_scale, again=which == "true"))  # the graph serves both
     chosen, moves = _before_features(chosen, grads)
     return Observation(
         labels=labels.cpu().numpy(),
@@ -97,6 +99,18 @@ def observe(
         no_drift=shifts_of(chosen, modules, moves[0], 0.0),
         shuffled=shifts_of(chosen, modules, moves[1], step_size),
     )
+
+
+def _grads(
+    features: Tensor, affines: Sequence[Tensor], pull: Tensor, scale: float, *, again: bool
+) -> list[Tensor | None]:
+    """Gradients at the affines from that at the features; None where these do not depend on them."""
+    while True:
+        keep = again or scale > 1
+        found = torch.autograd.grad(features, affines, pull * scale, retain_graph=keep, allow_unused=True)
+        if scale <= 1 or all(bool(grad.isfinite().all()) for grad in found if grad is not None):
+            return [None if grad is None else grad / scale for grad in found]
+        scale = max(1.0, scale / 4)
 
 
 def _before_features(

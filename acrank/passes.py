@@ -11,15 +11,18 @@ from torch import Tensor, nn
 
 from acrank.batches import Batch, batch_of
 from acrank.draws import BatchSpec, Draw
-from acrank.environment import is_out_of_memory, pick_device
+from acrank.environment import deterministic, is_out_of_memory, mixed_dtype, pick_device
 from acrank.epoch import finetune_one_epoch
-from acrank.features import Reader
+from acrank.features import Reader, in_mixed_precision
 from acrank.observation import array_of, check_finite, observe, prepare_model
 from acrank.observed import About, MapRows, Observation
 from acrank.pixels import PixelReader, map_rows
 from acrank.settings import Settings
 from acrank.zoo.checkpoints import LoadedModel, load_candidate
 from acrank.zoo.schema import Candidate
+
+#: What the loss is multiplied by in float16, as `torch.amp.GradScaler` begins.
+LOSS_SCALE = 2.0**16
 
 
 @dataclass
@@ -57,7 +60,8 @@ def observe_ready(ready: Ready, settings: Settings) -> tuple[list[Observation], 
     whole = _at_once(ready, settings)
     while True:
         try:
-            found, about = _observe_once(ready, settings)
+            with deterministic(settings.deterministic):
+                found, about = _observe_once(ready, settings)
             break
         except Exception as error:
             fewer = _lowered(ready, settings) if is_out_of_memory(error) else None
@@ -73,7 +77,7 @@ def observe_ready(ready: Ready, settings: Settings) -> tuple[list[Observation], 
 def _observe_once(ready: Ready, settings: Settings) -> tuple[list[Observation], About]:
     device = pick_device(settings.device)
     about = _about(ready, device, settings)
-    model = ready.loaded.model.to(device)
+    model = _placed(ready.loaded.model, device, ready.spec)
     sources = [_source_features(model, batch, settings, device) for batch in ready.batches]
     maps = [_maps(model, batch, settings, device) for batch in ready.batches]
     if settings.takes_step:
@@ -83,6 +87,30 @@ def _observe_once(ready: Ready, settings: Settings) -> tuple[list[Observation], 
     else:
         found = [_forward(model, batch, settings, device) for batch in ready.batches]
     return [_finished(*parts) for parts in zip(found, ready.batches, sources, maps, strict=True)], about
+
+
+def _placed(model: nn.Module, device: torch.device, spec: BatchSpec) -> nn.Module:
+    """The network on its device; for images on a GPU with weights channels last, which the inputs then follow.
+
+    Not on the CPU: there it took 0.66 to 0.91 of the CPU time of five networks, but their wall times went both ways,
+    and the last digits of every value would change.
+    """
+    model = model.to(device)
+    if device.type == "cuda" and len(spec.size) == 2:
+        for part in model.parameters():
+            if part.dim() == 4:
+                part.data = part.data.contiguous(memory_format=torch.channels_last)
+    return model
+
+
+def _reader(batch: Batch, settings: Settings, device: torch.device) -> Reader:
+    read = batch.reader(device)
+    return in_mixed_precision(read, mixed_dtype(device)) if settings.amp else read
+
+
+def _loss_scale(settings: Settings, device: torch.device) -> float:
+    """Only float16 needs one: bfloat16 has the exponents of float32."""
+    return LOSS_SCALE if settings.amp and mixed_dtype(device) == torch.float16 else 1.0
 
 
 def _at_once(ready: Ready, settings: Settings) -> list[int]:
@@ -127,6 +155,8 @@ def _about(ready: Ready, device: torch.device, settings: Settings) -> About:
             "device": str(device),
         },
     )
+    if settings.amp:
+        about.details["precision"] = str(mixed_dtype(device)).removeprefix("torch.")
     if any(batch.corners for batch in ready.batches):
         about.details["patches"] = {
             "corners": [[list(corner) for corner in batch.corners] for batch in ready.batches],
@@ -149,8 +179,9 @@ def _step(model: nn.Module, batch: Batch, settings: Settings, device: torch.devi
             layers=protocol.layers,
             seed=seed,
             device=device,
-            read=batch.reader(device),
+            read=_reader(batch, settings, device),
             batch_size=batch.step,
+            loss_scale=_loss_scale(settings, device),
         )
     return observe(
         model,
@@ -163,14 +194,16 @@ def _step(model: nn.Module, batch: Batch, settings: Settings, device: torch.devi
         head=protocol.head,
         layers=protocol.layers,
         seed=seed,
-        read=batch.reader(device),
+        read=_reader(batch, settings, device),
+        loss_scale=_loss_scale(settings, device),
     )
 
 
 def _forward(model: nn.Module, batch: Batch, settings: Settings, device: torch.device) -> Observation:
     """Features and logits alone: no step, no AC-Norm; statistics as the settings say."""
     by_batch = settings.statistics == "target"
-    features, logits = _read(model, batch.inputs.to(device), batch.reader(device), batch_statistics=by_batch)
+    read = _reader(batch, settings, device)
+    features, logits = _read(model, batch.inputs.to(device), read, batch_statistics=by_batch)
     return Observation(
         labels=(batch.labels if batch.groups is None else batch.labels.flatten()).numpy(),
         fold=batch.fold.numpy(),
@@ -186,7 +219,7 @@ def _source_features(
     """Features under the source's own statistics, where those are wanted beside a step."""
     if settings.statistics != "source" or not settings.takes_step or settings.protocol.epochs:
         return None
-    return _read(model, batch.inputs.to(device), batch.reader(device), batch_statistics=False)
+    return _read(model, batch.inputs.to(device), _reader(batch, settings, device), batch_statistics=False)
 
 
 @torch.no_grad()

@@ -20,7 +20,7 @@ from acrank.executors import Ahead, InProcess, TaskExecutor, results
 from acrank.executors import describe as describe_executor
 from acrank.pool import with_pool_values
 from acrank.records import Ranking, Row
-from acrank.settings import Settings
+from acrank.settings import LATER, Settings
 from acrank.targets import Target, open_target
 from acrank.zoo import Zoo, load_zoo
 
@@ -264,7 +264,8 @@ def _lost(candidate: Candidate, error: Exception) -> Row:
 
 def _comparable(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings that a value depends on, as they look after a journey through JSON."""
-    return {name: value for name, value in settings.items() if name not in ("zoo", "device", "allow_code", "rank_by")}
+    known = {**LATER, **settings}
+    return {name: value for name, value in known.items() if name not in ("zoo", "device", "allow_code", "rank_by")}
 
 
 def _tau(values: Sequence[float], others: Sequence[float | None]) -> float | None:

@@ -13,6 +13,8 @@ from acrank.scores import SCORES
 
 CONSENSUS = "consensus"
 STATISTICS = ("target", "source")
+#: What records of earlier versions lack, and what their runs did.
+LATER: Mapping[str, Any] = {"amp": False, "deterministic": False}
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Settings:
         seed: of sampling, halves, shuffles, heads and scores that draw.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         allow_code: whether `factory:` entries may run code.
+        amp: whether forward passes run in mixed precision (autocast); features are float32 either way.
+        deterministic: whether torch may take deterministic algorithms only.
         defaulted: names of the protocol's values that the user left to it; a task may have others for them.
     """
 
@@ -38,6 +42,8 @@ class Settings:
     seed: int = 0
     device: str = "auto"
     allow_code: bool = False
+    amp: bool = False
+    deterministic: bool = False
     defaulted: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 
     @classmethod
@@ -57,6 +63,8 @@ class Settings:
         seed: int = 0,
         device: str = "auto",
         allow_code: bool = False,
+        amp: bool = False,
+        deterministic: bool = False,
     ) -> Settings:
         """A named protocol with what is given here instead of its own values.
 
@@ -85,7 +93,9 @@ class Settings:
             if name not in ("", "all", CONSENSUS, *SCORES):
                 raise UsageError(f"no score {name!r}", hint="`acrank scores` lists them")
         defaulted = tuple(name for name, value in given.items() if value is None)
-        return cls(chosen, names, rank_by, statistics, seed, device, allow_code, defaulted)
+        return cls(
+            chosen, names, rank_by, statistics, seed, device, allow_code, amp, deterministic, defaulted=defaulted
+        )
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Settings:
@@ -100,7 +110,7 @@ class Settings:
         """
         names = [field.name for field in dataclasses.fields(cls) if field.name != "defaulted"]
         try:
-            given = {name: record[name] for name in names}
+            given = {name: {**LATER, **record}[name] for name in names}
             return cls(**{**given, "protocol": Protocol(**record["protocol"]), "scores": tuple(record["scores"])})
         except (KeyError, TypeError) as error:
             raise TableError(f"its settings cannot be read: {error}", hint="run `acrank score` again") from error

@@ -64,6 +64,7 @@ def key_of(identity: dict[str, Any], draw: Draw, settings: Settings) -> str:
         "step": [protocol.epochs, protocol.head, protocol.step_size, protocol.layers] if settings.takes_step else None,
         "statistics": settings.statistics,
         "maps": settings.reads_maps,
+        "arithmetic": [settings.amp, settings.deterministic],
         "seed": settings.seed + draw.repeat,
     }
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()

@@ -88,6 +88,20 @@ RayGpusOption = Annotated[
     float,
     typer.Option("--ray-gpus", envvar="ACRANK_RAY_GPUS", min=0, help="GPUs per candidate; 0.5 lets two share one."),
 ]
+AmpOption = Annotated[
+    bool,
+    typer.Option(
+        "--amp", envvar="ACRANK_AMP", help="Mixed precision in the forward passes: faster on a GPU, other rounding."
+    ),
+]
+DeterministicOption = Annotated[
+    bool,
+    typer.Option(
+        "--deterministic",
+        envvar="ACRANK_DETERMINISTIC",
+        help="Deterministic algorithms only, on a GPU too; a candidate that lacks one is skipped.",
+    ),
+]
 ShardOption = Annotated[
     str,
     typer.Option(

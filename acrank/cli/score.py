@@ -12,6 +12,8 @@ import typer
 
 from acrank.cli.console import check_outputs, say, show, warn, write
 from acrank.cli.execution_options import (
+    AmpOption,
+    DeterministicOption,
     DevicesOption,
     Execution,
     ExecutorOption,
@@ -133,6 +135,8 @@ def score(
     device: Annotated[
         str, typer.Option("--device", envvar="ACRANK_DEVICE", help="auto, cpu, cuda, cuda:N or mps.")
     ] = "auto",
+    amp: AmpOption = False,
+    deterministic: DeterministicOption = False,
     executor: ExecutorOption = None,
     workers: WorkersOption = None,
     threads: ThreadsOption = None,
@@ -180,6 +184,8 @@ def score(
         seed=seed,
         device=device,
         allow_code=allow_code,
+        amp=amp,
+        deterministic=deterministic,
     )
     opened = open_target(
         data,
