@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -10,7 +11,9 @@ from acrank.cli import console
 from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption, ZooOption
 from acrank.errors import ManifestError
 from acrank.formats import View
-from acrank.zoo.manifest import Zoo, load_zoo, location
+
+if TYPE_CHECKING:
+    from acrank.zoo import Zoo
 
 DEFAULT_ZOO = Path("model_zoo.yaml")
 
@@ -25,6 +28,8 @@ def list_(
     verbose: VerboseOption = 0,
 ) -> None:
     """List the candidates of a manifest."""
+    from acrank.zoo.manifest import load_zoo  # the schema takes longer to load than all of `acrank --help`
+
     console.check_outputs(output or [])
     view = _view(load_zoo(zoo))
     console.show(view, format_)
@@ -34,6 +39,7 @@ def list_(
 @app.command()
 def validate(zoo: ZooOption = DEFAULT_ZOO, verbose: VerboseOption = 0) -> None:
     """Check a manifest: its schema, and that its files are there, of a known kind and as hashed."""
+    from acrank.zoo.manifest import location
     from acrank.zoo.validation import validate_zoo
 
     sound, problems = validate_zoo(zoo)

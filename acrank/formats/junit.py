@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -36,6 +39,8 @@ def to_junit(suite: str, cases: Sequence[Case]) -> str:
         </testsuites>
         <BLANKLINE>
     """
+    from xml.etree import ElementTree  # every command loads this module, few write XML
+
     counts = {"tests": str(len(cases)), "failures": str(sum(case.failed for case in cases)), "errors": "0"}
     root = ElementTree.Element("testsuites", counts)
     body = ElementTree.SubElement(root, "testsuite", {"name": legal(suite), **counts, "skipped": "0", "time": "0"})
@@ -54,7 +59,9 @@ def legal(text: str) -> str:
     return _ILLEGAL.sub("\ufffd", text)
 
 
-def _add(suite: ElementTree.Element, name: str, case: Case) -> None:
+def _add(suite: Element, name: str, case: Case) -> None:
+    from xml.etree import ElementTree
+
     element = ElementTree.SubElement(
         suite, "testcase", {"classname": legal(name), "name": legal(case.name), "time": "0"}
     )
