@@ -50,12 +50,13 @@ def read_yaml(text: str) -> Document:
     ({'a': 1, 'b': ['x', 'y']}, 2)
     """
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        loader = yaml.SafeLoader(text)  # parsed once, for the lines and for the data
+        node = loader.get_single_node()
         lines: dict[Place, int] = {}
         problems: list[Problem] = []
         if node is not None:
             _walk(node, (), lines, problems, set())
-        return Document(yaml.safe_load(text), lines, problems)
+        return Document(None if node is None else loader.construct_document(node), lines, problems)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         what = getattr(error, "problem", None) or str(error)
