@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import errno
+import functools
 import hashlib
 import os
 import tempfile
+import time
 from pathlib import Path
 
 from acrank.errors import OutputError
 
 _PREFIX = ".acrank-"  # of temporary files; the path's own name may be as long as a name can be
+_SETTLED = 2.0  # a file changed within these seconds may change again under the same time stamp
+_Stamp = tuple[int, ...]
 
 
 def atomic_write(path: Path, data: str | bytes, *, durable: bool = False) -> None:
@@ -57,7 +61,22 @@ def check_writable(path: Path) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file's content, as 64 hexadecimal digits."""
+    """The SHA-256 of a file's content, as 64 hexadecimal digits.
+
+    A file is read once: its hash is remembered in this process until its size, place on the disk or time stamps change.
+    """
+    about = path.stat()
+    stamp = (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
+    is_settled = time.time() - max(about.st_mtime, about.st_ctime) > _SETTLED
+    return _remembered_digest(path, stamp) if is_settled else _digest(path)
+
+
+@functools.lru_cache(maxsize=64)
+def _remembered_digest(path: Path, _: _Stamp) -> str:
+    return _digest(path)
+
+
+def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from acrank import files
 from acrank.errors import OutputError
 from acrank.files import atomic_write, check_writable, sha256_of
 
@@ -110,3 +111,18 @@ def test_names_as_long_as_the_file_system_allows(tmp_path: Path) -> None:
 def test_sha256(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"abc" * 100_000)
     assert sha256_of(tmp_path / "file") == hashlib.sha256(b"abc" * 100_000).hexdigest()
+
+
+def test_a_settled_file_is_hashed_once_until_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[Path] = []
+    digest = files._digest
+    monkeypatch.setattr(files, "_digest", lambda path: reads.append(path) or digest(path))
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    assert sha256_of(path) == sha256_of(path) == hashlib.sha256(b"old").hexdigest()
+    assert len(reads) == 2  # it is too young to be trusted
+    monkeypatch.setattr(files, "_SETTLED", -1.0)
+    assert sha256_of(path) == sha256_of(path) == hashlib.sha256(b"old").hexdigest()
+    assert len(reads) == 3
+    atomic_write(path, b"new")
+    assert sha256_of(path) == hashlib.sha256(b"new").hexdigest()
