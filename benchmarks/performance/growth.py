@@ -128,10 +128,8 @@ def score(folder: Path, candidates: int, target: str, options: Sequence[str]) ->
 def in_turn(
     sides: Mapping[str, Sequence[str]], folder: Path, rounds: int, threads: Mapping[str, str]
 ) -> dict[str, list[Ran]]:
-    """Every side once in a round, every other round in reverse order; a first run of each is left out."""
+    """Every side once in a round, every other round in reverse order."""
     found: dict[str, list[Ran]] = {name: [] for name in sides}
-    for words in sides.values():  # bytecode and files are in memory from here on
-        run(words, folder, threads)
     for number in range(rounds):
         for name in list(sides)[:: 1 if number % 2 == 0 else -1]:
             found[name].append(run(sides[name], folder, threads))
