@@ -38,7 +38,7 @@ def main() -> None:
     """Measure, print the tables, write the JSON where one is asked for."""
     given = arguments()
     threads = {name: str(given.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-    result: dict[str, Any] = {**machine(), "rounds": given.rounds, "threads": given.threads}
+    result: dict[str, Any] = {**machine(), "threads": given.threads}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
@@ -154,7 +154,7 @@ def heavy_imports(folder: Path, words: Sequence[str]) -> list[str]:
     return [name for name in run(["-c", code], folder).output.splitlines()[-1].split(",") if name]
 
 
-def table(part: str, rows: Sequence[Mapping[str, Any]]) -> str:
+def table(part: str, rounds: int, load: Sequence[float], rows: Sequence[Mapping[str, Any]]) -> str:
     """Markdown."""
     units = {"seconds": "wall, s", "cpu": "CPU, s", "peak": "peak, MiB"}
     lines = [f"| {part} (aim {AIMS[part]}) | | above | below | ratio |", "|---|---|---:|---:|---:|"]
@@ -163,7 +163,7 @@ def table(part: str, rows: Sequence[Mapping[str, Any]]) -> str:
         extra = f", imports {', '.join(row['imports']) or 'none of the heavy'}" if "imports" in row else ""
         cells = f"{above:.3f} | {below:.3f} | {row['ratio']['median']:.3f}"
         lines.append(f"| {row['above']} / {row['below']}{extra} | {units[row['figure']]} | {cells} |")
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, "", f"Medians of {rounds} rounds; load {load[0]}.", ""])
 
 
 if __name__ == "__main__":
