@@ -89,7 +89,7 @@ def results(
         if not pending:
             return
         done, _ = wait(pending, return_when=FIRST_COMPLETED)
-        for future in done:
+        for future in [one for one in pending if one in done]:  # ended together: in the order of submission
             item = pending.pop(future)
             yield item, _outcome(future)
 
