@@ -1,8 +1,8 @@
 """The targets of the study: real and procedural, classification and segmentation, as small as a clinic's.
 
 Half of them are for choosing among variants of scores, the other half is looked at once, for reporting. Halves were set
-before any score was looked at: kinds alternate, and what comes from the same images (`drive`, `vessel_patches`) is in one
-half. No candidate is ranked on what it was trained on, see `Study.left_out`.
+before any score was looked at: kinds alternate, and what comes from the same images (`drive`, `vessel_patches`) is in
+one half. No candidate is ranked on what it was trained on, see `Study.left_out`.
 """
 
 from __future__ import annotations
