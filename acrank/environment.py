@@ -136,3 +136,22 @@ def _version(package: str) -> str | None:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def reason_of(error: Exception, *, lower: str = "--samples") -> str:
+    """Why a candidate could not be dealt with, in one line.
+
+    Args:
+        lower: the option that saves memory.
+
+    >>> reason_of(MemoryError())
+    'out of memory (lower --samples, or the input size in the manifest)'
+    >>> reason_of(ValueError("two\\nlines"))
+    'ValueError: two lines'
+    """
+    text = " ".join(str(error).split())
+    if isinstance(error, AcrankError):
+        return f"{text} ({error.hint})" if error.hint else text
+    if is_out_of_memory(error):
+        return f"out of memory (lower {lower}, or the input size in the manifest)"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

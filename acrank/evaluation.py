@@ -15,14 +15,13 @@ from threadpoolctl import threadpool_limits
 
 from acrank.cache import ObservationCache, identity_of, key_of
 from acrank.draws import Draw
-from acrank.environment import is_out_of_memory, use_device
-from acrank.errors import AcrankError
+from acrank.environment import reason_of, use_device
 from acrank.observed import About, LayerShift, Observation
 from acrank.records import Row, Value
-from acrank.scores import KEYWORDS, SCORES
+from acrank.scores import SCORES
 from acrank.scores.diagnostics import diagnose
 from acrank.scores.evaluate import Evaluation
-from acrank.scores.evaluate import evaluate as evaluate_score
+from acrank.seen import Seen
 from acrank.settings import Settings
 from acrank.zoo.schema import Candidate
 
@@ -116,20 +115,6 @@ def begin_worker(device: str | None = None) -> None:
     import_timm()
 
 
-def reason_of(error: Exception) -> str:
-    """Why a candidate was skipped, in one line.
-
-    >>> reason_of(MemoryError())
-    'out of memory (lower --samples, or the input size in the manifest)'
-    """
-    text = " ".join(str(error).split())
-    if isinstance(error, AcrankError):
-        return f"{text} ({error.hint})" if error.hint else text
-    if is_out_of_memory(error):
-        return "out of memory (lower --samples, or the input size in the manifest)"
-    return f"{type(error).__name__}: {text}"
-
-
 def row_of(model: str, found: Sequence[Seen], about: About, draws: Sequence[Draw], settings: Settings) -> Row:
     """The row of a candidate from its observations; pool-relative scores still lack their value."""
     values: dict[str, Value] = {}
@@ -184,64 +169,6 @@ def _observations(
             cache.store(key, observation, about, draw.ids)
         out.append(Seen(observation, settings, draw.repeat, cache if key else None, key or ""))
     return out, about
-
-
-class Seen:
-    """An observation, and what scores came to on it: worked out once, and remembered where the cache can.
-
-    Args:
-        observation: of one draw.
-        settings, repeat: of the run and of the draw.
-        cache, key: where values are remembered; None keeps them for this run only.
-    """
-
-    def __init__(
-        self, observation: Observation, settings: Settings, repeat: int, cache: ObservationCache | None, key: str
-    ) -> None:
-        self.observation, self.settings, self.repeat = observation, settings, repeat
-        self._cache, self._key = cache, key
-        self._values = cache.values(key) if cache else {}
-        self._changed = False
-
-    def score(self, name: str, kind: str = "") -> Evaluation:
-        """One score, or its control: "no_drift" takes the affines before the step, "shuffled" the shuffled labels."""
-        arrays = self._arrays(kind)
-        options = {need: arrays[need] for need in SCORES[name].needs if need in KEYWORDS}
-        known = self.remember(f"{name} {kind} {options}", lambda: _plain(evaluate_score(SCORES[name], arrays)))
-        return Evaluation(known[0], known[1], tuple(known[2]))
-
-    def remember(self, label: str, work_out: Callable[[], Any]) -> Any:
-        """What is known under a label, worked out if it is not."""
-        if label not in self._values:
-            self._values[label] = work_out()
-            self._changed = True
-        return self._values[label]
-
-    def save(self) -> None:
-        """Put what was worked out into the cache."""
-        if self._cache and self._changed:
-            self._cache.note_values(self._key, self._values)
-
-    def _arrays(self, kind: str) -> dict[str, Any]:
-        seen, protocol = self.observation, self.settings.protocol
-        layers = {"": seen.layers, "no_drift": seen.no_drift, "shuffled": seen.shuffled}[kind]
-        return {
-            "features": seen.features,
-            "labels": seen.labels[seen.permutation] if kind == "shuffled" else seen.labels,
-            "logits": seen.logits,
-            "fold": seen.fold,
-            "groups": seen.groups,
-            "maps": seen.maps,
-            "layers": layers,
-            "seed": self.settings.seed + self.repeat,
-            "per_channel": protocol.per_channel,
-            "step_size": protocol.step_size,
-        }
-
-
-def _plain(found: Evaluation) -> list[Any]:
-    part = list(found.part) if isinstance(found.part, tuple) else found.part
-    return [found.value, part, list(found.notes)]
 
 
 def _score(name: str, found: Sequence[Seen], settings: Settings) -> tuple[Value, list[Any]]:

@@ -13,9 +13,9 @@ import numpy as np
 
 from acrank.cache import ObservationCache
 from acrank.draws import make_draws
-from acrank.environment import describe, is_out_of_memory, pick_device
+from acrank.environment import describe, is_out_of_memory, pick_device, reason_of
 from acrank.errors import NothingRankedError, TableError, UsageError
-from acrank.evaluation import Prepared, evaluate, may_load_ahead, prepare, reason_of
+from acrank.evaluation import Prepared, evaluate, may_load_ahead, prepare
 from acrank.executors import Ahead, InProcess, TaskExecutor, results
 from acrank.executors import describe as describe_executor
 from acrank.pool import with_pool_values

@@ -40,8 +40,9 @@ ALLOWED: dict[str, set[str]] = {
     "batches": LEAVES | {"draws", "epoch", "features", "pixels"},
     "passes": LEAVES
     | {"batches", "draws", "environment", "epoch", "features", "observation", "observed", "pixels", "settings", "zoo"},
+    "seen": {"cache", "observed", "scores", "settings"},
     "evaluation": LEAVES
-    | {"cache", "draws", "environment", "observed", "passes", "records", "scores", "settings", "zoo"},
+    | {"cache", "draws", "environment", "observed", "passes", "records", "scores", "settings", "zoo", "seen"},
     "executors": LEAVES,
     "pool": LEAVES | {"evaluation", "records", "scores", "settings"},
     "finetuning": {

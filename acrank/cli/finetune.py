@@ -155,10 +155,9 @@ def finetune(
     chosen = load_zoo(zoo).select(models or (), tags or ())
     from acrank.finetuning.flow import finetune as run
     from acrank.finetuning.opening import open_parts
+    from acrank.targets import Options
 
-    target = open_parts(
-        data,
-        split_by=split_by,
+    about = Options(
         images_key=images_key,
         labels_key=labels_key,
         image_column=image_column,
@@ -168,6 +167,7 @@ def finetune(
         slices=slices,
         spacing=spacing_of(spacing),
     )
+    target = open_parts(data, about, split_by=split_by)
     with _progress() as on_epoch:
         results = run(
             chosen,

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from acrank.environment import describe, pick_device
-from acrank.errors import AcrankError, NothingRankedError, OutputError, TargetError, UsageError
+from acrank.environment import describe, pick_device, reason_of
+from acrank.errors import NothingRankedError, OutputError, TargetError, UsageError
 from acrank.files import check_writable
 from acrank.finetuning.data import ImageLoader, Images, Loader
 from acrank.finetuning.methods import parse_methods
@@ -20,10 +18,11 @@ from acrank.finetuning.opening import open_parts
 from acrank.finetuning.results import Outcome, Results
 from acrank.finetuning.runs import Run, Shared
 from acrank.finetuning.scenes import PatchLoader, Scenes
-from acrank.finetuning.settings import METRICS, FinetuneSettings
+from acrank.finetuning.settings import FinetuneSettings
 from acrank.finetuning.splits import Part, Partition, make_partition
 from acrank.finetuning.store import RunKey, Store
 from acrank.targets import Target
+from acrank.tasks import METRICS
 from acrank.zoo import Candidate, Zoo, load_zoo
 from acrank.zoo.checkpoints import LoadedModel, load_candidate
 
@@ -241,22 +240,8 @@ class _Flow:
             key.seed,
             key.split,
             str(self.settings.metric),
-            reason=reason_of(error),
+            reason=reason_of(error, lower="--batch-size"),
         )
-
-
-def reason_of(error: Exception) -> str:
-    """Why a run failed, in one line.
-
-    >>> reason_of(ValueError("two\\nlines"))
-    'ValueError: two lines'
-    """
-    text = " ".join(str(error).split())
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return "out of memory (lower --batch-size, or the input size in the manifest)"
-    if isinstance(error, AcrankError):
-        return f"{text} ({error.hint})" if error.hint else text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def entry_digest(candidate: Candidate) -> str:

@@ -2,50 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from acrank.errors import TargetError, UsageError
-from acrank.targets import READERS, Spacing, Target, Task, open_target
+from acrank.targets import READERS, Options, Target, open_with
 
 
-def open_parts(
-    path: str | Path,
-    *,
-    split_by: str = "seed",
-    images_key: str | None = None,
-    labels_key: str | None = None,
-    image_column: str | None = None,
-    label_column: str | None = None,
-    task: Task | None = None,
-    intensity: str | None = None,
-    slices: int | None = None,
-    spacing: Spacing | None = None,
-) -> dict[str, Target]:
+def open_parts(path: str | Path, options: Options | None = None, *, split_by: str = "seed") -> dict[str, Target]:
     """The target under the names that `make_partition` expects.
 
     Args:
         path: as for `open_target`.
+        options: what the user says about the target; its split is not looked at.
         split_by: "seed" joins whatever splits the target has into "all"; "target" opens its "train" and "test" and,
             where there is one, "val".
-        images_key, labels_key, image_column, label_column, task, intensity, slices, spacing: as for `open_target`.
 
     Raises:
         TargetError, UsageError: as `open_target`; or the target has no splits of its own.
     """
 
     def opened(split: str | None) -> Target:
-        return open_target(
-            path,
-            images_key=images_key,
-            labels_key=labels_key,
-            split=split,
-            image_column=image_column,
-            label_column=label_column,
-            task=task,
-            intensity=intensity,
-            slices=slices,
-            spacing=spacing,
-        )
+        return open_with(path, dataclasses.replace(options or Options(), split=split))
 
     if split_by == "seed":
         whole = opened(None)

@@ -18,8 +18,6 @@ from acrank.tasks.base import Evaluation
 from acrank.tasks.segmenter import Segmentation, monai
 from acrank.zoo.checkpoints import LoadedModel
 
-#: Patches drawn from every image in an epoch.
-PATCHES = 8
 _OVERLAP = 0.25  # of sliding windows
 _WINDOWS = 4  # evaluated at once
 _SAMPLE = 16
@@ -123,7 +121,7 @@ class PatchLoader:
         patches: from every image in an epoch; every second one is centred on foreground.
     """
 
-    def __init__(self, scenes: Scenes, part: Part, patches: int = PATCHES) -> None:
+    def __init__(self, scenes: Scenes, part: Part, patches: int) -> None:
         self.scenes, self.patches = scenes, patches
         self.indices = [int(index) for index in part.indices]
 

@@ -9,15 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from acrank.errors import UsageError
+from acrank.tasks import LOSSES, METRICS
 
 OPTIMISERS: dict[str, tuple[float, ...]] = {"sgd": (0.1, 0.03, 0.01), "adamw": (0.01, 0.003, 0.001)}
-#: Task -> metrics, the default first.
-METRICS = {
-    "classification": ("balanced_accuracy", "accuracy", "auc", "kappa"),
-    "segmentation": ("dice", "iou"),
-}
-#: Task -> losses, the default first.
-LOSSES = {"classification": ("ce",), "segmentation": ("dice-ce", "ce")}
 BATCH_SIZES = {"classification": 32, "segmentation": 8}
 AUGMENTATIONS = ("none", "light")
 SPLITTERS = ("seed", "target")

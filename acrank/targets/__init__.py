@@ -16,7 +16,7 @@ from acrank.targets import datasets, folders, hdf5, masks, npz, table
 from acrank.targets.base import TASKS, Options, Spacing, Target, Task
 from acrank.targets.slices import sliced
 
-__all__ = ["READERS", "Reader", "Spacing", "Target", "Task", "open_target"]
+__all__ = ["READERS", "Options", "Reader", "Spacing", "Target", "Task", "open_target", "open_with"]
 
 
 @dataclass(frozen=True)
@@ -93,13 +93,23 @@ def open_target(
         ('classification', ('0', '1', '2', '3'), (1, 8, 8))
         >>> folder.cleanup()
     """
-    options = Options(images_key, labels_key, split, image_column, label_column, task, intensity, slices, spacing)
+    return open_with(
+        path, Options(images_key, labels_key, split, image_column, label_column, task, intensity, slices, spacing)
+    )
+
+
+def open_with(path: str | os.PathLike[str], options: Options) -> Target:
+    """`open_target` with its options as one value.
+
+    Raises:
+        TargetError, UsageError: as `open_target`.
+    """
     where = Path(path)
     layout = _layout(where)
     _refuse_options(where, layout, options)
     target = READERS[layout].open(where, options)
     _refuse_for_images(where, target, options)
-    return target if slices is None else sliced(target, slices)
+    return target if options.slices is None else sliced(target, options.slices)
 
 
 def _layout(path: Path) -> str:

@@ -12,12 +12,9 @@ from torch import Tensor, nn
 
 from acrank.errors import MissingExtraError, TargetError
 from acrank.pixels import feature_map
+from acrank.targets.base import IGNORED
+from acrank.tasks import METRICS
 from acrank.tasks.base import Evaluation
-
-METRICS = ("dice", "iou")
-LOSSES = ("dice-ce", "ce")
-#: Labels below 0 are left out of the loss and of every measure.
-_LEFT_OUT = -1
 
 
 class Segmentation:
@@ -56,7 +53,7 @@ class Segmentation:
         """
         counted = labels >= 0
         weights = None if self.weights is None else self.weights.to(outputs)
-        loss = nn.functional.cross_entropy(outputs, labels, weight=weights, ignore_index=_LEFT_OUT, reduction="sum")
+        loss = nn.functional.cross_entropy(outputs, labels, weight=weights, ignore_index=IGNORED, reduction="sum")
         share = counted.sum() if weights is None else (weights[labels.clamp(min=0)] * counted).sum()
         loss = loss / share.clamp(min=1e-12)
         if self.dice is None:
@@ -90,7 +87,7 @@ class Segmentation:
         Raises:
             TargetError: no image has any foreground, in truth or predicted.
         """
-        by_class = {name: torch.stack([image[name] for image in images]).nanmean(0) for name in METRICS}
+        by_class = {name: torch.stack([image[name] for image in images]).nanmean(0) for name in METRICS["segmentation"]}
         quality = float(by_class[self.metric][1:].nanmean())
         if math.isnan(quality):
             raise TargetError(

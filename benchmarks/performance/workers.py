@@ -20,13 +20,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+from made import make_zoo
+
 from acrank.demo import make_target
 from acrank.evaluation import begin_worker
 from acrank.executors import ProcessExecutor
 from acrank.ranking import score
 from acrank.settings import Settings
 from acrank.zoo import Zoo, load_zoo
-from acrank.zoo.timm_import import import_timm
 
 
 def main() -> None:
@@ -35,7 +36,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_target(folder / "target", n=200)
-        zoo = load_zoo(make_zoo(folder / "zoo", given.candidates, given.size))
+        count = given.candidates
+        zoo = load_zoo(make_zoo(folder / "zoo", "resnet18", files=count, candidates=count, size=given.size))
         rounds = []
         for number in range(given.rounds):
             order = (1, 2) if number % 2 == 0 else (2, 1)  # what slows the machine down hits both alike
@@ -55,24 +57,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
     return parser.parse_args()
-
-
-def make_zoo(folder: Path, count: int, size: int) -> Path:
-    """A manifest of resnet18 candidates, each with random weights of its own."""
-    import torch
-
-    timm = import_timm()
-    folder.mkdir()
-    lines = ["version: 1", "models:"]
-    for i in range(count):
-        torch.manual_seed(i)
-        model = timm.create_model("resnet18", num_classes=10)
-        model.train()(torch.rand(4, 3, 64, 64))  # statistics that were updated once
-        torch.save(model.state_dict(), folder / f"m{i}.pth")
-        lines.append(f"  - {{id: m{i}, architecture: resnet18, weights: m{i}.pth, input: {{size: {size}}}}}")
-    path = folder / "zoo.yaml"
-    path.write_text("\n".join(lines) + "\n")
-    return path
 
 
 def seconds(zoo: Zoo, target: Path, workers: int) -> float:

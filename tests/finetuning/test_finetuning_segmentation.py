@@ -25,7 +25,7 @@ from acrank.finetuning.opening import open_parts
 from acrank.finetuning.saving import HeadedNetwork
 from acrank.finetuning.scenes import PatchLoader, Scenes
 from acrank.finetuning.splits import Part
-from acrank.targets import Target, open_target
+from acrank.targets import Options, Target, open_target
 from acrank.tasks.segmenter import PositionHead, Segmentation
 from acrank.zoo import load_zoo
 from acrank.zoo.checkpoints import LoadedModel, load_candidate
@@ -86,14 +86,14 @@ def test_2d_candidates_learn_volumes_in_slices(tmp_path: Path) -> None:
     assert torch.equal(image[5, 0], image[4, 1])  # neighbours are channels
     found = loader.evaluate(lambda inputs: head(inputs).detach(), task)
     logits = head(image).detach().movedim(0, 1)
-    single = PatchLoader(loader.scenes, Part(target, np.arange(1))).evaluate(lambda x: head(x).detach(), task)
+    single = PatchLoader(loader.scenes, Part(target, np.arange(1)), 1).evaluate(lambda x: head(x).detach(), task)
     assert single.measures["dice_by_class"][0] == pytest.approx(float(task.overlap(logits, labels)["dice"][0]))
     assert np.isfinite(found.loss)
     for inputs, masks in loader.batches(4, "light"):
         assert inputs.shape[1:] == (3, 16, 16)
         assert masks.shape[1:] == (16, 16)
     zoo = write_zoo(tmp_path / "zoo", dense_entry(tmp_path / "zoo", "dense2"))
-    parts = open_parts(tmp_path / "target", slices=3)
+    parts = open_parts(tmp_path / "target", Options(slices=3))
     settings = quick(lrs=[0.1], epochs=2, patches=4, batch_size=4)
     outcome = finetune(zoo, parts, ["ac-norm"], settings, work_dir=tmp_path / "work").outcomes[0]
     assert outcome.ground_truth is not None
@@ -273,7 +273,7 @@ def test_the_saved_network_gives_the_measured_quality(tmp_path: Path, method: st
     from acrank.finetuning.splits import make_partition
 
     test = make_partition(parts, split=0, val_share=0.2, test_share=0.3, train_size=None).test
-    loader = PatchLoader(Scenes(parts["all"], candidate), test)
+    loader = PatchLoader(Scenes(parts["all"], candidate), test, 1)
     with torch.no_grad():
         assert loader.evaluate(plain, task).quality == pytest.approx(outcome.ground_truth, abs=1e-4)
 
