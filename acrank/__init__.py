@@ -10,7 +10,7 @@ from typing import Any
 
 from acrank.errors import AcrankError
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _LAZY = {
     "AffineCoNorm1d": "acrank.norm",

@@ -107,6 +107,16 @@ def mixed_dtype(device: torch.device) -> torch.dtype:
     return torch.float16
 
 
+def channels_last(model: torch.nn.Module) -> torch.nn.Module:
+    """Lay out a network's 2D convolutions channels last, in place; its inputs follow, and most networks are faster."""
+    import torch
+
+    for part in model.parameters():
+        if part.dim() == 4:
+            part.data = part.data.contiguous(memory_format=torch.channels_last)
+    return model
+
+
 def pick_device(wanted: str) -> torch.device:
     """The device for `auto`, `cpu`, `cuda[:N]` or `mps`; auto takes that of `use_device`, else cuda, mps, cpu.
 

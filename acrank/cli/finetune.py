@@ -91,6 +91,9 @@ def finetune(
     augment: Annotated[
         str, typer.Option("--augment", help="light (flips, shifts by up to a sixteenth) or none.")
     ] = "light",
+    amp: Annotated[
+        bool | None, typer.Option("--amp/--no-amp", help="Run networks in mixed precision. [on CUDA only]")
+    ] = None,
     models: Annotated[
         list[str] | None,
         typer.Option("--model", help="Only these ids or patterns of the manifest. Repeatable.", metavar="ID"),
@@ -149,6 +152,7 @@ def finetune(
         loss=loss,
         class_weights=class_weights,
         augment=augment,
+        amp=amp,
         device=device,
         allow_code=allow_code,
     )

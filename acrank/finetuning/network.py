@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from acrank.environment import channels_last
 from acrank.finetuning.methods.base import Method, Start
 from acrank.tasks.base import FinetuningTask
 from acrank.zoo.checkpoints import LoadedModel
@@ -53,6 +54,8 @@ def build_network(
     for method in methods:
         body = method.convert(body)
     network = Network(body, head, task).to(inputs.device)
+    if inputs.dim() == 4:
+        channels_last(network)
     for method in methods:
         method.begin(network, Start(source, inputs, labels, task))
     return network

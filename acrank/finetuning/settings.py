@@ -37,7 +37,8 @@ class FinetuneSettings:
         loss: "ce" (cross-entropy), or "dice-ce" (with soft Dice added) for segmentation.
         class_weights: whether the loss weighs classes inversely to their size.
         augment: "none", or "light": horizontal flips and shifts by up to a sixteenth.
-        device: "auto", "cpu", "cuda", "cuda:N" or "mps"; mixed precision on CUDA only.
+        amp: whether networks run in mixed precision; None: on CUDA alone.
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         allow_code: whether `factory:` entries may run code.
     """
 
@@ -56,6 +57,7 @@ class FinetuneSettings:
     loss: str | None = None
     class_weights: bool = False
     augment: str = "light"
+    amp: bool | None = None
     device: str = "auto"
     allow_code: bool = False
 
@@ -78,6 +80,7 @@ class FinetuneSettings:
         loss: str | None = None,
         class_weights: bool = False,
         augment: str = "light",
+        amp: bool | None = None,
         device: str = "auto",
         allow_code: bool = False,
     ) -> FinetuneSettings:
@@ -107,6 +110,7 @@ class FinetuneSettings:
             loss,
             class_weights,
             augment,
+            amp,
             device,
             allow_code,
         )

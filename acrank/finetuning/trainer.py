@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from acrank.environment import mixed_dtype
 from acrank.finetuning.data import Loader
 from acrank.finetuning.methods.base import Method, Step
 from acrank.finetuning.network import Network
@@ -44,7 +45,10 @@ class Trainer:
         self.batch_size = settings.batch_size
         self.device = next(network.head.parameters()).device
         self.optimiser = self._optimiser()
-        self.scaler = torch.amp.GradScaler("cuda", enabled=self._mixed)
+        self.mixed = self.device.type == "cuda" if settings.amp is None else settings.amp
+        # bfloat16 has the exponents of float32: only float16 needs its losses scaled.
+        scaled = self.mixed and mixed_dtype(self.device) == torch.float16
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
         self.epoch = self.best_epoch = self.step = 0
         self.best: tuple[float, float] | None = None
         self.best_network: dict[str, Tensor] = {}
@@ -78,7 +82,7 @@ class Trainer:
             return part.evaluate(self._predict, self.task)
 
     def _predict(self, inputs: Tensor) -> Tensor:
-        with torch.autocast("cuda", enabled=self._mixed):
+        with self._precision():
             outputs: Tensor = self.network(inputs.to(self.device))[1]
         return outputs.float().cpu()
 
@@ -115,9 +119,8 @@ class Trainer:
         if state["random_device"] is not None and self.device.type == "cuda":
             torch.cuda.set_rng_state(state["random_device"].cpu(), self.device)
 
-    @property
-    def _mixed(self) -> bool:
-        return self.device.type == "cuda"
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, dtype=mixed_dtype(self.device), enabled=self.mixed)
 
     def _optimiser(self) -> torch.optim.Optimizer:
         trained = [part for part in self.network.parameters() if part.requires_grad]
@@ -131,9 +134,10 @@ class Trainer:
         inputs, labels = inputs.to(self.device), labels.to(self.device)
         for group in self.optimiser.param_groups:
             group["lr"] = self.lr * self._cosine()
-        with torch.autocast("cuda", enabled=self._mixed):
+        with self._precision():
             features, outputs = self.network(inputs)
-            loss = self.task.loss(outputs, labels)
+        loss = self.task.loss(outputs.float(), labels)
+        with self._precision():
             for method in self.methods:
                 penalty = method.penalty(self.network, Step(inputs, features))
                 loss = loss if penalty is None else loss + penalty

@@ -12,25 +12,25 @@ import argparse
 import csv
 import dataclasses
 import json
+import shutil
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from candidates import KINDS, zoo
 from targets import STUDIES, Study
 
 from acrank.finetuning import Outcome, Results, finetune
-from acrank.finetuning.opening import open_parts
 from acrank.finetuning.results import COLUMNS
 from acrank.finetuning.store import RunKey
-from acrank.zoo import Candidate, load_zoo
+from acrank.targets import Target, open_target
+from acrank.zoo import Candidate
 
 HERE = Path(__file__).parent
+WORK = HERE / "truth.work"
 RUNS, SEEDS = HERE / "runs.jsonl", HERE / "ground_truth_seeds.csv"
-MANIFESTS = (
-    HERE.parent / "real_checkpoints" / "model_zoo_32px.yaml",
-    HERE.parents[1] / "acrank" / "demo" / "model_zoo.yaml",
-)
 
 
 class TimeIsUpError(Exception):
@@ -41,7 +41,8 @@ def main(words: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(STUDIES)}; all without")
     parser.add_argument("--shared", type=Path, default=HERE.parents[2] / "shared")
-    parser.add_argument("--work", type=Path, default=HERE / "truth.work")
+    parser.add_argument("--work", type=Path, default=WORK)
+    parser.add_argument("--kind", action="append", choices=KINDS, help="of candidates; all without")
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--minutes", type=float, default=float("inf"))
     options = parser.parse_args(words)
@@ -50,23 +51,19 @@ def main(words: list[str]) -> None:
     try:
         for splits in range(1, options.splits + 1):
             for name in options.targets or STUDIES:
-                run(name, splits, options.shared / "data", options.work, until)
+                run(name, splits, options.kind or KINDS, options.shared / "data", options.work, until)
     except TimeIsUpError:
         print("time is up; start again to go on", file=sys.stderr)
     write_seeds()
 
 
-def run(name: str, splits: int, data: Path, work: Path, until: float) -> None:
+def run(name: str, splits: int, kinds: Sequence[str], data: Path, work: Path, until: float) -> None:
     """What is lacking of the first so many splits of one target."""
-    study = STUDIES[name]
-    folder = work / "targets" / name
-    if not folder.exists():
-        study.make(data, folder)
-    target = open_parts(folder)
-    for manifest in MANIFESTS:
-        zoo = load_zoo(manifest)
-        able = [one.id for one in zoo.candidates if suits(one, study)]
-        place = work / manifest.stem / name
+    study, target = STUDIES[name], {"all": target_of(name, data, work)}
+    for kind in kinds:
+        chosen = zoo(kind, data)
+        able = [one.id for one in chosen.candidates if suits(one, study)]
+        place = work / kind / name
         unpack(name, place, {*able})
 
         def keep(_: Results, outcome: Outcome) -> None:
@@ -77,9 +74,20 @@ def run(name: str, splits: int, data: Path, work: Path, until: float) -> None:
                 raise TimeIsUpError
 
         finetune(
-            zoo.select(able), target, ["vanilla"], study.settings,
+            chosen.select(able), target, ["vanilla"], study.settings,
             work_dir=place, splits=splits, resume=True, on_result=keep,
         )  # fmt: skip
+
+
+def target_of(name: str, data: Path, work: Path) -> Target:
+    """A target of the study, made in the work folder where it is not there yet."""
+    folder = work / "targets" / name
+    if not folder.exists():
+        partial = folder.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        STUDIES[name].make(data, partial)
+        partial.rename(folder)
+    return open_target(folder)
 
 
 def suits(candidate: Candidate, study: Study) -> bool:

@@ -1,0 +1,169 @@
+"""Raw observations of the study: gradients at the affines and features, from which every variant is worked out.
+
+    python benchmarks/transferability/observe.py [--shared FOLDER] [--work FOLDER] [--draws 3] [TARGET...]
+
+Draw r of a target is the training part of split r of the ground truth: no score sees an image that its split tests on.
+One compressed file per candidate and target goes into the work folder (about 100 MB in all); what is there stays.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from candidates import KINDS, zoo
+from targets import STUDIES, Study
+from torch import Tensor, nn
+from truth import WORK, suits, target_of
+
+from acrank.batches import Batch
+from acrank.draws import Draw, PatchDraw
+from acrank.finetuning.splits import make_partition
+from acrank.norm import ac_norm_layers
+from acrank.observation import LayerTrace, prepare_model
+from acrank.passes import make_ready
+from acrank.settings import Settings
+from acrank.targets import Target
+from acrank.targets.sampling import halves
+from acrank.tasks.classification import random_logits, ridge_logits
+from acrank.zoo import Candidate
+
+HEADS = 3  # random ones
+PATCHES = 16
+CPU = torch.device("cpu")
+Arrays = dict[str, np.ndarray]
+
+
+def main(words: list[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(STUDIES)}; all without")
+    parser.add_argument("--shared", type=Path, default=Path(__file__).parents[2] / ".." / "shared")
+    parser.add_argument("--work", type=Path, default=WORK)
+    parser.add_argument("--draws", type=int, default=3)
+    options = parser.parse_args(words)
+    torch.set_num_threads(1)
+    for name in options.targets or STUDIES:
+        target = target_of(name, options.shared / "data", options.work)
+        draws = draws_of(STUDIES[name], target, options.draws)
+        for kind in KINDS:
+            for candidate in zoo(kind, options.shared / "data").candidates:
+                if suits(candidate, STUDIES[name]):
+                    keep(options.work / "observed" / name / f"{candidate.id}.npz", candidate, draws)
+
+
+def draws_of(study: Study, target: Target, count: int) -> list[Draw]:
+    """The training parts of the first splits, halved and shuffled as `acrank score` does; masks: 16 patches of them."""
+    found: list[Draw] = []
+    shares = {"val_share": study.settings.val_share, "test_share": study.settings.test_share}
+    for split in range(count):
+        part = make_partition({"all": target}, split=split, train_size=study.settings.train_size, **shares).train
+        fold = halves(part.labels, seed=0, repeat=split, task=target.task)
+        if target.task == "segmentation":
+            places = np.sort(np.resize(np.random.default_rng([0, split, 3]).permutation(len(part.indices)), PATCHES))
+            shuffle = np.random.default_rng([0, split, 1]).permutation(PATCHES)
+            found.append(
+                PatchDraw(target, split, part.indices[places], part.labels[places], fold[places], shuffle, seed=0)
+            )
+        else:
+            shuffle = np.random.default_rng([0, split, 1]).permutation(len(part.indices))
+            found.append(Draw(target, split, part.indices, part.labels, fold, shuffle))
+    return found
+
+
+def keep(path: Path, candidate: Candidate, draws: Sequence[Draw]) -> None:
+    """Observe a candidate on the draws, unless that was done."""
+    if path.exists():
+        return
+    started = time.perf_counter()
+    found: Arrays = {}
+    for draw in draws:
+        for name, values in observed(candidate, draw).items():
+            found[f"{draw.repeat}/{name}"] = values
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial.npz")
+    np.savez_compressed(partial, **found)
+    partial.rename(path)
+    print(f"{path.parent.name} {candidate.id} {time.perf_counter() - started:.1f} s", file=sys.stderr, flush=True)
+
+
+def observed(candidate: Candidate, draw: Draw) -> Arrays:
+    """Everything of one draw, by name: `affines` and `grad/…` are concatenated over the layers of sizes `channels`."""
+    ready = make_ready(candidate, [draw], Settings.of(allow_code=True, device="cpu"))
+    batch, model = ready.batches[0], ready.loaded.model
+    labels = batch.labels.flatten()
+    found: Arrays = {
+        "labels": labels.numpy(),
+        "fold": batch.fold.numpy(),
+        "permutation": batch.permutation.numpy(),
+        "params": np.array(sum(part.numel() for part in model.parameters())),
+    }
+    plain = copy.deepcopy(model)
+    with torch.no_grad():
+        features, logits = batch.reader(CPU)(model.eval(), batch.inputs, None)
+    found["features/source"] = features.numpy()
+    if logits is not None:
+        found["logits"] = logits.numpy()
+    model, _ = prepare_model(model)
+    with LayerTrace(model) as trace:
+        features, _ = batch.reader(CPU)(model, batch.inputs, None)
+    layers = dict(ac_norm_layers(model))
+    moved = [part for name in trace.order for part in (layers[name].weight_target, layers[name].bias_target)]
+    found |= {f"grad/ac/{name}": values for name, values in pulls(features, moved, batch, heads=HEADS)}
+    found["features/ac"] = features.detach().numpy()
+    found["channels"] = np.array([layers[name].num_features for name in trace.order])
+    found["areas"] = np.array([trace.areas[name] for name in trace.order])
+    found["eps"] = np.array([layers[name].eps for name in trace.order])
+    sources = [part for name in trace.order for part in (layers[name].weight, layers[name].bias)]
+    found["affines"] = torch.cat(sources).numpy()
+    features, moved = plain_forward(plain, trace.order, batch)
+    found |= {f"grad/plain/{name}": values for name, values in pulls(features, moved, batch, heads=1)}
+    found["features/plain"] = features.detach().numpy()
+    return {name: values.astype(np.float32) if values.dtype == np.float64 else values for name, values in found.items()}
+
+
+def plain_forward(model: nn.Module, order: Sequence[str], batch: Batch) -> tuple[Tensor, list[Tensor]]:
+    """Features under plain batch normalisation with the batch's statistics, and the affines to pull on."""
+    model.eval().requires_grad_(False)
+    modules = dict(model.named_modules())
+    for name in order:
+        modules[name].train()
+    moved = [part.requires_grad_() for name in order for part in (modules[name].weight, modules[name].bias)]
+    return batch.reader(CPU)(model, batch.inputs, None)[0], moved
+
+
+def pulls(features: Tensor, moved: Sequence[Tensor], batch: Batch, *, heads: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Gradients at the affines under several heads, labels and halves; the mean losses and the ridge head's logits."""
+    labels, fold = batch.labels.flatten(), batch.fold
+    dealt = labels[batch.permutation]
+    for name, truth in (("true", labels), ("shuffled", dealt)):
+        leaf = features.detach().requires_grad_()
+        logits = ridge_logits(leaf, truth, fold, classes=batch.classes)
+        yield f"ridge/{name}/logits", logits.detach().numpy()
+        losses = nn.functional.cross_entropy(logits, truth, reduction="none")
+        yield f"ridge/{name}/loss", losses.mean().detach().numpy()
+        yield f"ridge/{name}", pulled(features, moved, leaf, losses.mean())
+        yield f"ridge/{name}/half", pulled(features, moved, leaf, losses[fold].sum() / len(labels))
+    for head in range(heads):
+        for name, truth in (("true", labels), ("shuffled", dealt))[: 2 if head == 0 else 1]:
+            leaf = features.detach().requires_grad_()
+            loss = nn.functional.cross_entropy(random_logits(leaf, classes=batch.classes, seed=head), truth)
+            yield f"random{head}/{name}/loss", loss.detach().numpy()
+            yield f"random{head}/{name}", pulled(features, moved, leaf, loss)
+
+
+def pulled(features: Tensor, moved: Sequence[Tensor], leaf: Tensor, loss: Tensor) -> np.ndarray:
+    """The gradient of a loss of the features, laid out as the affines; 0 where the features do not depend on them."""
+    (pull,) = torch.autograd.grad(loss, leaf, retain_graph=True)
+    found = torch.autograd.grad(features, list(moved), pull, retain_graph=True, allow_unused=True)
+    parts = [torch.zeros_like(part) if grad is None else grad for part, grad in zip(moved, found, strict=True)]
+    return torch.cat(parts).numpy()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
