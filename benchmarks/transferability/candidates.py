@@ -15,6 +15,16 @@ KINDS = ("real", "embedded", "own")
 #: Few-shot nets by Prototypical Networks, which differ little among themselves: one of each depth and source.
 PROTONETS = [f"protonet-{depth}-{source}-5shot" for depth in ("conv4", "conv6") for source in ("cub", "miniimagenet")]
 
+#: On whom finetuning with AC-Norm is held against vanilla finetuning: two of each kind, all families.
+PANEL = (
+    "resnet20-cifar10",
+    "maml-conv4-miniimagenet-5shot",
+    "efficientnet-fundus-lesions",
+    "resnet-shapes",
+    "own-resnet20-cifar10-simclr",
+    "own-conv4-pneumonia-rotation",
+)
+
 
 def zoo(kind: str, data: Path, own: Path = OUT) -> Zoo:
     """The candidates of one kind, of KINDS.

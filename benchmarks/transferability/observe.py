@@ -24,18 +24,21 @@ from truth import WORK, suits, target_of
 
 from acrank.batches import Batch
 from acrank.draws import Draw, PatchDraw
+from acrank.environment import channels_last
 from acrank.finetuning.splits import make_partition
-from acrank.norm import ac_norm_layers
+from acrank.norm import AffineCoNorm, ac_norm_layers
 from acrank.observation import LayerTrace, prepare_model
 from acrank.passes import make_ready
+from acrank.pixels import PixelReader
 from acrank.settings import Settings
 from acrank.targets import Target
 from acrank.targets.sampling import halves
 from acrank.tasks.classification import random_logits, ridge_logits
 from acrank.zoo import Candidate
 
-HEADS = 3  # random ones
+HEADS = 2  # random ones
 PATCHES = 16
+POSITIONS = 256
 CPU = torch.device("cpu")
 Arrays = dict[str, np.ndarray]
 
@@ -95,7 +98,7 @@ def keep(path: Path, candidate: Candidate, draws: Sequence[Draw]) -> None:
 def observed(candidate: Candidate, draw: Draw) -> Arrays:
     """Everything of one draw, by name: `affines` and `grad/…` are concatenated over the layers of sizes `channels`."""
     ready = make_ready(candidate, [draw], Settings.of(allow_code=True, device="cpu"))
-    batch, model = ready.batches[0], ready.loaded.model
+    batch, model = ready.batches[0], channels_last(ready.loaded.model)
     labels = batch.labels.flatten()
     found: Arrays = {
         "labels": labels.numpy(),
@@ -110,9 +113,11 @@ def observed(candidate: Candidate, draw: Draw) -> Arrays:
     if logits is not None:
         found["logits"] = logits.numpy()
     model, _ = prepare_model(model)
-    with LayerTrace(model) as trace:
-        features, _ = batch.reader(CPU)(model, batch.inputs, None)
     layers = dict(ac_norm_layers(model))
+    with LayerTrace(model) as trace, Grams(layers, batch) as grams:
+        features, _ = batch.reader(CPU)(model, batch.inputs, None)
+    found["grams"] = np.stack([grams.found[name] for name in trace.order])
+    found["grams/rows"] = grams.rows.numpy()
     moved = [part for name in trace.order for part in (layers[name].weight_target, layers[name].bias_target)]
     found |= {f"grad/ac/{name}": values for name, values in pulls(features, moved, batch, heads=HEADS)}
     found["features/ac"] = features.detach().numpy()
@@ -125,6 +130,40 @@ def observed(candidate: Candidate, draw: Draw) -> Arrays:
     found |= {f"grad/plain/{name}": values for name, values in pulls(features, moved, batch, heads=1)}
     found["features/plain"] = features.detach().numpy()
     return {name: values.astype(np.float32) if values.dtype == np.float64 else values for name, values in found.items()}
+
+
+class Grams:
+    """What each layer's output, rectified and averaged over space (at labelled positions: as it is), tells apart.
+
+    `found` has, by layer, the Gram matrix of its standardised channels over their number, float16 [m, m], of the rows
+    `rows` [m]: all images, or some positions.
+    """
+
+    def __init__(self, layers: dict[str, AffineCoNorm], batch: Batch) -> None:
+        self.found: dict[str, np.ndarray] = {}
+        count = len(batch.labels.flatten())
+        self.rows = torch.arange(count) if count <= POSITIONS else torch.arange(0, count, count // POSITIONS)
+        self._read = batch.reader(CPU)
+        self._hooks = [layer.register_forward_hook(self._remember(name)) for name, layer in layers.items()]
+
+    def _remember(self, name: str):
+        def hook(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
+            maps = output.detach().relu()
+            parts = self._read.rows(maps) if isinstance(self._read, PixelReader) else maps.flatten(2).mean(2)
+            x = parts[self.rows].double()
+            x = x - x.mean(0)
+            spread = x.std(0, correction=0)
+            x = x / torch.where(spread > 1e-6, spread, 1.0)
+            self.found[name] = (x @ x.T / x.shape[1]).to(torch.float16).numpy()
+
+        return hook
+
+    def __enter__(self) -> Grams:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for hook in self._hooks:
+            hook.remove()
 
 
 def plain_forward(model: nn.Module, order: Sequence[str], batch: Batch) -> tuple[Tensor, list[Tensor]]:
@@ -148,7 +187,8 @@ def pulls(features: Tensor, moved: Sequence[Tensor], batch: Batch, *, heads: int
         losses = nn.functional.cross_entropy(logits, truth, reduction="none")
         yield f"ridge/{name}/loss", losses.mean().detach().numpy()
         yield f"ridge/{name}", pulled(features, moved, leaf, losses.mean())
-        yield f"ridge/{name}/half", pulled(features, moved, leaf, losses[fold].sum() / len(labels))
+        if name == "true":
+            yield f"ridge/{name}/half", pulled(features, moved, leaf, losses[fold].sum() / len(labels))
     for head in range(heads):
         for name, truth in (("true", labels), ("shuffled", dealt))[: 2 if head == 0 else 1]:
             leaf = features.detach().requires_grad_()

@@ -15,11 +15,10 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from candidates import KINDS, zoo
+from candidates import KINDS, PANEL, zoo
 from targets import STUDIES, Study
 
 from acrank.finetuning import Outcome, Results, finetune
@@ -42,6 +41,7 @@ def main(words: list[str]) -> None:
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(STUDIES)}; all without")
     parser.add_argument("--shared", type=Path, default=HERE.parents[2] / "shared")
     parser.add_argument("--work", type=Path, default=WORK)
+    parser.add_argument("--method", default="vanilla", help="another than vanilla is run on candidates.PANEL alone")
     parser.add_argument("--kind", action="append", choices=KINDS, help="of candidates; all without")
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--minutes", type=float, default=float("inf"))
@@ -51,19 +51,20 @@ def main(words: list[str]) -> None:
     try:
         for splits in range(1, options.splits + 1):
             for name in options.targets or STUDIES:
-                run(name, splits, options.kind or KINDS, options.shared / "data", options.work, until)
+                run(name, splits, options, until)
     except TimeIsUpError:
         print("time is up; start again to go on", file=sys.stderr)
     write_seeds()
 
 
-def run(name: str, splits: int, kinds: Sequence[str], data: Path, work: Path, until: float) -> None:
+def run(name: str, splits: int, options: argparse.Namespace, until: float) -> None:
     """What is lacking of the first so many splits of one target."""
-    study, target = STUDIES[name], {"all": target_of(name, data, work)}
-    for kind in kinds:
+    study, data = STUDIES[name], options.shared / "data"
+    target = {"all": target_of(name, data, options.work)}
+    for kind in options.kind or KINDS:
         chosen = zoo(kind, data)
-        able = [one.id for one in chosen.candidates if suits(one, study)]
-        place = work / kind / name
+        able = [one.id for one in chosen.candidates if suits(one, study) and takes(one, options.method)]
+        place = options.work / kind / name
         unpack(name, place, {*able})
 
         def keep(_: Results, outcome: Outcome) -> None:
@@ -73,10 +74,16 @@ def run(name: str, splits: int, kinds: Sequence[str], data: Path, work: Path, un
             if time.monotonic() > until:
                 raise TimeIsUpError
 
-        finetune(
-            chosen.select(able), target, ["vanilla"], study.settings,
-            work_dir=place, splits=splits, resume=True, on_result=keep,
-        )  # fmt: skip
+        if able:
+            finetune(
+                chosen.select(able), target, [options.method], study.settings,
+                work_dir=place, splits=splits, resume=True, on_result=keep,
+            )  # fmt: skip
+
+
+def takes(candidate: Candidate, method: str) -> bool:
+    """Whether a candidate is finetuned by a method."""
+    return method == "vanilla" or candidate.id in PANEL
 
 
 def target_of(name: str, data: Path, work: Path) -> Target:
