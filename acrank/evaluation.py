@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 from acrank.cache import ObservationCache, identity_of, key_of
 from acrank.draws import Draw
 from acrank.environment import reason_of, use_device
+from acrank.loading import loading
 from acrank.observed import About, LayerShift, Observation
 from acrank.records import Row, Value
 from acrank.scores import SCORES
@@ -93,7 +94,8 @@ def prepare(
     missing = [draw for draw, entry in zip(draws, held, strict=True) if entry is None]
     if not missing:
         return Prepared(keys, held)
-    from acrank.passes import make_ready
+    with loading():
+        from acrank.passes import make_ready
 
     return Prepared(keys, held, make_ready(candidate, missing, settings))
 
@@ -106,11 +108,12 @@ def may_load_ahead(candidate: Candidate) -> bool:
 def begin_worker(device: str | None = None) -> None:
     """Load what every candidate needs before its clock starts, and let `auto` mean `device`, where one is given."""
     use_device(device)
-    import scipy.stats  # noqa: F401
-    import sklearn.linear_model  # noqa: F401
+    with loading():
+        import scipy.stats  # noqa: F401
+        import sklearn.linear_model  # noqa: F401
 
-    import acrank.passes  # noqa: F401 - loads torch
-    from acrank.zoo.timm_import import import_timm
+        import acrank.passes  # noqa: F401 - loads torch
+        from acrank.zoo.timm_import import import_timm
 
     import_timm()
 

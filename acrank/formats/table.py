@@ -6,6 +6,7 @@ import io
 from typing import TYPE_CHECKING
 
 from acrank.formats.cells import is_number, text_of, visible
+from acrank.loading import loading
 
 if TYPE_CHECKING:
     from acrank.formats import View
@@ -13,10 +14,11 @@ if TYPE_CHECKING:
 
 def to_table(view: View, *, width: int | None = None, colour: bool = False) -> str:
     """The view as a table; `width` in characters where the terminal has one, uncut otherwise."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    with loading():
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
 
     columns, rows = view.shown()
     texts = [[visible(name) for name in columns], *([text_of(cell) for cell in row] for row in rows)]

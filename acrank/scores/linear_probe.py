@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from acrank.errors import UsageError
+from acrank.loading import loading
 from acrank.scores.arrays import Floats, as_matrix, as_targets, centre, standardise
 from acrank.scores.knn import balanced_accuracy
 from acrank.scores.linear import directions
@@ -67,9 +68,10 @@ def probe_accuracy(features: ArrayLike, labels: ArrayLike, fold: ArrayLike, *, r
     >>> probe_accuracy([[0.0], [0.1], [0.2], [1.0], [1.1], [1.2]], [0, 0, 0, 1, 1, 1], [True, False] * 3)
     1.0
     """
-    from sklearn.linear_model import Ridge
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
+    with loading():
+        from sklearn.linear_model import Ridge
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
 
     rows = as_matrix(features, "features")
     targets = _indicators(labels, len(rows))

@@ -6,11 +6,14 @@ import importlib
 import sys
 from types import ModuleType
 
+from acrank.loading import loading
+
 # The operators that torchvision describes on import but that only its missing binary part would declare.
 _SCHEMAS = tuple(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor" for name in ("nms", "qnms"))
 _declared: list[object] = []  # torch forgets the declarations when this object goes
 
 
+@loading()
 def import_timm() -> ModuleType:
     """The timm module.
 
