@@ -6,22 +6,33 @@ unusable · 4 internal error · 130 interrupted.
 
 from __future__ import annotations
 
+import gc
+import os
 import sys
 from collections.abc import Sequence
+
+from acrank.loading import loading
 
 
 def run() -> None:
     """The `acrank` script."""
-    sys.exit(main())
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # finding them reads what every package says of itself
+    code = main()
+    gc.freeze()  # the process ends: nobody has to look through all that it loaded for cycles
+    sys.exit(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line on `argv` (default: the process's) and return the exit code."""
-    from acrank.cli.app import build
-    from acrank.cli.console import report_failure, say
+    with loading():
+        from acrank.cli.app import build
+        from acrank.cli.console import report_failure, say
 
+    words = sys.argv[1:] if argv is None else list(argv)
     try:
-        code = build()(args=None if argv is None else list(argv), prog_name="acrank", standalone_mode=False)
+        with loading():
+            app = build(words)
+        code = app(args=None if argv is None else words, prog_name="acrank", standalone_mode=False)
         if code == 130:  # Typer has swallowed the KeyboardInterrupt
             say("interrupted: what was finished is kept")
         return code if isinstance(code, int) else 0

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from acrank import __version__
-from acrank.cli import cache, check, compare, demo, finetune, merge, score, scores, zoo
+
+#: In the order of `acrank --help`; each is a module beside this one, with a function of that name or with an `app`.
+COMMANDS = ("score", "demo", "compare", "merge", "check", "finetune", "scores", "zoo", "cache")
 
 
-def build() -> typer.Typer:
-    """The Typer application with every command."""
+def build(words: Sequence[str] = ()) -> typer.Typer:
+    """The Typer application: of the one command that `words` begin with, else of every command.
+
+    The others are not loaded: their options alone take longer than listing a zoo.
+    """
     app = typer.Typer(
         name="acrank",
         help="Rank pretrained checkpoints for your own images, in seconds.",
@@ -22,15 +29,12 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
     app.callback()(_root)
-    app.command("score")(score.score)
-    app.command("demo")(demo.demo)
-    app.command("compare")(compare.compare)
-    app.command("merge")(merge.merge)
-    app.command("check")(check.check)
-    app.command("finetune")(finetune.finetune)
-    app.command("scores")(scores.scores)
-    app.add_typer(zoo.app, name="zoo")
-    app.add_typer(cache.app, name="cache")
+    for name in words[:1] if words and words[0] in COMMANDS else COMMANDS:
+        module = import_module(f"acrank.cli.{name}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name)
+        else:
+            app.command(name)(getattr(module, name))
     return app
 
 

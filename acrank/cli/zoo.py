@@ -11,6 +11,7 @@ from acrank.cli import console
 from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption, ZooOption
 from acrank.errors import ManifestError
 from acrank.formats import View
+from acrank.loading import loading
 
 if TYPE_CHECKING:
     from acrank.zoo import Zoo
@@ -28,7 +29,8 @@ def list_(
     verbose: VerboseOption = 0,
 ) -> None:
     """List the candidates of a manifest."""
-    from acrank.zoo.manifest import load_zoo  # the schema takes longer to load than all of `acrank --help`
+    with loading():
+        from acrank.zoo.manifest import load_zoo  # the schema takes longer to load than all of `acrank --help`
 
     console.check_outputs(output or [])
     view = _view(load_zoo(zoo))

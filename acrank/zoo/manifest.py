@@ -14,12 +14,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from acrank.errors import ManifestError, UsageError
-from acrank.zoo.schema import Candidate, Entry, InputSpec
+from acrank.zoo.schema import Candidate, InputSpec
 from acrank.zoo.yaml_reader import Document, Place, Problem, read_yaml
 
 __all__ = ["Candidate", "InputSpec", "Zoo", "check_zoo", "load_zoo"]
 
-_FIELDS = tuple(Entry.model_fields)
+_FOLDER = "folder"  # a field of every candidate, but no key: what YAML can say of it is never a Path
+_FIELDS = tuple(name for name in Candidate.model_fields if name != _FOLDER)
 _INPUT_FIELDS = tuple(InputSpec.model_fields)
 _TOP = ("version", "defaults", "models")
 
@@ -178,8 +179,7 @@ def _candidates(document: Document, folder: Path, problems: list[Problem]) -> li
             continue
         merged = {key: value for key, value in defaults.items() if key != "id"} | raw
         try:
-            Entry.model_validate(merged)
-            out.append(Candidate.model_validate({**merged, "folder": folder}))
+            out.append(Candidate.model_validate({_FOLDER: folder} | merged))
         except ValidationError as error:
             problems += [_problem(document, i, raw, item) for item in error.errors()]
     problems += _duplicates(document, models)
@@ -207,7 +207,7 @@ def _problem(document: Document, i: int, raw: dict[str, Any], item: Any) -> Prob
     where = f"model {raw['id']!r}" if "id" in raw else f"model {i + 1}"
     place = ("models", i, *keys) if own else ("defaults", *keys)
     where = where if own else "defaults"
-    if item["type"] == "extra_forbidden":
+    if item["type"] == "extra_forbidden" or keys == (_FOLDER,):
         return _unknown(document, place, where, _INPUT_FIELDS if keys[0] == "input" else _FIELDS)
     text = item["msg"].removeprefix("Value error, ")
     text = text[0].lower() + text[1:] if text.startswith(("Input", "Field")) else text

@@ -57,8 +57,8 @@ class InputSpec(_Strict):
     std: Annotated[tuple[_Positive, ...], BeforeValidator(_row), Field(min_length=1)] | None = None
 
 
-class Entry(_Strict):
-    """One model as the manifest gives it: either `source`, or `architecture` with `weights`.
+class Candidate(_Strict):
+    """One model of a zoo: either `source`, or `architecture` with `weights`. Frozen, comparable and picklable.
 
     Attributes:
         id: its name in every table; unique in the manifest.
@@ -77,6 +77,11 @@ class Entry(_Strict):
         min_match: share of the backbone's parameters that the file must fill, in (0, 1].
         license, tags: for the reader and for selecting.
         reference: figures known from elsewhere, such as an ImageNet accuracy.
+        folder: where its relative paths start from; the manifest's own, and no key of it.
+
+    Example:
+        >>> Candidate(id="mine", architecture="resnet18", weights="r18.safetensors", folder=Path("/zoo")).weights_path
+        PosixPath('/zoo/r18.safetensors')
     """
 
     id: _Text
@@ -95,6 +100,7 @@ class Entry(_Strict):
     license: str | None = None
     tags: Annotated[tuple[_Text, ...], BeforeValidator(_tuple)] = ()
     reference: dict[str, _Finite] = {}
+    folder: Path = Path()
 
     @field_validator("id")
     @classmethod
@@ -171,20 +177,6 @@ class Entry(_Strict):
         """Library and network of `smp:…`, `monai:…` and `genesis:…`, None otherwise."""
         found = _LIBRARY.fullmatch(self.architecture or "")
         return (found["library"], found["network"]) if found else None
-
-
-class Candidate(Entry):
-    """One model of a zoo, with the folder that its relative paths start from. Frozen, comparable and picklable.
-
-    Attributes:
-        folder: the manifest's folder.
-
-    Example:
-        >>> Candidate(id="mine", architecture="resnet18", weights="r18.safetensors", folder=Path("/zoo")).weights_path
-        PosixPath('/zoo/r18.safetensors')
-    """
-
-    folder: Path = Path()
 
     @property
     def weights_path(self) -> Path | None:

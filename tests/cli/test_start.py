@@ -1,0 +1,59 @@
+"""What starting a command loads: itself, and nothing that it does not need."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from acrank.cli.app import COMMANDS
+
+RUN = "from acrank.cli import run; run()"
+MAIN = "from acrank.cli import main; main()"
+LOADED = "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); "
+
+
+@pytest.fixture
+def zoo(tmp_path: Path) -> Path:
+    """A folder with a manifest."""
+    (tmp_path / "model_zoo.yaml").write_text("version: 1\nmodels:\n  - {id: a, source: resnet18.a1_in1k}\n")
+    return tmp_path
+
+
+def run(folder: Path, *words: str, script: str = RUN) -> subprocess.CompletedProcess[str]:
+    """`acrank` in a process of its own; the last line of stderr names the modules that it loaded."""
+    environment = {key: value for key, value in os.environ.items() if key != "PYDANTIC_DISABLE_PLUGINS"}
+    command = [sys.executable, "-c", LOADED + script, *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
+
+
+def loaded(done: subprocess.CompletedProcess[str]) -> set[str]:
+    return set(done.stderr.splitlines()[-1].split())
+
+
+def test_a_command_loads_itself_alone(zoo: Path) -> None:
+    done = run(zoo, "zoo", "list")
+    assert done.returncode == 0
+    assert {name for name in loaded(done) if name.startswith("acrank.cli.")} == {
+        *("acrank.cli.app", "acrank.cli.console", "acrank.cli.options", "acrank.cli.zoo")
+    }
+    assert not {"acrank.records", "numpy"} & loaded(done)
+
+
+@pytest.mark.parametrize(("words", "code"), [(["--help"], 0), (["zo"], 2), ([], 2), (["--version"], 0)])
+def test_every_command_is_there_where_none_is_named(tmp_path: Path, words: list[str], code: int) -> None:
+    done = run(tmp_path, *words)
+    assert done.returncode == code
+    assert {f"acrank.cli.{name}" for name in COMMANDS} <= loaded(done)
+
+
+def test_no_plugins_of_pydantic_are_looked_for(zoo: Path) -> None:
+    info = zoo / "plugin-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[pydantic]\nplugin = no_such_module:plugin\n")
+    assert "no_such_module" not in run(zoo, "zoo", "list").stderr
+    assert "no_such_module" in run(zoo, "zoo", "list", script=MAIN).stderr  # the environment of others stays theirs
