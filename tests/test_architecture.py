@@ -142,5 +142,6 @@ def test_only_the_command_line_prints_and_exits() -> None:
 
 def test_version_is_the_top_of_the_changelog() -> None:
     changelog = PACKAGE.parent / "CHANGELOG.md"
-    first = next(line for line in changelog.read_text().splitlines() if line.startswith("## ["))
+    headings = [line for line in changelog.read_text().splitlines() if line.startswith("## [")]
+    first = next(line for line in headings if line != "## [Unreleased]")
     assert first.startswith(f"## [{acrank.__version__}]")

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 
 from acrank.errors import CandidateError
 from acrank.zoo.matching import adapt_channels, fit
 from acrank.zoo.timm_import import import_timm
+from acrank.zoo.undrawn import Undrawn
 
 if TYPE_CHECKING:
     from acrank.zoo.schema import Candidate
@@ -40,9 +42,26 @@ class Built:
 def build(recipe: Recipe, tensors: dict[str, Tensor], candidate: Candidate) -> Built:
     """The network with the classes and channels that the file has, or with the manifest's `in_chans`.
 
+    Its weights are drawn at random, unless the file as it is replaces them all.
+
     Raises:
         CandidateError: timm cannot build it, or its first layer cannot be adapted.
     """
+    return _undrawn(recipe, tensors, candidate) or _build(recipe, tensors, candidate)
+
+
+def _undrawn(recipe: Recipe, tensors: dict[str, Tensor], candidate: Candidate) -> Built | None:
+    """The network without a draw, None where the file leaves something of it as it is."""
+    with torch.random.fork_rng(devices=[]), Undrawn() as undrawn:
+        try:
+            built = _build(recipe, tensors, candidate)
+        except Exception:  # what it is about is said when the network is built with its draws
+            return None
+    is_whole = built.tensors is tensors and fit(built.model, tensors).whole
+    return built if is_whole and undrawn.is_replaced_in(built.model) else None
+
+
+def _build(recipe: Recipe, tensors: dict[str, Tensor], candidate: Candidate) -> Built:
     heads, stems = _names(recipe.cfg.get("classifier")), _names(recipe.cfg.get("first_conv"))
     classes, channels = _outputs(tensors, heads), _channels(tensors, stems, recipe)
     model = _create(recipe, candidate, classes, channels)
