@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from acrank.demo.sources import SOURCES
 from acrank.finetuning import FinetuneSettings
 
 _RATES = (0.2, 0.05, 0.0125)
@@ -37,7 +38,7 @@ class Study:
         half: "choosing" or "reported".
         make: (shared data, where to write) -> nothing; writes images or masks in folders, or an .npz.
         settings: of finetuning.
-        left_out: tags of candidates that were trained on these data, or on data that these are derived from.
+        left_out: tags or ids of candidates that were trained on these data, or on data that these are derived from.
     """
 
     half: str
@@ -55,20 +56,38 @@ def copied(name: str) -> Callable[[Path, Path], None]:
     return make
 
 
-def crops(name: str, side: int, *, every: int = 1, inverted: bool = False) -> Callable[[Path, Path], None]:
-    """The middle of images and masks, `side` px wide, of every so many of a folder; masks become 0 and 1."""
+def crops(
+    name: str, side: int, *, every: int = 1, zoom: int = 1, inverted: bool = False
+) -> Callable[[Path, Path], None]:
+    """A square of every so many images and masks, `side` px wide: the middle; masks become 0 and 1.
+
+    With a `zoom` it is the square that has most foreground, enlarged, so that what is to be found is not finer than the
+    last maps of most networks.
+    """
 
     def make(data: Path, out: Path) -> None:
         for path in sorted((data / name / "images").iterdir())[::every]:
-            mask = np.asarray(Image.open(data / name / "masks" / path.name)) > 0
-            image = np.asarray(Image.open(path).convert("RGB"))
-            top, left = ((have - side) // 2 for have in mask.shape)
-            place = (slice(top, top + side), slice(left, left + side))
-            for folder, pixels in (("images", image[place]), ("masks", (mask[place] != inverted).astype(np.uint8))):
+            mask = (np.asarray(Image.open(data / name / "masks" / path.name)) > 0) != inverted
+            image = Image.open(path).convert("RGB")
+            middle = ((mask.shape[0] - side) // 2, (mask.shape[1] - side) // 2)
+            top, left = fullest(mask, side) if zoom > 1 else middle
+            box = (left, top, left + side, top + side)
+            for folder, whole, how in (
+                ("images", image, Image.Resampling.BICUBIC),
+                ("masks", Image.fromarray(mask.astype(np.uint8)), Image.Resampling.NEAREST),
+            ):
                 (out / folder).mkdir(parents=True, exist_ok=True)
-                Image.fromarray(pixels).save(out / folder / f"{path.stem}.png")
+                whole.crop(box).resize((side * zoom,) * 2, how).save(out / folder / f"{path.stem}.png")
 
     return make
+
+
+def fullest(mask: np.ndarray, side: int) -> tuple[int, int]:
+    """The upper left corner of the square that has the most foreground; of equal ones the first."""
+    sums = np.pad(mask.astype(np.int64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    counts = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+    top, left = np.unravel_index(counts.argmax(), counts.shape)
+    return int(top), int(left)
 
 
 def pneumonia(data: Path, out: Path) -> None:
@@ -105,6 +124,15 @@ def grades(_: Path, out: Path) -> None:
     from acrank.demo import make_target
 
     make_target(out, n=500, seed=1)
+
+
+def cells(_: Path, out: Path) -> None:
+    """400 procedural pictures of cells of four kinds."""
+    source = SOURCES["cells"]
+    for index in range(400):
+        image = source.draw(np.random.default_rng((11, index)), index % source.classes, 64)
+        (out / f"{index % source.classes}").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(out / f"{index % source.classes}" / f"{index:04d}.png")
 
 
 def nodules(_: Path, out: Path) -> None:
@@ -157,8 +185,9 @@ STUDIES: Mapping[str, Study] = {
     "cifar_vehicles": Study("reported", cifar(VEHICLES, 150), left_out=("cifar10",)),
     "digits": Study("reported", digits, left_out=("digits",)),
     "grades": Study("choosing", grades),
+    "cells": Study("choosing", cells, left_out=("byobnet-cells",)),
     "vessel_patches": Study("choosing", vessel_patches),
-    "drive": Study("choosing", crops("drive", 128), MASKS),
+    "drive": Study("choosing", crops("drive", 64, zoom=2), MASKS),
     "isbi_em": Study("reported", crops("isbi_em", 128, every=2, inverted=True), MASKS),
     "nodules": Study("reported", nodules, MASKS),
 }

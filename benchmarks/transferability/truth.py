@@ -99,7 +99,7 @@ def target_of(name: str, data: Path, work: Path) -> Target:
 
 def suits(candidate: Candidate, study: Study) -> bool:
     """Whether a candidate may be ranked on a target: it was not trained on its data."""
-    return not set(candidate.tags) & set(study.left_out)
+    return not {candidate.id, *candidate.tags} & set(study.left_out)
 
 
 def unpack(name: str, place: Path, models: set[str]) -> None:
