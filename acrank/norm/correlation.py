@@ -9,21 +9,24 @@ Source affines (g_s, b_s) and target affines (g_t, b_t) of a normalisation layer
 (Zhang et al., arXiv 2307.15282). Membership is by distance: the same as K_ij >= K_ii, but for rounding.
 
 Row i of C is a window of the sorted y_s, so that C is never needed as a matrix: its products are differences of
-prefix sums over the sorted list. A prefix sum of exp(s_k) overflows for wide affines; here every prefix sum is kept
-relative to its own position, P_j = sum_{k<=j} v_k exp(s_k - s_j), which only ever multiplies by exp(-gap) <= 1 and so
-holds full precision at any range.
+prefix and suffix sums over the sorted list (`Scan`). Sorts and searches take C log C time, the sums are linear in C.
+
+The operator computes in numpy: at the width of a layer a call is mostly overhead, and numpy has little of it.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from acrank.norm.windows import distances, windows
+from acrank.norm.scan import Floats, Scan
+from acrank.norm.windows import padded, windows
 
 EPS = 1e-5
+Numbers = TypeVar("Numbers", Tensor, Floats)
 
 
 class AffineOverlap(NamedTuple):
@@ -44,102 +47,74 @@ class Correlation:
     """The correlation matrix C of one layer as an operator: O(C log C) time, O(C) memory, float64.
 
     Args:
-        source, target: y_s and y_t, [C], finite.
+        source, target: y_s and y_t, float64 [C], finite.
         temperature: T > 0.
 
     Example:
-        >>> y = torch.tensor([0.0, 1.0, 3.0], dtype=torch.float64)
+        >>> y = np.array([0.0, 1.0, 3.0])
         >>> Correlation(y, y + 0.6).row_sums().shape
-        torch.Size([3])
+        (3,)
     """
 
-    def __init__(self, source: Tensor, target: Tensor, *, temperature: float = 1.0) -> None:
-        ordered, self._order = torch.sort(source)
-        reach = (target - source).abs()
+    def __init__(self, source: Floats, target: Floats, *, temperature: float = 1.0) -> None:
+        self._order = np.argsort(source)
+        ordered, reach = source[self._order], np.abs(target - source)
+        places = padded(ordered, np.inf)
+        self._scan = Scan(places, temperature)
         start, split, stop = windows(ordered, source, target, reach)
-        near_left, near_right = distances(ordered, target, split - 1), distances(ordered, target, split)
-        nearest = torch.minimum(near_left, near_right)
-        edges = torch.stack([split - 1, start - 1, split, stop])
-        far = torch.stack([near_left, distances(ordered, target, start - 1)])
-        far = torch.cat([far, torch.stack([near_right, distances(ordered, target, stop)])])
         # A sum over a window is the sum up to its near edge less the sum beyond its far edge, on either side of y_t.
-        self._edges = edges.clamp_(0, len(source) - 1)
-        self._factors = torch.exp((nearest - far) / temperature)
-        self._scan = _Scan(ordered / temperature)
-        prefix, suffix = self._scan.both(torch.ones_like(ordered))
-        mass = self._factors[0] * prefix[self._edges[0]] + self._factors[2] * suffix[self._edges[2]]
+        edges = np.array([[split, split + 1], [start, stop + 1]])  # [near or beyond, left or right, C]
+        distances = np.abs(target - places.take(edges))
+        nearest = np.minimum(*distances[0])
+        self._factors = np.exp((nearest - distances) / temperature)
+        self._edges = edges + np.array([[0], [len(places)]])  # the suffix sums stand behind the prefix sums
+        mass = (self._factors * self._sums(np.ones((1, len(source)))))[0, 0].sum(axis=0)
+        self._factors[1] *= -1
         self._factors /= mass
-        self._diagonal = torch.exp((nearest - reach) / temperature) / mass
+        self._diagonal = np.exp((nearest - reach) / temperature) / mass
 
-    def apply(self, values: Tensor) -> Tensor:
+    def apply(self, values: Floats) -> Floats:
         """C @ v for each v of `values` [..., C]."""
-        prefix, suffix = self._scan.both(values[..., self._order])
-        (left, beyond_left, right, beyond_right), factors = self._edges, self._factors
-        out = factors[0] * prefix[..., left] - factors[1] * prefix[..., beyond_left]
-        return out + factors[2] * suffix[..., right] - factors[3] * suffix[..., beyond_right]
+        rows = values.reshape(-1, values.shape[-1])
+        return (self._factors * self._sums(rows)).sum(axis=(1, 2)).reshape(values.shape)
 
-    def transpose(self, values: Tensor) -> Tensor:
+    def transpose(self, values: Floats) -> Floats:
         """C^T @ v for each v of `values` [..., C]: the adjoint of `apply`, step by step."""
-        (left, beyond_left, right, beyond_right), factors = self._edges, self._factors
-        down, up = torch.zeros_like(values), torch.zeros_like(values)
-        down.index_add_(-1, left, factors[0] * values).index_add_(-1, beyond_left, factors[1] * values, alpha=-1)
-        up.index_add_(-1, right, factors[2] * values).index_add_(-1, beyond_right, factors[3] * values, alpha=-1)
-        ordered = self._scan.suffix(down) + self._scan.prefix(up)
-        return torch.empty_like(ordered).index_copy_(-1, self._order, ordered)
+        weights = self._factors * values.reshape(-1, 1, 1, values.shape[-1])
+        length = values.shape[-1] + 2
+        sums = np.array([np.bincount(self._edges.ravel(), row.ravel(), 2 * length) for row in weights])
+        ordered = self._scan.suffix(sums[:, :length]) + self._scan.prefix(sums[:, length:])
+        out = np.empty((len(sums), values.shape[-1]))
+        out[:, self._order] = ordered[:, 1:-1]
+        return out.reshape(values.shape)
 
-    def row_sums(self) -> Tensor:
+    def row_sums(self) -> Floats:
         """sum_j C_ij, [C]."""
-        return self.apply(torch.ones_like(self._diagonal))
+        return self.apply(np.ones_like(self._diagonal))
 
-    def diagonal(self) -> Tensor:
+    def diagonal(self) -> Floats:
         """C_ii, [C]."""
         return self._diagonal
 
+    def _sums(self, rows: Floats) -> Floats:
+        """Prefix and suffix sums of `rows` [r, C] at the edges, [r, near or beyond, left or right, C]."""
+        values = padded(rows.take(self._order, axis=1), 0.0)
+        sums = np.concatenate([self._scan.prefix(values), self._scan.suffix(values)], axis=1)
+        return sums.take(self._edges, axis=1)
 
-class _Scan:
-    """Prefix and suffix sums over sorted positions, each relative to its own position (doubling, O(C log C))."""
 
-    def __init__(self, ordered: Tensor) -> None:
-        # Row 0 runs forwards, row 1 backwards over the same list.
-        places = torch.stack([ordered, -ordered.flip(0)])
-        self._decays = []
-        step = 1
-        while step < len(ordered):
-            self._decays.append(torch.exp(places[:, :-step] - places[:, step:]))
-            step *= 2
-
-    def both(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """sum_{k<=j} v_k exp(s_k - s_j) and sum_{k>=j} v_k exp(s_j - s_k), each [..., C]."""
-        sums = torch.stack([values, values.flip(-1)], dim=-2)
-        self._run(sums, self._decays)
-        return sums[..., 0, :], sums[..., 1, :].flip(-1)
-
-    def prefix(self, values: Tensor) -> Tensor:
-        """sum_{k<=j} v_k exp(s_k - s_j), [..., C]."""
-        sums = values.clone()
-        self._run(sums, [decay[0] for decay in self._decays])
-        return sums
-
-    def suffix(self, values: Tensor) -> Tensor:
-        """sum_{k>=j} v_k exp(s_j - s_k), [..., C]."""
-        sums = values.flip(-1)
-        self._run(sums, [decay[1] for decay in self._decays])
-        return sums.flip(-1)
-
-    @staticmethod
-    def _run(sums: Tensor, decays: list[Tensor]) -> None:
-        for level, decay in enumerate(decays):
-            step = 2**level
-            sums[..., step:] += decay * sums[..., :-step]
+def relative(weight: Numbers, bias: Numbers, eps: float) -> Numbers:
+    """y = b / (|g| + eps), of arrays or tensors, elementwise."""
+    return bias / (abs(weight) + eps)
 
 
 def relative_bias(weight: Tensor, bias: Tensor, *, eps: float = EPS) -> Tensor:
-    """y = b / (|g| + eps), [C], float64.
+    """y = b / (|g| + eps), float64, of the arguments' shape, on their device (the CPU for MPS, which has no float64).
 
     >>> relative_bias(torch.tensor([2.0]), torch.tensor([-1.0]), eps=0.0)
     tensor([-0.5000], dtype=torch.float64)
     """
-    return bias.detach().double() / (weight.detach().double().abs() + eps)
+    return relative(_float64(weight), _float64(bias), eps)
 
 
 def correlation_of(
@@ -151,8 +126,9 @@ def correlation_of(
     eps: float = EPS,
     temperature: float = 1.0,
 ) -> Correlation:
-    """The correlation of one layer's affines as an operator; arguments as in `ac_corr`."""
-    source, target = _checked(source_weight, source_bias, target_weight, target_bias, eps, temperature)
+    """The correlation of one layer's affines as an operator on arrays; arguments as in `ac_corr`, of any device."""
+    both = _checked(source_weight, source_bias, target_weight, target_bias, eps, temperature)
+    source, target = both.cpu().numpy()
     return Correlation(source, target, temperature=temperature)
 
 
@@ -173,7 +149,8 @@ def affine_correlation(
         temperature: T of the softmax, > 0.
 
     Returns:
-        C, float64 [C, C], rows are target channels; entries in [0, 1], each row sums to at most 1.
+        C, float64 [C, C], rows are target channels; entries in [0, 1], each row sums to at most 1. On the affines'
+        device, but for MPS, which has no float64: on the CPU.
 
     Raises:
         ValueError: shapes differ, a value is not finite, or temperature is not positive.
@@ -267,14 +244,19 @@ def _checked(
     target_bias: Tensor,
     eps: float,
     temperature: float,
-) -> tuple[Tensor, Tensor]:
+) -> Tensor:
+    """y_s and y_t, float64 [2, C]."""
     shapes = {tuple(part.shape) for part in (source_weight, source_bias, target_weight, target_bias)}
     if len(shapes) != 1 or source_weight.dim() != 1 or len(source_weight) == 0:
         raise ValueError(f"affines must be four vectors of one length, not of shapes {sorted(shapes)}")
     if not temperature > 0:
         raise ValueError(f"temperature must be positive, not {temperature}")
-    source = relative_bias(source_weight, source_bias, eps=eps)
-    target = relative_bias(target_weight, target_bias, eps=eps)
-    if not bool((torch.isfinite(source) & torch.isfinite(target)).all()):
+    weights, biases = torch.stack([source_weight, target_weight]), torch.stack([source_bias, target_bias])
+    both = relative_bias(weights, biases, eps=eps)
+    if not np.isfinite(both.cpu().numpy()).all():
         raise ValueError("affines must be finite, and b / (|g| + eps) too")
-    return source, target
+    return both
+
+
+def _float64(tensor: Tensor) -> Tensor:
+    return (tensor.cpu() if tensor.device.type == "mps" else tensor).detach().double()

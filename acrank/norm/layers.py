@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from acrank.norm.correlation import Correlation, relative_bias
+from acrank.norm.correlation import Correlation, relative
+from acrank.norm.scan import Floats
 
 
 class AffineCoNorm(nn.Module):
@@ -36,7 +38,7 @@ class AffineCoNorm(nn.Module):
         ValueError: temperature is not positive.
 
     Shape:
-        Input and output [n, C, ...], of any floating dtype; the correlation is computed in float64.
+        Input and output [n, C, ...], of any floating dtype; the correlation is computed in float64, on the CPU.
 
     Example:
         >>> layer = AffineCoNorm(3)
@@ -97,8 +99,11 @@ class AffineCoNorm(nn.Module):
 
     def recalibrated(self) -> tuple[Tensor, Tensor]:
         """The affines that act on the normalised input: g_t + C g_t and b_t + C b_t, each [C]."""
-        both = torch.stack([self.weight_target, self.bias_target])
-        weight, bias = _Recalibrate.apply(both, self.weight, self.bias, self.eps, self.temperature)
+        affines = (self.weight, self.bias, self.weight_target, self.bias_target)
+        recalibrate = _Recalibrate.apply
+        if torch.compiler.is_dynamo_compiling():  # numpy's part runs as it is: torch.compile would translate it
+            recalibrate = torch.compiler.disable(recalibrate)
+        weight, bias = recalibrate(*affines, self.eps, self.temperature)
         return weight, bias
 
     def _step_of_statistics(self) -> float:
@@ -172,19 +177,36 @@ class _Recalibrate(torch.autograd.Function):
     """(g, b) -> (g + C g, b + C b), C taken as constant: gradients reach g directly and through C^T."""
 
     @staticmethod
+    @np.errstate(all="ignore")  # what is not finite spreads without a warning, as everywhere in torch
     def forward(
-        ctx: Any, both: Tensor, source_weight: Tensor, source_bias: Tensor, eps: float, temperature: float
-    ) -> tuple[Tensor, Tensor]:
-        source = relative_bias(source_weight, source_bias, eps=eps)
-        target = relative_bias(both[0], both[1], eps=eps)
+        ctx: Any,
+        source_weight: Tensor,
+        source_bias: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        eps: float,
+        temperature: float,
+    ) -> tuple[Tensor, ...]:
+        affines = _to_array(source_weight, weight, source_bias, bias)
+        source, target = relative(affines[:2], affines[2:], eps)
         ctx.matrix = Correlation(source, target, temperature=temperature)
-        affines = both.double()
-        out = (affines + ctx.matrix.apply(affines)).to(both.dtype)
-        return out[0], out[1]
+        return _to_tensors(affines[1::2] + ctx.matrix.apply(affines[1::2]), weight)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, weight_grad: Tensor, bias_grad: Tensor) -> tuple[Tensor, None, None, None, None]:
-        upstream = torch.stack([weight_grad, bias_grad]).double()
-        grad = upstream + ctx.matrix.transpose(upstream)
-        return grad.to(weight_grad.dtype), None, None, None, None
+    @np.errstate(all="ignore")
+    def backward(ctx: Any, weight_grad: Tensor, bias_grad: Tensor) -> tuple[Tensor | None, ...]:
+        upstream = _to_array(weight_grad, bias_grad)
+        grads = _to_tensors(upstream + ctx.matrix.transpose(upstream), weight_grad)
+        return None, None, *grads, None, None
+
+
+def _to_array(*vectors: Tensor) -> Floats:
+    """Vectors [C] of one device as the rows of a float64 array: one move, and float64 after it, which MPS has not."""
+    rows: Floats = torch.stack(vectors).cpu().double().numpy()
+    return rows
+
+
+def _to_tensors(rows: Floats, like: Tensor) -> tuple[Tensor, ...]:
+    """The way back: the rows as tensors of the dtype and device of `like`, one move too."""
+    return torch.from_numpy(rows).to(like.dtype).to(like.device).unbind()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -58,12 +59,12 @@ def assert_equals_dense(affines: Affines, temperature: float = 1.0) -> None:
     pairs = {
         "row sums": (found.row_sums(), expected.sum(1)),
         "diagonal": (found.diagonal(), expected.diagonal()),
-        "apply": (found.apply(torch.from_numpy(values)), values @ expected.T),
-        "transpose": (found.transpose(torch.from_numpy(values)), values @ expected),
+        "apply": (found.apply(values), values @ expected.T),
+        "transpose": (found.transpose(values), values @ expected),
         "dense": (affine_correlation(*tensors(*affines), temperature=temperature), expected),
     }
     for name, (ours, oracle) in pairs.items():
-        np.testing.assert_allclose(ours.numpy(), oracle, rtol=0, atol=tolerance_of(affines, temperature), err_msg=name)
+        np.testing.assert_allclose(ours, oracle, rtol=0, atol=tolerance_of(affines, temperature), err_msg=name)
 
 
 # --- inputs -----------------------------------------------------------------------------------------------------------
@@ -147,7 +148,7 @@ def test_windows_that_rounding_contradicts_are_found_by_bisection(monkeypatch: p
     calls: list[int] = []
     bisected = window_search.bisected
 
-    def spy(*args: Tensor) -> tuple[Tensor, Tensor]:
+    def spy(*args: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         calls.append(1)
         return bisected(*args)
 
@@ -157,27 +158,40 @@ def test_windows_that_rounding_contradicts_are_found_by_bisection(monkeypatch: p
     assert len(calls) == 4
 
 
+def test_exact_distances_need_no_bisection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(window_search, "bisected")
+    rng = np.random.default_rng(4)
+    for c in (1, 2, 3, 17, 64):  # multiples of a half: many ties, among the sources and as mirror images
+        source, target = rng.integers(-c, c, size=(2, c)) / 2
+        ordered, reach = np.sort(source), np.abs(target - source)
+        start, split, stop = window_search.windows(ordered, source, target, reach)
+        kept = np.abs(target[:, None] - ordered) <= reach[:, None]
+        index = np.arange(c)
+        np.testing.assert_array_equal((start[:, None] <= index) & (index < stop[:, None]), kept)
+        np.testing.assert_array_equal(split, (ordered < target[:, None]).sum(1))
+
+
 def test_bisection_finds_the_windows_that_the_edges_give() -> None:
     rng = np.random.default_rng(3)
     for c in (1, 2, 5, 64):
-        source, target = torch.from_numpy(rng.normal(size=c)), torch.from_numpy(rng.normal(size=c))
-        ordered, reach = torch.sort(source).values, (target - source).abs()
+        source, target = rng.normal(size=(2, c))
+        ordered, reach = np.sort(source), np.abs(target - source)
         start, split, stop = window_search.windows(ordered, source, target, reach)
         found = window_search.bisected(ordered, target, reach, split)
-        torch.testing.assert_close(torch.stack(found), torch.stack([start, stop]), rtol=0, atol=0)
+        np.testing.assert_array_equal(found, (start, stop))
 
 
 def test_transpose_is_the_adjoint_of_apply() -> None:
     matrix = correlation_of(*tensors(*wide(np.random.default_rng(1), 300)))
-    v, w = torch.from_numpy(np.random.default_rng(2).normal(size=(2, 300)))
-    torch.testing.assert_close((matrix.apply(v) * w).sum(), (v * matrix.transpose(w)).sum(), rtol=1e-12, atol=1e-12)
+    v, w = np.random.default_rng(2).normal(size=(2, 300))
+    np.testing.assert_allclose(matrix.apply(v) @ w, v @ matrix.transpose(w), rtol=1e-12, atol=1e-12)
 
 
 def test_products_leave_their_argument_alone() -> None:
     matrix = correlation_of(*tensors(*random_affines(np.random.default_rng(1), 9)))
-    values = torch.arange(9, dtype=torch.float64)
+    values = np.arange(9.0)
     matrix.apply(values), matrix.transpose(values)
-    torch.testing.assert_close(values, torch.arange(9, dtype=torch.float64), rtol=0, atol=0)
+    np.testing.assert_array_equal(values, np.arange(9.0))
 
 
 MEMORY_SCRIPT = """
@@ -201,6 +215,20 @@ def test_sixty_five_thousand_channels_need_no_matrix() -> None:
     assert done.stdout.splitlines() == ["True", "the dense form does not fit"], done.stderr
 
 
+@pytest.mark.parametrize("make", [random_affines, tied_by_rounding])  # the latter bisects
+def test_memory_grows_linearly(make) -> None:
+    def peak_per_channel(c: int) -> float:
+        affines = tensors(*make(np.random.default_rng(0), c))
+        tracemalloc.start()
+        matrix = correlation_of(*affines)
+        matrix.apply(np.ones((2, c))), matrix.transpose(np.ones((2, c)))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak / c
+
+    assert peak_per_channel(65_536) < 1.02 * peak_per_channel(4096)
+
+
 # --- the authors' figures ---------------------------------------------------------------------------------------------
 
 
@@ -208,7 +236,7 @@ def test_sixty_five_thousand_channels_need_no_matrix() -> None:
 def test_row_sums_and_ac_corr_are_the_authors(golden: Mapping[str, np.ndarray], channels: int) -> None:
     case = f"corr{channels}__"
     affines = tensors(*(golden[case + name] for name in ("ws", "bs", "wt", "bt")))
-    row_sums = correlation_of(*affines).row_sums().numpy()
+    row_sums = correlation_of(*affines).row_sums()
     np.testing.assert_allclose(row_sums, golden[case + "row_sums"], rtol=0, atol=TOLERANCE)
     assert ac_corr(*affines) == pytest.approx(float(golden[case + "ac_corr"]), abs=TOLERANCE)
     assert ac_corr(*affines, per_channel=True) == pytest.approx(float(golden[case + "ac_corr"]) / channels, abs=1e-12)
@@ -305,6 +333,6 @@ def test_what_cannot_be_correlated_is_refused(function, source, target, options,
 
 
 def test_correlation_takes_y_directly() -> None:
-    y = torch.tensor([0.0, 1.0, 3.0], dtype=torch.float64)
-    expected = dense(np.ones(3), y.numpy() * (1 + 1e-5), np.ones(3), (y.numpy() + 0.6) * (1 + 1e-5))
-    np.testing.assert_allclose(Correlation(y, y + 0.6).row_sums().numpy(), expected.sum(1), rtol=0, atol=1e-9)
+    y = np.array([0.0, 1.0, 3.0])
+    expected = dense(np.ones(3), y * (1 + 1e-5), np.ones(3), (y + 0.6) * (1 + 1e-5))
+    np.testing.assert_allclose(Correlation(y, y + 0.6).row_sums(), expected.sum(1), rtol=0, atol=1e-9)

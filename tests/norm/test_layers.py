@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -216,6 +217,37 @@ def test_not_a_number_spreads_instead_of_crashing() -> None:
     with torch.no_grad():
         layer.weight_target[1] = torch.nan
     assert layer(torch.randn(8, 4)).isnan().all()
+
+
+@pytest.mark.parametrize("name", ["weight", "bias", "weight_target", "bias_target", "upstream"])
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_what_is_not_finite_passes_without_a_warning(name: str, value: float) -> None:
+    layer, upstream = drifted(AffineCoNorm1d(4)), torch.ones(8, 4)
+    with torch.no_grad():
+        {"upstream": upstream[0], **layer.state_dict()}[name][1] = value
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        layer(torch.randn(8, 4)).backward(upstream)
+
+
+def test_a_second_derivative_is_refused() -> None:
+    layer = drifted(AffineCoNorm1d(4))
+    (grad,) = torch.autograd.grad(layer(torch.randn(8, 4)).square().sum(), layer.weight_target, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        grad.sum().backward()
+
+
+def test_compiled_it_computes_the_same() -> None:
+    plain = nn.Sequential(drifted(AffineCoNorm1d(4)), nn.ReLU())
+    twin = copy.deepcopy(plain)
+    compiled = torch.compile(twin, backend="eager")
+    for n in (8, 9):
+        input = torch.randn(n, 4)
+        ours, other = compiled(input), plain(input)
+        torch.testing.assert_close(ours, other, rtol=0, atol=0)
+        ours.sum().backward(), other.sum().backward()
+    close(twin[0].weight_target.grad, plain[0].weight_target.grad, tolerance=0.0)
+    close(twin[0].running_var, plain[0].running_var, tolerance=0.0)
 
 
 # --- kinds of numbers -------------------------------------------------------------------------------------------------
