@@ -12,6 +12,7 @@ from torch import Tensor
 from acrank.draws import BatchSpec, Draw, PatchDraw
 from acrank.epoch import BATCH_SIZE
 from acrank.features import Reader, read_images
+from acrank.layer_outputs import RowsOf, rows_of_images, rows_of_positions
 from acrank.pixels import PixelReader
 
 #: Under a protocol that trains the network, patches of a segmentation target per step.
@@ -90,6 +91,12 @@ class Batch:
         if self.positions is None:
             return read_images
         return PixelReader(self.positions.to(device), tuple(self.inputs.shape[2:]))
+
+    def rows(self) -> tuple[RowsOf, Tensor]:
+        """What makes a few rows of a layer's output, and which labels they have."""
+        if self.positions is None:
+            return rows_of_images(len(self.inputs))
+        return rows_of_positions(self.positions, tuple(self.inputs.shape[2:]))
 
 
 def batch_of(draw: Draw, spec: BatchSpec) -> Batch:

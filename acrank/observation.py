@@ -1,4 +1,4 @@
-"""Model + sample -> Observation: one forward pass, and one backward pass each for true and for shuffled labels."""
+"""Model + sample -> Observation: a forward pass; backward passes for true and shuffled labels, and a random head."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from acrank.errors import CandidateError
 from acrank.features import Reader, read_images
+from acrank.layer_outputs import LayerOutputs, RowsOf, last_third, rows_of_images
 from acrank.norm import AffineCoNorm, ac_norm_layers, affine_overlap
 from acrank.norm.convert import swap_in_place
 from acrank.observed import LayerShift, Observation
@@ -56,6 +57,7 @@ def observe(
     layers: str = "all",
     seed: int = 0,
     read: Reader = read_images,
+    rows: tuple[RowsOf, Tensor] | None = None,
     loss_scale: float = 1.0,
 ) -> Observation:
     """Take one SGD step on the affines and record what it did. The model is left as it was, but for its statistics.
@@ -72,22 +74,25 @@ def observe(
         layers: "all", "last", "encoder" or a pattern on module names.
         seed: of the random head.
         read: gives rows of features; by default one per image.
+        rows: of the layers' outputs, for their Gram matrix, and which labels they have; by default one per image.
         loss_scale: by which the loss is multiplied on its way back and gradients are divided, against underflow in
             float16; quartered for as long as they overflow.
 
     Raises:
         CandidateError: no layer matches, or features or gradients are not finite.
     """
-    with LayerTrace(model) as trace:
+    modules = dict(ac_norm_layers(model))
+    rows_of, gram_rows = rows or rows_of_images(len(inputs))
+    with LayerTrace(model) as trace, LayerOutputs(modules, rows_of) as outputs:
         features, logits = read(model, inputs, None)
     check_finite(features)
     chosen = select_layers(trace.order, trace.areas, layers)
-    modules = dict(ac_norm_layers(model))
     affines = [part for name in chosen for part in (modules[name].weight_target, modules[name].bias_target)]
     grads: list[Sequence[Tensor | None]] = []
-    for which, truth in (("true", labels), ("shuffled", labels[permutation])):
-        pull = _pull_on_features(features, truth, fold, classes, head, seed)
-        grads.append(_grads(features, affines, pull, loss_scale, again=which == "true"))  # the graph serves both
+    heads = ((head, labels), (head, labels[permutation]), ("random", labels))
+    for place, (kind, truth) in enumerate(heads, start=1):
+        pull = _pull_on_features(features, truth, fold, classes, kind, seed)
+        grads.append(_grads(features, affines, pull, loss_scale, again=place < len(heads)))  # the graph serves all
     chosen, moves = _before_features(chosen, grads)
     return Observation(
         labels=labels.cpu().numpy(),
@@ -98,6 +103,9 @@ def observe(
         layers=shifts_of(chosen, modules, moves[0], step_size),
         no_drift=shifts_of(chosen, modules, moves[0], 0.0),
         shuffled=shifts_of(chosen, modules, moves[1], step_size),
+        random=shifts_of(chosen, modules, moves[2], step_size),
+        gram=outputs.gram(last_third(chosen)),
+        gram_rows=gram_rows.numpy(),
     )
 
 

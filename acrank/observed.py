@@ -80,7 +80,11 @@ class Observation:
         layers: shifts of the selected layers after the step; empty where no step was taken.
         no_drift: the same layers before the step.
         shuffled: the same layers after a step on shuffled labels.
+        random: the same layers after a step under a seeded random head; empty where no single step was taken.
         groups: [n], int64, the image that a row comes from; None where every row is an image.
+        gram: [m, m], float32, the mean Gram matrix of the later layers' outputs (`acrank.layer_outputs`); None where
+            no single step was taken.
+        gram_rows: [m], int64, the rows that the Gram matrix is of.
         maps: of a segmentation network's decoder, coarsest first; None where no score asked for them.
     """
 
@@ -92,6 +96,9 @@ class Observation:
     layers: tuple[LayerShift, ...] = ()
     no_drift: tuple[LayerShift, ...] = ()
     shuffled: tuple[LayerShift, ...] = ()
+    random: tuple[LayerShift, ...] = ()
+    gram: npt.NDArray[np.float32] | None = None
+    gram_rows: npt.NDArray[np.int64] | None = None
     groups: npt.NDArray[np.int64] | None = None
     maps: tuple[MapRows, ...] | None = None
 

@@ -187,6 +187,7 @@ def _step(model: nn.Module, batch: Batch, settings: Settings, device: torch.devi
         layers=protocol.layers,
         seed=seed,
         read=_reader(batch, settings, device),
+        rows=batch.rows(),
         loss_scale=_loss_scale(settings, device),
     )
 

@@ -47,6 +47,7 @@ class Protocol:
         known = self.epochs == 0 and self.head == "ridge"
         found = {"channel_alignment": True, "ac_corr": not known, "affine_drift": True}
         if self.epochs == 0:
+            found["finetunability"] = True
             found["gradient_norm"] = True
             found["probe_accuracy"] = True
         return found
@@ -62,7 +63,7 @@ PROTOCOLS = {
         layers="all",
         samples=128,
         repeats=3,
-        rank_by="channel_alignment",
+        rank_by="finetunability",
     ),
     "official": Protocol(
         name="official",

@@ -52,14 +52,19 @@ class Seen:
     def _arrays(self, kind: str) -> dict[str, Any]:
         seen, protocol = self.observation, self.settings.protocol
         layers = {"": seen.layers, "no_drift": seen.no_drift, "shuffled": seen.shuffled}[kind]
+        labels = seen.labels[seen.permutation] if kind == "shuffled" else seen.labels
         return {
             "features": seen.features,
-            "labels": seen.labels[seen.permutation] if kind == "shuffled" else seen.labels,
+            "labels": labels,
             "logits": seen.logits,
             "fold": seen.fold,
             "groups": seen.groups,
             "maps": seen.maps,
             "layers": layers,
+            # a random head's step hardly knows the labels: under shuffled ones it counts as the same
+            "random": seen.no_drift if kind == "no_drift" else seen.random or None,
+            "gram": seen.gram,
+            "gram_labels": None if seen.gram_rows is None else labels[seen.gram_rows],
             "seed": self.settings.seed + self.repeat,
             "per_channel": protocol.per_channel,
             "step_size": protocol.step_size,

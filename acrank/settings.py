@@ -144,7 +144,7 @@ class Settings:
     @property
     def takes_step(self) -> bool:
         """Whether any score of the run needs the affines to move."""
-        return any("layers" in SCORES[name].needs for name in self.scores)
+        return any({"layers", "gram"} & {*SCORES[name].needs} for name in self.scores)
 
     @property
     def reads_maps(self) -> bool:

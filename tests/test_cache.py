@@ -34,7 +34,7 @@ IDS = ["a/1.png", "a/ü.png", "b/2.png", "b/3.png"]
 
 def observation(seed: int, d: int = 6) -> Observation:
     rng = np.random.default_rng(seed)
-    affines = [rng.normal(size=(4, 5)) for _ in range(3)]
+    affines = [rng.normal(size=(4, 5)) for _ in range(4)]
     layers = [(LayerShift("bn[1]", 1e-5, *four, total=2.5, own=1.25),) for four in affines]
     maps = tuple(
         MapRows(rng.normal(size=(m, m + 1)).astype(np.float32), np.arange(m), np.arange(m) // 2) for m in range(2, 14)
@@ -46,6 +46,8 @@ def observation(seed: int, d: int = 6) -> Observation:
         rng.normal(size=(4, d)).astype(np.float32),
         rng.normal(size=(4, 3)).astype(np.float32) if seed % 2 else None,
         *layers,
+        gram=rng.normal(size=(2, 2)).astype(np.float32) if seed % 2 else None,
+        gram_rows=np.array([0, 2]) if seed % 2 else None,
         maps=maps if seed % 2 else None,
     )
 
@@ -54,7 +56,7 @@ ABOUT = About(7, ["a note"], {"sha256": "0" * 64, "matched": 3}, {"step_size": 0
 
 
 def equal(one: Observation, other: Observation) -> bool:
-    for name in ("labels", "fold", "permutation", "features", "logits"):
+    for name in ("labels", "fold", "permutation", "features", "logits", "gram", "gram_rows"):
         a, b = getattr(one, name), getattr(other, name)
         if (a is None) != (b is None) or (a is not None and not (np.array_equal(a, b) and a.dtype == b.dtype)):
             return False
@@ -63,7 +65,7 @@ def equal(one: Observation, other: Observation) -> bool:
     for mine, others in zip(one.maps or (), other.maps or (), strict=True):
         if any(not np.array_equal(a, b) or a.dtype != b.dtype for a, b in zip(mine, others, strict=True)):
             return False
-    sides = [(*seen.layers, *seen.no_drift, *seen.shuffled) for seen in (one, other)]
+    sides = [(*seen.layers, *seen.no_drift, *seen.shuffled, *seen.random) for seen in (one, other)]
     return all(
         (a.name, a.eps, a.total, a.own) == (b.name, b.eps, b.total, b.own)
         and np.array_equal(a.source_weight, b.source_weight)

@@ -17,7 +17,8 @@ from acrank.observation import observe, prepare_model, select_layers
 from acrank.observed import Observation
 from acrank.scores import UndefinedScoreError
 from acrank.scores.affine import ac_corr, affine_drift, channel_alignment, gradient_norm
-from acrank.tasks.classification import ridge_logits
+from acrank.scores.finetunability import finetunability
+from acrank.tasks.classification import random_logits, ridge_logits
 
 CLASSES = 3
 
@@ -72,14 +73,21 @@ class TwoNormalisations(nn.Module):
         return one + functional.batch_norm(x, None, None, matrix @ self.weight, matrix @ self.bias, training=True)
 
 
-def by_hand(labels: Tensor, step_size: float) -> list[tuple[TwoNormalisations, Tensor]]:
+def by_hand(labels: Tensor, step_size: float, head: str = "ridge") -> list[tuple[TwoNormalisations, Tensor]]:
     """The layers after a step of PyTorch's SGD, and their dense correlation."""
     inputs, _, fold, _ = sample()
     model = network()
     layers = [TwoNormalisations(model[i]) for i in (1, 5)]  # type: ignore[arg-type]
     model[1], model[5], model[3], model[9] = *layers, nn.Identity(), nn.Identity()
     optimiser = torch.optim.SGD([part for layer in layers for part in layer.parameters()], lr=step_size)
-    functional.cross_entropy(ridge_logits(model(inputs), labels, fold, classes=CLASSES), labels).backward()
+    features = model(inputs)
+    known = head == "ridge"
+    logits = (
+        ridge_logits(features, labels, fold, classes=CLASSES)
+        if known
+        else random_logits(features, classes=CLASSES, seed=5)
+    )
+    functional.cross_entropy(logits, labels).backward()
     optimiser.step()
     return [(layer, affine_correlation(*layer.source, layer.weight, layer.bias)) for layer in layers]
 
@@ -100,6 +108,27 @@ def test_scores_equal_the_computation_by_hand() -> None:
         ]
         median = np.median(torch.cat(drifts).abs().detach().numpy())
         assert affine_drift(layers) == pytest.approx(median, rel=1e-10)
+
+
+def test_the_random_heads_step_equals_the_computation_by_hand() -> None:
+    seen, labels = observed(seed=5), sample()[1]
+    assert len(seen.random) == 2
+    for shift, (layer, _) in zip(seen.random, by_hand(labels, 0.3, "random"), strict=True):
+        np.testing.assert_allclose(shift.target_weight, layer.weight.detach().numpy(), rtol=1e-10)
+        np.testing.assert_allclose(shift.target_bias, layer.bias.detach().numpy(), rtol=1e-10)
+    assert not np.allclose(seen.random[0].target_weight, seen.layers[0].target_weight, rtol=1e-6)
+
+
+def test_the_gram_matrix_is_of_the_last_layers_outputs() -> None:
+    seen = observed()
+    model, inputs = network(), sample()[0]
+    model[1], model[5] = (TwoNormalisations(model[i]) for i in (1, 5))  # type: ignore[arg-type]
+    model.eval()
+    rows = functional.relu(model[:6](inputs)).mean((2, 3)).detach().numpy()
+    rows = (rows - rows.mean(0)) / rows.std(0)
+    np.testing.assert_allclose(seen.gram, rows @ rows.T / rows.shape[1], rtol=1e-4, atol=1e-5)
+    assert seen.gram_rows is not None
+    assert seen.gram_rows.tolist() == list(range(len(inputs)))
 
 
 def test_before_the_step_nothing_has_moved() -> None:
@@ -137,6 +166,11 @@ def test_the_order_of_the_sample_does_not_matter() -> None:
         assert channel_alignment(getattr(one, part)) == pytest.approx(
             channel_alignment(getattr(other, part)), abs=1e-12
         )
+    ranks = [
+        finetunability(seen.gram, seen.labels[seen.gram_rows], seen.layers, seen.random, step_size=0.1)
+        for seen in (one, other)
+    ]
+    assert ranks[0] == pytest.approx(ranks[1], rel=1e-6)
     assert one.features is not None
     np.testing.assert_allclose(one.features[order.numpy()], other.features, rtol=1e-6)
 

@@ -8,13 +8,13 @@ from acrank.errors import UsageError
 from acrank.scores import SCORES
 from acrank.settings import Settings
 
-OWN = ("channel_alignment", "ac_corr", "affine_drift", "gradient_norm", "probe_accuracy")
+OWN = ("finetunability", "channel_alignment", "ac_corr", "affine_drift", "gradient_norm", "probe_accuracy")
 
 
 def test_classification_defaults_to_the_affine_scores() -> None:
     settings = Settings.of().for_task("classification")
     assert settings.scores == OWN
-    assert settings.rank_by == "channel_alignment"
+    assert settings.rank_by == "finetunability"
     assert settings.takes_step
 
 
@@ -45,7 +45,7 @@ def test_a_target_of_quantities_gets_what_it_can() -> None:
 
 
 def test_the_official_protocol_has_no_features_of_the_source() -> None:
-    assert Settings.of("official").for_task("classification").scores == OWN[:3]
+    assert Settings.of("official").for_task("classification").scores == OWN[1:4]
     with pytest.raises(UsageError, match="logme cannot be had under protocol official"):
         Settings.of("official", scores=["logme"]).for_task("classification")
 

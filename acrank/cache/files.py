@@ -15,17 +15,17 @@ from acrank.observed import About, LayerShift, MapRows, Observation
 if TYPE_CHECKING:
     import h5py
 
-FORMAT = 2
+FORMAT = 3
 MAGIC = "acrank-observation"
-_GROUPS = ("layers", "no_drift", "shuffled")
+_GROUPS = ("layers", "no_drift", "shuffled", "random")
+_ARRAYS = ("labels", "fold", "permutation", "features", "logits", "groups", "gram", "gram_rows")
 _AFFINES = ("source_weight", "source_bias", "target_weight", "target_bias")
 
 
 def write_observation(file: h5py.File, key: str, seen: Observation, about: About, ids: list[str]) -> None:
     """Fill an empty file with an observation under its key, what loading told, and the ids of the images."""
-    arrays = {name: getattr(seen, name) for name in ("labels", "fold", "permutation", "features", "logits", "groups")}
-    for name, array in arrays.items():
-        if array is not None:
+    for name in _ARRAYS:
+        if (array := getattr(seen, name)) is not None:
             file[name] = array
     file["sample_ids"] = np.array([one.encode("utf-8", "surrogateescape") for one in ids])
     for group in _GROUPS:
@@ -58,12 +58,10 @@ def read_observation(file: h5py.File, key: str) -> tuple[Observation, About]:
         raise ValueError("not an observation under this key")
     if attrs.get("digest") != _digest(file):
         raise ValueError("the content has changed since it was written")
-    features, logits, groups = (file[name][()] if name in file else None for name in ("features", "logits", "groups"))
-    labels, fold, permutation = (file[name][()] for name in ("labels", "fold", "permutation"))
-    layers, no_drift, shuffled = (_read_layers(file[name]) for name in _GROUPS)
+    parts: dict[str, Any] = {name: file[name][()] if name in file else None for name in _ARRAYS}
+    parts |= {name: _read_layers(file[name]) for name in _GROUPS}
     maps = tuple(_read_map(file["maps"][str(place)]) for place in range(len(file["maps"]))) if "maps" in file else None
-    seen = Observation(labels, fold, permutation, features, logits, layers, no_drift, shuffled, groups, maps)
-    return seen, About(**json.loads(attrs["about"]))
+    return Observation(**parts, maps=maps), About(**json.loads(attrs["about"]))
 
 
 def _read_layers(group: h5py.Group) -> tuple[LayerShift, ...]:

@@ -41,6 +41,27 @@ _STEP = f"{_AC_NORM}Pattern Recognition 2024, arXiv 2307.15282"
 
 _ROWS = (
     Score(
+        "finetunability",
+        "acrank.scores.finetunability:finetunability",
+        ("gram", "gram_labels", "layers", "random", "step_size"),
+        True,
+        (0.0, None),
+        _CLASSES,
+        f"own, from the affine correlation of {_STEP}, and kernel-target alignment",
+        cost="two backward passes",
+    ),
+    Score(
+        "kernel_target_alignment",
+        "acrank.scores.finetunability:kernel_target_alignment",
+        ("gram", "gram_labels"),
+        True,
+        (0.0, 1.0),
+        _CLASSES,
+        "Cortes et al., Algorithms for Learning Kernels Based on Centered Alignment, JMLR 2012, definition 4; after "
+        "Cristianini et al., NIPS 2001",
+        cost="a forward pass",
+    ),
+    Score(
         "channel_alignment",
         "acrank.scores.affine:channel_alignment",
         ("layers",),

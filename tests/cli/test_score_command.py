@@ -44,20 +44,21 @@ def rows_of(text: str) -> list[dict[str, str]]:
 def test_prints_the_table_and_writes_csv_and_record(acrank: Command, folder: Path) -> None:
     done = acrank(*words())
     assert done.code == 0, done.err
-    assert "channel_alignment" in done.out.splitlines()[2]
-    assert "target: by channel_alignment (higher is better)" in done.out
+    assert "finetunability" in done.out.splitlines()[2]
+    assert "target: by finetunability (higher is better)" in done.out
     assert done.err.splitlines()[-1] == "written: scores.csv, run.json"
     rows = rows_of((folder / "scores.csv").read_text())
-    assert list(rows[0])[:6] == ["rank", "band", "model", "status", "channel_alignment", "channel_alignment_sd"]
+    assert list(rows[0])[:6] == ["rank", "band", "model", "status", "finetunability", "finetunability_sd"]
     assert list(rows[0])[-3:] == ["params", "seconds", "reason"]
     assert [row["rank"] for row in rows] == ["1", "2", "3"]
-    values = [float(row["channel_alignment"]) for row in rows]
+    values = [float(row["finetunability"]) for row in rows]
     assert values == sorted(values, reverse=True)
     record = Ranking.load(folder / "run.json")
     assert {row.model for row in record.rows} == {"net0", "net1", "net2"}
     assert record.settings["protocol"]["step_size"] == 0.1
     assert record.higher_is_better["ac_corr"] is False
     first = record.rows[0]
+    assert first.scores["finetunability"].no_drift == 0
     assert first.scores["channel_alignment"].no_drift == pytest.approx(1)
     assert first.scores["channel_alignment"].shuffled is not None
     assert len(first.weights["sha256"]) == 64
@@ -338,7 +339,7 @@ def test_library_and_command_agree(acrank: Command, folder: Path) -> None:
     frame = ranking.to_frame()
     saved = Ranking.load(folder / "run.json").to_frame()
     assert list(frame["model"]) == list(saved["model"])
-    assert list(frame["channel_alignment"]) == list(saved["channel_alignment"])
+    assert list(frame["finetunability"]) == list(saved["finetunability"])
 
 
 def table(folder: Path, columns: str, *values: Callable[[int, int], object]) -> None:
