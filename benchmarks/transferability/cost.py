@@ -60,7 +60,9 @@ def measured(network: str, folder: Path) -> dict[str, Any]:
     seconds: dict[str, Any] = {"params": 0}
 
     def score(names: list[str]) -> float:
-        row = evaluate(zoo.candidates[0], draws, Settings.of(scores=names, device="cpu").for_task("classification"), None)
+        row = evaluate(
+            zoo.candidates[0], draws, Settings.of(scores=names, device="cpu").for_task("classification"), None
+        )
         seconds["params"] = row.params
         return row.seconds or 0.0
 
@@ -74,7 +76,9 @@ def measured(network: str, folder: Path) -> dict[str, Any]:
         ("finetuning", FinetuneSettings.of(test_share=0.3, device="cpu")),
     ):
         started = time.perf_counter()
-        outcome = finetune(zoo, folder / "target", ["vanilla"], settings, work_dir=folder / f"{network} {what}").outcomes[0]
+        outcome = finetune(
+            zoo, folder / "target", ["vanilla"], settings, work_dir=folder / f"{network} {what}"
+        ).outcomes[0]
         seconds[what] = time.perf_counter() - started
         seconds[f"epochs of {what}"] = sum(trial["epochs"] for trial in outcome.trials)
     print(network, seconds, file=sys.stderr, flush=True)

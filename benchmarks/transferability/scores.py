@@ -76,7 +76,9 @@ def rows_of(candidates: list[Candidate], draws: list[Draw], settings: Settings) 
 
 def write(work: Path) -> None:
     """scores.csv from all targets."""
-    tables = {name: json.loads(path.read_text()) for name in STUDIES if (path := work / "scored" / f"{name}.json").exists()}
+    tables = {
+        name: json.loads(path.read_text()) for name in STUDIES if (path := work / "scored" / f"{name}.json").exists()
+    }
     names = dict.fromkeys(name for table in tables.values() for entry in table.values() for name in entry)
     columns = ["family", *(name for name in names if name not in ("family", "reason"))]
     with OUT.open("w", newline="", encoding="utf-8") as file:

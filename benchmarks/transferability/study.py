@@ -94,4 +94,6 @@ def observed_draws(work: Path, target: str) -> Iterator[tuple[str, list[dict[str
 
 def runs_written() -> int:
     """How many runs of finetuning there are."""
-    return sum(1 for line in (HERE / "runs.jsonl").read_text().splitlines() if json.loads(line)["ground_truth"] is not None)
+    return sum(
+        1 for line in (HERE / "runs.jsonl").read_text().splitlines() if json.loads(line)["ground_truth"] is not None
+    )

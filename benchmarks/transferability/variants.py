@@ -53,7 +53,9 @@ def from_affines(draw: Draw, source: str) -> Iterator[tuple[str, float]]:
     by_kind: dict[str, dict[str, float]] = {}
     for kind in kinds:
         grads = split(draw, draw[f"grad/{source}/{kind}"].astype(np.float64))
-        scale = np.sqrt(np.mean(draw["affines"] ** 2)) / max(np.sqrt(np.mean(draw[f"grad/{source}/{kind}"] ** 2)), 1e-30)
+        scale = np.sqrt(np.mean(draw["affines"] ** 2)) / max(
+            np.sqrt(np.mean(draw[f"grad/{source}/{kind}"] ** 2)), 1e-30
+        )
         steps = {**STEPS, **{name: share * scale for name, share in RELATIVE.items()}}
         if kind == "shuffled" or source != "ac/ridge":
             steps = {name: steps[name] for name in ("0.1", "1", "r0.1")}
@@ -118,8 +120,9 @@ def from_gradients(draw: Draw) -> Iterator[tuple[str, float]]:
             yield f"{source}/cosine of halves", cosine(half, grad - half)
             yield f"{source}/dot of halves", half @ (grad - half) / norm**2 if norm else 0.0
             pairs = zip(split(draw, half), split(draw, grad - half), strict=True)
-            yield f"{source}/mean cosine of halves", np.mean(
-                [cosine(np.concatenate(one), np.concatenate(other)) for one, other in pairs]
+            yield (
+                f"{source}/mean cosine of halves",
+                np.mean([cosine(np.concatenate(one), np.concatenate(other)) for one, other in pairs]),
             )
     norms = [np.linalg.norm(draw[f"grad/ac/random{head}/true"].astype(np.float64)) for head in range(2)]
     yield "ac/random mean/log gradient norm", np.log(np.mean(norms) + 1e-30)
