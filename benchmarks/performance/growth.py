@@ -154,7 +154,7 @@ def heavy_imports(folder: Path, words: Sequence[str]) -> list[str]:
     return [name for name in run(["-c", code], folder).output.splitlines()[-1].split(",") if name]
 
 
-def table(part: str, rounds: int, load: Sequence[float], rows: Sequence[Mapping[str, Any]]) -> str:
+def table(part: str, rows: Sequence[Mapping[str, Any]]) -> str:
     """Markdown."""
     units = {"seconds": "wall, s", "cpu": "CPU, s", "peak": "peak, MiB"}
     lines = [f"| {part} (aim {AIMS[part]}) | | above | below | ratio |", "|---|---|---:|---:|---:|"]
@@ -163,7 +163,7 @@ def table(part: str, rounds: int, load: Sequence[float], rows: Sequence[Mapping[
         extra = f", imports {', '.join(row['imports']) or 'none of the heavy'}" if "imports" in row else ""
         cells = f"{above:.3f} | {below:.3f} | {row['ratio']['median']:.3f}"
         lines.append(f"| {row['above']} / {row['below']}{extra} | {units[row['figure']]} | {cells} |")
-    return "\n".join([*lines, "", f"Medians of {rounds} rounds; load {load[0]}.", ""])
+    return "\n".join([*lines, ""])
 
 
 if __name__ == "__main__":
