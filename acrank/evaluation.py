@@ -187,9 +187,9 @@ def _controls(name: str, settings: Settings) -> list[str]:
     Shuffled labels cost as much as the score itself: for the affine scores the pass is there, others get the control
     where it judges the ranking.
     """
-    if "layers" in SCORES[name].needs:
+    if SCORES[name].of_a_step:
         return ["no_drift", "shuffled"]
-    judged = "labels" in SCORES[name].needs and name in ("probe_accuracy", settings.rank_by)
+    judged = {"labels", "gram_labels"} & {*SCORES[name].needs} and name in ("probe_accuracy", settings.rank_by)
     return ["shuffled"] if judged and not SCORES[name].pool_relative else []
 
 

@@ -65,6 +65,7 @@ class Seen:
             "random": seen.no_drift if kind == "no_drift" else seen.random or None,
             "gram": seen.gram,
             "gram_labels": None if seen.gram_rows is None else labels[seen.gram_rows],
+            "gram_fold": None if seen.gram_rows is None else seen.fold[seen.gram_rows],
             "seed": self.settings.seed + self.repeat,
             "per_channel": protocol.per_channel,
             "step_size": protocol.step_size,

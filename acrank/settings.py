@@ -122,7 +122,7 @@ class Settings:
             UsageError: a chosen score is not for this task, or not of this protocol.
         """
         able = [name for name in SCORES if task in SCORES[name].tasks and self._gives(name)]
-        usual = [name for name in able if "layers" in SCORES[name].needs or name == "probe_accuracy"]
+        usual = [name for name in able if SCORES[name].of_a_step or name == "probe_accuracy"]
         wanted = [name for name in self.scores if name != "all"]
         for name in [*wanted, *([self.rank_by] if self.rank_by not in ("", CONSENSUS) else [])]:
             if name not in able:
@@ -144,7 +144,7 @@ class Settings:
     @property
     def takes_step(self) -> bool:
         """Whether any score of the run needs the affines to move."""
-        return any({"layers", "gram"} & {*SCORES[name].needs} for name in self.scores)
+        return any(SCORES[name].of_a_step or "gram" in SCORES[name].needs for name in self.scores)
 
     @property
     def reads_maps(self) -> bool:

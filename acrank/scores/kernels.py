@@ -1,0 +1,100 @@
+"""What a kernel over the images tells of their classes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from acrank.errors import UsageError
+from acrank.loading import loading
+from acrank.scores.arrays import Codes, Floats, as_classes, as_matrix, one_hot
+from acrank.scores.knn import balanced_accuracy
+from acrank.scores.undefined import UndefinedScoreError
+
+
+def kernel_target_alignment(gram: ArrayLike, gram_labels: ArrayLike) -> float:
+    """Centred alignment of a kernel with that of the labels, in which every class counts as much.
+
+    Args:
+        gram: [m, m], the Gram matrix of the later layers' outputs.
+        gram_labels: [m], classes.
+
+    Returns:
+        In [0, 1], higher is better.
+
+    Raises:
+        UsageError: shapes do not fit.
+        UndefinedScoreError: one class, a constant kernel, or values that are not finite.
+
+    Source: Cortes et al., JMLR 2012, definition 4; after Cristianini et al., NIPS 2001.
+
+    Example:
+        >>> x = np.array([[1.0], [1.0], [-1.0], [-1.0]])
+        >>> round(kernel_target_alignment(x @ x.T, ["a", "a", "b", "b"]), 6)
+        1.0
+    """
+    matrix, codes, counts = _parts(gram, gram_labels)
+    hot = (one_hot(codes) - counts / len(codes)) / np.sqrt(counts)
+    centred, target = _centred(matrix), hot @ hot.T
+    size = np.linalg.norm(centred) * np.linalg.norm(target)
+    return float(np.clip((centred * target).sum() / size, 0.0, 1.0))
+
+
+def kernel_ridge_accuracy(
+    gram: ArrayLike, gram_labels: ArrayLike, gram_fold: ArrayLike, *, ridge: float = 0.1
+) -> float:
+    """Balanced accuracy of kernel ridge regression on one-hot labels, fitted to one half and asked of the other.
+
+    Args:
+        gram: [m, m], the Gram matrix of the later layers' outputs; centred by the half that is fitted.
+        gram_labels: [m], classes.
+        gram_fold: [m], bool: which half a row belongs to; both must occur.
+        ridge: penalty, in units of the kernel's mean diagonal.
+
+    Returns:
+        The mean over classes of the share of rows put right, in [0, 1]; higher is better.
+
+    Raises:
+        UsageError: shapes do not fit, ridge is not positive, or a half is empty.
+        UndefinedScoreError: one class, a constant kernel, or values that are not finite.
+
+    Source: two-fold cross-validation of kernel ridge regression (Saunders et al., ICML 1998).
+
+    Example:
+        >>> x = np.array([[1.0], [1.0], [-1.0], [-1.0]])
+        >>> kernel_ridge_accuracy(x @ x.T, ["a", "a", "b", "b"], [True, False, True, False])
+        1.0
+    """
+    with loading():
+        from sklearn.kernel_ridge import KernelRidge
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import KernelCenterer
+
+    matrix, codes, _ = _parts(gram, gram_labels)
+    half = np.asarray(gram_fold, dtype=bool)
+    if half.shape != codes.shape or half.all() or not half.any():
+        raise UsageError("the fold does not split the rows in two", hint="give one boolean a row, of both kinds")
+    if not ridge > 0:
+        raise UsageError(f"ridge {ridge}", hint="choose a penalty above 0")
+    hot, predicted = one_hot(codes), np.empty_like(codes)
+    for fit in (half, ~half):
+        mean = hot[fit].mean(axis=0)
+        model = make_pipeline(KernelCenterer(), KernelRidge(alpha=ridge * np.trace(matrix) / len(matrix)))
+        model.set_params(kernelridge__kernel="precomputed").fit(matrix[np.ix_(fit, fit)], hot[fit] - mean)
+        predicted[~fit] = (model.predict(matrix[np.ix_(~fit, fit)]) + mean).argmax(axis=1)
+    return balanced_accuracy(predicted, codes)
+
+
+def _parts(gram: ArrayLike, gram_labels: ArrayLike) -> tuple[Floats, Codes, Codes]:
+    """The kernel, which varies, and the classes with their counts."""
+    matrix = as_matrix(gram, "gram")
+    if matrix.shape[0] != matrix.shape[1]:
+        raise UsageError(f"gram has shape {matrix.shape}", hint="give a square matrix")
+    codes, counts = as_classes(gram_labels, len(matrix))
+    if np.linalg.norm(_centred(matrix)) <= 1e-12 * np.linalg.norm(matrix):
+        raise UndefinedScoreError("all images look the same to the later layers")
+    return matrix, codes, counts
+
+
+def _centred(matrix: Floats) -> Floats:
+    return matrix - matrix.mean(axis=0) - matrix.mean(axis=1, keepdims=True) + matrix.mean()
