@@ -2,11 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+STUDY := benchmarks/transferability
+SHARED ?= ../shared
 
-.PHONY: help setup demo test test-slow lint clean
+.PHONY: help setup demo test test-slow lint study tables clean
 
 help:
-	@echo "make setup | demo | test | test-slow | lint | clean"
+	@echo "make setup | demo | test | test-slow | lint | tables | study SHARED=FOLDER | clean"
 
 setup: $(READY)
 
@@ -31,6 +33,22 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Every table of the transferability study from the committed CSV files, in less than a minute.
+tables: setup
+	$(BIN)/python $(STUDY)/tables.py
+
+# The whole study, about forty hours of one core; what is finished is not done again.
+study: setup
+	$(BIN)/python $(STUDY)/truth.py --shared $(SHARED) --splits 5
+	$(BIN)/python $(STUDY)/truth.py --shared $(SHARED) --splits 8 cifar_animals vessel_patches drive isbi_em digits cifar_vehicles
+	$(BIN)/python $(STUDY)/truth.py --shared $(SHARED) --splits 5 --method ac-norm
+	$(BIN)/python $(STUDY)/observe.py --shared $(SHARED) busi cifar_animals grades cells vessel_patches drive
+	$(BIN)/python $(STUDY)/choose.py
+	$(BIN)/python $(STUDY)/combine.py
+	$(BIN)/python $(STUDY)/scores.py --shared $(SHARED)
+	$(BIN)/python $(STUDY)/results.py
+	$(BIN)/python $(STUDY)/tables.py
 
 clean:
 	rm -rf .venv demo-run .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -3,7 +3,8 @@
     python benchmarks/transferability/results.py
 
 Reads scores.csv and ground_truth_seeds.csv; writes results.csv in the long form that `acrank compare` reads too, with
-all scores turned so that higher is better, and study.json with settings and versions.
+all scores turned so that higher is better and the default ranking's column called `default`, and study.json with
+settings and versions.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ def joined(scores: pd.DataFrame, truth: Truth) -> pd.DataFrame:
     directions = Settings.of(scores=["all"]).for_task("classification").directions()
     for name in SCORES:
         if name in rows and not directions.get(name, SCORES[name].higher_is_better):
-            rows[name] = -rows[name]
+            turned = [column for column in (name, f"{name} shuffled") if column in rows]
+            rows[turned] = -rows[turned]
+    rows = rows.rename(columns=lambda name: name.replace(PROTOCOLS["one-step"].rank_by, "default"))
     rows.insert(3, "half", truth.half)
     rows.insert(4, "ground_truth", truth.mean[rows["model"]].to_numpy())
     rows.insert(5, "ground_truth_se", truth.error[rows["model"]].to_numpy())

@@ -3,8 +3,9 @@
     python benchmarks/transferability/scores.py [--shared FOLDER] [--work FOLDER] [--scores NAME,…] [TARGET...]
 
 The draws are those of observe.py: the training parts of the first three splits. Writes scores.csv beside this file:
-dataset, model, family, parameters, a column per score as the package gives it (its direction as in `acrank scores`),
-and the official protocol's AC-Corr. What is finished is kept in the work folder and not computed again.
+dataset, model, family, parameters, mean width of the normalisation layers, a column per score as the package gives it
+(its direction as in `acrank scores`), where it has that control a column for its value under shuffled labels, and the
+official protocol's AC-Corr. What is finished is kept in the work folder and not computed again.
 """
 
 from __future__ import annotations
@@ -64,7 +65,11 @@ def score_target(name: str, data: Path, work: Path, anew: list[str]) -> None:
             for one, row in zip(chosen, rows_of(chosen, some, settings.for_task(target.task)), strict=True):
                 entry = known.setdefault(one.id, {"family": family(one)})
                 entry |= {"params": row.params, "reason": row.reason}
+                entry |= {"width": sum(layer["channels"] for layer in row.layers) / max(1, len(row.layers))}
                 entry |= {f"{column}{score}": value.value for score, value in row.scores.items()}
+                if not column:
+                    shuffled = {score: value.shuffled for score, value in row.scores.items()}
+                    entry |= {f"{score} shuffled": x for score, x in shuffled.items() if x is not None}
     path.write_text(json.dumps(known, indent=1))
     print(name, file=sys.stderr, flush=True)
 

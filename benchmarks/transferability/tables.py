@@ -1,44 +1,35 @@
 """Every table of the study, from the committed CSV files alone, in less than a minute.
 
-    python benchmarks/transferability/tables.py [--half reported] [--resamples 1000]
+    python benchmarks/transferability/tables.py [--resamples 1000]
 
-Prints and writes tables.md: each score's figures averaged over the targets of a half and per target, within each family
-and across them, the default's lead over every other score, the direction of AC-Corr, and AC-Norm against vanilla
-finetuning.
+Prints and writes tables.md: how far the truth can be trusted; each score's figures averaged over the targets of a half
+and per target, within each family and across them; the default's lead over every other score; controls; the direction
+of AC-Corr; and AC-Norm against vanilla finetuning.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from figures import FIGURES, Floats, cell, checked, figures, mean_over_targets, resampled
 from scipy.stats import rankdata
 from scipy.stats import t as student
 from study import HERE, Truth, truths
 
-from acrank.comparison.statistics import (
-    kendall_tau,
-    regret_at_k,
-    relative_at_k,
-    weighted_tau,
-    weighted_tau_truth_ranked,
-)
+from acrank.comparison.statistics import kendall_tau, weighted_tau
 
 DEFAULT = "default"
-NOT_SCORES = ("dataset", "model", "family", "half", "ground_truth", "ground_truth_se")
-TRIVIAL = ("params", "mean rank elsewhere")
-FIGURES = {
-    "weighted tau": weighted_tau,
-    "ranked by truth": weighted_tau_truth_ranked,
-    "tau-b": kendall_tau,
-    "regret": lambda score, truth: regret_at_k(score, truth, 1),
-    "Rel@1": lambda score, truth: relative_at_k(score, truth, 1),
-}
+SHUFFLED = " shuffled"
+ABOUT = ("dataset", "model", "family", "width", "half", "ground_truth", "ground_truth_se")
+RELIABLE = 0.8
 LEAST = 5  # candidates of a family on a target
+TAU = list(FIGURES).index("weighted tau")
+TAU_B = list(FIGURES).index("tau-b")
 
 
 def main(words: list[str]) -> None:
@@ -47,14 +38,20 @@ def main(words: list[str]) -> None:
     options = parser.parse_args(words)
     table, found = pd.read_csv(HERE / "results.csv"), truths()
     table["mean rank elsewhere"] = mean_rank_elsewhere(table)
-    lines = ["# Tables of the study", "", "Made by tables.py from results.csv and ground_truth_seeds.csv.", ""]
+    lines = [
+        "# Tables of the study",
+        "",
+        "Made by tables.py from results.csv and ground_truth_seeds.csv. `default` is the",
+        "",
+    ]
+    lines[2] += " default ranking of `acrank score`, `finetunability`."
     lines += trust(found)
     for half in ("reported", "choosing"):
         rows = table[table["half"] == half]
-        if len(rows):
-            lines += averages(rows, found, half, options.resamples)
-            lines += per_target(rows, found, half)
-            lines += per_family(rows, half, options.resamples)
+        lines += averages(rows, found, half, options.resamples)
+        lines += per_target(rows, found, half)
+        lines += per_family(rows, half)
+        lines += controls(rows, half)
     lines += direction(table, options.resamples)
     lines += methods()
     text = "\n".join(lines) + "\n"
@@ -64,8 +61,14 @@ def main(words: list[str]) -> None:
 
 def score_names(table: pd.DataFrame) -> list[str]:
     """Columns that rank, the default first."""
-    names = [name for name in table.columns if name not in NOT_SCORES]
-    return sorted(names, key=lambda name: name != DEFAULT)
+    names = [name for name in table.columns if name not in ABOUT and not name.endswith(SHUFFLED)]
+    return sorted((name for name in names if table[name].notna().any()), key=lambda name: name != DEFAULT)
+
+
+def columns(rows: pd.DataFrame, names: Sequence[str]) -> list[tuple[Floats, Floats]]:
+    """By target: scores [S, n] and the truth [n]."""
+    targets = [one for _, one in rows.groupby("dataset", sort=False)]
+    return [(one[list(names)].to_numpy(float).T, one["ground_truth"].to_numpy(float)) for one in targets]
 
 
 def mean_rank_elsewhere(table: pd.DataFrame) -> pd.Series:
@@ -75,184 +78,170 @@ def mean_rank_elsewhere(table: pd.DataFrame) -> pd.Series:
     return ((sums - places) / (counts - 1)).where(counts > 1)
 
 
-def trust(found: dict[str, Truth]) -> list[str]:
+def trust(found: Mapping[str, Truth]) -> list[str]:
     """How far the ground truth can be trusted."""
-    lines = ["## Ground truth", "", "| target | half | candidates | splits | reliability | ceiling |", "|---|---|---:|---:|---:|---:|"]
-    for name, truth in found.items():
-        shape = truth.runs.shape
-        lines.append(f"| {name} | {truth.half} | {shape[0]} | {shape[1]} | {truth.reliability:.2f} | {truth.ceiling:.2f} |")
-    return [*lines, ""]
+    rows = [
+        [name, truth.half, *truth.runs.shape, f"{truth.reliability:.2f}", f"{truth.ceiling:.2f}"]
+        for name, truth in found.items()
+    ]
+    count = sum(truth.reliability >= RELIABLE for truth in found.values())
+    return [
+        "## Ground truth",
+        "",
+        "Reliability: mean weighted tau between the means of two halves of the splits, over all halves; at least "
+        f"{RELIABLE} on {count} of {len(found)} targets. Ceiling: of a perfect predictor against the published means.",
+        "",
+        *markdown(["target", "half", "candidates", "splits", "reliability", "ceiling"], rows),
+    ]
 
 
-def averages(rows: pd.DataFrame, found: dict[str, Truth], half: str, resamples: int) -> list[str]:
+def averages(rows: pd.DataFrame, found: Mapping[str, Truth], half: str, resamples: int) -> list[str]:
     """Means over the targets with intervals, and the default's lead."""
     names = score_names(rows)
+    partial = [name for name in names if rows[name].isna().any()]
+    # beside a score that some candidates lack, the default on the others
+    beside = pd.DataFrame({f"{DEFAULT} beside {name}": rows[DEFAULT].where(rows[name].notna()) for name in partial})
+    targets = columns(pd.concat([rows, beside], axis=1), [*names, *beside])
+    value = mean_over_targets([checked(*one) for one in targets])
+    draws = resampled(targets, resamples)
     ceiling = np.mean([truth.ceiling for truth in found.values() if truth.half == half])
-    draws = bootstrap(rows, names, resamples)
-    value = {name: mean_figures(rows, name) for name in names}
-    count = rows["dataset"].nunique()
-    lines = [
-        f"## {half.capitalize()} half: means over {count} targets",
+    body = []
+    for i in sorted(range(len(names)), key=lambda i: -np.nan_to_num(value[i, TAU], nan=-9)):
+        cells = [cell(value[i, k], draws[:, i, k]) for k in range(len(FIGURES))]
+        ours = len(names) + partial.index(names[i]) if names[i] in partial else 0
+        lead = draws[:, ours, TAU] - draws[:, i, TAU]
+        cells.append(cell(value[ours, TAU] - value[i, TAU], lead, sign=True) if names[i] != DEFAULT else "")
+        body.append([names[i], *cells])
+    return [
+        f"## {half.capitalize()} half: means over {len(targets)} targets",
         "",
-        f"Ceiling of the weighted tau: {ceiling:.2f}; 80% of it: {0.8 * ceiling:.2f}. Intervals: 95%, bootstrap over "
-        "targets and candidates. Lead: the default's weighted tau less the score's, paired.",
+        f"Ceiling of the weighted tau: {ceiling:.2f}; 80% of it: {0.8 * ceiling:.2f}. Intervals: 95%, {resamples} "
+        "bootstrap resamples of targets and candidates. Lead: the default's weighted tau less the score's, paired, on "
+        "the candidates that have the score.",
         "",
-        f"| score | {' | '.join(FIGURES)} | lead of the default |",
-        f"|---|{'---:|' * (len(FIGURES) + 1)}",
+        *markdown(["score", *FIGURES, "lead of the default"], body),
     ]
-    for name in sorted(names, key=lambda name: -np.nan_to_num(value[name]["weighted tau"], nan=-9)):
-        cells = [cell(value[name][figure], draws[name, figure]) for figure in FIGURES]
-        lead = ""
-        if DEFAULT in names and name != DEFAULT:
-            difference = draws[DEFAULT, "weighted tau"] - draws[name, "weighted tau"]
-            lead = cell(value[DEFAULT]["weighted tau"] - value[name]["weighted tau"], difference, sign=True)
-        lines.append(f"| {name} | {' | '.join(cells)} | {lead} |")
-    return [*lines, ""]
 
 
-def mean_figures(rows: pd.DataFrame, name: str) -> dict[str, float]:
-    parts = [figures(one[name], one["ground_truth"]) for _, one in rows.groupby("dataset", sort=False)]
-    return {figure: float(np.nanmean([part[figure] for part in parts])) if len(parts) else np.nan for figure in FIGURES}
+def per_target(rows: pd.DataFrame, found: Mapping[str, Truth], half: str) -> list[str]:
+    """Weighted tau by target, and its mean over the targets with a reliable truth and over the others."""
+    names, targets = score_names(rows), list(dict.fromkeys(rows["dataset"]))
+    taus = np.stack([figures(*one)[:, TAU] for one in columns(rows, names)], axis=1)
+    sure = np.array([found[target].reliability >= RELIABLE for target in targets])
+    ceilings = np.array([found[target].ceiling for target in targets])
+    body = [
+        [name, *(cell(x) for x in row), *(cell(np.nanmean(row[some])) if some.any() else "" for some in (sure, ~sure))]
+        for name, row in zip([*names, "*ceiling*"], [*taus, ceilings], strict=True)
+    ]
+    heads = ["score", *targets, f"mean, reliability ≥ {RELIABLE}", "mean, others"]
+    return [f"## {half.capitalize()} half: weighted tau by target", "", *markdown(heads, body)]
 
 
-def figures(score: Iterable[float], truth: Iterable[float], only: Sequence[str] = tuple(FIGURES)) -> dict[str, float]:
-    x, y = np.asarray(score, float), np.asarray(truth, float)
-    with np.errstate(all="ignore"):
-        return {figure: FIGURES[figure](x, y) for figure in only}
-
-
-def bootstrap(rows: pd.DataFrame, names: list[str], resamples: int) -> dict[tuple[str, str], np.ndarray]:
-    """Means over resampled targets of resampled candidates, the same for every score, so that differences are paired."""
-    rng = np.random.default_rng(0)
-    targets = [one.reset_index(drop=True) for _, one in rows.groupby("dataset", sort=False)]
-    found = {(name, figure): np.full(resamples, np.nan) for name in names for figure in FIGURES}
-    for i in range(resamples):
-        parts = []
-        for place in rng.integers(len(targets), size=len(targets)):
-            one = targets[place]
-            parts.append(one.iloc[rng.integers(len(one), size=len(one))])
-        for name in names:
-            values = [figures(part[name], part["ground_truth"], ("weighted tau", "regret")) for part in parts]
-            for figure in ("weighted tau", "regret"):
-                known = [value[figure] for value in values if not np.isnan(value[figure])]
-                found[name, figure][i] = np.mean(known) if known else np.nan
-    return found
-
-
-def cell(value: float, draws: np.ndarray, *, sign: bool = False) -> str:
-    text = f"{value:+.2f}" if sign else f"{value:.2f}" if abs(value) >= 0.095 or value == 0 else f"{value:.3f}"
-    known = draws[~np.isnan(draws)]
-    if len(known) < len(draws) / 2 or np.isnan(value):
-        return "" if np.isnan(value) else text
-    low, high = np.quantile(known, [0.025, 0.975])
-    return f"{text} [{low:+.2f}, {high:+.2f}]" if sign else f"{text} [{low:.2f}, {high:.2f}]"
-
-
-def per_target(rows: pd.DataFrame, found: dict[str, Truth], half: str) -> list[str]:
-    """Weighted tau by target."""
-    names, targets = score_names(rows), [name for name in found if name in set(rows["dataset"])]
-    lines = [f"## {half.capitalize()} half: weighted tau by target", "", f"| score | {' | '.join(targets)} |"]
-    lines.append(f"|---|{'---:|' * len(targets)}")
-    for name in names:
-        parts = [rows[rows["dataset"] == target] for target in targets]
-        values = [weighted_tau(part[name], part["ground_truth"]) for part in parts]
-        lines.append(f"| {name} | {' | '.join('' if np.isnan(x) else f'{x:.2f}' for x in values)} |")
-    lines.append(f"| *ceiling* | {' | '.join(f'{found[target].ceiling:.2f}' for target in targets)} |")
-    return [*lines, ""]
-
-
-def per_family(rows: pd.DataFrame, half: str, resamples: int) -> list[str]:
-    """Mean weighted tau within each family of architectures, and between them."""
+def per_family(rows: pd.DataFrame, half: str) -> list[str]:
+    """Mean weighted tau within each family of architectures."""
     names, families = score_names(rows), sorted(rows["family"].unique())
-    lines = [
+    within = [family_figures(rows, names, one) for one in families]
+    body = [[name, *(cell(one[i, TAU]) for one in within)] for i, name in enumerate(names)]
+    return [
         f"## {half.capitalize()} half: weighted tau within families",
         "",
-        "Means over the targets where a family has at least five candidates.",
+        f"Means over the targets where a family has at least {LEAST} candidates.",
         "",
-        f"| score | {' | '.join(families)} |",
-        f"|---|{'---:|' * len(families)}",
+        *markdown(["score", *families], body),
     ]
-    for name in names:
-        cells = [f"{within(rows, name, one):.2f}" for one in families]
-        lines.append(f"| {name} | {' | '.join(cells).replace('nan', '')} |")
-    return [*lines, ""]
 
 
-def within(rows: pd.DataFrame, name: str, family: str) -> float:
-    values = [
-        weighted_tau(one[name], one["ground_truth"])
-        for _, one in rows[rows["family"] == family].groupby("dataset")
-        if len(one) >= LEAST
+def family_figures(rows: pd.DataFrame, names: Sequence[str], family: str) -> Floats:
+    return mean_over_targets([figures(*one) for one in family_columns(rows, names, family)])
+
+
+def family_columns(rows: pd.DataFrame, names: Sequence[str], family: str) -> list[tuple[Floats, Floats]]:
+    """As `columns`, of one family or of "all", without the targets where it has too few."""
+    some = rows if family == "all" else rows[rows["family"] == family]
+    return [one for one in columns(some, names) if len(one[1]) >= LEAST]
+
+
+def controls(rows: pd.DataFrame, half: str) -> list[str]:
+    """What a ranking owes to the labels of the target, and to the width of the networks."""
+    body = []
+    for name in [name for name in score_names(rows) if f"{name}{SHUFFLED}" in rows]:
+        parts = [one for _, one in rows.groupby("dataset")]
+        taus = [
+            (
+                kendall_tau(one[name], one[f"{name}{SHUFFLED}"]),
+                weighted_tau(one[f"{name}{SHUFFLED}"], one["ground_truth"]),
+                kendall_tau(one[name], one["width"]),
+                kendall_tau(one["ground_truth"], one["width"]),
+            )
+            for one in parts
+        ]
+        body.append([name, *(cell(x, sign=True) for x in np.nanmean(taus, axis=0))])
+    heads = [
+        "score",
+        "tau-b with it under shuffled labels",
+        "weighted tau of that",
+        "tau-b with width",
+        "truth with width",
     ]
-    known = [value for value in values if not np.isnan(value)]
-    return float(np.mean(known)) if known else np.nan
+    return [
+        f"## {half.capitalize()} half: controls",
+        "",
+        "Before the step `default`, `affine_drift` and `gradient_norm` are 0 and `channel_alignment` is 1 for every",
+        "candidate: without drift they rank nothing.",
+        "",
+        *markdown(heads, body),
+    ]
 
 
 def direction(table: pd.DataFrame, resamples: int) -> list[str]:
     """Tau-b, which is antisymmetric, of AC-Corr taken as lower is better, by family and half."""
-    lines = [
+    # results.csv has ac_corr turned already, the official one as it is
+    turned = table.assign(**{"official ac_corr": -table["official ac_corr"]})
+    names, body = ("ac_corr", "official ac_corr"), []
+    for family in [*sorted(table["family"].unique()), "all"]:
+        cells = {}
+        for half in ("choosing", "reported"):
+            targets = family_columns(turned[turned["half"] == half], names, family)
+            value, draws = mean_over_targets([figures(*one) for one in targets]), resampled(targets, resamples)
+            for i, name in enumerate(names):
+                cells[name, half] = cell(value[i, TAU_B], draws[:, i, TAU_B], sign=True)
+        body.append([family, *(cells[name, half] for name in names for half in ("choosing", "reported"))])
+    heads = ["family", "AC-Corr, one step, choosing", "reported", "official AC-Corr, choosing", "reported"]
+    return [
         "## The direction of AC-Corr",
         "",
-        "Mean tau-b over the targets, with lower AC-Corr (or official AC-Corr) taken as better; 95% intervals, bootstrap "
-        "over targets and candidates. Above zero: lower is better.",
+        "Mean tau-b over the targets, with lower AC-Corr (one step) or lower official AC-Corr taken as better; 95% "
+        "intervals over targets and candidates. Above zero: lower is better.",
         "",
-        "| family | AC-Corr, one step, choosing | reported | official AC-Corr, choosing | reported |",
-        "|---|---:|---:|---:|---:|",
+        *markdown(heads, body),
     ]
-    for family in [*sorted(table["family"].unique()), "all"]:
-        cells = []
-        for column, half in itertools.product(("ac_corr", "official ac_corr"), ("choosing", "reported")):
-            rows = table[(table["half"] == half) & ((table["family"] == family) | (family == "all"))]
-            cells.append(lowered(rows, column, resamples))
-        lines.append(f"| {family} | {' | '.join(cells)} |")
-    return [*lines, ""]
-
-
-def lowered(rows: pd.DataFrame, column: str, resamples: int) -> str:
-    if column not in rows:
-        return ""
-    sign = 1 if column == "ac_corr" else -1  # results.csv has ac_corr turned already, the official one as it is
-    targets = [one for _, one in rows.groupby("dataset") if len(one) >= LEAST]
-    if not targets:
-        return ""
-    rng = np.random.default_rng(0)
-
-    def mean(parts: Iterable[pd.DataFrame]) -> float:
-        values = np.array([kendall_tau(sign * part[column], part["ground_truth"]) for part in parts])
-        return float(np.mean(values[~np.isnan(values)])) if (~np.isnan(values)).any() else np.nan
-
-    draws = [
-        mean(
-            one.iloc[rng.integers(len(one), size=len(one))]
-            for one in (targets[place] for place in rng.integers(len(targets), size=len(targets)))
-        )
-        for _ in range(min(resamples, 500))
-    ]
-    return cell(mean(targets), np.array(draws), sign=True)
 
 
 def methods() -> list[str]:
     """AC-Norm against vanilla finetuning: paired over candidates and splits."""
     one, other = truths("ac-norm"), truths("vanilla")
-    lines = [
+    body = []
+    for name, truth in one.items():
+        known = other[name].runs.reindex(index=truth.runs.index, columns=truth.runs.columns).dropna()
+        gaps = (truth.runs.loc[known.index] - known).mean(axis=0)
+        reach = student.ppf(0.975, len(gaps) - 1) * gaps.std(ddof=1) / np.sqrt(len(gaps))
+        means = [f"{runs.to_numpy().mean():.3f}" for runs in (known, truth.runs.loc[known.index])]
+        change = f"{gaps.mean():+.3f} [{gaps.mean() - reach:+.3f}, {gaps.mean() + reach:+.3f}]"
+        body.append([name, len(known), len(gaps), *means, change])
+    return [
         "## AC-Norm as finetuning method",
         "",
-        "Mean over the panel's candidates; difference paired by candidate and split, with a 95% t interval over the "
-        "splits' means.",
+        "Mean over the candidates of the panel; difference paired by candidate and split, with a 95% t interval over "
+        "the splits' means.",
         "",
-        "| target | candidates | splits | vanilla | AC-Norm | difference |",
-        "|---|---:|---:|---:|---:|---:|",
+        *markdown(["target", "candidates", "splits", "vanilla", "AC-Norm", "difference"], body),
     ]
-    for name, truth in one.items():
-        runs = truth.runs
-        known = other[name].runs.reindex(index=runs.index, columns=runs.columns).dropna()
-        runs = runs.loc[known.index]
-        gaps = (runs - known).mean(axis=0)
-        reach = student.ppf(0.975, len(gaps) - 1) * gaps.std(ddof=1) / np.sqrt(len(gaps))
-        means = f"{known.to_numpy().mean():.3f} | {runs.to_numpy().mean():.3f}"
-        change = f"{gaps.mean():+.3f} [{gaps.mean() - reach:+.3f}, {gaps.mean() + reach:+.3f}]"
-        lines.append(f"| {name} | {len(runs)} | {runs.shape[1]} | {means} | {change} |")
-    return [*lines, ""] if one else []
+
+
+def markdown(heads: Sequence[str], body: Sequence[Sequence[Any]]) -> list[str]:
+    """Lines of a table, and an empty one."""
+    rule = f"|---|{'---:|' * (len(heads) - 1)}"
+    return [f"| {' | '.join(heads)} |", rule, *(f"| {' | '.join(map(str, row))} |" for row in body), ""]
 
 
 if __name__ == "__main__":
