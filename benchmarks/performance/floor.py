@@ -2,8 +2,9 @@
 
 Resnet18 candidates (random weights, made here) on a made-up target, uncached, as whole commands. The floor is a script
 of its own that imports the same, reads the same checkpoints, and on the same decoded batch does one forward pass and
-two backward passes (cross-entropy with true and with shuffled labels, to the affines of all normalisation layers),
-once with AC-Norm and once with plain batch normalisation. It scores nothing and writes nothing.
+three backward passes (cross-entropy with true and with shuffled labels, and under a second head, to the affines of all
+normalisation layers), once with AC-Norm and once with plain batch normalisation, in the same memory layout (channels
+last). It scores nothing and writes nothing.
 
 Both sides run with all candidates and with one, in turn within every round: the difference of the runs with one is
 what `acrank score` costs once, on top of the imports.
@@ -117,17 +118,17 @@ def floor(folder: Path, count: int, *, plain: bool) -> None:
         model = timm.create_model("resnet18", num_classes=10)
         model.load_state_dict(torch.load(folder / "zoo" / f"m{i}.pth", weights_only=True))
         model = model if plain else convert_ac_norm(model, inplace=True)
-        model.requires_grad_(False).train()
+        model.to(memory_format=torch.channels_last).requires_grad_(False).train()
         kind, suffix = (torch.nn.BatchNorm2d, "") if plain else (AffineCoNorm, "_target")
         layers = [layer for layer in model.modules() if isinstance(layer, kind)]
         affines = [
             getattr(layer, f"{name}{suffix}").requires_grad_() for layer in layers for name in ("weight", "bias")
         ]
-        head = torch.randn(512, classes) / 512**0.5
+        heads = torch.randn(2, 512, classes) / 512**0.5
         for images, labels, permutation in batches:
-            logits = model.forward_head(model.forward_features(images), pre_logits=True) @ head
-            for truth, again in ((labels, True), (labels[permutation], False)):
-                torch.autograd.grad(cross_entropy(logits, truth), affines, retain_graph=again)
+            features = model.forward_head(model.forward_features(images), pre_logits=True)
+            for truth, head, again in ((labels, 0, True), (labels[permutation], 0, True), (labels, 1, False)):
+                torch.autograd.grad(cross_entropy(features @ heads[head], truth), affines, retain_graph=again)
 
 
 def summary(rounds: list[Round], given: argparse.Namespace) -> dict[str, Any]:

@@ -1,21 +1,26 @@
-"""What AC-Norm layers cost beside batch normalisation, and the sorted correlation beside the dense one.
+"""What AC-Norm layers cost beside batch normalisation, the sorted correlation beside the dense one, AC-Corr's share.
 
     python benchmarks/performance/layers.py [--rounds 7] [--out layers.json]
 
 Networks run forward and backward in training mode, variants in turn within every round; a ratio is the median over
 rounds of the ratio within a round, so that a busy machine disturbs both sides alike. Peak memory is the process's,
-each variant in a process of its own.
+each variant in a process of its own; that of the sorted correlation is what numpy allocates (tracemalloc).
+
+The share is the time of `affine_overlap` over all layers of a network, relative to one evaluation of that candidate:
+one forward and backward pass of 128 images at 64 px under AC-Norm.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import resource
 import statistics
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,7 +28,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from acrank.norm import affine_correlation, affine_overlap, convert_ac_norm
+from acrank.norm import ac_norm_layers, affine_correlation, affine_overlap, convert_ac_norm
 from acrank.zoo.timm_import import import_timm
 
 NETWORKS = {"resnet18": 16, "resnet50": 16, "resnet50 (batch 8)": 8}
@@ -69,23 +74,22 @@ VARIANTS: dict[str, Callable[[nn.Module], nn.Module]] = {
 }
 
 
-def build(network: str, variant: str) -> Callable[[], float]:
-    """One forward and backward pass, timed in seconds."""
+def made(network: str, variant: str) -> nn.Module:
+    """The network in training mode, its normalisations with affines as training leaves them."""
     torch.manual_seed(0)
-    model = import_timm().create_model(network.split()[0])
+    model = import_timm().create_model(network)
     for layer in model.modules():
         if isinstance(layer, nn.BatchNorm2d):
             nn.init.normal_(layer.weight, 1.0, 0.3)
             nn.init.normal_(layer.bias, 0.0, 0.5)
-    model = VARIANTS[variant](model).train()
+    return VARIANTS[variant](model).train()
+
+
+def build(network: str, variant: str) -> Callable[[], float]:
+    """One forward and backward pass, timed in seconds."""
+    model = made(network.split()[0], variant)
     images = torch.rand(NETWORKS[network], 3, SIDE, SIDE)
-
-    def step() -> float:
-        started = time.perf_counter()
-        model(images).sum().backward()
-        return time.perf_counter() - started
-
-    return step
+    return lambda: _timed(lambda: model(images).sum().backward())
 
 
 def peak_of(network: str, variant: str) -> float:
@@ -127,8 +131,10 @@ def correlations(rounds: int) -> list[dict[str, object]]:
     for channels in (64, 512, 2048, 8192, 65536):
         torch.manual_seed(channels)
         affines = [torch.randn(channels, dtype=torch.float64) for _ in range(4)]
-        sorted_form = [_timed(lambda parts=affines: affine_overlap(*parts)) for _ in range(rounds + 1)][1:]
+        overlap = functools.partial(affine_overlap, *affines)
+        sorted_form = [_timed(overlap) for _ in range(rounds + 1)][1:]
         row: dict[str, object] = {"channels": channels, "sorted, ms": 1e3 * statistics.median(sorted_form)}
+        row["sorted, peak bytes per channel"] = round(_allocated(overlap) / channels)
         if channels <= 8192:
             dense = [_timed(lambda parts=affines: affine_correlation(*parts).sum()) for _ in range(rounds + 1)][1:]
             row["dense, ms"] = 1e3 * statistics.median(dense)
@@ -137,10 +143,40 @@ def correlations(rounds: int) -> list[dict[str, object]]:
     return rows
 
 
+def share(network: str, rounds: int) -> dict[str, object]:
+    """What AC-Corr takes of one evaluation, its targets near the source as after one step."""
+    model, images = made(network, "AC-Norm"), torch.rand(128, 3, 64, 64)
+    layers = [layer for _, layer in ac_norm_layers(model)]
+    with torch.no_grad():
+        for layer in layers:
+            layer.bias_target.add_(0.01 * torch.randn(layer.num_features))
+
+    def evaluate() -> None:
+        model(images).sum().backward()
+
+    def correlate() -> None:
+        for one in layers:
+            affine_overlap(one.weight, one.bias, one.weight_target, one.bias_target, eps=one.eps)
+
+    times = [(_timed(evaluate), _timed(correlate)) for _ in range(rounds + 1)][1:]
+    whole, part = (statistics.median(values) for values in zip(*times, strict=True))
+    ratio = statistics.median(b / a for a, b in times)
+    return {"network": network, "evaluation, s": whole, "AC-Corr of all layers, s": part, "share": ratio}
+
+
 def _timed(work: Callable[[], object]) -> float:
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
+
+
+def _allocated(work: Callable[[], object]) -> int:
+    """Bytes that numpy holds at most while working."""
+    tracemalloc.start()
+    work()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
 
 
 def main() -> None:
@@ -160,6 +196,7 @@ def main() -> None:
         "threads": torch.get_num_threads(),
         "networks": networks(arguments.rounds),
         "correlation": correlations(arguments.rounds),
+        "share of AC-Corr": [share(network, arguments.rounds) for network in ("resnet18", "resnet50")],
     }
     print(json.dumps(record, indent=1, ensure_ascii=False))
     if arguments.out:
