@@ -3,8 +3,8 @@
     python benchmarks/transferability/results.py
 
 Reads scores.csv and ground_truth_seeds.csv; writes results.csv in the long form that `acrank compare` reads too, with
-all scores turned so that higher is better and the default ranking's column called `default`, and study.json with
-settings and versions.
+scores as the package gives them and the default ranking's column called `default`, and study.json with settings and
+versions.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ from targets import STUDIES
 
 from acrank.environment import describe
 from acrank.protocols import PROTOCOLS
-from acrank.scores import SCORES
-from acrank.settings import Settings
 
 
 def main() -> None:
@@ -33,11 +31,6 @@ def main() -> None:
 def joined(scores: pd.DataFrame, truth: Truth) -> pd.DataFrame:
     """The rows of one target: candidates that have both a truth and scores."""
     rows = scores[scores["model"].isin(truth.mean.index)].copy()
-    directions = Settings.of(scores=["all"]).for_task("classification").directions()
-    for name in SCORES:
-        if name in rows and not directions.get(name, SCORES[name].higher_is_better):
-            turned = [column for column in (name, f"{name} shuffled") if column in rows]
-            rows[turned] = -rows[turned]
     rows = rows.rename(columns=lambda name: name.replace(PROTOCOLS["one-step"].rank_by, "default"))
     rows.insert(3, "half", truth.half)
     rows.insert(4, "ground_truth", truth.mean[rows["model"]].to_numpy())
