@@ -14,12 +14,13 @@ from acrank.pixels import PixelReader
 
 #: A Gram matrix is of so many rows at most.
 ROWS = 512
-#: A layer's output [n, C, ...] -> rows [m, C], or None where it does not have the images in its first dimension.
+#: A layer's output [n, C, ...] -> rows [m, C], or None where its first dimension is not of the images. Tokens that were
+#: folded into it are taken to lie image by image, as flattening [n, T, C] leaves them.
 RowsOf = Callable[[Tensor], Tensor | None]
 
 
 class LayerOutputs:
-    """Watches layers during one forward pass and keeps a few rows of what each puts out, rectified.
+    """Watches layers during one forward pass and keeps a few rows of what each put out last, rectified.
 
     Args:
         layers: by name.
@@ -27,18 +28,19 @@ class LayerOutputs:
     """
 
     def __init__(self, layers: Mapping[str, nn.Module], rows_of: RowsOf) -> None:
-        self._rows: dict[str, Tensor | None] = {}
+        self._rows: dict[str, Tensor] = {}
         self._rows_of = rows_of
         self._hooks = [layer.register_forward_hook(self._remember(name)) for name, layer in layers.items()]
 
     def gram(self, names: Sequence[str]) -> npt.NDArray[np.float32] | None:
         """The mean over some layers of the Gram matrix of their standardised channels over C, [m, m]; None of none."""
-        found = [_gram(rows) for name in names if (rows := self._rows[name]) is not None]
+        found = [_gram(rows) for name in names if (rows := self._rows.get(name)) is not None]
         return np.mean(found, axis=0).astype(np.float32) if found else None
 
     def _remember(self, name: str):  # type: ignore[no-untyped-def]
         def hook(_: nn.Module, __: tuple[Any, ...], output: Tensor) -> None:
-            self._rows[name] = self._rows_of(output.detach())
+            if (rows := self._rows_of(output.detach())) is not None:
+                self._rows[name] = rows
 
         return hook
 
@@ -67,16 +69,15 @@ def rows_of_images(count: int) -> tuple[RowsOf, Tensor]:
 def rows_of_positions(positions: Tensor, size: tuple[int, ...]) -> tuple[RowsOf, Tensor]:
     """How outputs for patches become rows, at some of their labelled positions [n, p]; and which labels these are."""
     count, each = positions.shape
-    stride = -(-count * each // ROWS)
-    chosen = torch.arange(count * each).view(count, each)[:, :: min(stride, each)]
+    stride = -(-count // ROWS)
+    kept = slice(None, None, stride), slice(None, None, -(-each // (ROWS // -(-count // stride))))
 
     def rows(output: Tensor) -> Tensor | None:
         if len(output) != count or output.ndim != 2 + len(size):
             return None
-        reader = PixelReader(positions[:, :: min(stride, each)].to(output.device), size)
-        return reader.rows(output).relu()
+        return PixelReader(positions[kept].to(output.device), size).rows(output[kept[0]]).relu()
 
-    return rows, chosen.flatten()
+    return rows, torch.arange(count * each).view(count, each)[kept].flatten()
 
 
 def last_third(names: Sequence[str]) -> list[str]:

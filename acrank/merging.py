@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from acrank.errors import TableError
-from acrank.ranking import ranking_of, warnings_of
+from acrank.ranking import directions_of, ranking_of, warnings_of
 from acrank.records import Ranking, Row
 from acrank.scores import SCORES
 from acrank.settings import CONSENSUS, LATER, Settings
@@ -25,13 +25,20 @@ def merge(parts: Mapping[str, Ranking]) -> Ranking:
         parts: name (of its file) -> the ranking of a part; at least one.
 
     Raises:
-        TableError: parts of different settings, manifests or targets, or one candidate with different values.
+        TableError: parts of different settings, manifests or targets, one candidate with different values, or a record
+            of a version that took a score's other direction as better.
     """
     first, *others = parts
     for other in others:
         _same(first, parts[first], other, parts[other])
     rankings = list(parts.values())
     settings = Settings.from_record(rankings[0].settings)
+    for name, part in parts.items():
+        turned = [one for one, higher in directions_of(part, settings).items() if higher != part.higher_is_better[one]]
+        if turned:
+            raise TableError(
+                f"{name} takes the other direction of {', '.join(turned)} as better", hint="score its candidates anew"
+            )
     zoo = {name: value for name, value in _zoo(rankings[0]).items() if name in ("name", "sha256")}
     return ranking_of(
         _rows(parts),

@@ -89,7 +89,7 @@ def observe(
     chosen = select_layers(trace.order, trace.areas, layers)
     affines = [part for name in chosen for part in (modules[name].weight_target, modules[name].bias_target)]
     grads: list[Sequence[Tensor | None]] = []
-    heads = ((head, labels), (head, labels[permutation]), ("random", labels))
+    heads = [(head, labels), (head, labels[permutation]), ("random", labels)][: 2 if head == "random" else 3]
     for place, (kind, truth) in enumerate(heads, start=1):
         pull = _pull_on_features(features, truth, fold, classes, kind, seed)
         grads.append(_grads(features, affines, pull, loss_scale, again=place < len(heads)))  # the graph serves all
@@ -103,7 +103,7 @@ def observe(
         layers=shifts_of(chosen, modules, moves[0], step_size),
         no_drift=shifts_of(chosen, modules, moves[0], 0.0),
         shuffled=shifts_of(chosen, modules, moves[1], step_size),
-        random=shifts_of(chosen, modules, moves[2], step_size),
+        random=shifts_of(chosen, modules, moves[0 if head == "random" else 2], step_size),
         gram=outputs.gram(last_third(chosen)),
         gram_rows=gram_rows.numpy(),
     )

@@ -41,9 +41,8 @@ class Protocol:
     def directions(self) -> Mapping[str, bool]:
         """For each score of this protocol, whether higher is better.
 
-        AC-Corr is taken as better when lower. In benchmarks/transferability that holds for the published protocol over
-        all candidates and among CIFAR ResNets; after one step it has no direction over all candidates, and the opposite
-        one among CIFAR ResNets.
+        AC-Corr is taken as better when lower. In benchmarks/transferability that holds for the published protocol among
+        CIFAR ResNets; in other families and after one step no interval excludes that it says nothing.
         """
         found = {"channel_alignment": True, "ac_corr": False, "affine_drift": True}
         if self.epochs == 0:

@@ -150,9 +150,13 @@ class _Run:
         """Scored rows of an earlier run whose manifest entry has not changed since."""
         if earlier is None:
             return []
-        now = {"settings": _comparable(self.settings.record()), "target": self.about_target}
-        for part, value in now.items():
-            before = _comparable(earlier.settings) if part == "settings" else earlier.target
+        directions = directions_of(earlier, self.settings)
+        pairs = {
+            "settings": (_comparable(self.settings.record()), _comparable(earlier.settings)),
+            "target": (self.about_target, earlier.target),
+            "directions": (directions, {name: earlier.higher_is_better[name] for name in directions}),
+        }
+        for part, (value, before) in pairs.items():
             changed = sorted(key for key in {*value, *before} if value.get(key) != before.get(key))
             if changed:
                 raise TableError(
@@ -201,6 +205,11 @@ def ranking_of(
     ranking.controls = controls_of(ranking)
     ranking.warnings = [*notes, *warnings_of(ranking)]
     return ranking
+
+
+def directions_of(record: Ranking, settings: Settings) -> dict[str, bool]:
+    """Whether higher is better in the scores of a record, as this version has it under its settings."""
+    return {name: higher for name, higher in settings.directions().items() if name in record.higher_is_better}
 
 
 def controls_of(ranking: Ranking) -> dict[str, float | None]:

@@ -70,13 +70,23 @@ def test_no_more_rows_than_the_limit(count: int) -> None:
     assert found[:, 0].tolist() == chosen.tolist()
 
 
-def test_no_more_positions_than_the_limit() -> None:
-    positions = torch.randint(0, 64, (9, 100), generator=torch.Generator().manual_seed(0))
+@pytest.mark.parametrize("shape", [(9, 100), (48, 256), (400, 20), (ROWS, 3), (ROWS + 1, 7), (3 * ROWS, 1)])
+def test_no_more_positions_than_the_limit(shape: tuple[int, int]) -> None:
+    positions = torch.randint(0, 64, shape, generator=torch.Generator().manual_seed(0))
     rows_of, chosen = rows_of_positions(positions, (8, 8))
-    found = rows_of(torch.arange(64.0).expand(9, 1, 64).reshape(9, 1, 8, 8))
+    cells = torch.arange(64.0).view(1, 1, 8, 8) + 100 * torch.arange(float(shape[0])).view(-1, 1, 1, 1)
+    found = rows_of(cells)
     assert found is not None
-    assert found[:, 0].tolist() == positions.flatten()[chosen].tolist()
-    assert len(chosen) <= ROWS
+    expected = positions + 100 * torch.arange(shape[0])[:, None]
+    assert found[:, 0].tolist() == expected.flatten()[chosen].tolist()
+    assert ROWS / 4 < len(chosen) <= ROWS
+
+
+def test_an_output_that_tells_nothing_does_not_replace_one_that_does() -> None:
+    layer, images = nn.Identity(), torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+    with LayerOutputs({"one": layer}, rows_of_images(4)[0]) as outputs:
+        layer(images), layer(images[:3])
+    np.testing.assert_allclose(outputs.gram(["one"]), by_hand(images.relu().double().numpy()), rtol=1e-4, atol=1e-6)
 
 
 def test_a_constant_channel_says_nothing() -> None:

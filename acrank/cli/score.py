@@ -158,8 +158,9 @@ def score(
 ) -> None:
     """Rank the candidates of a manifest for your images.
 
-    Each candidate is wrapped in AC-Norm and takes one step on a sampled batch; AC-Corr and its relatives are read
-    from how its normalisation affines moved. Without -o, ./scores.csv and ./run.json are written too.
+    Each candidate is wrapped in AC-Norm and takes one step on a sampled batch; scores are read from how its
+    normalisation affines moved and from what its layers told apart. Without -o, ./scores.csv and ./run.json are
+    written too.
     """
     outputs = tuple(output or DEFAULT_OUTPUTS)
     check_outputs(outputs)

@@ -59,7 +59,7 @@ _ROWS = (
         _CLASSES,
         "Cortes et al., Algorithms for Learning Kernels Based on Centered Alignment, JMLR 2012, definition 4; after "
         "Cristianini et al., NIPS 2001",
-        cost="a forward pass",
+        cost="a backward pass",
     ),
     Score(
         "kernel_ridge_accuracy",
@@ -69,7 +69,7 @@ _ROWS = (
         (0.0, 1.0),
         _CLASSES,
         "Saunders et al., Ridge Regression Learning Algorithm in Dual Variables, ICML 1998, cross-validated",
-        cost="a forward pass",
+        cost="a backward pass",
     ),
     Score(
         "channel_alignment",

@@ -19,7 +19,7 @@ def ac_corr(layers: Sequence[LayerShift], *, per_channel: bool = True) -> float:
     Untouched layers tie everywhere, which puts them at the maximum without any information: they are left out.
 
     Returns:
-        The mean over the informative layers. Its direction belongs to the protocol.
+        The mean over the informative layers; lower is taken as better.
 
     Raises:
         UndefinedScoreError: every layer is untouched, or there is none.

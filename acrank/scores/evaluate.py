@@ -27,6 +27,9 @@ class Evaluation:
     notes: tuple[str, ...] = ()
 
 
+_NAMES = {"gram": "outputs of normalisation layers by image"}
+
+
 def evaluate(score: Score, arrays: Mapping[str, Any]) -> Evaluation:
     """Run one score on one candidate.
 
@@ -43,7 +46,9 @@ def evaluate(score: Score, arrays: Mapping[str, Any]) -> Evaluation:
     """
     missing = [need for need in score.needs if arrays.get(need) is None]
     if missing:
-        return Evaluation(notes=tuple(f"no {need}: the checkpoint has none for this sample" for need in missing))
+        return Evaluation(
+            notes=tuple(f"no {_NAMES.get(need, need)}: the checkpoint has none for this sample" for need in missing)
+        )
     options = {need: arrays[need] for need in score.needs if need in KEYWORDS}
     try:
         found = score.function(*(arrays[need] for need in score.needs if need not in KEYWORDS), **options)

@@ -1,11 +1,11 @@
 """What a score costs beside finetuning: seconds per candidate for each score, for one epoch and for a full finetuning.
 
-    python benchmarks/transferability/cost.py [--images 1000] [--json FILE]
+    python benchmarks/transferability/cost.py [--images 1000] [--json FILE] [NETWORK...]
 
-Three sizes of networks in one run, on one core, with random weights (which cost as much as others): timm's test_resnet,
-resnet18 and resnet50 at 64 px, on a procedural target of so many images, half of which train. Scores with their default
-settings (three draws of 128 images), `acrank score` as it is by default the best of three times; finetuning with its own
-(three learning rates, at most 20 epochs, early stopping).
+Networks of several sizes, on one core, with random weights (which cost as much as others): timm's test_resnet,
+resnet10t, resnet18 and resnet50 at 64 px, on a procedural target of so many images, half of which train. Scores with
+their default settings (three draws of 128 images), `acrank score` as it is by default the best of three times;
+finetuning with its own (three learning rates, at most 20 epochs, early stopping).
 """
 
 from __future__ import annotations
@@ -33,12 +33,13 @@ from acrank.settings import Settings
 from acrank.targets import open_target
 from acrank.zoo import load_zoo
 
-NETWORKS = ("test_resnet", "resnet18", "resnet50")
+NETWORKS = ("test_resnet", "resnet10t", "resnet18", "resnet50")
 OFTEN = 3
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("networks", nargs="*", metavar="NETWORK", default=NETWORKS, help="of timm")
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
@@ -47,7 +48,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_target(folder / "target", n=given.images)
-        found = {network: measured(network, folder) for network in NETWORKS}
+        found = {network: measured(network, folder) for network in given.networks}
     print(table(found))
     if given.json:
         given.json.write_text(json.dumps({**machine(), "images": given.images, "seconds": found}, indent=1) + "\n")
@@ -88,7 +89,7 @@ def measured(network: str, folder: Path) -> dict[str, Any]:
 
 def table(found: dict[str, dict[str, Any]]) -> str:
     """Markdown: a row per score and of finetuning, and how many times the default's cost each is."""
-    names = [name for name in found[NETWORKS[0]] if name != "params" and not name.startswith("epochs")]
+    names = [name for name in next(iter(found.values())) if name != "params" and not name.startswith("epochs")]
     heads = [f"{network}, {values['params'] / 1e6:.1f} M" for network, values in found.items()]
     lines = [f"| seconds per candidate | {' | '.join(heads)} |", f"|---|{'---:|' * len(heads)}"]
     for name in names:

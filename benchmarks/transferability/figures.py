@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,14 @@ FIGURES = {
     "regret": lambda score, truth: statistics.regret_at_k(score, truth, 1),
     "Rel@1": lambda score, truth: statistics.relative_at_k(score, truth, 1),
 }
+
+
+class Columns(NamedTuple):
+    """One target: models [n], scores [S, n], NaN for no value, and the truth [n]."""
+
+    models: tuple[str, ...]
+    scores: Floats
+    truth: Floats
 
 
 def figures(scores: Floats, truth: Floats) -> Floats:
@@ -64,21 +73,25 @@ def checked(scores: Floats, truth: Floats) -> Floats:
     return found
 
 
-def resampled(targets: Sequence[tuple[Floats, Floats]], resamples: int) -> Floats:
+def resampled(targets: Sequence[Columns], resamples: int) -> Floats:
     """Means over resampled targets of resampled candidates, [resamples, S, 5].
 
-    The same candidates for every score, so that differences are paired; a score without a value on some targets has the
-    mean over the others.
+    A candidate is drawn equally often on every target, so that intervals know what the targets share, and for every
+    score, so that differences are paired; a score without a value on some targets has the mean over the others.
     """
     rng = np.random.default_rng(0)
+    models = {model: place for place, model in enumerate(dict.fromkeys(name for one in targets for name in one.models))}
     draws = []
     for _ in range(resamples):
+        counts = np.bincount(rng.integers(len(models), size=len(models)), minlength=len(models))
         parts = []
         for place in rng.integers(len(targets), size=len(targets)):
-            scores, truth = targets[place]
-            some = rng.integers(len(truth), size=len(truth))
-            parts.append(figures(scores[:, some], truth[some]))
-        draws.append(mean_over_targets(parts))
+            one = targets[place]
+            some = np.repeat(np.arange(len(one.models)), counts[[models[name] for name in one.models]])
+            if len(some) > 1:
+                parts.append(figures(one.scores[:, some], one.truth[some]))
+        if parts:
+            draws.append(mean_over_targets(parts))
     return np.array(draws)
 
 

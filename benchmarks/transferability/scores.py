@@ -64,10 +64,11 @@ def score_target(name: str, data: Path, work: Path, anew: list[str]) -> None:
         if not (anew and column):
             for one, row in zip(chosen, rows_of(chosen, some, settings.for_task(target.task)), strict=True):
                 entry = known.setdefault(one.id, {"family": family(one)})
-                entry |= {"params": row.params, "reason": row.reason}
-                entry |= {"width": sum(layer["channels"] for layer in row.layers) / max(1, len(row.layers))}
                 entry |= {f"{column}{score}": value.value for score, value in row.scores.items()}
                 if not column:
+                    entry |= {"params": row.params, "reason": row.reason}
+                    if row.layers:
+                        entry["width"] = sum(layer["channels"] for layer in row.layers) / len(row.layers)
                     shuffled = {score: value.shuffled for score, value in row.scores.items()}
                     entry |= {f"{score} shuffled": x for score, x in shuffled.items() if x is not None}
     path.write_text(json.dumps(known, indent=1))

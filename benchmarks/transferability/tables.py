@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from figures import FIGURES, Floats, cell, checked, figures, mean_over_targets, resampled
+from figures import FIGURES, Columns, Floats, cell, checked, figures, mean_over_targets, resampled
 from scipy.stats import rankdata
 from scipy.stats import t as student
 from study import HERE, Truth, truths
@@ -68,10 +68,12 @@ def score_names(table: pd.DataFrame) -> list[str]:
     return sorted((name for name in names if table[name].notna().any()), key=lambda name: name != DEFAULT)
 
 
-def columns(rows: pd.DataFrame, names: Sequence[str]) -> list[tuple[Floats, Floats]]:
-    """By target: scores [S, n] and the truth [n]."""
-    targets = [one for _, one in rows.groupby("dataset", sort=False)]
-    return [(one[list(names)].to_numpy(float).T, one["ground_truth"].to_numpy(float)) for one in targets]
+def columns(rows: pd.DataFrame, names: Sequence[str]) -> list[Columns]:
+    """By target."""
+    return [
+        Columns(tuple(one["model"]), one[list(names)].to_numpy(float).T, one["ground_truth"].to_numpy(float))
+        for _, one in rows.groupby("dataset", sort=False)
+    ]
 
 
 def mean_rank_elsewhere(table: pd.DataFrame) -> pd.Series:
@@ -84,7 +86,7 @@ def mean_rank_elsewhere(table: pd.DataFrame) -> pd.Series:
 def trust(found: Mapping[str, Truth]) -> list[str]:
     """How far the ground truth can be trusted."""
     rows = [
-        [name, truth.half, *truth.runs.shape, f"{truth.reliability:.2f}", f"{truth.ceiling:.2f}"]
+        [name, truth.half, *truth.runs.shape, f"{truth.reliability:.3f}", f"{truth.ceiling:.3f}"]
         for name, truth in found.items()
     ]
     count = sum(truth.reliability >= RELIABLE for truth in found.values())
@@ -105,7 +107,7 @@ def averages(rows: pd.DataFrame, found: Mapping[str, Truth], half: str, resample
     # beside a score that some candidates lack, the default on the others
     beside = pd.DataFrame({f"{DEFAULT} beside {name}": rows[DEFAULT].where(rows[name].notna()) for name in partial})
     targets = columns(pd.concat([rows, beside], axis=1), [*names, *beside])
-    value = mean_over_targets([checked(*one) for one in targets])
+    value = mean_over_targets([checked(*one[1:]) for one in targets])
     draws = resampled(targets, resamples)
     ceiling = np.mean([truth.ceiling for truth in found.values() if truth.half == half])
     body = []
@@ -119,8 +121,8 @@ def averages(rows: pd.DataFrame, found: Mapping[str, Truth], half: str, resample
         f"## {half.capitalize()} half: means over {len(targets)} targets",
         "",
         f"Ceiling of the weighted tau: {ceiling:.2f}; 80% of it: {0.8 * ceiling:.2f}. Intervals: 95%, {resamples} "
-        "bootstrap resamples of targets and candidates. Lead: the default's weighted tau less the score's, paired, on "
-        "the candidates that have the score.",
+        "bootstrap resamples of targets and of candidates, these the same on every target. Lead: the default's "
+        "weighted tau less the score's, paired, on the candidates that have the score.",
         "",
         *markdown(["score", *FIGURES, "lead of the default"], body),
     ]
@@ -129,7 +131,7 @@ def averages(rows: pd.DataFrame, found: Mapping[str, Truth], half: str, resample
 def per_target(rows: pd.DataFrame, found: Mapping[str, Truth], half: str) -> list[str]:
     """Weighted tau by target, and its mean over the targets with a reliable truth and over the others."""
     names, targets = score_names(rows), list(dict.fromkeys(rows["dataset"]))
-    taus = np.stack([figures(*one)[:, TAU] for one in columns(rows, names)], axis=1)
+    taus = np.stack([figures(*one[1:])[:, TAU] for one in columns(rows, names)], axis=1)
     sure = np.array([found[target].reliability >= RELIABLE for target in targets])
     ceilings = np.array([found[target].ceiling for target in targets])
     body = [
@@ -160,13 +162,13 @@ def per_family(rows: pd.DataFrame, half: str) -> list[str]:
 
 
 def family_figures(rows: pd.DataFrame, names: Sequence[str], family: str) -> Floats:
-    return mean_over_targets([figures(*one) for one in family_columns(rows, names, family)])
+    return mean_over_targets([figures(*one[1:]) for one in family_columns(rows, names, family)])
 
 
-def family_columns(rows: pd.DataFrame, names: Sequence[str], family: str) -> list[tuple[Floats, Floats]]:
+def family_columns(rows: pd.DataFrame, names: Sequence[str], family: str) -> list[Columns]:
     """As `columns`, of one family or of "all", without the targets where it has too few."""
     some = rows if family == "all" else rows[rows["family"] == family]
-    return [one for one in columns(some, names) if len(one[1]) >= LEAST]
+    return [one for one in columns(some, names) if len(one.models) >= LEAST]
 
 
 def controls(rows: pd.DataFrame, half: str) -> list[str]:
@@ -194,8 +196,9 @@ def controls(rows: pd.DataFrame, half: str) -> list[str]:
     return [
         f"## {half.capitalize()} half: controls",
         "",
-        "Before the step `default`, `affine_drift` and `gradient_norm` are 0 and `channel_alignment` is 1 for every",
-        "candidate: without drift they rank nothing.",
+        "Before the step `default`, `affine_drift` and `gradient_norm` are 0 for every candidate, and",
+        "`channel_alignment` is 1 (1/C where all affines are untouched): without drift they rank nothing but random",
+        "initialisations.",
         "",
         *markdown(heads, body),
     ]
@@ -208,7 +211,7 @@ def direction(table: pd.DataFrame, resamples: int) -> list[str]:
         cells = {}
         for half in ("choosing", "reported"):
             targets = family_columns(table[table["half"] == half], names, family)
-            value, draws = mean_over_targets([figures(*one) for one in targets]), resampled(targets, resamples)
+            value, draws = mean_over_targets([figures(*one[1:]) for one in targets]), resampled(targets, resamples)
             for i, name in enumerate(names):
                 cells[name, half] = cell(value[i, TAU_B], draws[:, i, TAU_B], sign=True)
         body.append([family, *(cells[name, half] for name in names for half in ("choosing", "reported"))])

@@ -17,8 +17,13 @@ import torch
 from workbench import Outcome, entry, make_images, make_zoo, network, write_zoo
 
 import acrank as package
+from acrank.draws import make_draws
+from acrank.passes import make_ready, observe_ready
 from acrank.records import Ranking
+from acrank.scores import SCORES
 from acrank.settings import Settings
+from acrank.targets import open_target
+from acrank.zoo import load_zoo
 
 Command = Callable[..., Outcome]
 
@@ -244,6 +249,35 @@ def test_resume_refuses_other_settings_or_another_target(acrank: Command, folder
     done = acrank(*words("--resume"))
     assert done.code == 2
     assert "cannot resume: target differ" in done.err
+
+
+def test_resume_refuses_a_record_that_ranks_the_other_way(acrank: Command, folder: Path) -> None:
+    assert acrank(*words()).code == 0
+    record = json.loads((folder / "run.json").read_text())
+    record["higher_is_better"]["ac_corr"] = True  # as earlier versions had it under some protocols
+    (folder / "run.json").write_text(json.dumps(record))
+    done = acrank(*words("--resume"))
+    assert done.code == 2
+    assert "cannot resume: directions differ from the earlier run in ac_corr" in done.err
+    merged = acrank("merge", "run.json", "-o", "all.json")
+    assert merged.code == 2
+    assert "run.json takes the other direction of ac_corr as better" in merged.err
+
+
+@pytest.mark.parametrize("name", ["kernel_target_alignment", "kernel_ridge_accuracy"])
+def test_kernel_scores_alone_have_a_value_and_its_control(acrank: Command, folder: Path, name: str) -> None:
+    done = acrank(*words("--scores", name, "--repeats", 1, "--no-cache"))
+    assert done.code == 0, done.err
+    settings = Settings.of(scores=[name], samples=18, repeats=1, allow_code=True).for_task("classification")
+    draws = make_draws(open_target(folder / "target"), samples=18, repeats=1, seed=0)
+    truth = draws[0].labels
+    for row in Ranking.load(folder / "run.json").rows:
+        (candidate,) = load_zoo(folder / "zoo" / "zoo.yaml").select([row.model]).candidates
+        ((seen,), _) = observe_ready(make_ready(candidate, draws, settings), settings)
+        folds = (draws[0].fold,) if name == "kernel_ridge_accuracy" else ()
+        value = row.scores[name]
+        for found, labels in ((value.value, truth), (value.shuffled, truth[draws[0].permutation])):
+            assert found == pytest.approx(SCORES[name].function(seen.gram, labels, *folds), abs=1e-6)
 
 
 def test_resume_without_a_record_starts_anew(acrank: Command, folder: Path) -> None:
