@@ -1,9 +1,9 @@
 """What a score costs beside finetuning: seconds per candidate for each score, for one epoch and for a full finetuning.
 
-    python benchmarks/transferability/cost.py [--images 1000] [--json FILE] [NETWORK...]
+    python benchmarks/transferability/cost.py [--images 1000] [--whole] [--json FILE] [NETWORK...]
 
 Networks of several sizes, on one core, with random weights (which cost as much as others): timm's test_resnet,
-resnet10t, resnet18 and resnet50 at 64 px, on a procedural target of so many images, half of which train. Scores with
+resnet10t, resnet18 and resnet34 at 64 px, on a procedural target of so many images, half of which train. Scores with
 their default settings (three draws of 128 images), `acrank score` as it is by default the best of three times;
 finetuning with its own (three learning rates, at most 20 epochs, early stopping).
 """
@@ -33,7 +33,7 @@ from acrank.settings import Settings
 from acrank.targets import open_target
 from acrank.zoo import load_zoo
 
-NETWORKS = ("test_resnet", "resnet10t", "resnet18", "resnet50")
+NETWORKS = ("test_resnet", "resnet10t", "resnet18", "resnet34")
 OFTEN = 3
 
 
@@ -41,6 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("networks", nargs="*", metavar="NETWORK", default=NETWORKS, help="of timm")
     parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--whole", action="store_true", help="not the scores one by one")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -48,13 +49,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_target(folder / "target", n=given.images)
-        found = {network: measured(network, folder) for network in given.networks}
+        found = {network: measured(network, folder, singly=not given.whole) for network in given.networks}
     print(table(found))
     if given.json:
         given.json.write_text(json.dumps({**machine(), "images": given.images, "seconds": found}, indent=1) + "\n")
 
 
-def measured(network: str, folder: Path) -> dict[str, Any]:
+def measured(network: str, folder: Path, *, singly: bool) -> dict[str, Any]:
     """Seconds of one candidate."""
     zoo = load_zoo(make_zoo(folder / network, network, files=1, candidates=1, size=64))
     target = open_target(folder / "target")
@@ -70,7 +71,7 @@ def measured(network: str, folder: Path) -> dict[str, Any]:
 
     score([])  # images decoded, libraries loaded
     seconds["acrank score"] = min(score([]) for _ in range(OFTEN))
-    for name in SCORES:
+    for name in SCORES if singly else ():
         if "classification" in SCORES[name].tasks:
             seconds[name] = score([name])
     for what, settings in (
