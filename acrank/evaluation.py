@@ -124,7 +124,7 @@ def row_of(model: str, found: Sequence[Seen], about: About, draws: Sequence[Draw
     parts: dict[str, list[Any]] = {}
     for name in settings.scores:
         values[name], parts[name] = _score(name, found, settings)
-    layers = [one.observation.layers for one in found]
+    layers = [one.observation.layers or one.observation.random for one in found]
     return Row(
         model,
         "scored",

@@ -53,7 +53,7 @@ def observe(
     fold: Tensor,
     permutation: Tensor,
     step_size: float,
-    head: str = "ridge",
+    head: str | None = "ridge",
     layers: str = "all",
     seed: int = 0,
     read: Reader = read_images,
@@ -70,7 +70,8 @@ def observe(
         fold: [n], bool, the halves of the cross-fit.
         permutation: [n], int64, which shuffles the labels for the control.
         step_size: learning rate of the step.
-        head: "ridge" or "random".
+        head: "ridge" or "random"; None takes no step but that under a random head, which is taken anyway: then `layers`
+            and `shuffled` are empty.
         layers: "all", "last", "encoder" or a pattern on module names.
         seed: of the random head.
         read: gives rows of features; by default one per image.
@@ -89,7 +90,9 @@ def observe(
     chosen = select_layers(trace.order, trace.areas, layers)
     affines = [part for name in chosen for part in (modules[name].weight_target, modules[name].bias_target)]
     grads: list[Sequence[Tensor | None]] = []
-    heads = [(head, labels), (head, labels[permutation]), ("random", labels)][: 2 if head == "random" else 3]
+    heads = [("random", labels)]
+    if head is not None:
+        heads = [(head, labels), (head, labels[permutation]), *([] if head == "random" else heads)]
     for place, (kind, truth) in enumerate(heads, start=1):
         pull = _pull_on_features(features, truth, fold, classes, kind, seed)
         grads.append(_grads(features, affines, pull, loss_scale, again=place < len(heads)))  # the graph serves all
@@ -100,10 +103,10 @@ def observe(
         permutation=permutation.cpu().numpy(),
         features=array_of(features),
         logits=None if logits is None else array_of(logits),
-        layers=shifts_of(chosen, modules, moves[0], step_size),
+        layers=shifts_of(chosen, modules, moves[0], step_size) if head else (),
         no_drift=shifts_of(chosen, modules, moves[0], 0.0),
-        shuffled=shifts_of(chosen, modules, moves[1], step_size),
-        random=shifts_of(chosen, modules, moves[0 if head == "random" else 2], step_size),
+        shuffled=shifts_of(chosen, modules, moves[1], step_size) if head else (),
+        random=shifts_of(chosen, modules, moves[0 if head == "random" else -1], step_size),
         gram=outputs.gram(last_third(chosen)),
         gram_rows=gram_rows.numpy(),
     )

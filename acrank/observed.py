@@ -77,7 +77,7 @@ class Observation:
         permutation: [n], int64, which shuffles the labels for the control.
         features: [n, d], float32; None under a protocol that changes the network before it reads the affines.
         logits: [n, z], float32, of the checkpoint's own head; None where it has none.
-        layers: shifts of the selected layers after the step; empty where no step was taken.
+        layers: shifts of the selected layers after the step; empty where no step on labels was taken.
         no_drift: the same layers before the step.
         shuffled: the same layers after a step on shuffled labels.
         random: the same layers after a step under a seeded random head; empty where no single step was taken.

@@ -183,7 +183,7 @@ def _step(model: nn.Module, batch: Batch, settings: Settings, device: torch.devi
         fold=batch.fold.to(device),
         permutation=batch.permutation.to(device),
         step_size=protocol.step_size,
-        head=protocol.head,
+        head=protocol.head if settings.steps_on_labels else None,
         layers=protocol.layers,
         seed=seed,
         read=_reader(batch, settings, device),

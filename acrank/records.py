@@ -66,7 +66,8 @@ class Row:
         seconds: wall time that the run spent on this candidate; loading beside another's computation adds nothing.
         notes: what a reader should know about this candidate.
         weights: sha256 of the weights and how many tensors matched, missed and were left over.
-        layers: per normalisation layer: name, channels and values.
+        layers: per normalisation layer: name, channels and values after the step (that under the random head where no
+            score takes another).
         reference: figures from the manifest, for comparison.
         details: settings that changed for this candidate, such as a batch size lowered for memory.
     """

@@ -147,6 +147,11 @@ class Settings:
         return any(SCORES[name].of_a_step or "gram" in SCORES[name].needs for name in self.scores)
 
     @property
+    def steps_on_labels(self) -> bool:
+        """Whether any score of the run needs more than the step under a random head."""
+        return any("layers" in SCORES[name].needs for name in self.scores)
+
+    @property
     def reads_maps(self) -> bool:
         """Whether any score of the run needs the maps of a decoder."""
         return any("maps" in SCORES[name].needs for name in self.scores)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from acrank import observation
 from acrank.errors import CandidateError
 from acrank.features import read_features
 from acrank.norm import affine_correlation
@@ -117,6 +118,20 @@ def test_the_random_heads_step_equals_the_computation_by_hand() -> None:
         np.testing.assert_allclose(shift.target_weight, layer.weight.detach().numpy(), rtol=1e-10)
         np.testing.assert_allclose(shift.target_bias, layer.bias.detach().numpy(), rtol=1e-10)
     assert not np.allclose(seen.random[0].target_weight, seen.layers[0].target_weight, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("head", "passes"), [("ridge", 3), ("random", 2), (None, 1)])
+def test_no_pass_is_run_that_no_step_needs(monkeypatch: pytest.MonkeyPatch, head: str | None, passes: int) -> None:
+    whole, asked = observed(seed=5), []
+    real = observation._grads
+    monkeypatch.setattr(observation, "_grads", lambda *parts, **more: (asked.append(0), real(*parts, **more))[1])
+    seen = observed(seed=5, head=head)
+    assert len(asked) == passes
+    np.testing.assert_array_equal(seen.gram, whole.gram)
+    for one, other in zip(seen.random, whole.random, strict=True):
+        np.testing.assert_allclose(one.target_weight, other.target_weight, rtol=1e-12)
+    assert len(seen.no_drift) == len(whole.no_drift)
+    assert (seen.layers == ()) == (seen.shuffled == ()) == (head is None)
 
 
 def test_the_gram_matrix_is_of_the_last_layers_outputs() -> None:

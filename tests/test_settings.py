@@ -31,6 +31,17 @@ def test_feature_scores_alone_take_no_step() -> None:
     assert not settings.takes_step
 
 
+def test_only_scores_of_a_step_on_labels_need_one() -> None:
+    for names, expected in (
+        (["finetunability"], False),
+        (["knn"], False),
+        (["finetunability", "ac_corr"], True),
+        ([], True),
+    ):
+        assert Settings.of(scores=names).for_task("classification").steps_on_labels is expected
+    assert Settings.of(scores=["kernel_ridge_accuracy"]).for_task("classification").takes_step
+
+
 def test_the_ranking_score_gets_its_column() -> None:
     settings = Settings.of(scores=["knn"], rank_by="logme").for_task("classification")
     assert settings.scores == ("logme", "knn")

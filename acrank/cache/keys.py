@@ -61,7 +61,9 @@ def key_of(identity: dict[str, Any], draw: Draw, settings: Settings) -> str:
         "target": draw.target.fingerprint,
         "images": draw.digest,
         "labels": labels.hexdigest(),
-        "step": [protocol.epochs, protocol.head, protocol.step_size, protocol.layers] if settings.takes_step else None,
+        "step": [protocol.epochs, protocol.head, protocol.step_size, protocol.layers, settings.steps_on_labels]
+        if settings.takes_step
+        else None,
         "statistics": settings.statistics,
         "maps": settings.reads_maps,
         "arithmetic": [settings.amp, settings.deterministic],

@@ -3,9 +3,10 @@
     python benchmarks/transferability/cost.py [--images 1000] [--whole] [--json FILE] [NETWORK...]
 
 Networks of several sizes, on one core, with random weights (which cost as much as others): timm's test_resnet,
-resnet10t, resnet18 and resnet34 at 64 px, on a procedural target of so many images, half of which train. Scores with
+resnet10t and resnet18 at 64 px, on a procedural target of so many images, half of which train. Scores with
 their default settings (three draws of 128 images), `acrank score` as it is by default the best of three times;
-finetuning with its own (three learning rates, at most 20 epochs, early stopping).
+finetuning with its own (three learning rates, at most 20 epochs, early stopping). Networks that the JSON file has
+already are kept in it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from acrank.settings import Settings
 from acrank.targets import open_target
 from acrank.zoo import load_zoo
 
-NETWORKS = ("test_resnet", "resnet10t", "resnet18", "resnet34")
+NETWORKS = ("test_resnet", "resnet10t", "resnet18")
 OFTEN = 3
 
 
@@ -50,9 +51,11 @@ def main() -> None:
         folder = Path(name)
         make_target(folder / "target", n=given.images)
         found = {network: measured(network, folder, singly=not given.whole) for network in given.networks}
-    print(table(found))
     if given.json:
+        known = json.loads(given.json.read_text())["seconds"] if given.json.exists() else {}
+        found = {**known, **found}
         given.json.write_text(json.dumps({**machine(), "images": given.images, "seconds": found}, indent=1) + "\n")
+    print(table(found))
 
 
 def measured(network: str, folder: Path, *, singly: bool) -> dict[str, Any]:
@@ -90,11 +93,15 @@ def measured(network: str, folder: Path, *, singly: bool) -> dict[str, Any]:
 
 def table(found: dict[str, dict[str, Any]]) -> str:
     """Markdown: a row per score and of finetuning, and how many times the default's cost each is."""
-    names = [name for name in next(iter(found.values())) if name != "params" and not name.startswith("epochs")]
+    names = dict.fromkeys(name for values in found.values() for name in values)
+    names = [name for name in names if name != "params" and not name.startswith("epochs")]
     heads = [f"{network}, {values['params'] / 1e6:.1f} M" for network, values in found.items()]
     lines = [f"| seconds per candidate | {' | '.join(heads)} |", f"|---|{'---:|' * len(heads)}"]
     for name in names:
-        cells = [f"{values[name]:.2f} ({values[name] / values['acrank score']:.2g}x)" for values in found.values()]
+        cells = [
+            f"{values[name]:.2f} ({values[name] / values['acrank score']:.2g}x)" if name in values else ""
+            for values in found.values()
+        ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

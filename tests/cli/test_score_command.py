@@ -264,6 +264,19 @@ def test_resume_refuses_a_record_that_ranks_the_other_way(acrank: Command, folde
     assert "run.json takes the other direction of ac_corr as better" in merged.err
 
 
+def test_the_default_score_alone_is_what_it_is_beside_others(acrank: Command, folder: Path) -> None:
+    assert acrank(*words()).code == 0
+    whole = {row.model: row for row in Ranking.load(folder / "run.json").rows}
+    done = acrank(*words("--scores", "finetunability"))
+    assert done.code == 0, done.err
+    for row in Ranking.load(folder / "run.json").rows:
+        assert list(row.scores) == ["finetunability"]
+        for part in ("value", "sd", "no_drift", "shuffled"):
+            known = getattr(whole[row.model].scores["finetunability"], part)
+            assert getattr(row.scores["finetunability"], part) == pytest.approx(known, rel=1e-6)
+        assert [layer["channels"] for layer in row.layers] == [one["channels"] for one in whole[row.model].layers]
+
+
 @pytest.mark.parametrize("name", ["kernel_target_alignment", "kernel_ridge_accuracy"])
 def test_kernel_scores_alone_have_a_value_and_its_control(acrank: Command, folder: Path, name: str) -> None:
     done = acrank(*words("--scores", name, "--repeats", 1, "--no-cache"))
