@@ -41,8 +41,9 @@ class Protocol:
     def directions(self) -> Mapping[str, bool]:
         """For each score of this protocol, whether higher is better.
 
-        AC-Corr is taken as better when lower. In benchmarks/transferability the published protocol bears that out on the
-        choosing half, over all candidates and among CIFAR ResNets; elsewhere, and after one step, intervals reach zero.
+        AC-Corr is taken as better when lower. In benchmarks/transferability the published protocol bears that out on
+        the choosing half, over all candidates and among CIFAR ResNets; elsewhere, and after one step, intervals reach
+        zero.
         """
         found = {"channel_alignment": True, "ac_corr": False, "affine_drift": True}
         if self.epochs == 0:
