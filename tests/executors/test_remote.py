@@ -137,9 +137,13 @@ def test_ctrl_c_leaves_nothing_running(cluster: Any, tmp_path: Path) -> None:
             time.sleep(0.05)
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     threading.Thread(target=interrupt, daemon=True).start()
-    with pytest.raises(KeyboardInterrupt), RayExecutor(cluster.address) as executor:
-        list(results(executor, faulty.note_and_hang, [str(marker)]))
+    try:
+        with pytest.raises(KeyboardInterrupt), RayExecutor(cluster.address) as executor:
+            list(results(executor, faulty.note_and_hang, [str(marker)]))
+    finally:
+        signal.signal(signal.SIGINT, before)
     pid = int(marker.read_text())
     for _ in range(200):
         if not Path(f"/proc/{pid}").exists() or Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z":
