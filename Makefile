@@ -38,7 +38,7 @@ lint: setup
 tables: setup
 	$(BIN)/python $(STUDY)/tables.py
 
-# The whole study, about forty hours of one core; what is finished is not done again.
+# The whole study, from the data of SHARED; what is finished is not done again.
 study: setup
 	$(BIN)/python $(STUDY)/truth.py --shared $(SHARED) --splits 5
 	$(BIN)/python $(STUDY)/truth.py --shared $(SHARED) --splits 9 cifar_animals isbi_em digits cifar_vehicles

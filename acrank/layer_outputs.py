@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from acrank.pixels import PixelReader
+from acrank.watch import Watch
 
 #: A Gram matrix is of so many rows at most.
 ROWS = 512
@@ -19,8 +19,8 @@ ROWS = 512
 RowsOf = Callable[[Tensor], Tensor | None]
 
 
-class LayerOutputs:
-    """Watches layers during one forward pass and keeps a few rows of what each put out last, rectified.
+class LayerOutputs(Watch):
+    """Keeps a few rows of what each layer put out last, rectified.
 
     Args:
         layers: by name.
@@ -28,28 +28,19 @@ class LayerOutputs:
     """
 
     def __init__(self, layers: Mapping[str, nn.Module], rows_of: RowsOf) -> None:
+        super().__init__(layers)
         self._rows: dict[str, Tensor] = {}
         self._rows_of = rows_of
-        self._hooks = [layer.register_forward_hook(self._remember(name)) for name, layer in layers.items()]
+
+    def saw(self, name: str, output: Tensor) -> None:
+        """Keep what tells something."""
+        if (rows := self._rows_of(output.detach())) is not None:
+            self._rows[name] = rows
 
     def gram(self, names: Sequence[str]) -> npt.NDArray[np.float32] | None:
         """The mean over some layers of the Gram matrix of their standardised channels over C, [m, m]; None of none."""
         found = [_gram(rows) for name in names if (rows := self._rows.get(name)) is not None]
         return np.mean(found, axis=0).astype(np.float32) if found else None
-
-    def _remember(self, name: str):  # type: ignore[no-untyped-def]
-        def hook(_: nn.Module, __: tuple[Any, ...], output: Tensor) -> None:
-            if (rows := self._rows_of(output.detach())) is not None:
-                self._rows[name] = rows
-
-        return hook
-
-    def __enter__(self) -> LayerOutputs:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for hook in self._hooks:
-            hook.remove()
 
 
 def rows_of_images(count: int) -> tuple[RowsOf, Tensor]:

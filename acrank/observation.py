@@ -17,6 +17,7 @@ from acrank.norm import AffineCoNorm, ac_norm_layers, affine_overlap
 from acrank.norm.convert import swap_in_place
 from acrank.observed import LayerShift, Observation
 from acrank.tasks.classification import random_logits, ridge_logits
+from acrank.watch import Watch
 
 
 def prepare_model(model: nn.Module, *, temperature: float = 1.0) -> tuple[nn.Module, list[str]]:
@@ -219,27 +220,16 @@ def _pull_on_features(features: Tensor, labels: Tensor, fold: Tensor, classes: i
     return pull
 
 
-class LayerTrace:
+class LayerTrace(Watch):
     """In which order the AC-Norm layers run, and at how many positions."""
 
     def __init__(self, model: nn.Module) -> None:
+        super().__init__(dict(ac_norm_layers(model)))
         self.order: list[str] = []
         self.areas: dict[str, int] = {}
-        self._hooks = [
-            layer.register_forward_hook(self._remember(name), prepend=True) for name, layer in ac_norm_layers(model)
-        ]
 
-    def _remember(self, name: str):  # type: ignore[no-untyped-def]
-        def hook(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
-            if name not in self.areas:
-                self.order.append(name)
-            self.areas[name] = output[0, 0].numel()
-
-        return hook
-
-    def __enter__(self) -> LayerTrace:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for hook in self._hooks:
-            hook.remove()
+    def saw(self, name: str, output: Tensor) -> None:
+        """A layer that runs again keeps its place."""
+        if name not in self.areas:
+            self.order.append(name)
+        self.areas[name] = output[0, 0].numel()

@@ -9,6 +9,8 @@ from typing import Any
 from acrank.errors import UsageError
 
 HEADS = ("ridge", "random")
+#: The scores that a protocol with epochs gives: it leaves no features of the source and no single gradient.
+AFTER_TRAINING = ("channel_alignment", "ac_corr", "affine_drift")
 
 
 @dataclass(frozen=True)
@@ -37,20 +39,6 @@ class Protocol:
     samples: int | None
     repeats: int
     rank_by: str
-
-    def directions(self) -> Mapping[str, bool]:
-        """For each score of this protocol, whether higher is better.
-
-        AC-Corr is taken as better when lower. In benchmarks/transferability the published protocol bears that out on
-        the choosing half, over all candidates and among CIFAR ResNets; elsewhere, and after one step, intervals reach
-        zero.
-        """
-        found = {"channel_alignment": True, "ac_corr": False, "affine_drift": True}
-        if self.epochs == 0:
-            found["finetunability"] = True
-            found["gradient_norm"] = True
-            found["probe_accuracy"] = True
-        return found
 
 
 PROTOCOLS = {

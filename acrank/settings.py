@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from acrank.errors import TableError, UsageError
-from acrank.protocols import HEADS, SEGMENTATION, Protocol, protocol_named
+from acrank.protocols import AFTER_TRAINING, HEADS, SEGMENTATION, Protocol, protocol_named
 from acrank.scores import SCORES
 
 CONSENSUS = "consensus"
@@ -136,9 +136,8 @@ class Settings:
         return dataclasses.replace(self, protocol=self._protocol_for(task), scores=tuple(names), rank_by=rank_by)
 
     def directions(self) -> dict[str, bool]:
-        """For every score of the run, whether higher is better; the protocol's word goes before the table's."""
-        known: Mapping[str, bool] = self.protocol.directions()
-        found = {name: known.get(name, SCORES[name].higher_is_better) for name in self.scores}
+        """For every score of the run, whether higher is better."""
+        found = {name: SCORES[name].higher_is_better for name in self.scores}
         return {**found, CONSENSUS: True} if self.rank_by == CONSENSUS else found
 
     @property
@@ -166,8 +165,7 @@ class Settings:
         return dataclasses.replace(self.protocol, **{name: x for name, x in other.items() if name in self.defaulted})
 
     def _gives(self, name: str) -> bool:
-        """After an epoch of finetuning there are no features of the source and no single gradient."""
-        return self.protocol.epochs == 0 or name in self.protocol.directions()
+        return self.protocol.epochs == 0 or name in AFTER_TRAINING
 
 
 def _check(protocol: Protocol, statistics: str) -> None:

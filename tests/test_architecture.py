@@ -19,6 +19,7 @@ ALLOWED: dict[str, set[str]] = {
     "loading": set(),
     "files": LEAVES,
     "observed": set(),
+    "watch": set(),
     "environment": LEAVES,
     "protocols": LEAVES,
     "records": LEAVES | {"files"},
@@ -29,9 +30,9 @@ ALLOWED: dict[str, set[str]] = {
     "tasks": LEAVES | {"features", "pixels", "targets", "zoo"},
     "features": LEAVES,
     "pixels": LEAVES | {"observed"},
-    "layer_outputs": LEAVES | {"pixels"},
+    "layer_outputs": LEAVES | {"pixels", "watch"},
     "draws": LEAVES | {"targets"},
-    "observation": LEAVES | {"norm", "tasks", "observed", "features", "layer_outputs"},
+    "observation": LEAVES | {"norm", "tasks", "observed", "features", "layer_outputs", "watch"},
     "epoch": LEAVES | {"environment", "norm", "observed", "features", "observation"},
     "formats": LEAVES | {"records"},
     "comparison": LEAVES | {"files", "formats", "records"},
@@ -48,7 +49,7 @@ ALLOWED: dict[str, set[str]] = {
     "executors": LEAVES,
     "pool": LEAVES | {"evaluation", "records", "scores", "settings"},
     "finetuning": {
-        *("environment", "errors", "features", "files", "norm", "targets", "tasks", "zoo"),
+        *("environment", "errors", "features", "files", "norm", "targets", "tasks", "watch", "zoo"),
         *("demo",),  # the example in the docstring of `finetune`
     },
     "ranking": {

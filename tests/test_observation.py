@@ -14,7 +14,7 @@ from acrank import observation
 from acrank.errors import CandidateError
 from acrank.features import read_features
 from acrank.norm import affine_correlation
-from acrank.observation import observe, prepare_model, select_layers
+from acrank.observation import LayerTrace, observe, prepare_model, select_layers
 from acrank.observed import Observation
 from acrank.scores import UndefinedScoreError
 from acrank.scores.affine import ac_corr, affine_drift, channel_alignment, gradient_norm
@@ -185,6 +185,15 @@ def test_the_order_of_the_sample_does_not_matter() -> None:
     assert ranks[0] == pytest.approx(ranks[1], rel=1e-6)
     assert one.features is not None
     np.testing.assert_allclose(one.features[order.numpy()], other.features, rtol=1e-6)
+
+
+def test_a_layer_that_runs_again_is_one_layer() -> None:
+    one, other = nn.BatchNorm2d(2), nn.BatchNorm2d(2)
+    model, _ = prepare_model(nn.Sequential(one, other, one))
+    with LayerTrace(model) as trace:
+        model(torch.randn(4, 2, 3, 3))
+    assert trace.order == ["0", "1"]
+    assert trace.areas == {"0": 9, "1": 9}
 
 
 def test_dropout_is_off_and_only_affines_train() -> None:

@@ -235,8 +235,9 @@ def test_one_epoch_is_the_authors_one_epoch(draw: PatchDraw) -> None:
         layer = layers[name]
         found = (layer.weight_target, layer.bias_target, layer.running_mean, layer.running_var)
         for ours, other in zip(found, (*norm.target, norm.mean, norm.var), strict=True):
+            # variances reach 4e5, where 1e-9 is finer than float64's rounding over an epoch
             torch.testing.assert_close(
-                ours, other, rtol=1e-12, atol=1e-9, msg=lambda text, name=name: f"{name}: {text}"
+                ours, other, rtol=1e-13, atol=1e-9, msg=lambda text, name=name: f"{name}: {text}"
             )
 
 

@@ -139,11 +139,9 @@ def _directions(scores: Scores, lower: list[str], higher: list[str]) -> dict[str
 
 
 def _known_directions() -> dict[str, bool]:
-    from acrank.protocols import PROTOCOLS
     from acrank.scores import SCORES
 
-    papers = {name: found.higher_is_better for name, found in SCORES.items()}
-    return papers | dict(PROTOCOLS["one-step"].directions())
+    return {name: found.higher_is_better for name, found in SCORES.items()}
 
 
 def _explain(found: Comparison, verbose: int) -> None:

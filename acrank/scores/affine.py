@@ -19,7 +19,9 @@ def ac_corr(layers: Sequence[LayerShift], *, per_channel: bool = True) -> float:
     Untouched layers tie everywhere, which puts them at the maximum without any information: they are left out.
 
     Returns:
-        The mean over the informative layers; lower is taken as better.
+        The mean over the informative layers; lower is taken as better. In benchmarks/transferability the published
+        protocol bears that out on the choosing half, over all candidates and among CIFAR ResNets; elsewhere, and after
+        one step, intervals reach zero.
 
     Raises:
         UndefinedScoreError: every layer is untouched, or there is none.

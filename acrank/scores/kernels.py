@@ -76,11 +76,11 @@ def kernel_ridge_accuracy(
         raise UsageError("the fold does not split the rows in two", hint="give one boolean a row, of both kinds")
     if not ridge > 0:
         raise UsageError(f"ridge {ridge}", hint="choose a penalty above 0")
-    hot, predicted = one_hot(codes), np.empty_like(codes)
+    hot, predicted, penalty = one_hot(codes), np.empty_like(codes), ridge * np.trace(matrix) / len(matrix)
     for fit in (half, ~half):
         mean = hot[fit].mean(axis=0)
-        model = make_pipeline(KernelCenterer(), KernelRidge(alpha=ridge * np.trace(matrix) / len(matrix)))
-        model.set_params(kernelridge__kernel="precomputed").fit(matrix[np.ix_(fit, fit)], hot[fit] - mean)
+        model = make_pipeline(KernelCenterer(), KernelRidge(alpha=penalty, kernel="precomputed"))
+        model.fit(matrix[np.ix_(fit, fit)], hot[fit] - mean)
         predicted[~fit] = (model.predict(matrix[np.ix_(~fit, fit)]) + mean).argmax(axis=1)
     return balanced_accuracy(predicted, codes)
 

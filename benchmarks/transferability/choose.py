@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from study import HERE, Truth, observed_draws, truths
+from study import CHOSEN_ON, HERE, Truth, observed_draws, truths
 from truth import WORK
 from variants import measures
 
@@ -27,7 +27,7 @@ def main(words: list[str]) -> None:
     parser.add_argument("--work", type=Path, default=WORK)
     parser.add_argument("--top", type=int, default=40)
     options = parser.parse_args(words)
-    found = {name: truth for name, truth in truths().items() if truth.half == options.half}
+    found = {name: truth for name, truth in truths(splits=CHOSEN_ON).items() if truth.half == options.half}
     tables = {name: table_of(options.work, name) for name in found}
     taus = pd.DataFrame({name: taus_of(tables[name], truth) for name, truth in found.items()})
     taus.insert(0, "mean", taus.mean(axis=1, skipna=False))

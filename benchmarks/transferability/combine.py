@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from choose import table_of
 from figures import FIGURES, Floats, figures
-from study import HERE, truths
+from study import CHOSEN_ON, HERE, truths
 from truth import WORK
 
 SINGLES = 110  # the best ones, whose pairs are tried
@@ -40,7 +40,7 @@ def main(words: list[str]) -> None:
     parser.add_argument("--work", type=Path, default=WORK)
     options = parser.parse_args(words)
     tables = {}
-    for name, truth in truths().items():
+    for name, truth in truths(splits=CHOSEN_ON).items():
         if truth.half == "choosing":
             table, mean = table_of(options.work, name), truth.mean
             models = [model for model in table.index if model in mean.index]
@@ -70,7 +70,7 @@ def rank_means(tables: Tables) -> pd.DataFrame:
     pairs = list(itertools.combinations(best, 2))
     two = of(pairs, "mean of two ranks")
     top = [pairs[i] for i in two["mean"].nlargest(PAIRS).index]
-    three = [(*pair, int(third)) for pair in top for third in best if third not in pair]
+    three = sorted({tuple(sorted((*pair, third))) for pair in top for third in best if third not in pair})
     return pd.concat([two, of(three, "mean of three ranks")], ignore_index=True)
 
 

@@ -1,6 +1,6 @@
 """What a score costs beside finetuning: seconds per candidate for each score, for one epoch and for a full finetuning.
 
-    python benchmarks/transferability/cost.py [--images 1000] [--whole] [--json FILE] [NETWORK...]
+    python benchmarks/transferability/cost.py [--images 1000] [--json FILE] [NETWORK...]
 
 Networks of several sizes, on one core, with random weights (which cost as much as others): timm's test_resnet,
 resnet10t and resnet18 at 64 px, on a procedural target of so many images, half of which train. Scores with
@@ -42,7 +42,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("networks", nargs="*", metavar="NETWORK", default=NETWORKS, help="of timm")
     parser.add_argument("--images", type=int, default=1000)
-    parser.add_argument("--whole", action="store_true", help="not the scores one by one")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -50,7 +49,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_target(folder / "target", n=given.images)
-        found = {network: measured(network, folder, singly=not given.whole) for network in given.networks}
+        found = {network: measured(network, folder) for network in given.networks}
     if given.json:
         known = json.loads(given.json.read_text())["seconds"] if given.json.exists() else {}
         found = {**known, **found}
@@ -58,7 +57,7 @@ def main() -> None:
     print(table(found))
 
 
-def measured(network: str, folder: Path, *, singly: bool) -> dict[str, Any]:
+def measured(network: str, folder: Path) -> dict[str, Any]:
     """Seconds of one candidate."""
     zoo = load_zoo(make_zoo(folder / network, network, files=1, candidates=1, size=64))
     target = open_target(folder / "target")
@@ -74,7 +73,7 @@ def measured(network: str, folder: Path, *, singly: bool) -> dict[str, Any]:
 
     score([])  # images decoded, libraries loaded
     seconds["acrank score"] = min(score([]) for _ in range(OFTEN))
-    for name in SCORES if singly else ():
+    for name in SCORES:
         if "classification" in SCORES[name].tasks:
             seconds[name] = score([name])
     for what, settings in (

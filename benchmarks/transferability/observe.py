@@ -34,6 +34,7 @@ from acrank.settings import Settings
 from acrank.targets import Target
 from acrank.targets.sampling import halves
 from acrank.tasks.classification import random_logits, ridge_logits
+from acrank.watch import Watch
 from acrank.zoo import Candidate
 
 HEADS = 2  # random ones
@@ -132,7 +133,7 @@ def observed(candidate: Candidate, draw: Draw) -> Arrays:
     return {name: values.astype(np.float32) if values.dtype == np.float64 else values for name, values in found.items()}
 
 
-class Grams:
+class Grams(Watch):
     """What each layer's output, rectified and averaged over space (at labelled positions: as it is), tells apart.
 
     `found` has, by layer, the Gram matrix of its standardised channels over their number, float16 [m, m], of the rows
@@ -140,30 +141,21 @@ class Grams:
     """
 
     def __init__(self, layers: dict[str, AffineCoNorm], batch: Batch) -> None:
+        super().__init__(layers)
         self.found: dict[str, np.ndarray] = {}
         count = len(batch.labels.flatten())
         self.rows = torch.arange(count) if count <= POSITIONS else torch.arange(0, count, count // POSITIONS)
         self._read = batch.reader(CPU)
-        self._hooks = [layer.register_forward_hook(self._remember(name)) for name, layer in layers.items()]
 
-    def _remember(self, name: str):
-        def hook(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
-            maps = output.detach().relu()
-            parts = self._read.rows(maps) if isinstance(self._read, PixelReader) else maps.flatten(2).mean(2)
-            x = parts[self.rows].double()
-            x = x - x.mean(0)
-            spread = x.std(0, correction=0)
-            x = x / torch.where(spread > 1e-6, spread, 1.0)
-            self.found[name] = (x @ x.T / x.shape[1]).to(torch.float16).numpy()
-
-        return hook
-
-    def __enter__(self) -> Grams:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for hook in self._hooks:
-            hook.remove()
+    def saw(self, name: str, output: Tensor) -> None:
+        """Work out the Gram matrix."""
+        maps = output.detach().relu()
+        parts = self._read.rows(maps) if isinstance(self._read, PixelReader) else maps.flatten(2).mean(2)
+        x = parts[self.rows].double()
+        x = x - x.mean(0)
+        spread = x.std(0, correction=0)
+        x = x / torch.where(spread > 1e-6, spread, 1.0)
+        self.found[name] = (x @ x.T / x.shape[1]).to(torch.float16).numpy()
 
 
 def plain_forward(model: nn.Module, order: Sequence[str], batch: Batch) -> tuple[Tensor, list[Tensor]]:

@@ -44,10 +44,10 @@ def main(words: list[str]) -> None:
     lines = [
         "# Tables of the study",
         "",
-        "Made by tables.py from results.csv and ground_truth_seeds.csv. `default` is the",
+        "Made by tables.py from results.csv and ground_truth_seeds.csv. `default` is the default ranking of `acrank "
+        "score`, `finetunability`.",
         "",
     ]
-    lines[2] += " default ranking of `acrank score`, `finetunability`."
     lines += trust(found)
     for half in ("reported", "choosing"):
         rows = table[table["half"] == half]

@@ -29,7 +29,9 @@ def test_ranks_every_embedded_candidate(acrank: Callable[..., Outcome], shared_f
     assert all(row["status"] == "scored" for row in rows)
     assert (folder / "scores.csv").read_text() == done.out
     random = next(row for row in rows if "random" in row["model"])
+    # an untouched network is never lifted to the top
     assert int(random["rank"]) > len(rows) / 2  # finetuned, it is the fourth worst
+    assert random == min(rows, key=lambda row: float(row["channel_alignment"]))
 
     compared = {row["score"]: row for row in csv.DictReader((folder / "comparison.csv").open())}
     assert compared["finetunability"]["n"] == str(len(rows))

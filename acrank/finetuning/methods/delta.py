@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from acrank.errors import CandidateError
 from acrank.finetuning.methods.base import Method, Start, Step
+from acrank.watch import Watch
 
 if TYPE_CHECKING:
     from acrank.finetuning.network import Network
@@ -35,7 +36,7 @@ class Delta(Method):
         self.source, self.task = start.source, start.task
         names = last_convolutions(start.source, start.inputs[:2], start.task)
         self.weights = channel_weights(start.source, names, start.inputs, start.labels, start.task)
-        self.now, self.before = Watch(network.body, names), Watch(start.source, names)
+        self.now, self.before = LatestOutputs(network.body, names), LatestOutputs(start.source, names)
 
     def penalty(self, network: Network, step: Step) -> Tensor:
         with torch.no_grad():
@@ -45,8 +46,8 @@ class Delta(Method):
         return ALPHA * distance + BETA / 2 * decay
 
     def close(self) -> None:
-        self.now.remove()
-        self.before.remove()
+        self.now.close()
+        self.before.close()
 
     def _distance(self, name: str) -> Tensor:
         """Mean over images and positions of the weighted squared differences."""
@@ -54,23 +55,21 @@ class Delta(Method):
         return (difference * self.weights[name]).sum(1).mean()
 
 
-class Watch:
+class LatestOutputs(Watch):
     """The latest outputs of some modules, by name."""
 
     def __init__(self, model: nn.Module, names: list[str]) -> None:
-        self.maps: dict[str, Tensor] = {}
         modules = dict(model.named_modules())
-        self._hooks = [modules[name].register_forward_hook(self._remember(name)) for name in names]
+        super().__init__({name: modules[name] for name in names})
+        self.maps: dict[str, Tensor] = {}
 
-    def _remember(self, name: str):  # type: ignore[no-untyped-def]
-        def hook(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
-            self.maps[name] = output
+    def saw(self, name: str, output: Tensor) -> None:
+        """Replace the one before."""
+        self.maps[name] = output
 
-        return hook
-
-    def remove(self) -> None:
-        for hook in self._hooks:
-            hook.remove()
+    def close(self) -> None:
+        """See no more, and keep nothing."""
+        super().close()
         self.maps.clear()
 
 
@@ -80,7 +79,7 @@ def last_convolutions(model: nn.Module, inputs: Tensor, task: FinetuningTask) ->
     Raises:
         CandidateError: the network has no such convolution.
     """
-    watch = Watch(model, [name for name, module in model.named_modules() if isinstance(module, _CONVOLUTIONS)])
+    watch = LatestOutputs(model, [name for name, module in model.named_modules() if isinstance(module, _CONVOLUTIONS)])
     with torch.enable_grad():
         features = task.read(model, inputs.detach().requires_grad_())
     maps = {name: output for name, output in watch.maps.items() if output.dim() > 2 and output.requires_grad}
@@ -88,7 +87,7 @@ def last_convolutions(model: nn.Module, inputs: Tensor, task: FinetuningTask) ->
     areas = {
         name: output[0, 0].numel() for (name, output), pull in zip(maps.items(), pulls, strict=True) if pull is not None
     }
-    watch.remove()
+    watch.close()
     found = {area: name for name, area in areas.items() if area > 1}
     if not found:
         raise CandidateError("delta needs a convolution with more than one position, this network has none")
@@ -117,13 +116,13 @@ def estimated_rises(
 ) -> dict[str, Tensor]:
     """First-order rise of the loss when a channel is zeroed, per layer [C]."""
     head = _fitted_head(source, inputs, labels, task)
-    watch = Watch(source, names)
+    watch = LatestOutputs(source, names)
     with torch.enable_grad():
         inputs = inputs.detach().requires_grad_()  # so that maps of a frozen body have a gradient
         features = task.read(source, inputs)
         maps = [watch.maps[name] for name in names]
         pulls = torch.autograd.grad(task.loss(task.outputs(head, features, inputs), labels), maps)
-    watch.remove()
+    watch.close()
     # The loss is a mean over images, so that a channel's products add up over images and positions.
     return {
         name: -(each * pull).transpose(0, 1).flatten(1).sum(1).detach()
