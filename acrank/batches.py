@@ -14,6 +14,7 @@ from acrank.epoch import BATCH_SIZE
 from acrank.features import Reader, read_images
 from acrank.layer_outputs import RowsOf, rows_of_images, rows_of_positions
 from acrank.pixels import PixelReader
+from acrank.system.streams import Purpose, seed_of
 
 #: Under a protocol that trains the network, patches of a segmentation target per step.
 PATCHES_PER_STEP = 4
@@ -112,7 +113,8 @@ def batch_of(draw: Draw, spec: BatchSpec) -> Batch:
         return Batch(draw.batch(spec), labels, fold, permutation, classes, draw.repeat)
     patches = draw.patches(spec.size)
     each = patches.labels.shape[1]
-    shuffle = torch.randperm(patches.labels.size, generator=torch.Generator().manual_seed(draw.seed + draw.repeat))
+    seed = seed_of(Purpose.POSITION_SHUFFLE, draw.seed, draw.repeat)
+    shuffle = torch.randperm(patches.labels.size, generator=torch.Generator().manual_seed(seed))
     return Batch(
         draw.batch(spec),
         torch.from_numpy(patches.labels),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from acrank.system.streams import Purpose, stream
 from acrank.targets.patches import Patches, cut_patches
 from acrank.targets.preparation import prepare, prepare_patches, refuse_axes
 from acrank.targets.sampling import draw, halves
@@ -171,7 +172,7 @@ def make_draws(target: Target, *, samples: int | None, repeats: int, seed: int) 
         indices = draw(target.labels, samples, seed=seed, repeat=repeat, task=target.task)
         labels = target.labels[indices]
         fold = halves(labels, seed=seed, repeat=repeat, task=target.task)
-        shuffle = np.random.default_rng([seed, repeat, 1]).permutation(len(indices))
+        shuffle = np.random.default_rng(stream(Purpose.SHUFFLE, seed, repeat)).permutation(len(indices))
         out.append(Draw(target, repeat, indices, labels, fold, shuffle))
     return out
 
@@ -179,10 +180,10 @@ def make_draws(target: Target, *, samples: int | None, repeats: int, seed: int) 
 def _patch_draw(target: Target, samples: int, repeat: int, seed: int) -> PatchDraw:
     """Patches from as many images as there are, each in turn, halved by image."""
     chosen = draw(target.labels, samples, seed=seed, repeat=repeat, task=target.task)
-    order = np.random.default_rng([seed, repeat, 3]).permutation(chosen)
+    order = np.random.default_rng(stream(Purpose.PATCH_IMAGES, seed, repeat)).permutation(chosen)
     fold = halves(target.labels[chosen], seed=seed, repeat=repeat, task=target.task)
     indices = np.sort(np.resize(order, samples))
-    shuffle = np.random.default_rng([seed, repeat, 1]).permutation(samples)
+    shuffle = np.random.default_rng(stream(Purpose.SHUFFLE, seed, repeat)).permutation(samples)
     return PatchDraw(
         target, repeat, indices, target.labels[indices], fold[np.searchsorted(chosen, indices)], shuffle, seed=seed
     )

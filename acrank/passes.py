@@ -18,6 +18,7 @@ from acrank.observation import array_of, check_finite, observe, prepare_model
 from acrank.observed import About, MapRows, Observation
 from acrank.pixels import PixelReader, map_rows
 from acrank.settings import Settings
+from acrank.system.streams import Purpose, seed_of
 from acrank.zoo.checkpoints import LoadedModel, load_candidate
 from acrank.zoo.schema import Candidate
 
@@ -158,7 +159,7 @@ def _about(ready: Ready, device: torch.device, settings: Settings) -> About:
 
 
 def _step(model: nn.Module, batch: Batch, settings: Settings, device: torch.device) -> Observation:
-    protocol, seed = settings.protocol, settings.seed + batch.repeat
+    protocol = settings.protocol
     if protocol.epochs:
         return finetune_one_epoch(
             model,
@@ -169,7 +170,7 @@ def _step(model: nn.Module, batch: Batch, settings: Settings, device: torch.devi
             classes=batch.classes,
             step_size=protocol.step_size,
             layers=protocol.layers,
-            seed=seed,
+            seed=seed_of(Purpose.ONE_EPOCH, settings.seed, batch.repeat),
             device=device,
             read=_reader(batch, settings, device),
             batch_size=batch.step,
@@ -185,7 +186,7 @@ def _step(model: nn.Module, batch: Batch, settings: Settings, device: torch.devi
         step_size=protocol.step_size,
         head=protocol.head if settings.steps_on_labels else None,
         layers=protocol.layers,
-        seed=seed,
+        seed=seed_of(Purpose.HEAD, settings.seed, batch.repeat),
         read=_reader(batch, settings, device),
         rows=batch.rows(),
         loss_scale=_loss_scale(settings, device),

@@ -11,6 +11,7 @@ from acrank.scores import KEYWORDS, SCORES
 from acrank.scores.evaluate import Evaluation
 from acrank.scores.evaluate import evaluate as evaluate_score
 from acrank.settings import Settings
+from acrank.system.streams import Purpose, seed_of
 
 
 class Seen:
@@ -66,7 +67,7 @@ class Seen:
             "gram": seen.gram,
             "gram_labels": None if seen.gram_rows is None else labels[seen.gram_rows],
             "gram_fold": None if seen.gram_rows is None else seen.fold[seen.gram_rows],
-            "seed": self.settings.seed + self.repeat,
+            "seed": seed_of(Purpose.SCORE, self.settings.seed, self.repeat, bits=32),
             "per_channel": protocol.per_channel,
             "step_size": protocol.step_size,
         }

@@ -10,11 +10,12 @@ from typing import Any
 from acrank.errors import TableError, UsageError
 from acrank.protocols import AFTER_TRAINING, HEADS, SEGMENTATION, Protocol, protocol_named
 from acrank.scores import SCORES
+from acrank.system.streams import STREAMS
 
 CONSENSUS = "consensus"
 STATISTICS = ("target", "source")
 #: What records of earlier versions lack, and what their runs did.
-LATER: Mapping[str, Any] = {"amp": False, "deterministic": False}
+LATER: Mapping[str, Any] = {"amp": False, "deterministic": False, "streams": 1}
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Settings:
         allow_code: whether `factory:` entries may run code.
         amp: whether forward passes run in mixed precision (autocast); features are float32 either way.
         deterministic: whether torch may take deterministic algorithms only.
+        streams: version of the random streams (`acrank.system.streams`).
         defaulted: names of the protocol's values that the user left to it; a task may have others for them.
     """
 
@@ -44,6 +46,7 @@ class Settings:
     allow_code: bool = False
     amp: bool = False
     deterministic: bool = False
+    streams: int = STREAMS
     defaulted: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 
     @classmethod

@@ -12,7 +12,7 @@ import pytest
 import acrank
 
 PACKAGE = Path(acrank.__file__).parent
-LEAVES = {"errors", "loading"}
+LEAVES = {"errors", "loading", "system"}
 #: package or module -> what of acrank it may import (its own package always).
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
@@ -43,13 +43,14 @@ ALLOWED: dict[str, set[str]] = {
     "batches": LEAVES | {"draws", "epoch", "features", "layer_outputs", "pixels"},
     "passes": LEAVES
     | {"batches", "draws", "environment", "epoch", "features", "observation", "observed", "pixels", "settings", "zoo"},
-    "seen": {"cache", "observed", "scores", "settings"},
+    "system": set(),
+    "seen": LEAVES | {"cache", "observed", "scores", "settings"},
     "evaluation": LEAVES
     | {"cache", "draws", "environment", "observed", "passes", "records", "scores", "settings", "zoo", "seen"},
     "executors": LEAVES,
     "pool": LEAVES | {"evaluation", "records", "scores", "settings"},
     "finetuning": {
-        *("environment", "errors", "features", "files", "norm", "targets", "tasks", "watch", "zoo"),
+        *("environment", "errors", "system", "features", "files", "norm", "targets", "tasks", "watch", "zoo"),
         *("demo",),  # the example in the docstring of `finetune`
     },
     "ranking": {

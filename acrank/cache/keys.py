@@ -14,6 +14,7 @@ import numpy as np
 
 from acrank.cache.files import FORMAT
 from acrank.files import sha256_of
+from acrank.system.streams import STREAMS
 
 if TYPE_CHECKING:
     from acrank.cache import ObservationCache
@@ -67,7 +68,7 @@ def key_of(identity: dict[str, Any], draw: Draw, settings: Settings) -> str:
         "statistics": settings.statistics,
         "maps": settings.reads_maps,
         "arithmetic": [settings.amp, settings.deterministic],
-        "seed": settings.seed + draw.repeat,
+        "random": [STREAMS, settings.seed, draw.repeat],
     }
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from acrank.finetuning.splits import Part
+from acrank.system.streams import Purpose
 from acrank.targets import Target
 from acrank.targets.preparation import prepare, refuse_axes
 from acrank.targets.sampling import draw
@@ -114,7 +115,9 @@ class ImageLoader:
 
     def sample(self, least: int = _SAMPLE, seed: int = 0) -> tuple[Tensor, Tensor]:
         """A stratified sample of the images."""
-        places = draw(self.labels.numpy(), max(_SAMPLE, least), seed=seed, repeat=0, task="classification")
+        places = draw(
+            self.labels.numpy(), max(_SAMPLE, least), seed=seed, repeat=0, task="classification", purpose=Purpose.SAMPLE
+        )
         return self.take(torch.from_numpy(places))
 
     def class_sizes(self, classes: int) -> Tensor:

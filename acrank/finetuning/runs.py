@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from acrank.finetuning.saving import save_network
 from acrank.finetuning.settings import FinetuneSettings
 from acrank.finetuning.store import RunKey, Store
 from acrank.finetuning.trainer import Trainer
+from acrank.system.streams import Purpose, seed_of
 from acrank.targets import Target
 from acrank.tasks.base import FinetuningTask
 from acrank.tasks.classifier import Classification, class_weights
@@ -139,10 +139,10 @@ class Run:
 
     def _start(self) -> tuple[Network, list[Method]]:
         """The network before its first step, and torch's generator as training finds it: the same for every trial."""
-        torch.manual_seed(stream_of(self.key.seed, self.key.split))
+        torch.manual_seed(seed_of(Purpose.FINETUNE_HEAD, self.key.seed, self.key.split))
         methods = make_methods(self.key.method)
         network = build_network(self.loaded, methods, self.task, sample=self._sample())
-        torch.manual_seed(stream_of(self.key.seed, self.key.split, "training"))
+        torch.manual_seed(seed_of(Purpose.FINETUNE_BATCHES, self.key.seed, self.key.split))
         return network, methods
 
     def _sample(self) -> tuple[Tensor, Tensor]:
@@ -181,16 +181,6 @@ def task_of(target: Target, settings: FinetuneSettings, train: Loader) -> Finetu
         assert settings.loss is not None
         return Segmentation(classes, metric=settings.metric, loss=settings.loss, weights=weights)
     return Classification(classes, metric=settings.metric, weights=weights)
-
-
-def stream_of(*words: object) -> int:
-    """A seed of 63 bits for these words.
-
-    >>> stream_of(0, 1) == stream_of(0, 1), stream_of(0, 1) == stream_of(1, 0)
-    (True, False)
-    """
-    digest = hashlib.sha256("/".join(map(str, words)).encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
 
 
 def preference(trial: Mapping[str, Any]) -> tuple[float, float, float]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from acrank.finetuning.data import FLOAT_BYTES, HELD_BYTES, Predict, steps_of
 from acrank.finetuning.splits import Part
+from acrank.system.streams import Purpose, stream
 from acrank.targets import Target
 from acrank.targets.patches import foreground_places, patch_corner, patch_image, patch_mask
 from acrank.targets.preparation import prepare_patches, refuse_axes
@@ -22,7 +23,6 @@ _OVERLAP = 0.25  # of sliding windows
 _WINDOWS = 4  # evaluated at once
 _SAMPLE = 16
 _PLACES = 10_000
-_STREAM = 5  # first word of seeds: of samples, and of places to centre patches on
 
 
 class Scenes:
@@ -90,7 +90,7 @@ class Scenes:
     def _foreground(self, index: int) -> list[np.ndarray]:
         """Places to centre patches on, at most `_PLACES` of every class, always the same ones."""
         if index not in self._places:
-            rng = np.random.default_rng([_STREAM, index])
+            rng = np.random.default_rng(stream(Purpose.FOREGROUND, index))
             self._places[index] = [
                 each if len(each) <= _PLACES else rng.choice(each, _PLACES, replace=False)
                 for each in foreground_places(self.mask(index))
@@ -141,7 +141,7 @@ class PatchLoader:
         """Patches from the images in turn."""
         found = []
         for place in range(max(_SAMPLE, least)):
-            found.append(self._patch(place, np.random.default_rng([_STREAM, seed, place, 1])))
+            found.append(self._patch(place, np.random.default_rng(stream(Purpose.SAMPLE_PATCH, seed, place))))
         return _stacked(found)
 
     def class_sizes(self, classes: int) -> Tensor:
@@ -176,7 +176,7 @@ class PatchLoader:
     def _batch(self, places: Tensor, mirrored: bool) -> tuple[Tensor, Tensor]:
         found = []
         for place in places.tolist():
-            rng = np.random.default_rng(int(torch.randint(2**62, ())))
+            rng = np.random.default_rng(stream(Purpose.FINETUNE_PATCH, int(torch.randint(2**62, ()))))
             image, labels = self._patch(place, rng)
             if mirrored and rng.random() < 0.5:
                 axis = self.scenes.target.left_right

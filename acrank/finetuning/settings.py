@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from acrank.errors import UsageError
+from acrank.system.streams import STREAMS
 from acrank.tasks import LOSSES, METRICS
 
 OPTIMISERS: dict[str, tuple[float, ...]] = {"sgd": (0.1, 0.03, 0.01), "adamw": (0.01, 0.003, 0.001)}
@@ -137,7 +138,7 @@ class FinetuneSettings:
         """What a result depends on, as plain data; device and permission to run code are left out."""
         record = dataclasses.asdict(self)
         del record["device"], record["allow_code"]
-        return {**record, "lrs": list(self.lrs)}
+        return {**record, "lrs": list(self.lrs), "streams": STREAMS}
 
 
 def _check(settings: FinetuneSettings) -> None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from acrank.errors import TargetError
+from acrank.system.streams import Purpose, stream
 from acrank.targets import Target
 from acrank.targets.sampling import draw
 
-_TEST, _VAL, _TRAIN = 2, 3, 4  # first words of seeds: partitions share no stream with the draws of scores
 PARTS = ("train", "val", "test")
 
 
@@ -59,22 +59,24 @@ def partition(labels: np.ndarray, *, split: int, val_share: float, test_share: f
         >>> {name: len(part) for name, part in parts.items()}
         {'train': 9, 'val': 3, 'test': 3}
     """
-    rest, test = hold_out(labels, test_share, stream=(_TEST, split), leave=2)
-    left, val = hold_out(labels[rest], val_share / (1 - test_share), stream=(_VAL, split), leave=1)
+    rest, test = hold_out(labels, test_share, source=stream(Purpose.TEST_SPLIT, split), leave=2)
+    left, val = hold_out(labels[rest], val_share / (1 - test_share), source=stream(Purpose.VAL_SPLIT, split), leave=1)
     return {"train": rest[left], "val": rest[val], "test": test}
 
 
-def hold_out(labels: np.ndarray, share: float, *, stream: tuple[int, ...], leave: int) -> tuple[np.ndarray, np.ndarray]:
+def hold_out(
+    labels: np.ndarray, share: float, *, source: np.random.SeedSequence, leave: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Indices of what stays and of what is held out: `share` of every class, rounded, at least one image.
 
     Raises:
         TargetError: a class would keep fewer than `leave` images.
 
     Example:
-        >>> hold_out(np.array([0, 0, 0, 0, 1, 1]), 0.5, stream=(0,), leave=1)[1].size
+        >>> hold_out(np.array([0, 0, 0, 0, 1, 1]), 0.5, source=stream(Purpose.TEST_SPLIT, 0), leave=1)[1].size
         3
     """
-    keys = np.random.PCG64(list(stream)).random_raw(len(labels))  # NumPy promises this stream for every version
+    keys = np.random.PCG64(source).random_raw(len(labels))  # NumPy promises this stream for every version
     taken = np.zeros(len(labels), dtype=bool)
     for one in np.unique(labels):
         members = np.flatnonzero(labels == one)
@@ -110,10 +112,10 @@ def make_partition(
         if "val" in parts:
             val = _whole(parts["val"])
         else:
-            left, taken = hold_out(train.labels, val_share, stream=(_VAL, split), leave=1)
+            left, taken = hold_out(train.labels, val_share, source=stream(Purpose.VAL_SPLIT, split), leave=1)
             train, val = Part(train.target, left), Part(train.target, taken)
     if train_size is not None and train_size < len(train):
-        chosen = draw(train.labels, train_size, seed=_TRAIN, repeat=split, task="classification")
+        chosen = draw(train.labels, train_size, seed=0, repeat=split, task="classification", purpose=Purpose.TRAIN_PART)
         train = Part(train.target, train.indices[chosen])
     return Partition(train, val, test)
 

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from acrank.errors import TargetError
+from acrank.system.streams import Purpose, stream
 from acrank.targets.base import IGNORED, Target
 from acrank.targets.preparation import refuse_axes
 
 #: Positions of a patch that serve as rows, drawn evenly from its classes.
 POSITIONS = 256
-_STREAM = 2  # keeps the stream of patches apart from those of draws, halves and shuffles
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def cut_patches(
     window = (1, *size) if target.slices else size
     images, corners, positions, labels = [], [], [], []
     for place, index in enumerate(indices):
-        rng = np.random.default_rng([seed, repeat, _STREAM, place])
+        rng = np.random.default_rng(stream(Purpose.PATCH, seed, repeat, place))
         mask = target.masked.mask(int(index))
         corner = patch_corner(mask.shape, window, rng, foreground_places(mask) if place % 2 == 1 else ())
         images.append(patch_image(target, int(index), corner, window, mask.shape))

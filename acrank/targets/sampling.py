@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from acrank.errors import TargetError
+from acrank.system.streams import Purpose, stream
 from acrank.targets.base import Task
 
-_HALVES = 1  # keeps the stream of `halves` apart from that of `draw`
 _BINS = 10
 
 
-def draw(labels: np.ndarray, size: int | None, *, seed: int, repeat: int, task: Task) -> np.ndarray:
+def draw(
+    labels: np.ndarray, size: int | None, *, seed: int, repeat: int, task: Task, purpose: Purpose = Purpose.DRAW
+) -> np.ndarray:
     """Indices of a stratified sample, ascending; they depend on the labels' order, the seed and the repeat alone.
 
     Classes get shares proportional to their size (largest remainder), but at least two images each where they have two
@@ -26,6 +28,7 @@ def draw(labels: np.ndarray, size: int | None, *, seed: int, repeat: int, task: 
         seed: any non-negative integer.
         repeat: 0, 1, ...: each draws another sample.
         task: what the labels are.
+        purpose: what the images are for; every purpose draws from streams of its own.
 
     Returns:
         int64 [min(size, N)].
@@ -44,7 +47,7 @@ def draw(labels: np.ndarray, size: int | None, *, seed: int, repeat: int, task: 
     if take == count:
         return np.arange(count, dtype=np.int64)
     shares = allocate(np.bincount(groups), take)
-    ranks = _ranks_within(groups, _keys(count, seed, repeat))
+    ranks = _ranks_within(groups, _keys(count, stream(purpose, seed, repeat)))
     return np.flatnonzero(ranks < shares[groups]).astype(np.int64)
 
 
@@ -69,7 +72,7 @@ def halves(labels: np.ndarray, *, seed: int, repeat: int, task: Task) -> np.ndar
     sizes = np.bincount(groups, minlength=1)
     odd = sizes % 2
     first = sizes // 2 + odd * (np.cumsum(odd) % 2)  # odd images alternate: first, second, first, ...
-    return _ranks_within(groups, _keys(len(labels), seed, repeat, _HALVES)) < first[groups]
+    return _ranks_within(groups, _keys(len(labels), stream(Purpose.HALVES, seed, repeat))) < first[groups]
 
 
 def allocate(sizes: np.ndarray, total: int) -> np.ndarray:
@@ -143,9 +146,9 @@ def _refuse_few(groups: np.ndarray, take: int, task: Task) -> None:
         )
 
 
-def _keys(count: int, *entropy: int) -> np.ndarray:
+def _keys(count: int, source: np.random.SeedSequence) -> np.ndarray:
     """One random uint64 per sample. NumPy promises this stream for every version, unlike that of `permutation`."""
-    return np.random.PCG64(list(entropy)).random_raw(count)
+    return np.random.PCG64(source).random_raw(count)
 
 
 def _ranks_within(groups: np.ndarray, keys: np.ndarray) -> np.ndarray:

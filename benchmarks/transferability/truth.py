@@ -24,6 +24,7 @@ from targets import STUDIES, Study
 from acrank.finetuning import Outcome, Results, finetune
 from acrank.finetuning.results import COLUMNS
 from acrank.finetuning.store import RunKey
+from acrank.system.streams import STREAMS
 from acrank.targets import Target, open_target
 from acrank.zoo import Candidate
 
@@ -46,6 +47,7 @@ def main(words: list[str]) -> None:
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--minutes", type=float, default=float("inf"))
     options = parser.parse_args(words)
+    _refuse_other_streams()
     torch.set_num_threads(1)
     until = time.monotonic() + 60 * options.minutes
     try:
@@ -70,7 +72,7 @@ def run(name: str, splits: int, options: argparse.Namespace, until: float) -> No
         def keep(_: Results, outcome: Outcome) -> None:
             print(*outcome.cells(), outcome.reason, file=sys.stderr, flush=True)
             with RUNS.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"target": name, **dataclasses.asdict(outcome)}) + "\n")
+                file.write(json.dumps({"target": name, "streams": STREAMS, **dataclasses.asdict(outcome)}) + "\n")
             if time.monotonic() > until:
                 raise TimeIsUpError
 
@@ -106,6 +108,7 @@ def unpack(name: str, place: Path, models: set[str]) -> None:
     """Give the work folder the runs that were finished elsewhere."""
     place.mkdir(parents=True, exist_ok=True)
     for record in runs():
+        record.pop("streams", None)
         if record.pop("target") == name and record["model"] in models and record["ground_truth"] is not None:
             path = place / f"{RunKey(record['model'], record['method'], record['split'], record['seed']).slug}.json"
             if not path.exists():
@@ -118,6 +121,15 @@ def runs() -> list[dict]:
         return []
     lines = RUNS.read_text(encoding="utf-8").splitlines(keepends=True)
     return [json.loads(line) for line in lines if line.endswith("}\n")]
+
+
+def _refuse_other_streams() -> None:
+    """Runs under other random streams had other splits: they are not continued."""
+    made = {record.get("streams", 1) for record in runs()}
+    if made - {STREAMS}:
+        sys.exit(
+            f"{RUNS} was made with random streams {min(made)}, this acrank has {STREAMS}: move it away to begin anew"
+        )
 
 
 def write_seeds() -> None:

@@ -127,7 +127,7 @@ def test_every_image_is_drawn_about_equally_often() -> None:
 def test_the_stream_is_the_same_everywhere() -> None:
     """Recorded from this implementation with NumPy 2.4; NumPy promises the stream of PCG64 for every version."""
     labels = np.arange(1000) % 7
-    assert draw(labels, 7, seed=3, repeat=1, task="classification").tolist() == [34, 122, 123, 323, 355, 707, 877]
+    assert draw(labels, 7, seed=3, repeat=1, task="classification").tolist() == [16, 171, 245, 606, 741, 775, 918]
 
 
 def test_all_are_taken_where_there_are_no_more() -> None:

@@ -1,0 +1,72 @@
+"""Random streams by purpose: whatever acrank draws comes from here, so that no two purposes share a stream.
+
+The procedural images of `acrank.demo` and the resampling of `acrank.comparison` have streams of their own: those images
+are what the embedded checkpoints were made for, and comparisons name their streams by dataset.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+
+import numpy as np
+
+#: The version of the streams. Results of another version are not joined with those of this one: version 1 (acrank
+#: 0.2.0) handed out numbers by hand, and some purposes shared a stream.
+STREAMS = 2
+
+
+class Purpose(StrEnum):
+    """What random numbers are for, with the words that tell its streams apart."""
+
+    DRAW = "images of a draw"  # seed, repeat
+    HALVES = "halves of a draw"  # seed, repeat
+    SHUFFLE = "shuffled labels of a draw"  # seed, repeat
+    PATCH_IMAGES = "images that patches are cut from, in turn"  # seed, repeat
+    PATCH = "corner and positions of a patch"  # seed, repeat, place
+    POSITION_SHUFFLE = "shuffled labels of positions"  # seed, repeat
+    HEAD = "random head of one step"  # seed, repeat
+    ONE_EPOCH = "head and batches of one epoch"  # seed, repeat
+    SCORE = "scores that draw"  # seed, repeat
+    TEST_SPLIT = "images that test"  # split
+    VAL_SPLIT = "images that validate"  # split
+    TRAIN_PART = "images to train on, where not all are"  # split
+    SAMPLE = "training images that a network is set up on"  # split
+    SAMPLE_PATCH = "training patches that a network is set up on"  # split, place
+    FOREGROUND = "places to centre patches on"  # image
+    FINETUNE_HEAD = "new weights of a finetuning run"  # seed, split
+    FINETUNE_BATCHES = "batches of a finetuning run"  # seed, split
+    FINETUNE_PATCH = "training patches of a finetuning run"  # a number from the stream of its batches
+
+
+def stream(purpose: Purpose, *words: int) -> np.random.SeedSequence:
+    """The stream of a purpose, for `numpy.random.default_rng` or `numpy.random.PCG64`.
+
+    Purpose and words are hashed: a NumPy seed sequence made from the numbers themselves pads them with zeros, so that
+    [1] and [1, 0] would be one stream.
+
+    Args:
+        purpose: what the numbers are for.
+        words: integers of any size that tell the streams of one purpose apart, such as seed and repeat.
+
+    Example:
+        >>> int(np.random.PCG64(stream(Purpose.DRAW, 0, 1)).random_raw() == np.random.PCG64(
+        ...     stream(Purpose.DRAW, 1, 0)).random_raw())
+        0
+    """
+    return np.random.SeedSequence(_digest(purpose, words))
+
+
+def seed_of(purpose: Purpose, *words: int, bits: int = 63) -> int:
+    """A seed of so many bits for a purpose, for libraries that take a number (torch: 63, scikit-learn: 32).
+
+    Example:
+        >>> 0 <= seed_of(Purpose.SCORE, 0, 0, bits=32) < 2**32
+        True
+    """
+    return _digest(purpose, words) >> (256 - bits)
+
+
+def _digest(purpose: Purpose, words: tuple[int, ...]) -> int:
+    text = "/".join([purpose.name, *(str(int(word)) for word in words)])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")
