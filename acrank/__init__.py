@@ -23,7 +23,7 @@ _LAZY = {
     "compare": "acrank.comparison",
     "load_zoo": "acrank.zoo",
     "open_target": "acrank.targets",
-    "score": "acrank.ranking",
+    "score": "acrank.ranking.scoring",
     "finetune": "acrank.finetuning",
     "Ranking": "acrank.records",
     "SCORES": "acrank.scores",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from acrank.errors import TableError
-from acrank.files import atomic_write
+from acrank.system.files import atomic_write
 
 if TYPE_CHECKING:
     import pandas

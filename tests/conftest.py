@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from workbench import Outcome
+from helpers.workbench import Outcome
 
 from acrank.cli import main
 

@@ -15,11 +15,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from acrank.cache.files import read_observation, write_observation
 from acrank.cache.keys import code_digest, identity_of, key_of
+from acrank.cache.observation_file import read_observation, write_observation
 from acrank.errors import OutputError
-from acrank.files import atomic_write, check_writable, sha256_of
-from acrank.observed import About, Observation
+from acrank.scores.inputs import About, Observation
+from acrank.system.files import atomic_write, check_writable, sha256_of
 
 __all__ = ["ObservationCache", "default_folder", "identity_of", "key_of"]
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from acrank.cache.files import FORMAT
-from acrank.files import sha256_of
+from acrank.cache.observation_file import FORMAT
+from acrank.system.files import sha256_of
 from acrank.system.streams import STREAMS
 
 if TYPE_CHECKING:
     from acrank.cache import ObservationCache
-    from acrank.draws import Draw
     from acrank.settings import Settings
+    from acrank.targets.draws import Draw
     from acrank.zoo.schema import Candidate
 
 

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from acrank.loading import loading
+from acrank.system.imports import loading
 
 
 def run() -> None:

@@ -31,11 +31,11 @@ from acrank.cli.check_options import (
 from acrank.cli.console import say, show, write
 from acrank.cli.options import Format, FormatOption, VerboseOption
 from acrank.errors import OutputError, UsageError
-from acrank.files import atomic_write, check_writable
 from acrank.formats import format_of
 from acrank.formats.annotations import error_annotation
 from acrank.formats.junit import Case, to_junit
 from acrank.formats.markdown import to_markdown
+from acrank.system.files import atomic_write, check_writable
 
 if TYPE_CHECKING:
     from acrank.gates import Gates, Report

@@ -10,7 +10,7 @@ import typer
 from acrank.cli.console import check_outputs, say, show, warn, write
 from acrank.cli.options import Format, FormatOption, OutputOption, SeedOption, VerboseOption
 from acrank.errors import TableError, UsageError
-from acrank.files import check_writable
+from acrank.system.files import check_writable
 
 if TYPE_CHECKING:
     from acrank.comparison import Comparison, Scores, Truth

@@ -11,8 +11,8 @@ from pathlib import Path
 import typer
 
 from acrank.errors import AcrankError
-from acrank.files import atomic_write, check_writable
 from acrank.formats import FORMATS, View, format_of, render
+from acrank.system.files import atomic_write, check_writable
 
 _verbosity = 0
 

@@ -147,7 +147,7 @@ class Execution:
             self._check_devices(device)
 
     def _check_devices(self, device: str) -> None:
-        from acrank.environment import pick_device
+        from acrank.system.machine import pick_device
 
         if self.kind is Executor.ray:
             raise UsageError("--devices is for processes on this machine", hint="with ray, use --ray-gpus")
@@ -198,8 +198,8 @@ def running(execution: Execution) -> Iterator[TaskExecutor]:
 
 
 def _processes(execution: Execution) -> ProcessExecutor:
-    from acrank.evaluation import begin_worker
     from acrank.executors import ProcessExecutor, available_cpus
+    from acrank.ranking.candidates import begin_worker
 
     cpus = available_cpus()
     alone = 1 if execution.executor is not Executor.processes and execution.timeout is not None else cpus
@@ -215,8 +215,8 @@ def _processes(execution: Execution) -> ProcessExecutor:
 
 
 def _ray(execution: Execution) -> RayExecutor:
-    from acrank.evaluation import begin_worker
     from acrank.executors.remote import RayExecutor
+    from acrank.ranking.candidates import begin_worker
 
     return RayExecutor(
         execution.ray_address,

@@ -26,8 +26,8 @@ from acrank.cli.target_options import (
     task_named,
 )
 from acrank.errors import UsageError
-from acrank.files import atomic_write
 from acrank.formats import View, format_of, render
+from acrank.system.files import atomic_write
 
 if TYPE_CHECKING:
     from acrank.finetuning import Outcome, Results
@@ -131,8 +131,8 @@ def finetune(
     """
     outputs = tuple(output or [DEFAULT_OUTPUT])
     check_outputs(outputs)
+    from acrank.finetuning.finetune_settings import FinetuneSettings
     from acrank.finetuning.methods import parse_methods
-    from acrank.finetuning.settings import FinetuneSettings
     from acrank.zoo import load_zoo
 
     methods = parse_methods(method)
@@ -217,7 +217,7 @@ def write(results: Results, paths: tuple[Path, ...]) -> None:
 
 def view_of(results: Results, format_name: str) -> View:
     """Every run for machines, means and standard errors for people."""
-    from acrank.finetuning.results import COLUMNS, SUMMARY
+    from acrank.finetuning.outcomes import COLUMNS, SUMMARY
 
     record = results_record(results)
     title = f"{results.target.get('name', 'target')}: finetuned, mean over runs (higher is better)"
@@ -230,7 +230,7 @@ def results_record(results: Results) -> dict[str, Any]:
     """The results as plain data."""
     import dataclasses
 
-    from acrank.finetuning.results import SUMMARY
+    from acrank.finetuning.outcomes import SUMMARY
 
     summary = [dict(zip(SUMMARY, row, strict=True)) for row in results.summary()]
     return {"kind": "acrank-finetune", "schema_version": 1, "summary": summary, **dataclasses.asdict(results)}

@@ -25,8 +25,8 @@ def merge(
     """
     outputs = output or []
     check_outputs(outputs)
-    from acrank.merging import merge as join
-    from acrank.merging import missing
+    from acrank.ranking.joining import merge as join
+    from acrank.ranking.joining import missing
     from acrank.records import Ranking
 
     found = {str(path): Ranking.load(path) for path in parts}

@@ -218,7 +218,7 @@ def run_and_save(
     executor: TaskExecutor | None = None,
 ) -> Ranking:
     """Score with progress on stderr; `outputs` are rewritten as candidates are done, see `saving`."""
-    from acrank.ranking import score as run
+    from acrank.ranking.scoring import score as run
 
     with saving(view_of, outputs) as save, _progress(len(zoo.candidates)) as advance:
 

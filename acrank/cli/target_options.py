@@ -84,7 +84,7 @@ def task_named(text: str | None) -> Task | None:
         >>> task_named("regression")
         'regression'
     """
-    from acrank.targets.base import TASKS
+    from acrank.targets.target import TASKS
 
     found = next((task for task in TASKS if task == text), None)
     if text is not None and found is None:

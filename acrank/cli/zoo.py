@@ -11,7 +11,7 @@ from acrank.cli import console
 from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption, ZooOption
 from acrank.errors import ManifestError
 from acrank.formats import View
-from acrank.loading import loading
+from acrank.system.imports import loading
 
 if TYPE_CHECKING:
     from acrank.zoo import Zoo

@@ -11,7 +11,7 @@ import numpy as np
 from acrank.comparison.results import Comparison, Result
 from acrank.comparison.study import Study
 from acrank.errors import MissingExtraError, UsageError
-from acrank.files import atomic_write
+from acrank.system.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any, Protocol, TypeVar
 
-from acrank.executors.ahead import Ahead
+from acrank.executors.prefetching import Ahead
 from acrank.executors.processes import ProcessExecutor
 from acrank.executors.threads import available_cpus, limit_threads
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from acrank.finetuning.finetune_settings import FinetuneSettings
 from acrank.finetuning.methods import METHODS
-from acrank.finetuning.results import Outcome, Results
-from acrank.finetuning.settings import FinetuneSettings
+from acrank.finetuning.outcomes import Outcome, Results
 
 if TYPE_CHECKING:
     from acrank.finetuning.flow import finetune

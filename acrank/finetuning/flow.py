@@ -9,22 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from acrank.environment import describe, pick_device, reason_of
 from acrank.errors import NothingRankedError, OutputError, TargetError, UsageError
-from acrank.files import check_writable
-from acrank.finetuning.data import ImageLoader, Images, Loader
+from acrank.finetuning.finetune_settings import FinetuneSettings
+from acrank.finetuning.image_loader import ImageLoader, Images, Loader
 from acrank.finetuning.methods import parse_methods
 from acrank.finetuning.opening import open_parts
-from acrank.finetuning.results import Outcome, Results
+from acrank.finetuning.outcomes import Outcome, Results
+from acrank.finetuning.patch_loader import PatchLoader, Scenes
 from acrank.finetuning.runs import Run, Shared
-from acrank.finetuning.scenes import PatchLoader, Scenes
-from acrank.finetuning.settings import FinetuneSettings
 from acrank.finetuning.splits import Part, Partition, make_partition
-from acrank.finetuning.store import RunKey, Store
+from acrank.finetuning.tasks import METRICS
+from acrank.finetuning.work_folder import RunKey, Store
+from acrank.system.files import check_writable
+from acrank.system.machine import describe, pick_device, reason_of
 from acrank.targets import Target
-from acrank.tasks import METRICS
 from acrank.zoo import Candidate, Zoo, load_zoo
-from acrank.zoo.checkpoints import LoadedModel, load_candidate
+from acrank.zoo.loading import LoadedModel, load_candidate
 
 
 @dataclass(frozen=True)

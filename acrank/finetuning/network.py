@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from acrank.environment import channels_last
-from acrank.finetuning.methods.base import Method, Start
-from acrank.tasks.base import FinetuningTask
-from acrank.zoo.checkpoints import LoadedModel
+from acrank.finetuning.methods.method import Method, Start
+from acrank.finetuning.tasks.task import FinetuningTask
+from acrank.system.machine import channels_last
+from acrank.zoo.loading import LoadedModel
 
 
 class Network(nn.Module):

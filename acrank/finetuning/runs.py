@@ -12,21 +12,21 @@ import torch
 from torch import Tensor
 
 from acrank.errors import CandidateError
-from acrank.finetuning.data import Loader
+from acrank.finetuning.finetune_settings import FinetuneSettings
+from acrank.finetuning.image_loader import Loader
 from acrank.finetuning.methods import make_methods
-from acrank.finetuning.methods.base import Method
+from acrank.finetuning.methods.method import Method
 from acrank.finetuning.network import Network, build_network
-from acrank.finetuning.results import Outcome
-from acrank.finetuning.saving import save_network
-from acrank.finetuning.settings import FinetuneSettings
-from acrank.finetuning.store import RunKey, Store
+from acrank.finetuning.outcomes import Outcome
+from acrank.finetuning.saved_networks import save_network
+from acrank.finetuning.tasks.classification import Classification, class_weights
+from acrank.finetuning.tasks.segmentation import Segmentation
+from acrank.finetuning.tasks.task import FinetuningTask
 from acrank.finetuning.trainer import Trainer
+from acrank.finetuning.work_folder import RunKey, Store
 from acrank.system.streams import Purpose, seed_of
 from acrank.targets import Target
-from acrank.tasks.base import FinetuningTask
-from acrank.tasks.classifier import Classification, class_weights
-from acrank.tasks.segmenter import Segmentation
-from acrank.zoo.checkpoints import LoadedModel
+from acrank.zoo.loading import LoadedModel
 
 SHOWN = 8  # inputs on which a saved network is checked
 

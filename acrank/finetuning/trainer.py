@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from acrank.environment import mixed_dtype
-from acrank.finetuning.data import Loader
-from acrank.finetuning.methods.base import Method, Step
+from acrank.finetuning.finetune_settings import FinetuneSettings
+from acrank.finetuning.image_loader import Loader
+from acrank.finetuning.methods.method import Method, Step
 from acrank.finetuning.network import Network
-from acrank.finetuning.settings import FinetuneSettings
-from acrank.tasks.base import Evaluation, FinetuningTask
+from acrank.finetuning.tasks.task import Evaluation, FinetuningTask
+from acrank.system.machine import mixed_dtype
 
 MOMENTUM = 0.9
 

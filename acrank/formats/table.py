@@ -6,7 +6,7 @@ import io
 from typing import TYPE_CHECKING
 
 from acrank.formats.cells import is_number, text_of, visible
-from acrank.loading import loading
+from acrank.system.imports import loading
 
 if TYPE_CHECKING:
     from acrank.formats import View

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+from acrank.gates.gates_file import Gates, load_gates, parse_gates, read_gates
 from acrank.gates.report import GateResult, Report
 from acrank.gates.rules import check
-from acrank.gates.schema import Gates, load_gates, parse_gates, read_gates
 
 __all__ = ["GateResult", "Gates", "Report", "check", "load_gates", "parse_gates", "read_gates"]

@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterable
 
 from acrank.errors import GatesError
+from acrank.gates.gates_file import WeightedTau
 from acrank.gates.report import one_line
-from acrank.gates.schema import WeightedTau
 from acrank.records import Ranking, Row
 
 

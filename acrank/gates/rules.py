@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from acrank.errors import GatesError
+from acrank.gates.gates_file import Gates, Margin, NoSkipped, SameBest, Time, TopK, WeightedTau
 from acrank.gates.lookups import finite, listed, row_of, score_of, truth_of, unranked
 from acrank.gates.report import GateResult, Report, one_line
-from acrank.gates.schema import Gates, Margin, NoSkipped, SameBest, Time, TopK, WeightedTau
 from acrank.records import Ranking
 
 _SLACK = 1e-9
@@ -34,7 +34,7 @@ def check(ranking: Ranking, gates: Gates, *, run: str = "the run") -> Report:
         TableError: a baseline run or a truth table cannot be read.
 
     Example:
-        >>> from acrank.gates.schema import parse_gates
+        >>> from acrank.gates.gates_file import parse_gates
         >>> from acrank.records import Row, Value
         >>> rows = [Row("a", "scored", scores={"s": Value(1.0)}), Row("b", "scored", scores={"s": Value(2.0)})]
         >>> ranking = Ranking.of(rows, rank_by="s", higher_is_better={"s": True})

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from acrank.observed import LayerShift
+from acrank.scores.inputs import LayerShift
 from acrank.scores.undefined import UndefinedScoreError
 
 

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from numpy.typing import ArrayLike
 
-from acrank.observed import LayerShift
 from acrank.scores.affine import affine_drift
+from acrank.scores.inputs import LayerShift
 from acrank.scores.kernels import kernel_ridge_accuracy, kernel_target_alignment
 
 

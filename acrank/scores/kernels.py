@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from acrank.errors import UsageError
-from acrank.loading import loading
 from acrank.scores.arrays import Codes, Floats, as_classes, as_matrix, one_hot
 from acrank.scores.knn import balanced_accuracy
 from acrank.scores.undefined import UndefinedScoreError
+from acrank.system.imports import loading
 
 
 def kernel_target_alignment(gram: ArrayLike, gram_labels: ArrayLike) -> float:

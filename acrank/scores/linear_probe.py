@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from acrank.errors import UsageError
-from acrank.loading import loading
 from acrank.scores.arrays import Floats, as_matrix, as_targets, centre, standardise
 from acrank.scores.knn import balanced_accuracy
 from acrank.scores.linear import directions
+from acrank.system.imports import loading
 
 
 def linear_probe(features: ArrayLike, labels: ArrayLike, *, ridge: float = 0.1) -> float:

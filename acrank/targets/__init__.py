@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from acrank.errors import TargetError, UsageError
-from acrank.targets import datasets, folders, hdf5, masks, npz, table
-from acrank.targets.base import TASKS, Options, Spacing, Target, Task
-from acrank.targets.slices import sliced
+from acrank.targets.layouts import class_folders, hdf5, image_table, mask_folders, npz, volume_datasets
+from acrank.targets.stores.slices import sliced
+from acrank.targets.target import TASKS, Options, Spacing, Target, Task
 
 __all__ = ["READERS", "Options", "Reader", "Spacing", "Target", "Task", "open_target", "open_with"]
 
@@ -38,13 +38,13 @@ class Reader:
 
 #: Layout -> reader.
 READERS: dict[str, Reader] = {
-    folders.LAYOUT: Reader(folders.open_folders, folders.USES),
+    class_folders.LAYOUT: Reader(class_folders.open_folders, class_folders.USES),
     npz.LAYOUT: Reader(npz.open_npz, npz.USES, b"PK\x03\x04", (".npz",)),
     hdf5.LAYOUT: Reader(hdf5.open_hdf5, hdf5.USES, b"\x89HDF\r\n\x1a\n", (".h5", ".hdf5", ".hdf")),
-    table.LAYOUT: Reader(table.open_table, table.USES, b"", (".csv", ".tsv")),
-    masks.LAYOUT: Reader(masks.open_masks, masks.USES),
-    datasets.DECATHLON: Reader(datasets.open_decathlon, datasets.USES),
-    datasets.NNUNET: Reader(datasets.open_nnunet, datasets.USES),
+    image_table.LAYOUT: Reader(image_table.open_table, image_table.USES, b"", (".csv", ".tsv")),
+    mask_folders.LAYOUT: Reader(mask_folders.open_masks, mask_folders.USES),
+    volume_datasets.DECATHLON: Reader(volume_datasets.open_decathlon, volume_datasets.USES),
+    volume_datasets.NNUNET: Reader(volume_datasets.open_nnunet, volume_datasets.USES),
 }
 
 
@@ -76,7 +76,7 @@ def open_target(
             of -1000 to 1000 where dataset.json says CT, the whole range for arrays of uint8, and percentiles for all
             else.
         slices: an odd number of adjacent axial slices that are the channels of an image, so that candidates for images
-            can be ranked on volumes (see `acrank.targets.slices`).
+            can be ranked on volumes (see `acrank.targets.stores.slices`).
         spacing: millimetres along x, y and z to which NIfTI volumes are resampled when they are read.
 
     Raises:
@@ -114,7 +114,9 @@ def open_with(path: str | os.PathLike[str], options: Options) -> Target:
 
 def _layout(path: Path) -> str:
     if path.is_dir():
-        return datasets.layout_of(path) or (masks.LAYOUT if masks.is_masked(path) else folders.LAYOUT)
+        return volume_datasets.layout_of(path) or (
+            mask_folders.LAYOUT if mask_folders.is_masked(path) else class_folders.LAYOUT
+        )
     try:
         with path.open("rb") as file:
             start = file.read(8)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from acrank.errors import TargetError
-from acrank.targets.base import Task, listing
+from acrank.targets.target import Task, listing
 
 _MISSING = ("", "nan", "na", "n/a")
 

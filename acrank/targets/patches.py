@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from acrank.errors import TargetError
 from acrank.system.streams import Purpose, stream
-from acrank.targets.base import IGNORED, Target
 from acrank.targets.preparation import refuse_axes
+from acrank.targets.target import IGNORED, Target
 
 #: Positions of a patch that serve as rows, drawn evenly from its classes.
 POSITIONS = 256

@@ -6,7 +6,7 @@ import numpy as np
 
 from acrank.errors import TargetError
 from acrank.system.streams import Purpose, stream
-from acrank.targets.base import Task
+from acrank.targets.target import Task
 
 _BINS = 10
 

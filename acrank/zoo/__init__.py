@@ -1,4 +1,4 @@
-"""The zoo: which checkpoints are candidates (manifest, light) and how one is loaded safely (checkpoints, torch)."""
+"""The zoo: which checkpoints are candidates (manifest, light) and how one is loaded safely (loading, torch)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from acrank.zoo.manifest import Candidate, InputSpec, Zoo, load_zoo
 
 if TYPE_CHECKING:
-    from acrank.zoo.checkpoints import LoadedModel, load_candidate
+    from acrank.zoo.loading import LoadedModel, load_candidate
 
 __all__ = ["Candidate", "InputSpec", "LoadedModel", "Zoo", "load_candidate", "load_zoo"]
 
@@ -15,6 +15,6 @@ __all__ = ["Candidate", "InputSpec", "LoadedModel", "Zoo", "load_candidate", "lo
 def __getattr__(name: str) -> Any:
     if name not in ("LoadedModel", "load_candidate"):
         raise AttributeError(f"module 'acrank.zoo' has no attribute {name!r}")
-    from acrank.zoo import checkpoints  # torch is loaded here, not with the manifest
+    from acrank.zoo import loading  # torch is loaded here, not with the manifest
 
-    return getattr(checkpoints, name)
+    return getattr(loading, name)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from acrank.errors import CandidateError
-from acrank.zoo.keys import likely_prefix
-from acrank.zoo.timm_import import import_timm
+from acrank.zoo.architectures.timm_import import import_timm
+from acrank.zoo.tensor_names import likely_prefix
 
 _NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.LocalResponseNorm, nn.RMSNorm)
 _COUNTER = "num_batches_tracked"  # says how often, not what: a network is whole without it

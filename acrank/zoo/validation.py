@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from acrank.errors import CandidateError
-from acrank.zoo.files import check_hash, kind_of
+from acrank.zoo.hub import config_file, weights_in
 from acrank.zoo.manifest import Candidate, Zoo, check_zoo
-from acrank.zoo.sources import config_file, weights_in
+from acrank.zoo.weights import check_hash, kind_of
 from acrank.zoo.yaml_reader import Problem
 
 

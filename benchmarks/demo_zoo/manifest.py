@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from acrank.demo import zoo_path
-from acrank.files import atomic_write, sha256_of
+from acrank.system.files import atomic_write, sha256_of
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]

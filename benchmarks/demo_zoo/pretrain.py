@@ -25,7 +25,7 @@ from specs import SPECS, Spec
 
 from acrank.demo import SOURCE_STREAM, zoo_path
 from acrank.demo.sources import SOURCES
-from acrank.files import atomic_write
+from acrank.system.files import atomic_write
 
 SIZE = 64
 TRAIN, TEST = 3000, 600
@@ -143,7 +143,7 @@ def train(spec: Spec, x: torch.Tensor, y: torch.Tensor) -> torch.nn.Module:
 
 
 def build(architecture: str, classes: int) -> torch.nn.Module:
-    from acrank.zoo.timm_import import import_timm
+    from acrank.zoo.architectures.timm_import import import_timm
 
     return import_timm().create_model(architecture, pretrained=False, num_classes=classes).train()
 

@@ -65,8 +65,8 @@ def make(folder: Path, candidates: int, size: int, repeats: int) -> None:
     import torch
 
     from acrank.demo import make_target
-    from acrank.draws import BatchSpec, make_draws
     from acrank.targets import open_target
+    from acrank.targets.draws import BatchSpec, make_draws
     from acrank.zoo import load_candidate, load_zoo
 
     make_target(folder / "target", n=200)
@@ -110,7 +110,7 @@ def floor(folder: Path, count: int, *, plain: bool) -> None:
     from torch.nn.functional import cross_entropy
 
     from acrank.norm import AffineCoNorm, convert_ac_norm
-    from acrank.zoo.timm_import import import_timm
+    from acrank.zoo.architectures.timm_import import import_timm
 
     timm = import_timm()
     classes, batches = torch.load(folder / "batches.pt", weights_only=True)

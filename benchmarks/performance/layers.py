@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from acrank.norm import ac_norm_layers, affine_correlation, affine_overlap, convert_ac_norm
-from acrank.zoo.timm_import import import_timm
+from acrank.zoo.architectures.timm_import import import_timm
 
 NETWORKS = {"resnet18": 16, "resnet50": 16, "resnet50 (batch 8)": 8}
 SIDE = 128

@@ -52,7 +52,7 @@ def make_zoo(folder: Path, architecture: str, *, files: int, candidates: int, si
     """A manifest of so many candidates that take turns with so many checkpoints, each of random weights."""
     import torch
 
-    from acrank.zoo.timm_import import import_timm
+    from acrank.zoo.architectures.timm_import import import_timm
 
     folder.mkdir(parents=True, exist_ok=True)
     for i in range(files):

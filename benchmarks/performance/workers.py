@@ -23,9 +23,9 @@ from typing import Any
 from made import make_zoo
 
 from acrank.demo import make_target
-from acrank.evaluation import begin_worker
 from acrank.executors import ProcessExecutor
-from acrank.ranking import score
+from acrank.ranking.candidates import begin_worker
+from acrank.ranking.scoring import score
 from acrank.settings import Settings
 from acrank.zoo import Zoo, load_zoo
 

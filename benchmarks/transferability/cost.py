@@ -26,12 +26,12 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "performance"))
 from made import machine, make_zoo
 
 from acrank.demo import make_target
-from acrank.draws import make_draws
-from acrank.evaluation import begin_worker, evaluate
 from acrank.finetuning import FinetuneSettings, finetune
+from acrank.ranking.candidates import begin_worker, evaluate
 from acrank.scores import SCORES
 from acrank.settings import Settings
 from acrank.targets import open_target
+from acrank.targets.draws import make_draws
 from acrank.zoo import load_zoo
 
 NETWORKS = ("test_resnet", "resnet10t", "resnet18")

@@ -22,19 +22,19 @@ from targets import STUDIES, Study
 from torch import Tensor, nn
 from truth import WORK, suits, target_of
 
-from acrank.batches import Batch
-from acrank.draws import Draw, PatchDraw
-from acrank.environment import channels_last
 from acrank.finetuning.splits import make_partition
 from acrank.norm import AffineCoNorm, ac_norm_layers
-from acrank.observation import LayerTrace, prepare_model
-from acrank.passes import make_ready
-from acrank.pixels import PixelReader
+from acrank.observation.batches import Batch
+from acrank.observation.dense_features import PixelReader
+from acrank.observation.heads import random_logits, ridge_logits
+from acrank.observation.layer_hooks import Watch
+from acrank.observation.observing import make_ready
+from acrank.observation.one_step import LayerTrace, prepare_model
 from acrank.settings import Settings
+from acrank.system.machine import channels_last
 from acrank.targets import Target
+from acrank.targets.draws import Draw, PatchDraw
 from acrank.targets.sampling import halves
-from acrank.tasks.classification import random_logits, ridge_logits
-from acrank.watch import Watch
 from acrank.zoo import Candidate
 
 HEADS = 2  # random ones

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from acrank.demo.sources import SOURCES
-from acrank.finetuning.data import augmented
+from acrank.finetuning.image_loader import augmented
 
 HERE = Path(__file__).parent
 OUT = HERE / "own.work"

@@ -16,8 +16,8 @@ from candidates import PANEL, PROTONETS
 from study import HERE, SIMULATIONS, Truth, runs_written, truths
 from targets import STUDIES
 
-from acrank.environment import describe
 from acrank.protocols import PROTOCOLS
+from acrank.system.machine import describe
 
 
 def main() -> None:

@@ -22,11 +22,11 @@ from observe import draws_of
 from targets import STUDIES
 from truth import HERE, WORK, suits, target_of
 
-from acrank.draws import Draw
-from acrank.evaluation import evaluate
-from acrank.pool import with_pool_values
+from acrank.ranking.candidates import evaluate
+from acrank.ranking.summary import with_pool_values
 from acrank.records import Row
 from acrank.settings import Settings
+from acrank.targets.draws import Draw
 from acrank.zoo import Candidate
 
 OUT = HERE / "scores.csv"

@@ -22,8 +22,8 @@ from candidates import KINDS, PANEL, zoo
 from targets import STUDIES, Study
 
 from acrank.finetuning import Outcome, Results, finetune
-from acrank.finetuning.results import COLUMNS
-from acrank.finetuning.store import RunKey
+from acrank.finetuning.outcomes import COLUMNS
+from acrank.finetuning.work_folder import RunKey
 from acrank.system.streams import STREAMS
 from acrank.targets import Target, open_target
 from acrank.zoo import Candidate

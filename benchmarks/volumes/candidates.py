@@ -17,8 +17,8 @@ import yaml
 from torch import Tensor, nn
 
 from acrank.demo.nodules import nodule_scan
-from acrank.zoo.genesis import UNet3D
-from acrank.zoo.timm_import import import_timm
+from acrank.zoo.architectures.genesis import UNet3D
+from acrank.zoo.architectures.timm_import import import_timm
 
 SIZE, STEPS, SCANS = 32, 40, 6
 SOURCE_SEED = 1000  # the targets use small seeds

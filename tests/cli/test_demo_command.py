@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from workbench import Outcome
+from helpers.workbench import Outcome
 
 from acrank.demo import zoo_path
 from acrank.records import Ranking

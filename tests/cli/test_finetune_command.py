@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from workbench import Outcome, entry, make_images, make_zoo, network, write_zoo
+from helpers.workbench import Outcome, entry, make_images, make_zoo, network, write_zoo
 
 Command = Callable[..., Outcome]
 HEADER = ["dataset", "model", "method", "seed", "split", "lr", "metric", "ground_truth"]

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from faulty_zoo import comparable
+from helpers.faulty_zoo import comparable
+from helpers.workbench import Outcome, entry, make_images, make_zoo, write_zoo
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from workbench import Outcome, entry, make_images, make_zoo, write_zoo
 
-from acrank.merging import merge
+from acrank.ranking.joining import merge
 from acrank.records import Ranking
 from acrank.zoo import load_zoo
 

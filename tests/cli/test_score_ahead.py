@@ -15,17 +15,17 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from faulty_zoo import comparable
-from workbench import make_images
+from helpers.faulty_zoo import comparable
+from helpers.workbench import make_images
 
-from acrank import evaluation
 from acrank.cache import ObservationCache
 from acrank.executors import InProcess
-from acrank.ranking import score
+from acrank.ranking import candidates
+from acrank.ranking.scoring import score
 from acrank.records import Ranking
 from acrank.settings import Settings
-from acrank.zoo import Zoo, checkpoints, load_zoo
-from acrank.zoo.timm_import import import_timm
+from acrank.zoo import Zoo, load_zoo, loading
+from acrank.zoo.architectures.timm_import import import_timm
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_nothing_is_loaded_or_decoded_twice_and_what_is_cached_not_at_all(
     loaded: Counter[str] = Counter()
     threads: list[str] = []
     prepared: Counter[tuple[int, ...]] = Counter()
-    read, prepare = checkpoints.read_state_dict, sys.modules["acrank.draws"].prepare
+    read, prepare = loading.read_state_dict, sys.modules["acrank.targets.draws"].prepare
 
     def reading(path: Path, *more: object) -> object:
         loaded[path.name] += 1
@@ -84,8 +84,8 @@ def test_nothing_is_loaded_or_decoded_twice_and_what_is_cached_not_at_all(
         prepared[size] += 1
         return prepare(*images, size=size, **more)
 
-    monkeypatch.setattr(checkpoints, "read_state_dict", reading)
-    monkeypatch.setattr("acrank.draws.prepare", preparing)
+    monkeypatch.setattr(loading, "read_state_dict", reading)
+    monkeypatch.setattr("acrank.targets.draws.prepare", preparing)
     cache = ObservationCache(own_cache).open()
     record(zoo.select(["m1"], []), tmp_path / "first.json", cache=cache)
     loaded.clear(), threads.clear(), prepared.clear()
@@ -97,7 +97,7 @@ def test_nothing_is_loaded_or_decoded_twice_and_what_is_cached_not_at_all(
 
 def test_the_next_loads_while_this_one_computes(zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     events: list[str] = []
-    prepare, row_of = evaluation.prepare, evaluation.row_of
+    prepare, row_of = candidates.prepare, candidates.row_of
 
     def preparing(candidate: object, *more: object, **named: object) -> object:
         events.append(f"begin {candidate.id}")  # type: ignore[attr-defined]
@@ -108,8 +108,8 @@ def test_the_next_loads_while_this_one_computes(zoo: Zoo, tmp_path: Path, monkey
         events.append(f"end {model}")
         return row_of(model, *more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("acrank.ranking.prepare", preparing)
-    monkeypatch.setattr(evaluation, "row_of", ending)
+    monkeypatch.setattr("acrank.ranking.scoring.prepare", preparing)
+    monkeypatch.setattr(candidates, "row_of", ending)
     record(zoo.select(["m0", "m1", "m3"], []), tmp_path / "a.json")
     assert events == ["begin m0", "begin m1", "end m0", "begin m3", "end m1", "end m3"]
 

@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from workbench import Outcome, entry, make_images, make_zoo, network, write_zoo
+from helpers.workbench import Outcome, entry, make_images, make_zoo, network, write_zoo
 
 import acrank as package
-from acrank.draws import make_draws
-from acrank.passes import make_ready, observe_ready
+from acrank.observation.observing import make_ready, observe_ready
 from acrank.records import Ranking
 from acrank.scores import SCORES
 from acrank.settings import Settings
 from acrank.targets import open_target
+from acrank.targets.draws import make_draws
 from acrank.zoo import load_zoo
 
 Command = Callable[..., Outcome]

@@ -17,15 +17,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from faulty_zoo import comparable, faulty, good, write_faulty_zoo
-from workbench import Outcome, make_images, make_zoo
+from helpers.faulty_zoo import comparable, faulty, good, write_faulty_zoo
+from helpers.workbench import Outcome, make_images, make_zoo
 from PIL import Image
 
 import acrank as package
 from acrank.cli.execution_options import Execution, Executor
-from acrank.environment import pick_device, use_device
 from acrank.records import Ranking
 from acrank.settings import Settings
+from acrank.system.machine import pick_device, use_device
 from acrank.targets import open_target
 
 Command = Callable[..., Outcome]

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faulty_zoo import comparable, faulty, good, write_faulty_zoo, write_many
-from workbench import Outcome, make_images
+from helpers.faulty_zoo import comparable, faulty, good, write_faulty_zoo, write_many
+from helpers.workbench import Outcome, make_images
 
 from acrank.records import Ranking
 

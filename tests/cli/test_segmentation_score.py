@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from helpers.workbench import Outcome, touched
 from PIL import Image
-from torch import nn
-from workbench import Outcome
 
 from acrank.zoo import load_candidate, load_zoo
-from acrank.zoo.genesis import UNet3D
+from acrank.zoo.architectures.genesis import UNet3D
 
 Run = Callable[..., Outcome]
 WNETS = Path(__file__).resolve().parents[2] / "benchmarks" / "real_checkpoints" / "segmentation_zoo.yaml"
@@ -31,17 +30,6 @@ def dense(width=6):
         nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), nn.Conv2d(width, 2, 1),
     )
 """
-
-
-def touched(network: nn.Module, seed: int) -> nn.Module:
-    """With affines that look trained."""
-    torch.manual_seed(seed)
-    for layer in network.modules():
-        if isinstance(layer, nn.BatchNorm2d | nn.BatchNorm3d):
-            nn.init.normal_(layer.weight, 1.0, 0.3)
-            nn.init.normal_(layer.bias, 0.0, 0.5)
-            layer.running_mean += 0.1  # type: ignore[operator]
-    return network
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from test_segmentation_score import touched
-from workbench import Outcome, entry, network, write_zoo
+from helpers.workbench import Outcome, entry, network, touched, write_zoo
 
 Run = Callable[..., Outcome]
 SIZE = {"block_inplanes": [4, 8, 8, 8], "layers": [1, 1, 1, 1], "block": "basic", "n_input_channels": 1}

@@ -9,13 +9,13 @@ import sys
 import time
 from pathlib import Path
 
-import faulty
 import pytest
+from helpers import faulty
 
 from acrank.errors import CandidateError, UsageError
 from acrank.executors import ProcessExecutor, results
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parents[1]
 
 
 def text_of(outcome: object) -> str:
@@ -88,7 +88,7 @@ def test_a_worker_that_hangs_ends_with_its_parent_and_prints_nothing_on_stdout(t
     script = tmp_path / "script.py"
     script.write_text(
         f"import sys; sys.path.insert(0, {str(FOLDER)!r})\n"
-        "import faulty\nfrom acrank.executors import ProcessExecutor\n"
+        "from helpers import faulty\nfrom acrank.executors import ProcessExecutor\n"
         "if __name__ == '__main__':\n"
         "    executor = ProcessExecutor(1)\n"
         "    print(executor.submit(faulty.pid_of, 0).result(), flush=True)\n"

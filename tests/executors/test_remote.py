@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import faulty
 import pytest
+from helpers import faulty
 
 from acrank.errors import CandidateError, MissingExtraError, UsageError
 from acrank.executors import results
@@ -21,7 +21,9 @@ from acrank.executors import results
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Two nodes of one CPU each, in processes on this machine."""
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    )
     ray = pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 

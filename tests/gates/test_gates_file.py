@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from acrank.errors import GatesError
 from acrank.gates import Gates, load_gates, parse_gates
-from acrank.gates.schema import Within
+from acrank.gates.gates_file import Within
 
 EXAMPLE = """
 top_k: {model: resnet50, k: 3}

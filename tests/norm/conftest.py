@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from acrank.zoo.timm_import import import_timm
+from acrank.zoo.architectures.timm_import import import_timm
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 import pytest
+from helpers.score_samples import clusters
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from score_samples import clusters
 
 from acrank.errors import UsageError
 from acrank.scores import (

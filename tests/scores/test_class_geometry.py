@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers.score_samples import GOLDEN, clusters, features, labels
 from scipy.stats import multivariate_normal
-from score_samples import GOLDEN, clusters, features, labels
 
 from acrank.errors import UsageError
 from acrank.scores.gbc import gbc

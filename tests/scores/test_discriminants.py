@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers.score_samples import GOLDEN, clusters, features, labels
 from scipy.special import softmax
-from score_samples import GOLDEN, clusters, features, labels
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from acrank.scores import UndefinedScoreError

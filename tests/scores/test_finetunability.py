@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acrank.observed import LayerShift
 from acrank.scores import UndefinedScoreError
 from acrank.scores.finetunability import at_unit_step, finetunability
+from acrank.scores.inputs import LayerShift
 from acrank.scores.kernels import kernel_ridge_accuracy, kernel_target_alignment
 
 EPS = 1e-5

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers.score_samples import GOLDEN, clusters, features, labels
 from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
-from score_samples import GOLDEN, clusters, features, labels
 from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge
 from sklearn.metrics import balanced_accuracy_score

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from score_samples import GOLDEN, clusters, features, iris, labels
+from helpers.score_samples import GOLDEN, clusters, features, iris, labels
 from sklearn.covariance import LedoitWolf
 
 from acrank.scores.h_score import h_score, ledoit_wolf

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from score_samples import GOLDEN, features, labels, logits
+from helpers.score_samples import GOLDEN, features, labels, logits
 from sklearn.metrics import mutual_info_score
 
 from acrank.errors import UsageError

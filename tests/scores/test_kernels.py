@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from score_samples import features, labels
+from helpers.score_samples import features, labels
 
 from acrank.errors import UsageError
 from acrank.scores import UndefinedScoreError

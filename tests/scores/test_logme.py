@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers.score_samples import GOLDEN, clusters, features, iris, labels, targets
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
-from score_samples import GOLDEN, clusters, features, iris, labels, targets
 from sklearn.linear_model import BayesianRidge
 
 from acrank.scores import UndefinedScoreError

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers.score_samples import GOLDEN, clusters, features, iris, labels
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import spearmanr
-from score_samples import GOLDEN, clusters, features, iris, labels
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier

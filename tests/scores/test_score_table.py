@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from score_samples import clusters
+from helpers.score_samples import clusters
 
 from acrank.records import RESERVED
 from acrank.scores import SCORES, Score

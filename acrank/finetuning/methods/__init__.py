@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from acrank.errors import UsageError
 
 if TYPE_CHECKING:
-    from acrank.finetuning.methods.base import Method
+    from acrank.finetuning.methods.method import Method
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class MethodEntry:
 
 
 _ROWS = (
-    MethodEntry("vanilla", "base:Method", "alone", "every parameter trains"),
+    MethodEntry("vanilla", "method:Method", "alone", "every parameter trains"),
     MethodEntry(
         "ac-norm",
         "ac_norm:ACNorm",

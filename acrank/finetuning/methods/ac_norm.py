@@ -7,7 +7,7 @@ import warnings
 from torch import nn
 
 from acrank.errors import CandidateError
-from acrank.finetuning.methods.base import Method
+from acrank.finetuning.methods.method import Method
 from acrank.norm import ConversionWarning, ac_norm_layers, convert_ac_norm, revert_ac_norm
 
 

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from acrank.errors import CandidateError
-from acrank.finetuning.methods.base import Method, Start
+from acrank.finetuning.methods.method import Method, Start
 from acrank.norm import AffineCoNorm
 
 if TYPE_CHECKING:

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from acrank.errors import CandidateError
-from acrank.finetuning.methods.base import Method, Start, Step
-from acrank.watch import Watch
+from acrank.finetuning.methods.method import Method, Start, Step
+from acrank.observation.layer_hooks import Watch
 
 if TYPE_CHECKING:
     from acrank.finetuning.network import Network
-    from acrank.tasks.base import FinetuningTask
+    from acrank.finetuning.tasks.task import FinetuningTask
 
 ALPHA, BETA = 0.01, 0.01
 HEAD_STEPS, HEAD_RATE = 100, 0.01

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from acrank.errors import CandidateError
-from acrank.finetuning.methods.base import Method
+from acrank.finetuning.methods.method import Method
 
 
 class FromScratch(Method):

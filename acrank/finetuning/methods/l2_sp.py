@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from acrank.finetuning.methods.base import Method, Start, Step
+from acrank.finetuning.methods.method import Method, Start, Step
 
 if TYPE_CHECKING:
     from acrank.finetuning.network import Network

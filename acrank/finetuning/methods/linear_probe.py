@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from acrank.finetuning.methods.base import Method, Start
+from acrank.finetuning.methods.method import Method, Start
 
 if TYPE_CHECKING:
     from acrank.finetuning.network import Network

@@ -8,7 +8,7 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from acrank.errors import CandidateError
-from acrank.finetuning.methods.base import Method
+from acrank.finetuning.methods.method import Method
 
 PROBABILITY = 0.5  # the paper's
 

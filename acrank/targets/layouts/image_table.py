@@ -1,0 +1,166 @@
+"""Targets as tables: a CSV or TSV with the path of one image or volume and its label, or labels, per row."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from acrank.errors import TargetError
+from acrank.targets.labels import encode
+from acrank.targets.stores.volumes import files_stored
+from acrank.targets.target import Options, Target, choose_splits, listing, name_of
+
+LAYOUT = "table"
+USES = frozenset({"split", "image_column", "label_column", "task", "intensity", "slices", "spacing"})
+
+_IMAGE_NAMES = ("path", "image", "file", "filename", "file_name", "filepath", "file_path", "image_path", "img")
+_LABEL_NAMES = ("label", "class", "target", "category")
+
+
+def open_table(path: Path, options: Options) -> Target:
+    """Open a table with a header; paths are relative to the table's folder, and are the ids.
+
+    The columns are named, or guessed from usual names. `label_column` may name several columns of 0 and 1, separated by
+    commas: a multilabel task. A column called `split` gives splits. Backslashes in paths count as slashes.
+
+    Raises:
+        TargetError: columns not found or ambiguous, rows that do not fit the header, images missing or listed twice,
+            labels missing or not fitting the task.
+    """
+    notes: list[str] = []
+    header, rows = _read(path)
+    image = _column(path, header, options.image_column, _IMAGE_NAMES, "image")
+    labels = _label_columns(path, header, options.label_column)
+    rows = _of_split(path, header, rows, options.split, notes)
+    if not rows:
+        raise TargetError(f"no images in {path}: the table has no rows", hint="give one row per image")
+    place = header.index(image)
+    rows = sorted(rows, key=lambda row: _tidy(row[place]))
+    ids = tuple(_tidy(row[place]) for row in rows)
+    _refuse_repeated(path, ids)
+    _refuse_absent(path, ids)
+    values = np.array([[row[header.index(name)] for name in labels] for row in rows])
+    encoded = encode(values, ids=ids, task=options.task, where=str(path), names=labels)
+    notes += encoded.notes
+    stored = files_stored(path.parent, ids, options)
+    return Target(
+        name_of(path),
+        LAYOUT,
+        encoded.task,
+        ids,
+        encoded.values,
+        encoded.classes,
+        stored.store,
+        [*notes, *stored.notes],
+        axes=stored.axes,
+        reading=stored.reading,
+    )
+
+
+def _read(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Column names and rows, all cells stripped."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            first = file.readline()
+            file.seek(0)
+            delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=first.count)
+            lines = [[cell.strip() for cell in row] for row in csv.reader(file, delimiter=delimiter)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise TargetError(f"cannot read {path}: {error}", hint="give a CSV or TSV in UTF-8") from error
+    numbered = [(number, row) for number, row in enumerate(lines, start=1) if any(row)]
+    if not numbered:
+        raise TargetError(f"{path} is empty", hint="the first row names the columns, then one row per image")
+    header = numbered[0][1]
+    _refuse_twice(path, header)
+    for number, row in numbered[1:]:
+        if len(row) != len(header):
+            raise TargetError(
+                f"{path}: row {number} has {len(row)} cells, the header has {len(header)}",
+                hint="quote cells that contain the separator",
+            )
+    return header, [row for _, row in numbered[1:]]
+
+
+def _refuse_twice(path: Path, header: list[str]) -> None:
+    twice = [name for name, count in Counter(header).items() if count > 1 and name]
+    if twice:
+        raise TargetError(f"{path} has two columns called {twice[0]!r}", hint="rename one of them")
+
+
+def _column(path: Path, header: Sequence[str], named: str | None, usual: Sequence[str], what: str) -> str:
+    if named is not None:
+        return _known(path, header, named, what)
+    found = [name for name in header if name.lower() in usual]
+    if len(found) != 1:
+        problem = "no column" if not found else f"several columns ({', '.join(found)})"
+        raise TargetError(
+            f"{path} has {problem} that may hold the {what}; columns: {listing(header, 12)}",
+            hint=f"name the column: --{what}-column",
+        )
+    return found[0]
+
+
+def _known(path: Path, header: Sequence[str], name: str, what: str) -> str:
+    if name not in header:
+        raise TargetError(
+            f"{path} has no column {name!r}; columns: {listing(header, 12)}", hint=f"name one of them: --{what}-column"
+        )
+    return name
+
+
+def _label_columns(path: Path, header: Sequence[str], named: str | None) -> list[str]:
+    if named is None or named in header or "," not in named:
+        return [_column(path, header, named, _LABEL_NAMES, "label")]
+    return [_known(path, header, name.strip(), "label") for name in named.split(",")]
+
+
+def _of_split(
+    path: Path, header: list[str], rows: list[list[str]], split: str | None, notes: list[str]
+) -> list[list[str]]:
+    place = next((place for place, name in enumerate(header) if name.lower() == "split"), None)
+    there = [] if place is None else sorted({row[place] for row in rows} - {""})
+    chosen = choose_splits(split, there, path, notes)
+    return rows if place is None or split == "all" or not chosen else [row for row in rows if row[place] in chosen]
+
+
+def _tidy(cell: str) -> str:
+    return cell.replace("\\", "/").removeprefix("./")
+
+
+def _refuse_repeated(path: Path, ids: Sequence[str]) -> None:
+    twice = [name for name, count in Counter(ids).items() if count > 1]
+    if twice:
+        raise TargetError(
+            f"{path} lists {len(twice)} images more than once: {listing(twice, 3)}",
+            hint="keep one row per image; for several labels use one column per label",
+        )
+
+
+def _refuse_absent(path: Path, ids: Sequence[str]) -> None:
+    """Look the images up folder by folder, which is much faster than one by one."""
+    folders: dict[str, set[str]] = {}
+    absent = []
+    for name in ids:
+        folder, _, last = name.rpartition("/")
+        if folder not in folders:
+            folders[folder] = _names_in(path.parent / folder)
+        if last not in folders[folder] and not (path.parent / name).is_file():
+            absent.append(name or "(an empty path)")
+    if absent:
+        raise TargetError(
+            f"{path}: {len(absent)} of {len(ids)} images are missing: {listing(absent, 3)}",
+            hint="paths are taken relative to the table's folder",
+        )
+
+
+def _names_in(folder: Path) -> set[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name for entry in entries if not entry.is_dir()}
+    except OSError:
+        return set()  # then every image in it is reported as missing

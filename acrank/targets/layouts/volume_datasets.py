@@ -1,0 +1,179 @@
+"""Volumes that a dataset.json describes: Medical Segmentation Decathlon (MONAI's data lists too) and nnU-Net v2 raw."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from acrank.errors import TargetError
+from acrank.targets.stores.intensity import intensity_named
+from acrank.targets.stores.nifti import SUFFIXES
+from acrank.targets.stores.volumes import MaskedVolumeStore
+from acrank.targets.target import Options, Target, listing, name_of
+
+DECATHLON = "decathlon"
+NNUNET = "nnunet"
+USES = frozenset({"task", "intensity", "slices", "spacing"})
+
+_Case = tuple[tuple[str, ...], str]  # files of the channels, file of the mask
+
+
+def layout_of(path: Path) -> str | None:
+    """Which of the two a folder's dataset.json is for; None where there is none."""
+    if not (path / "dataset.json").is_file():
+        return None
+    about = _described(path)
+    return DECATHLON if isinstance(about.get("training"), list) else NNUNET
+
+
+def open_decathlon(path: Path, options: Options) -> Target:
+    """Open a Decathlon folder: dataset.json has pairs under `training`, the values in `labels`, channels in `modality`.
+
+    Raises:
+        TargetError: the description lacks something, or names files that are not there.
+    """
+    about = _described(path)
+    pairs = [_pair(path, entry) for entry in about["training"]]
+    cases: dict[str, _Case] = {_stem(image): ((image,), mask) for image, mask in pairs}
+    if len(cases) < len(pairs):
+        raise TargetError(f"{path / 'dataset.json'} lists two images of one name", hint="name each case differently")
+    names = {str(name): value for value, name in _mapping(path, about, "labels").items()}
+    channels = _mapping(path, about, "modality") if "modality" in about else {"0": "unknown"}
+    return _target(path, DECATHLON, options, cases, names, [channels[key] for key in sorted(channels, key=_number)])
+
+
+def open_nnunet(path: Path, options: Options) -> Target:
+    """Open an nnU-Net v2 raw folder: imagesTr/CASE_0000.nii.gz for each channel, labelsTr/CASE.nii.gz, dataset.json.
+
+    Raises:
+        TargetError: the description lacks something, or files are missing.
+    """
+    about = _described(path)
+    channels = _mapping(path, about, "channel_names" if "channel_names" in about else "modality")
+    ending = str(about.get("file_ending", ".nii.gz"))
+    if ending not in SUFFIXES:
+        raise TargetError(f"{path} holds {ending} files", hint="volumes must be NIfTI: .nii or .nii.gz")
+    stems = [entry.name.removesuffix(ending) for entry in _entries(path / "labelsTr") if entry.name.endswith(ending)]
+    cases = {
+        stem: (
+            tuple(f"imagesTr/{stem}_{channel:04d}{ending}" for channel in range(len(channels))),
+            f"labelsTr/{stem}{ending}",
+        )
+        for stem in stems
+    }
+    names = _mapping(path, about, "labels")
+    return _target(path, NNUNET, options, cases, names, [channels[key] for key in sorted(channels, key=_number)])
+
+
+def _target(
+    path: Path,
+    layout: str,
+    options: Options,
+    cases: dict[str, _Case],
+    labels: dict[str, Any],
+    channels: list[Any],
+) -> Target:
+    """The target of named cases, whichever layout they came in."""
+    if options.task not in (None, "segmentation"):
+        raise TargetError(f"{path} holds volumes with masks", hint="leave the task out: it is segmentation")
+    if not cases:
+        raise TargetError(f"no volumes in {path}", hint="dataset.json and the folders beside it must name some")
+    classes, values, notes = _classes(path, labels)
+    ids = tuple(sorted(cases))
+    _refuse_missing(path, [name for images, mask in cases.values() for name in (*images, mask)])
+    rules = tuple(intensity_named(options.intensity, str(channel)) for channel in channels)
+    store = MaskedVolumeStore(
+        path,
+        tuple(cases[one][0] for one in ids),
+        rules,
+        options.spacing,
+        masks=tuple(cases[one][1] for one in ids),
+        values=values,
+    )
+    labels_of = np.zeros(len(ids), np.int64)
+    notes += store.about([str(channel) for channel in channels])
+    return Target(
+        name_of(path),
+        layout,
+        "segmentation",
+        ids,
+        labels_of,
+        classes,
+        store,
+        notes,
+        axes=3,
+        reading=store.reading,
+    )
+
+
+def _classes(path: Path, labels: dict[str, Any]) -> tuple[tuple[str, ...], tuple[int, ...], list[str]]:
+    """Names and values of the classes, by value; the label `ignore` is none, and its positions count for nothing."""
+    try:
+        pairs = sorted((int(value), str(name)) for name, value in labels.items() if str(name).lower() != "ignore")
+    except (TypeError, ValueError) as error:
+        raise TargetError(
+            f"{path / 'dataset.json'}: labels are not one number each", hint="region-based labels are not supported"
+        ) from error
+    if len(pairs) < 2 or pairs[0][0] != 0:
+        raise TargetError(
+            f"{path / 'dataset.json'}: labels {labels}", hint="there must be a background, 0, and a class"
+        )
+    notes = ["positions labelled `ignore` are left out"] if len(pairs) < len(labels) else []
+    return tuple(name for _, name in pairs), tuple(value for value, _ in pairs), notes
+
+
+def _described(path: Path) -> dict[str, Any]:
+    where = path / "dataset.json"
+    try:
+        about = json.loads(where.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise TargetError(f"cannot read {where}: {error}", hint="it must be JSON") from error
+    if not isinstance(about, dict):
+        raise TargetError(f"{where} is not a mapping", hint="see Decathlon's or nnU-Net's description of it")
+    return about
+
+
+def _mapping(path: Path, about: dict[str, Any], key: str) -> dict[str, Any]:
+    found = about.get(key)
+    if not isinstance(found, dict) or not found:
+        raise TargetError(f"{path / 'dataset.json'} has no {key!r}", hint="it must map names and numbers")
+    return found
+
+
+def _pair(path: Path, entry: Any) -> tuple[str, str]:
+    """Paths of an image and its mask below the folder."""
+    if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in ("image", "label")):
+        raise TargetError(
+            f"{path / 'dataset.json'}: {entry!r} is no pair", hint="give `image` and `label`, one path each"
+        )
+    image, label = (Path(entry[key]).as_posix().removeprefix("./") for key in ("image", "label"))
+    for name in (image, label):
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise TargetError(f"{path / 'dataset.json'} points outside its folder: {name}", hint="use paths below it")
+    return image, label
+
+
+def _stem(name: str) -> str:
+    last = name[name.rfind("/") + 1 :]
+    return next((last.removesuffix(suffix) for suffix in SUFFIXES if last.endswith(suffix)), last)
+
+
+def _refuse_missing(path: Path, names: Iterable[str]) -> None:
+    lacking = sorted(name for name in names if not (path / name).is_file())
+    if lacking:
+        raise TargetError(f"{path} lacks {len(lacking)} files: {listing(lacking, 3)}", hint="check dataset.json")
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(entry for entry in folder.iterdir() if entry.name[0] != ".")
+    except OSError as error:
+        raise TargetError(f"cannot read {folder}: {error.strerror}", hint="nnU-Net's masks lie in labelsTr") from error
+
+
+def _number(key: str) -> tuple[int, str]:
+    return (int(key), key) if key.isdigit() else (10**9, key)

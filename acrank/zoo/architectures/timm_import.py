@@ -1,0 +1,52 @@
+"""`import timm` where torchvision was built for another torch than the one installed."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+
+from acrank.system.imports import loading
+
+# The operators that torchvision describes on import but that only its missing binary part would declare.
+_SCHEMAS = tuple(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor" for name in ("nms", "qnms"))
+_declared: list[object] = []  # torch forgets the declarations when this object goes
+
+
+@loading()
+def import_timm() -> ModuleType:
+    """The timm module.
+
+    torchvision from PyPI is linked to CUDA; beside a CPU-only torch its import, and so timm's, fails on a missing
+    operator. Only then, the operators are declared (nothing here calls them) and the import is tried again.
+
+    Raises:
+        RuntimeError, ImportError: timm cannot be imported for any other reason.
+
+    Example:
+        >>> import_timm().__name__
+        'timm'
+    """
+    try:
+        return importlib.import_module("timm")
+    except RuntimeError as error:
+        if "operator torchvision::nms does not exist" not in str(error) or _declared:
+            raise
+    _declare_operators()
+    _forget("timm", "torchvision")
+    return importlib.import_module("timm")
+
+
+def _declare_operators() -> None:
+    import torch
+
+    library = torch.library.Library("torchvision", "DEF")
+    for schema in _SCHEMAS:
+        library.define(schema)
+    _declared.append(library)
+
+
+def _forget(*packages: str) -> None:
+    """Drop what the failed import left half-made."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in packages]:
+        del sys.modules[name]

@@ -1,0 +1,233 @@
+"""Weight files: recognised by content, read as data and never as code."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from acrank.errors import CandidateError
+from acrank.system.files import sha256_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Kind = Literal["safetensors", "torch"]
+
+_TORCH_LEGACY = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")  # the number that torch.save wrote before it zipped
+_RESAVE = "save its tensors with safetensors or torch.save, and point `weights` at that file"
+_DAMAGED = "download or copy it again"
+_NOT_WEIGHTS = (
+    (b"version https://git-lfs", "a Git LFS pointer, not the weights", "run `git lfs pull`"),
+    (b"\x89HDF", "an HDF5 file", _RESAVE),
+    (b"\x1f\x8b", "compressed with gzip", "decompress it first"),
+    (b"GGUF", "a GGUF file", _RESAVE),
+    (b"<", "a web page or XML, not weights", "download the file itself"),
+)
+
+
+def kind_of(path: Path) -> Kind:
+    """What a weights file is, judged by its content alone; no torch needed.
+
+    Returns:
+        "safetensors", or "torch" for anything torch.save wrote, zipped or legacy.
+
+    Raises:
+        CandidateError: missing, empty, truncated, or of a kind that is not read.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+    except OSError as error:
+        raise CandidateError(f"cannot read {path}: {error.strerror}", hint="check `weights` in the manifest") from error
+    if not head:
+        raise CandidateError(f"{path} is empty", hint=_DAMAGED)
+    if head[8:9] == b"{":
+        return _safetensors(path, int.from_bytes(head[:8], "little"))
+    if head.startswith(b"PK"):
+        return _zip(path)
+    if _TORCH_LEGACY in head[:32]:
+        return "torch"
+    raise _refused(path, head)
+
+
+def read_state_dict(path: Path, key: str | None = None) -> dict[str, Tensor]:
+    """The named tensors of a weights file, on the CPU.
+
+    Args:
+        path: a safetensors file, or one that torch.save wrote; recognised by content.
+        key: where in the file the tensors are, such as `state_dict` or `model.ema`; without it they must be
+            at the top, or in the only nested mapping of tensors.
+
+    Raises:
+        CandidateError: unreadable, no or several mappings of tensors, or a pickle that would run code.
+    """
+    payload = _load_safetensors(path) if kind_of(path) == "safetensors" else _load_torch(path)
+    return _at(payload, key, path) if key else _only(payload, path)
+
+
+def check_hash(path: Path, wanted: str | None) -> str:
+    """The file's SHA-256.
+
+    Raises:
+        CandidateError: it is not the one that the manifest wants.
+    """
+    digest = sha256_of(path)
+    if wanted and digest != wanted:
+        text = f"{path.name} has sha256 {digest}, the manifest wants {wanted}"
+        raise CandidateError(text, hint="get the right file, or correct the manifest if you trust this one")
+    return digest
+
+
+def _safetensors(path: Path, header: int) -> Kind:
+    size = path.stat().st_size
+    try:
+        with path.open("rb") as file:
+            file.seek(8)
+            entries = json.loads(file.read(header)) if 8 + header <= size else None
+        ends = [entry["data_offsets"][1] for name, entry in (entries or {}).items() if name != "__metadata__"]
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        raise CandidateError(f"{path} has a damaged safetensors header", hint=_DAMAGED) from error
+    if entries is None or size < 8 + header + max(ends, default=0):
+        raise CandidateError(f"{path} is a truncated safetensors file of {size} bytes", hint=_DAMAGED)
+    return "safetensors"
+
+
+def _zip(path: Path) -> Kind:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = {name.rpartition("/")[2] for name in archive.namelist()}
+    except zipfile.BadZipFile as error:
+        raise CandidateError(f"{path} is truncated or a damaged archive", hint=_DAMAGED) from error
+    if "constants.pkl" in names:
+        raise CandidateError(f"{path} is a TorchScript archive: it holds code", hint=_RESAVE)
+    if "data.pkl" not in names:
+        raise CandidateError(f"{path} is a zip archive that torch.save did not write", hint=_RESAVE)
+    return "torch"
+
+
+def _refused(path: Path, head: bytes) -> CandidateError:
+    for magic, what, hint in _NOT_WEIGHTS:
+        if head.startswith(magic):
+            return CandidateError(f"{path} is {what}", hint=hint)
+    if head[:1] == b"\x80" or head[257:262] == b"ustar":
+        what = "a Python pickle" if head[:1] == b"\x80" else "a tar archive"
+        return CandidateError(
+            f"{path} is {what} that torch.save did not write; reading it could run code", hint=_RESAVE
+        )
+    return CandidateError(f"{path} is neither safetensors nor a torch file", hint=_RESAVE)
+
+
+def _load_safetensors(path: Path) -> dict[str, Tensor]:
+    import safetensors
+    import safetensors.torch
+
+    try:
+        return safetensors.torch.load_file(path, device="cpu")
+    except (safetensors.SafetensorError, ValueError, OSError) as error:
+        raise CandidateError(f"cannot read {path}: {error}", hint=_DAMAGED) from error
+
+
+def _load_torch(path: Path) -> Any:
+    import pickle
+
+    import torch
+
+    try:
+        with torch.serialization.safe_globals(_numpy_scalars()), path.open("rb") as file:  # a path's suffix would count
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        wanted = _code_wanted(str(error))
+        if wanted is None:
+            raise CandidateError(f"{path} is damaged: not a readable torch file", hint=_DAMAGED) from error
+        raise CandidateError(f"{path} would run code when read: it asks for {wanted}", hint=_RESAVE) from error
+    except Exception as error:  # foreign bytes: the reader fails in as many ways as a file can be damaged
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        raise CandidateError(f"{path} is truncated or damaged: {reason}", hint=_DAMAGED) from error
+
+
+def _code_wanted(message: str) -> str | None:
+    """The function or class that a refused pickle asks for, None when the pickle is merely broken."""
+    found = re.search(r"GLOBAL ([\w.]+)", message) or re.search(
+        r"[Uu]nsupported (?:class|global|operand) ([\w.]+)", message
+    )
+    return found[1] if found else None
+
+
+def _numpy_scalars() -> list[Any]:
+    """What a pickled NumPy number needs: its maker and the plain numeric dtypes. Training scripts store losses so."""
+    import numpy as np
+
+    scalar = np.float64(0).__reduce__()[0]
+    names = [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]  # NumPy 1 and NumPy 2
+    return [*names, np.dtype, *dict.fromkeys(type(np.dtype(code)) for code in "?bBhHiIlLqQefd")]
+
+
+def _at(payload: Any, key: str, path: Path) -> dict[str, Tensor]:
+    """The tensors under a dotted key; entries beside them that are no tensors are left out."""
+    found = _descend(payload, key)
+    if found is None:
+        known = [name for name, _ in _mappings(payload)] or ([str(k) for k in payload] if _named(payload) else [])
+        close = difflib.get_close_matches(key, known, n=1) or known[:10]
+        hint = f"there is: {', '.join(close)}" if close else "leave `weights_key` out"
+        raise CandidateError(f"{path} has nothing under weights_key {key!r}", hint=hint)
+    tensors = {name: value for name, value in found.items() if _is_tensor(value)} if _named(found) else {}
+    if not tensors:
+        raise CandidateError(f"{path} has no tensors under weights_key {key!r}", hint=_where(payload))
+    return tensors
+
+
+def _descend(payload: Any, key: str) -> Any:
+    if not _named(payload):
+        return None
+    if key in payload:
+        return payload[key]
+    head, _, rest = key.partition(".")
+    return _descend(payload[head], rest) if rest and head in payload else None
+
+
+def _only(payload: Any, path: Path) -> dict[str, Tensor]:
+    if not _named(payload):
+        raise CandidateError(f"{path} holds a {type(payload).__name__}, not named tensors", hint=_RESAVE)
+    if not payload:
+        raise CandidateError(f"{path} holds nothing", hint=_RESAVE)
+    found = list(_mappings(payload))
+    if not found:
+        keys = ", ".join(list(payload)[:10])
+        raise CandidateError(f"{path} has no mapping of tensors; its keys: {keys}", hint="give its `weights_key`")
+    if len(found) > 1:
+        names = ", ".join(name for name, _ in found)
+        raise CandidateError(f"{path} has several mappings of tensors: {names}", hint="say which by `weights_key`")
+    return found[0][1]
+
+
+def _where(payload: Any) -> str:
+    names = [name for name, _ in _mappings(payload) if name]
+    return f"tensors are under: {', '.join(names)}" if names else _RESAVE
+
+
+def _mappings(payload: Any, name: str = "", depth: int = 3) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """Every mapping of tensors, at the top or nested, with its dotted key."""
+    if not _named(payload):
+        return
+    tensors = {key: value for key, value in payload.items() if not key.endswith(("_metadata", "_extra_state"))}
+    if tensors and all(_is_tensor(value) for value in tensors.values()):
+        yield name, tensors
+        return
+    for key, value in payload.items():
+        if depth and isinstance(value, Mapping):
+            yield from _mappings(value, f"{name}.{key}" if name else key, depth - 1)
+
+
+def _named(payload: Any) -> bool:
+    return isinstance(payload, Mapping) and all(isinstance(key, str) for key in payload)
+
+
+def _is_tensor(value: Any) -> bool:
+    import torch
+
+    return isinstance(value, torch.Tensor)

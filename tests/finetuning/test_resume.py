@@ -1,0 +1,181 @@
+"""Stopped anywhere and resumed, a run ends as it would have without the stop."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers.finetuning_bench import make_bench, quick
+
+from acrank.errors import TableError, UsageError
+from acrank.finetuning.flow import Progress, finetune
+from acrank.finetuning.outcomes import Outcome, Results
+from acrank.finetuning.work_folder import RunKey
+
+METHODS = ["vanilla", "stochnorm", "ac-norm+l2-sp", "delta", "bss"]
+
+
+def comparable(results: Results) -> list[dict]:
+    rows = [dataclasses.asdict(outcome) for outcome in results.outcomes]
+    for row in rows:
+        row["details"].pop("seconds", None)
+    return rows
+
+
+def test_interrupted_after_any_epoch_the_result_is_identical(tmp_path: Path) -> None:
+    zoo, target = make_bench(tmp_path)
+    whole = finetune(zoo, target, METHODS, quick(patience=2), work_dir=tmp_path / "whole")
+    stops = 0
+
+    def stop(at: Progress) -> None:
+        raise KeyboardInterrupt
+
+    while True:
+        try:
+            found = finetune(
+                zoo, target, METHODS, quick(patience=2), work_dir=tmp_path / "cut", resume=True, on_epoch=stop
+            )
+            break
+        except KeyboardInterrupt:
+            stops += 1
+    assert stops == sum(trial["epochs"] for outcome in whole.outcomes for trial in outcome.trials)
+    assert comparable(found) == comparable(whole)
+    assert not list((tmp_path / "cut").glob("*.pt"))
+
+
+def test_a_finished_run_is_not_trained_again_and_a_larger_plan_extends_it(tmp_path: Path) -> None:
+    zoo, target = make_bench(tmp_path)
+    work = tmp_path / "work"
+    small = finetune(zoo, target, ["vanilla"], quick(), work_dir=work)
+    seen: list[Outcome] = []
+
+    def remember(_: Results, outcome: Outcome) -> None:
+        seen.append(outcome)
+
+    larger = finetune(zoo, target, ["vanilla"], quick(), work_dir=work, splits=2, resume=True, on_result=remember)
+    assert [outcome.split for outcome in seen] == [1]
+    assert comparable(larger)[0] == comparable(small)[0]
+    again = finetune(zoo, target, ["bn-only"], quick(), work_dir=work, resume=True)
+    assert [(one.method, one.split) for one in again.outcomes] == [("bn-only", 0), ("vanilla", 0), ("vanilla", 1)]
+
+
+def test_other_settings_or_data_cannot_be_resumed(tmp_path: Path) -> None:
+    zoo, target = make_bench(tmp_path)
+    work = tmp_path / "work"
+    finetune(zoo, target, ["vanilla"], quick(), work_dir=work)
+    with pytest.raises(UsageError, match="holds an earlier run"):
+        finetune(zoo, target, ["vanilla"], quick(), work_dir=work)
+    with pytest.raises(TableError, match="settings differ"):
+        finetune(zoo, target, ["vanilla"], quick(epochs=2), work_dir=work, resume=True)
+    image = next(iter(target.rglob("*.png")))
+    other = next(path for path in (target / "class2").iterdir())
+    image.write_bytes(other.read_bytes())
+    with pytest.raises(TableError, match="target differ"):
+        finetune(zoo, target, ["vanilla"], quick(), work_dir=work, resume=True)
+
+
+def test_every_run_has_a_file_name_of_its_own() -> None:
+    names = ["a/b", "a_b", "a__b", "a b", "A", "ä", "x" * 300, "x" * 301, "a__vanilla", "..", "a.json"]
+    slugs = {RunKey(name, "vanilla", 0, 0).slug for name in names}
+    assert len(slugs) == len(names)
+    assert all(len(slug) < 200 and "/" not in slug for slug in slugs)
+
+
+DRIVER = """
+import os, sys
+from acrank.cli import main
+import acrank.finetuning.flow, torch
+from acrank.zoo.architectures.timm_import import import_timm
+import_timm()
+torch.set_num_threads(1)
+words = sys.argv[1:]
+for line in sys.stdin:  # one child per line: the seconds after which it is killed, 0 for never
+    import signal, time
+    delay = float(line)
+    started = time.time()
+    child = os.fork()
+    if not child:
+        sys.stdout = open(os.devnull, "w")
+        os._exit(main(words))
+    while True:
+        found, status = os.waitpid(child, os.WNOHANG)
+        if found:
+            break
+        if delay and time.time() - started > delay:
+            os.kill(child, signal.SIGKILL)
+            status = os.waitpid(child, 0)[1]
+            break
+        time.sleep(0.002)
+    print(os.waitstatus_to_exitcode(status), time.time() - started, flush=True)
+"""
+
+
+class Driver:
+    """Runs the command in fresh forks of one process that has loaded torch, but not used it."""
+
+    def __init__(self, *words: object) -> None:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", DRIVER, *map(str, words)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+
+    def run(self, kill_after: float = 0.0) -> tuple[int, float]:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(f"{kill_after}\n")
+        self.process.stdin.flush()
+        code, seconds = self.process.stdout.readline().split()
+        return int(code), float(seconds)
+
+    def close(self) -> None:
+        self.process.communicate()
+
+
+def keys_of(path: Path) -> list[tuple[str, ...]]:
+    if not path.exists():
+        return []
+    rows = list(csv.DictReader(path.open()))
+    return [(row["model"], row["method"], row["split"], row["seed"]) for row in rows]
+
+
+@pytest.mark.slow
+def test_killed_at_twenty_random_moments_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
+    zoo, target = make_bench(tmp_path, count=3)
+    words = ["finetune", "--zoo", zoo, "--data", target, "--allow-code", "--method", "vanilla,ac-norm", "--splits", 2]
+    words += ["--lr", "0.1,0.03", "--epochs", 8, "--patience", 0, "--batch-size", 8, "--device", "cpu", "--resume"]
+    calm = Driver(*words, "-o", tmp_path / "calm.csv")
+    code, seconds = calm.run()
+    calm.close()
+    assert code == 0
+    random.seed(0)
+    kills, tries = 0, 0
+    while kills < 20:  # a plan that ends before its twentieth kill is followed by another one
+        path, before, reach = tmp_path / f"killed{tries}.csv", [], seconds / 8
+        driver, tries = Driver(*words, "-o", path), tries + 1
+        while kills < 20:
+            code, _ = driver.run(random.uniform(0.01, reach))
+            if code == 0:
+                break
+            assert code == -9
+            kills += 1
+            now = keys_of(path)
+            assert len(set(now)) == len(now)
+            assert set(before) <= set(now)
+            reach = reach * 1.3 if now == before else seconds / 8  # on a busy machine starting alone may take longer
+            before = now
+        else:
+            code, _ = driver.run()
+        driver.close()
+        assert code == 0
+        assert path.read_bytes() == (tmp_path / "calm.csv").read_bytes()
+        assert len(keys_of(path)) == 3 * 2 * 2

@@ -1,0 +1,117 @@
+"""Rows of features at positions of patches, and where in a network they are read."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from acrank.errors import CandidateError
+from acrank.observation.dense_features import PixelReader, feature_map
+from acrank.observation.one_step import observe, prepare_model, select_layers
+from acrank.zoo.architectures.genesis import UNet3D
+
+
+def head(width: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(3, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), nn.Conv2d(width, outputs, 1)
+    )
+
+
+@pytest.mark.parametrize("stride", [1, 2, 4])
+def test_rows_are_the_map_at_the_positions(stride: int) -> None:
+    """Against plain indexing; a coarser map gives the cell that a position lies in."""
+    model = nn.Sequential(nn.Conv2d(3, 5, 3, stride=stride, padding=1), nn.ReLU(), nn.Conv2d(5, 2, 1))
+    inputs, size = torch.rand(3, 3, 8, 12), (8, 12)
+    positions = torch.from_numpy(np.random.default_rng(0).integers(0, 96, (3, 7)))
+    rows, outputs = PixelReader(positions, size)(model, inputs)
+    maps = model[1](model[0](inputs))
+    for i in range(3):
+        for j in range(7):
+            y, x = divmod(int(positions[i, j]), 12)
+            assert torch.equal(rows[7 * i + j], maps[i, :, y // stride, x // stride])
+    assert outputs is not None
+    assert outputs.shape == (21, 2)
+
+
+def test_rows_of_volumes_and_of_some_patches() -> None:
+    model = nn.Sequential(nn.Conv3d(1, 4, 1), nn.Conv3d(4, 1, 1))
+    inputs = torch.rand(4, 1, 2, 3, 4)
+    positions = torch.arange(24).repeat(4, 1)
+    reader = PixelReader(positions, (2, 3, 4))
+    rows, outputs = reader(model, inputs)
+    assert torch.equal(rows, model[0](inputs).flatten(2).transpose(1, 2).reshape(-1, 4))
+    assert outputs is None  # one channel says nothing about classes
+    some = torch.tensor([3, 1])
+    assert torch.equal(reader(model, inputs[some], some)[0], rows.view(4, 24, 4)[some].view(-1, 4))
+
+
+def test_a_residual_unit_behind_the_last_upsampling_is_part_of_the_head() -> None:
+    nets = pytest.importorskip("monai.networks.nets")
+    model = nets.UNet(2, 1, 2, channels=(8, 16), strides=(2,), num_res_units=2, norm="batch").eval()
+    assert feature_map(model, torch.rand(2, 1, 8, 8))[0].shape[1] == 24  # what is joined: 8 channels and 16
+
+
+def test_a_classifier_is_read_at_its_last_map() -> None:
+    model = nn.Sequential(
+        nn.Conv2d(3, 6, 3, stride=2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 2)
+    )
+    features, _ = feature_map(model, torch.rand(2, 3, 9, 9))
+    assert features.shape == (2, 6, 4, 4)
+    with pytest.raises(CandidateError, match="no feature map"):
+        feature_map(nn.Sequential(nn.Flatten(), nn.Linear(243, 2)), torch.rand(2, 3, 9, 9))
+
+
+def test_encoder_layers_are_those_up_to_the_deepest() -> None:
+    order, areas = ["a", "b", "c", "d"], {"a": 64, "b": 16, "c": 16, "d": 64}
+    assert select_layers(order, areas, "encoder") == ["a", "b", "c"]
+
+
+def test_layers_behind_the_features_are_left_out() -> None:
+    model, _ = prepare_model(nn.Sequential(*head(6, 2), nn.BatchNorm2d(2)))
+    positions = torch.arange(64).repeat(4, 1)
+    labels = torch.arange(256) % 2
+    seen = observe(
+        model,
+        torch.rand(4, 3, 8, 8),
+        labels,
+        classes=2,
+        fold=torch.arange(256) < 128,
+        permutation=torch.randperm(256),
+        step_size=0.1,
+        read=PixelReader(positions, (8, 8)),
+    )
+    assert [layer.name for layer in seen.layers] == ["1"]
+    assert seen.features is not None
+    assert seen.features.shape == (256, 6)
+
+
+def test_the_gradient_is_that_of_the_loss_at_the_positions() -> None:
+    """The step on the affines against the same loss written out, through the map."""
+    from acrank.observation.heads import ridge_logits
+
+    torch.manual_seed(0)
+    model, _ = prepare_model(head(6, 2))
+    inputs, positions = torch.rand(4, 3, 8, 8), torch.arange(0, 64, 4).repeat(4, 1)
+    labels, fold = (torch.rand(64) > 0.5).long(), torch.arange(64) < 32
+    options = {"classes": 2, "fold": fold, "permutation": torch.arange(64), "step_size": 0.5}
+    seen = observe(model, inputs, labels, **options, read=PixelReader(positions, (8, 8)))  # type: ignore[arg-type]
+    maps = model[2](model[1](model[0](inputs))).flatten(2)[:, :, ::4]
+    loss = nn.functional.cross_entropy(
+        ridge_logits(maps.transpose(1, 2).reshape(64, 6), labels, fold, classes=2), labels
+    )
+    (gradient,) = torch.autograd.grad(loss, model[1].weight_target)
+    moved = model[1].weight_target.detach() - 0.5 * gradient
+    assert np.allclose(seen.layers[0].target_weight, moved.numpy(), atol=1e-6)
+
+
+def test_the_deepest_layer_of_a_genesis_network_is_the_one_that_its_authors_read() -> None:
+    from acrank.observation.one_step import LayerTrace
+
+    model, _ = prepare_model(UNet3D(width=4))
+    with LayerTrace(model) as trace, torch.no_grad():
+        model(torch.rand(2, 1, 16, 16, 16))
+    assert select_layers(trace.order, trace.areas, "last") == ["down_tr512.ops.1.bn1"]
+    assert select_layers(trace.order, trace.areas, "encoder")[-1] == "down_tr512.ops.1.bn1"
+    assert len(select_layers(trace.order, trace.areas, "encoder")) == 8

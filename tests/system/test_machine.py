@@ -1,0 +1,65 @@
+"""Device choice and the description of a run's surroundings."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+import acrank
+from acrank.errors import UsageError
+from acrank.system.machine import describe, pick_device
+
+
+def test_description_is_plain_data_with_versions() -> None:
+    found = describe()
+    assert json.loads(json.dumps(found)) == found
+    assert found["versions"]["acrank"] == acrank.__version__
+    assert found["versions"]["torch"] == torch.__version__
+
+
+def test_a_missing_package_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("acrank.system.machine._PACKAGES", ("no-such-package-here",))
+    assert describe()["versions"] == {"no-such-package-here": None}
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "device"),
+    [(True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")],
+)
+def test_auto_takes_the_first_that_is_there(
+    monkeypatch: pytest.MonkeyPatch, cuda: bool, mps: bool, device: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert pick_device("auto").type == device
+    assert pick_device("cpu").type == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ("", "is not a device"),
+        ("gpu", "is not a device"),
+        ("cuda:x", "is not a device"),
+        ("cuda:-1", "is not a device"),
+        ("meta", "not available"),
+        ("cuda", "not available"),
+        ("mps", "not available"),
+    ],
+)
+def test_devices_that_are_not_there_are_refused(monkeypatch: pytest.MonkeyPatch, wanted: str, said: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(UsageError, match=said) as caught:
+        pick_device(wanted)
+    assert caught.value.hint
+
+
+def test_a_gpu_beyond_the_last_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert pick_device("cuda:1") == torch.device("cuda:1")
+    with pytest.raises(UsageError, match=r"'cuda:2' is not there: 2 GPU"):
+        pick_device("cuda:2")

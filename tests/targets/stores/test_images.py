@@ -1,0 +1,119 @@
+"""Decoding image files: every mode that Pillow knows, orientation, scales, damage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from acrank.errors import TargetError
+from acrank.targets.stores.images import decode
+
+RNG = np.random.default_rng(1)
+GREY = RNG.integers(0, 256, (6, 8), dtype=np.uint8)
+COLOUR = RNG.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+
+
+def saved(path: Path, picture: Image.Image, **options: object) -> np.ndarray:
+    picture.save(path, **options)
+    image, _ = decode(path)
+    assert image.dtype == np.float32
+    assert 0 <= image.min() <= image.max() <= 1
+    return image
+
+
+def test_grey_and_colour(tmp_path: Path) -> None:
+    grey = saved(tmp_path / "g.png", Image.fromarray(GREY))
+    np.testing.assert_allclose(grey, GREY[None] / 255, rtol=1e-6)
+    colour = saved(tmp_path / "c.png", Image.fromarray(COLOUR))
+    np.testing.assert_allclose(colour, COLOUR.transpose(2, 0, 1) / 255, rtol=1e-6)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "pgm"])
+def test_sixteen_bits(tmp_path: Path, suffix: str) -> None:
+    deep = RNG.integers(0, 65536, (6, 8), dtype=np.uint16)
+    image = saved(tmp_path / f"d.{suffix}", Image.fromarray(deep))
+    np.testing.assert_allclose(image, deep[None] / 65535, rtol=1e-6)
+
+
+def test_sixteen_bits_big_endian(tmp_path: Path) -> None:
+    deep = RNG.integers(0, 65536, (6, 8), dtype=np.uint16)
+    image = saved(tmp_path / "b.tif", Image.frombytes("I;16B", (8, 6), deep.astype(">u2").tobytes()))
+    np.testing.assert_allclose(image, deep[None] / 65535, rtol=1e-6)
+
+
+def test_thirty_two_bit_integers_must_fit_in_sixteen(tmp_path: Path) -> None:
+    fitting = np.array([[0, 13107], [65535, 1]], dtype=np.int32)
+    image = saved(tmp_path / "i.tif", Image.fromarray(fitting))
+    np.testing.assert_allclose(image, fitting[None] / 65535, rtol=1e-6)
+    for value in (-1, 65536):
+        Image.fromarray(np.full((2, 2), value, np.int32)).save(tmp_path / "i.tif")
+        with pytest.raises(TargetError, match=f"{value} do not fit in 16 bits"):
+            decode(tmp_path / "i.tif")
+
+
+def test_a_palette_gives_its_colours(tmp_path: Path) -> None:
+    picture = Image.fromarray(np.array([[0, 1], [1, 0]], np.uint8))
+    picture = picture.convert("P")
+    picture.putpalette([255, 0, 0, 0, 0, 255])
+    image = saved(tmp_path / "p.png", picture)
+    assert image[:, 0, 0].tolist() == [1, 0, 0]
+    assert image[:, 0, 1].tolist() == [0, 0, 1]
+
+
+def test_alpha_is_dropped_not_blended(tmp_path: Path) -> None:
+    clear = np.dstack([COLOUR, np.zeros((6, 8), np.uint8)])
+    image = saved(tmp_path / "a.png", Image.fromarray(clear))
+    np.testing.assert_allclose(image, COLOUR.transpose(2, 0, 1) / 255, rtol=1e-6)
+    faint = Image.merge("LA", [Image.fromarray(GREY), Image.new("L", (8, 6), 3)])
+    np.testing.assert_allclose(saved(tmp_path / "la.png", faint), GREY[None] / 255, rtol=1e-6)
+
+
+def test_bilevel(tmp_path: Path) -> None:
+    bits = Image.fromarray(GREY > 127)
+    assert saved(tmp_path / "1.png", bits).tolist() == (GREY[None] > 127).astype(float).tolist()
+
+
+def test_cmyk(tmp_path: Path) -> None:
+    image = saved(tmp_path / "c.tif", Image.new("CMYK", (2, 2), (255, 0, 0, 0)))
+    assert image[:, 0, 0].tolist() == [0, 1, 1]
+
+
+def test_orientation_is_applied(tmp_path: Path) -> None:
+    picture = Image.fromarray(COLOUR)
+    exif = picture.getexif()
+    exif[0x0112] = 6  # shown after a quarter turn clockwise
+    image = saved(tmp_path / "e.png", picture, exif=exif)
+    np.testing.assert_allclose(image, np.rot90(COLOUR, -1).transpose(2, 0, 1) / 255, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("value", "expected", "top"), [(0.25, 0.25, 1), (1.0, 1.0, 1), (51.0, 0.2, 255)])
+def test_float_images_say_the_scale_they_were_given(tmp_path: Path, value: float, expected: float, top: int) -> None:
+    Image.fromarray(np.full((3, 3), value, np.float32)).save(tmp_path / "f.tif")
+    image, assumption = decode(tmp_path / "f.tif")
+    np.testing.assert_allclose(image, expected, rtol=1e-6)
+    assert assumption == f"float images taken to lie in [0, {top}]"
+
+
+@pytest.mark.parametrize("value", [-0.5, 256.0, np.nan, np.inf])
+def test_float_images_out_of_range(tmp_path: Path, value: float) -> None:
+    Image.fromarray(np.full((3, 3), value, np.float32)).save(tmp_path / "f.tif")
+    with pytest.raises(TargetError, match=r"f\.tif: float values from"):
+        decode(tmp_path / "f.tif")
+
+
+def test_rounding_above_one_is_no_other_scale(tmp_path: Path) -> None:
+    Image.fromarray(np.full((3, 3), 1.0001, np.float32)).save(tmp_path / "f.tif")
+    assert decode(tmp_path / "f.tif")[0].max() == 1.0
+
+
+@pytest.mark.parametrize("keep", [0, 10, 60, 200])
+def test_damaged_files_are_named(tmp_path: Path, keep: int) -> None:
+    path = tmp_path / "cut.png"
+    Image.fromarray(RNG.integers(0, 256, (40, 40), dtype=np.uint8)).save(path)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(TargetError, match=r"cannot read the image .*cut\.png") as caught:
+        decode(path)
+    assert caught.value.hint
