@@ -9,7 +9,8 @@ AcrankError                      4   anything below; alone: a broken promise ins
 │   └── MissingExtraError        2   an optional dependency is not installed
 ├── TargetError                  3   the target data cannot be used
 ├── CandidateError               3   one candidate cannot be loaded or scored (a skipped row within a run)
-└── NothingRankedError           3   every candidate was skipped
+├── NothingRankedError           3   every candidate was skipped
+└── UndefinedScoreError          4   a score has no value on a sample (a note on the row within a run)
 """
 
 from __future__ import annotations
@@ -72,3 +73,7 @@ class NothingRankedError(AcrankError):
     """Every candidate was skipped, so there is no ranking."""
 
     exit_code = 3
+
+
+class UndefinedScoreError(AcrankError):
+    """A score has no value on this sample; the message says why. Within a run it becomes a note on the row."""

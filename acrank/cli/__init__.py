@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from acrank.system.imports import loading
+from acrank.system.imports import gc_paused
 
 
 def run() -> None:
@@ -24,13 +24,13 @@ def run() -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line on `argv` (default: the process's) and return the exit code."""
-    with loading():
+    with gc_paused():
         from acrank.cli.app import build
         from acrank.cli.console import report_failure, say
 
     words = sys.argv[1:] if argv is None else list(argv)
     try:
-        with loading():
+        with gc_paused():
             app = build(words)
         code = app(args=None if argv is None else words, prog_name="acrank", standalone_mode=False)
         if code == 130:  # Typer has swallowed the KeyboardInterrupt

@@ -11,7 +11,7 @@ from acrank.cli import console
 from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption, ZooOption
 from acrank.errors import ManifestError
 from acrank.formats import View
-from acrank.system.imports import loading
+from acrank.system.imports import gc_paused
 
 if TYPE_CHECKING:
     from acrank.zoo import Zoo
@@ -29,7 +29,7 @@ def list_(
     verbose: VerboseOption = 0,
 ) -> None:
     """List the candidates of a manifest."""
-    with loading():
+    with gc_paused():
         from acrank.zoo.manifest import load_zoo  # the schema takes longer to load than all of `acrank --help`
 
     console.check_outputs(output or [])

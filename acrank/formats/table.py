@@ -6,7 +6,7 @@ import io
 from typing import TYPE_CHECKING
 
 from acrank.formats.cells import is_number, text_of, visible
-from acrank.system.imports import loading
+from acrank.system.imports import gc_paused
 
 if TYPE_CHECKING:
     from acrank.formats import View
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def to_table(view: View, *, width: int | None = None, colour: bool = False) -> str:
     """The view as a table; `width` in characters where the terminal has one, uncut otherwise."""
-    with loading():
+    with gc_paused():
         from rich import box
         from rich.console import Console
         from rich.table import Table

@@ -21,7 +21,7 @@ from acrank.scores.diagnostics import diagnose
 from acrank.scores.evaluate import Evaluation
 from acrank.scores.inputs import About, LayerShift, Observation
 from acrank.settings import Settings
-from acrank.system.imports import loading
+from acrank.system.imports import gc_paused
 from acrank.system.machine import reason_of, use_device
 from acrank.targets.draws import Draw
 from acrank.zoo.schema import Candidate
@@ -94,7 +94,7 @@ def prepare(
     missing = [draw for draw, entry in zip(draws, held, strict=True) if entry is None]
     if not missing:
         return Prepared(keys, held)
-    with loading():
+    with gc_paused():
         from acrank.observation.observing import make_ready
 
     return Prepared(keys, held, make_ready(candidate, missing, settings))
@@ -108,7 +108,7 @@ def may_load_ahead(candidate: Candidate) -> bool:
 def begin_worker(device: str | None = None) -> None:
     """Load what every candidate needs before its clock starts, and let `auto` mean `device`, where one is given."""
     use_device(device)
-    with loading():
+    with gc_paused():
         import scipy.stats  # noqa: F401
         import sklearn.linear_model  # noqa: F401
 

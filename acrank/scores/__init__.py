@@ -5,6 +5,7 @@ Importing this package loads none of the functions, nor NumPy; `SCORES["logme"].
 
 from __future__ import annotations
 
+from acrank.errors import UndefinedScoreError
 from acrank.scores.score import (
     DUPLICATION,
     GEOMETRY,
@@ -16,7 +17,6 @@ from acrank.scores.score import (
     TRANSLATION,
     Score,
 )
-from acrank.scores.undefined import UndefinedScoreError
 
 __all__ = [
     "DUPLICATION",

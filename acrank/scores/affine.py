@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from acrank.errors import UndefinedScoreError
 from acrank.scores.inputs import LayerShift
-from acrank.scores.undefined import UndefinedScoreError
 
 
 def ac_corr(layers: Sequence[LayerShift], *, per_channel: bool = True) -> float:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from acrank.errors import UsageError
-from acrank.scores.undefined import UndefinedScoreError
+from acrank.errors import UndefinedScoreError, UsageError
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from acrank.errors import UsageError
+from acrank.errors import UndefinedScoreError, UsageError
 from acrank.scores.arrays import Codes, Floats, as_classes, as_matrix
-from acrank.scores.undefined import UndefinedScoreError
 
 #: Added to the squared distances of the energy: positions that coincide would make it infinite.
 SOFTENING = 1e-3

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from acrank.errors import UndefinedScoreError
 from acrank.scores.arrays import Codes, Floats, class_means
-from acrank.scores.undefined import UndefinedScoreError
 
 _LEAST = 1e-10  # the least shrinkage, as in the SFDA paper's code
 _RATE = 5.0  # how fast shrinkage falls with the largest within-class variance, as there

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from acrank.errors import UndefinedScoreError
 from acrank.scores import KEYWORDS, Score
 from acrank.scores.diagnostics import saturation
-from acrank.scores.undefined import UndefinedScoreError
 
 
 @dataclass(frozen=True)

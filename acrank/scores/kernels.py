@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from acrank.errors import UsageError
+from acrank.errors import UndefinedScoreError, UsageError
 from acrank.scores.arrays import Codes, Floats, as_classes, as_matrix, one_hot
 from acrank.scores.knn import balanced_accuracy
-from acrank.scores.undefined import UndefinedScoreError
-from acrank.system.imports import loading
+from acrank.system.imports import gc_paused
 
 
 def kernel_target_alignment(gram: ArrayLike, gram_labels: ArrayLike) -> float:
@@ -65,7 +64,7 @@ def kernel_ridge_accuracy(
         >>> kernel_ridge_accuracy(x @ x.T, ["a", "a", "b", "b"], [True, False, True, False])
         1.0
     """
-    with loading():
+    with gc_paused():
         from sklearn.kernel_ridge import KernelRidge
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import KernelCenterer

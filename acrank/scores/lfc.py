@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from acrank.errors import UndefinedScoreError
 from acrank.scores.arrays import as_classes, as_matrix, one_hot
-from acrank.scores.undefined import UndefinedScoreError
 
 
 def lfc(features: ArrayLike, labels: ArrayLike) -> float:

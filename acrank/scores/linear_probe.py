@@ -9,7 +9,7 @@ from acrank.errors import UsageError
 from acrank.scores.arrays import Floats, as_matrix, as_targets, centre, standardise
 from acrank.scores.knn import balanced_accuracy
 from acrank.scores.linear import directions
-from acrank.system.imports import loading
+from acrank.system.imports import gc_paused
 
 
 def linear_probe(features: ArrayLike, labels: ArrayLike, *, ridge: float = 0.1) -> float:
@@ -68,7 +68,7 @@ def probe_accuracy(features: ArrayLike, labels: ArrayLike, fold: ArrayLike, *, r
     >>> probe_accuracy([[0.0], [0.1], [0.2], [1.0], [1.1], [1.2]], [0, 0, 0, 1, 1, 1], [True, False] * 3)
     1.0
     """
-    with loading():
+    with gc_paused():
         from sklearn.linear_model import Ridge
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler

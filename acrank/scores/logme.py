@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from acrank.errors import UndefinedScoreError
 from acrank.scores.arrays import Floats, as_matrix, as_targets
 from acrank.scores.linear import Directions, directions
-from acrank.scores.undefined import UndefinedScoreError
 
 _EXACT = 1e-12  # share of a target's power; a residual below it is rounding
 _MARGIN = 14.0  # the search covers a factor e^14 beyond the smallest and largest squared singular value

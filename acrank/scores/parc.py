@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from acrank.errors import UndefinedScoreError
 from acrank.scores.arrays import Floats, as_classes, as_matrix, standardise
-from acrank.scores.undefined import UndefinedScoreError
 
 
 def parc(features: ArrayLike, labels: ArrayLike, *, seed: int = 0, max_images: int = 2000) -> float:

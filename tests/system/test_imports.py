@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from acrank.system.imports import loading
+from acrank.system.imports import gc_paused
 
 WATCH = """
 import gc, sys
@@ -28,14 +28,14 @@ def _no_collector():
 
 def test_the_collector_pauses_and_goes_on_after_an_error() -> None:
     seen = []
-    with pytest.raises(ImportError), loading():
+    with pytest.raises(ImportError), gc_paused():
         seen.append(gc.isenabled()) or __import__("acrank.nothing")
     assert [*seen, gc.isenabled()] == [False, True]
 
 
 @pytest.mark.usefixtures("_no_collector")
 def test_a_collector_that_was_off_stays_off() -> None:
-    with loading():
+    with gc_paused():
         pass
     assert not gc.isenabled()
 
