@@ -6,6 +6,8 @@ import importlib
 import sys
 from types import ModuleType
 
+from acrank.system.imports import gc_paused
+
 # The operators that torchvision describes on import but that only its missing binary part would declare.
 _SCHEMAS = tuple(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor" for name in ("nms", "qnms"))
 _declared: list[object] = []  # torch forgets the declarations when this object goes
