@@ -1,10 +1,11 @@
-"""What a run leaves behind: values, rows, the ranking, and the run record on disk."""
+"""What a run leaves behind: values, rows, the ranking, the run record on disk, and views of results."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +17,12 @@ from acrank.system.files import atomic_write
 if TYPE_CHECKING:
     import pandas
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 KIND = "acrank-run"
 STATUSES = frozenset({"scored", "skipped"})
 _STRICT = {"extra": "forbid"}  # pydantic's reading of records: no unknown field
+#: How the warnings of schema 1 began that are about the run; its other warnings were notes on the target.
+_OLD_WARNINGS = re.compile(r"shuffled labels give|\d+ skipped: |the cache could not be written")
 
 #: Columns of a score table that are never scores.
 RESERVED = frozenset(
@@ -52,6 +55,37 @@ class Value:
     note: str | None = None
 
 
+@dataclass(kw_only=True)
+class Details:
+    """What scoring a candidate took, beside its settings; None where there is nothing to say.
+
+    Attributes:
+        input: what the network was shown: size, in_chans, mean, std.
+        step_size: of the step on the affine parameters.
+        device: on which the passes ran.
+        precision: what autocast computed in.
+        patches: corners of the patches of each draw, and labelled positions of each patch.
+        lowered: from how many inputs at a time to how many the draws were lowered for lack of memory.
+        cached: whether every observation came from the cache.
+        cache_failure: why the cache could not be written.
+        parts: pool-relative score -> this candidate's part of it, for each draw.
+        entry: digest of the manifest entry.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    input: dict[str, Any] | None = None
+    step_size: float | None = None
+    device: str | None = None
+    precision: str | None = None
+    patches: dict[str, Any] | None = None
+    lowered: dict[str, list[int]] | None = None
+    cached: bool | None = None
+    cache_failure: str | None = None
+    parts: dict[str, list[Any]] = field(default_factory=dict)
+    entry: str | None = None
+
+
 @dataclass
 class Row:
     """One candidate of a run, scored or skipped with a reason.
@@ -61,15 +95,15 @@ class Row:
         status: "scored" or "skipped".
         reason: why it was skipped (empty when scored).
         scores: name of the score -> Value.
-        rank, band: 1-based; candidates of a band cannot be told apart by the sample. None when not ranked.
+        rank, band: 1-based; the sample cannot distinguish candidates of a band. None when not ranked.
         params: number of parameters of the network.
-        seconds: wall time that the run spent on this candidate; loading beside another's computation adds nothing.
+        seconds: wall time that the run spent on this candidate; loading while another is computed adds nothing.
         notes: what a reader should know about this candidate.
-        weights: sha256 of the weights and how many tensors matched, missed and were left over.
+        weights: sha256 of the weights and how many tensors matched, were missing and were left over.
         layers: per normalisation layer: name, channels and values after the step (that under the random head where no
             score takes another).
         reference: figures from the manifest, for comparison.
-        details: settings that changed for this candidate, such as a batch size lowered for memory.
+        details: what scoring it took.
     """
 
     __pydantic_config__ = _STRICT
@@ -86,12 +120,50 @@ class Row:
     weights: dict[str, Any] = field(default_factory=dict)
     layers: list[dict[str, Any]] = field(default_factory=list)
     reference: dict[str, float] = field(default_factory=dict)
-    details: dict[str, Any] = field(default_factory=dict)
+    details: Details = field(default_factory=Details)
 
     def value(self, score: str) -> float | None:
         """The value of one score, None where the row lacks it or it is undefined (None, NaN, infinite)."""
         found = self.scores.get(score)
         return None if found is None or found.value is None or not math.isfinite(found.value) else found.value
+
+
+@dataclass
+class CandidateInfo:
+    """What loading a candidate yields besides its observations; it goes into the row.
+
+    Attributes:
+        params, notes, weights, details: as in `Row`.
+    """
+
+    params: int
+    notes: list[str]
+    weights: dict[str, Any]
+    details: Details
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """A result ready to be rendered in any format.
+
+    Attributes:
+        columns: column names.
+        rows: cells (str, int, float, bool or None), one list per row, as long as `columns`.
+        record: the whole result as plain data; the JSON format writes it.
+        title: shown above the table, and as the heading in markdown.
+        brief: columns that the terminal table and markdown show; all where empty.
+    """
+
+    columns: list[str]
+    rows: list[list[Any]]
+    record: Any
+    title: str = ""
+    brief: list[str] = field(default_factory=list)
+
+    def shown(self) -> tuple[list[str], list[list[Any]]]:
+        """Columns and rows for people: `brief` only, where it is given."""
+        keep = [self.columns.index(name) for name in self.brief] or range(len(self.columns))
+        return [self.columns[i] for i in keep], [[row[i] for i in keep] for row in self.rows]
 
 
 @dataclass
@@ -104,6 +176,7 @@ class Ranking:
         higher_is_better: direction of every score, as recorded with the protocol.
         settings, environment, target: how the run was made.
         controls: figures about the ranking as a whole, such as its agreement with layer width.
+        notes: what a reader should know about the target.
         warnings: what a reader of the table must know.
 
     Example:
@@ -121,6 +194,7 @@ class Ranking:
     environment: dict[str, Any] = field(default_factory=dict)
     target: dict[str, Any] = field(default_factory=dict)
     controls: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     @classmethod
@@ -160,6 +234,19 @@ class Ranking:
 
         return pandas.DataFrame(self.cells(), columns=pandas.Index(self.columns()))
 
+    def view(self) -> View:
+        """The ranking for every format: a terminal leaves out deviations but that of the ranking score."""
+        names = [name for name in self.score_names if name != self.rank_by]
+        skipped = ["status", "reason"] if any(row.status == "skipped" for row in self.rows) else []
+        direction = "higher" if self.higher_is_better[self.rank_by] else "lower"
+        return View(
+            columns=self.columns(),
+            rows=self.cells(),
+            record=self.to_record(),
+            title=f"{self.target.get('name', 'target')}: by {self.rank_by} ({direction} is better)",
+            brief=["rank", "band", "model", self.rank_by, f"{self.rank_by}_sd", *names, "seconds", *skipped],
+        )
+
     def to_record(self) -> dict[str, Any]:
         """The run record: plain data, ready for JSON; NaN and infinities become None."""
         body = dataclasses.asdict(self)
@@ -167,23 +254,24 @@ class Ranking:
 
     @classmethod
     def from_record(cls, record: Any, *, where: str = "run record") -> Ranking:
-        """The inverse of `to_record`.
+        """The inverse of `to_record`; records of schema 1 (acrank 0.2.0) are read, too.
 
         Raises:
             TableError: not a run record, or one of a later schema.
         """
         if not isinstance(record, dict) or record.get("kind") != KIND:
             raise TableError(f"{where} is not a run record", hint="give the run.json that `acrank score` wrote")
-        if record.get("schema_version") != SCHEMA_VERSION:
+        version = record.get("schema_version")
+        if version not in (1, SCHEMA_VERSION):
             raise TableError(
-                f"{where} has schema version {record.get('schema_version')}, this acrank reads {SCHEMA_VERSION}",
+                f"{where} has schema version {version}, this acrank reads 1 and {SCHEMA_VERSION}",
                 hint="use the acrank version that wrote it, or run `acrank score` again",
             )
         body = {name: value for name, value in record.items() if name not in ("kind", "schema_version")}
         try:
-            return _checked(body)
+            return _checked(_from_schema_1(body) if version == 1 else body)
         except ValueError as error:
-            raise TableError(f"{where} is damaged: {_first(error)}", hint="run `acrank score` again") from error
+            raise TableError(f"{where} is damaged: {_first_problem(error)}", hint="run `acrank score` again") from error
 
     def save(self, path: Path) -> None:
         """Write the run record as JSON, whole or not at all."""
@@ -252,6 +340,19 @@ def _overlap(one: Value, other: Value) -> bool:
     return low <= other_high and other_low <= high
 
 
+def _from_schema_1(body: dict[str, Any]) -> dict[str, Any]:
+    """A record's body as schema 2 has it: flat settings, notes apart from warnings."""
+    settings, warnings = body.get("settings"), body.get("warnings", [])
+    if isinstance(settings, dict) and isinstance(protocol := settings.get("protocol"), dict):
+        flat = {name: value for name, value in protocol.items() if name not in ("name", "epochs", "rank_by")}
+        settings = {**settings, **flat, "protocol": protocol.get("name")}
+    if not isinstance(warnings, list) or not all(isinstance(text, str) for text in warnings):
+        return {**body, "settings": settings}
+    about_run = [text for text in warnings if _OLD_WARNINGS.match(text)]
+    notes = [text for text in warnings if text not in about_run]
+    return {**body, "settings": settings, "notes": notes, "warnings": about_run}
+
+
 def _checked(body: dict[str, Any]) -> Ranking:
     """The record's body as a Ranking, every field of its declared type; ValueError otherwise."""
     from pydantic import TypeAdapter
@@ -265,8 +366,8 @@ def _checked(body: dict[str, Any]) -> Ranking:
     return ranking
 
 
-def _first(error: ValueError) -> str:
-    """One line about the first thing that is wrong, and its place where pydantic knows it."""
+def _first_problem(error: ValueError) -> str:
+    """The first problem in one line, with its place where pydantic knows it."""
     from pydantic import ValidationError
 
     if not isinstance(error, ValidationError):

@@ -1,186 +1,280 @@
-"""Everything a user chooses about a run; every candidate is scored under the same."""
+"""Everything a user chooses about a run; every candidate is scored under the same settings."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 from acrank.errors import TableError, UsageError
-from acrank.protocols import AFTER_TRAINING, HEADS, SEGMENTATION, Protocol, protocol_named
 from acrank.scores import SCORES
+from acrank.system.options import Opt, check_options
 from acrank.system.streams import STREAMS
+from acrank.system.words import closest
 
 CONSENSUS = "consensus"
-STATISTICS = ("target", "source")
+HEADS = ("ridge", "random")
+#: Panels of `acrank score --help` beside that of the class.
+_RUNNING, _DETAIL = "How to run", "Protocol in detail"
 #: What records of earlier versions lack, and what their runs did.
-LATER: Mapping[str, Any] = {"amp": False, "deterministic": False, "streams": 1}
+OLD_RECORD_DEFAULTS: Mapping[str, Any] = {"amp": False, "deterministic": False, "streams": 1}
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The choices of a run, resolved.
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """How the affine parameters are moved and read, where the user does not say.
 
     Attributes:
-        protocol: overrides included.
-        scores: names of the scores, in the order of their columns; empty for the defaults of the target's task.
+        epochs: of AC-Norm finetuning of the whole network; 0 for a single SGD step on the affine parameters.
+        head, step_size, per_channel, layers, samples, repeats, rank_by: as in `Settings`; `samples` None is the whole
+            target.
+        segmentation: what differs on a segmentation target.
+    """
+
+    epochs: int
+    head: str
+    step_size: float
+    per_channel: bool
+    layers: str
+    samples: int | None
+    repeats: int
+    rank_by: str
+    segmentation: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+#: What AC-Corr and its relatives are computed from, by name.
+PROTOCOLS: Mapping[str, Protocol] = {
+    "one-step": Protocol(
+        epochs=0,
+        head="ridge",
+        step_size=0.1,
+        per_channel=True,
+        layers="all",
+        samples=128,
+        repeats=3,
+        rank_by="finetunability",
+        segmentation={"samples": 16, "layers": "encoder"},
+    ),
+    "official": Protocol(
+        epochs=1,
+        head="random",
+        step_size=0.01,
+        per_channel=False,
+        layers="last",
+        samples=None,
+        repeats=1,
+        rank_by="ac_corr",
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The choices of a run. Fields that are None are left to the protocol; `for_task` fills them in.
+
+    Attributes:
+        protocol: a name in PROTOCOLS.
+        scores: names of the scores, in the order of their columns, or "all"; empty for the defaults of the task.
         rank_by: the score that orders the table, or "consensus"; empty for the default of protocol and task.
+        samples: images per draw, patches for segmentation; once filled in, None is the whole target.
+        repeats: independent draws.
+        step_size: learning rate of the step, or of the finetuning.
+        head: "ridge" (closed form, cross-fitted) or "random" (seeded linear layer).
+        layers: "all", "last" (the last to run at the smallest resolution), "encoder" (those that run up to it) or a
+            pattern on module names.
+        per_channel: divide a layer's AC-Corr by its width.
         statistics: batch-normalisation statistics under which features are read: "target" (of the sampled batch) or
             "source" (the checkpoint's running ones).
         seed: of sampling, halves, shuffles, heads and scores that draw.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
-        allow_code: whether `factory:` entries may run code.
         amp: whether forward passes run in mixed precision (autocast); features are float32 either way.
-        deterministic: whether torch may take deterministic algorithms only.
+        deterministic: whether torch may use deterministic algorithms only.
+        allow_code: whether `factory:` entries may run code.
         streams: version of the random streams (`acrank.system.streams`).
-        defaulted: names of the protocol's values that the user left to it; a task may have others for them.
+
+    Raises:
+        UsageError: an unknown word, or a value out of range.
+
+    Example:
+        >>> Settings(samples=64).for_task("classification").repeats
+        3
     """
 
-    protocol: Protocol
-    scores: tuple[str, ...] = ()
-    rank_by: str = ""
-    statistics: str = "target"
-    seed: int = 0
-    device: str = "auto"
-    allow_code: bool = False
-    amp: bool = False
-    deterministic: bool = False
+    PANEL: ClassVar = "What to score"
+
+    protocol: Annotated[str, Opt(help="one-step, or official (one epoch, slow).", choices=tuple(PROTOCOLS))] = (
+        "one-step"
+    )
+    scores: Annotated[tuple[str, ...], Opt(help="Names of `acrank scores`, or all.", metavar="NAME,…")] = ()
+    rank_by: Annotated[str, Opt(help="Score that orders the table, or consensus.", metavar="NAME")] = ""
+    samples: Annotated[
+        int | None,
+        Opt(help="Images per draw (patches for masks). [one-step: 128, masks: 16; official: all]", least=4),
+    ] = None
+    repeats: Annotated[int | None, Opt(help="Independent draws. [one-step: 3, official: 1]", least=1)] = None
+    step_size: Annotated[float | None, Opt(help="Learning rate. [one-step: 0.1, official: 0.01]", panel=_DETAIL)] = None
+    head: Annotated[
+        str | None, Opt(help="Head that gives the step its loss. [one-step: ridge]", choices=HEADS, panel=_DETAIL)
+    ] = None
+    layers: Annotated[
+        str | None,
+        Opt(
+            help="all, last, encoder, or a pattern like 'layer4.*'. [one-step: all, masks: encoder; official: last]",
+            panel=_DETAIL,
+        ),
+    ] = None
+    per_channel: Annotated[
+        bool | None,
+        Opt(
+            help="Divide AC-Corr by the width. [one-step: per channel, official: raw]",
+            flag="--per-channel/--raw",
+            panel=_DETAIL,
+        ),
+    ] = None
+    statistics: Annotated[
+        str,
+        Opt(
+            help="Features under the target's or source's BatchNorm statistics.",
+            choices=("target", "source"),
+            panel=_DETAIL,
+        ),
+    ] = "target"
+    seed: Annotated[int, Opt(help="Seed of everything random.", least=0, panel=_DETAIL)] = 0
+    device: Annotated[str, Opt(help="auto, cpu, cuda, cuda:N or mps.", panel=_RUNNING)] = "auto"
+    amp: Annotated[
+        bool,
+        Opt(
+            help="Mixed precision in the forward passes: faster on a GPU, other rounding.",
+            flag="--amp/--no-amp",
+            panel=_RUNNING,
+        ),
+    ] = False
+    deterministic: Annotated[
+        bool,
+        Opt(help="Deterministic algorithms only, on a GPU too; a candidate that lacks one is skipped.", panel=_RUNNING),
+    ] = False
+    allow_code: Annotated[bool, Opt(help="Let the manifest's `factory:` entries run code.", panel=_RUNNING)] = False
     streams: int = STREAMS
-    defaulted: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 
-    @classmethod
-    def of(
-        cls,
-        protocol: str = "one-step",
-        *,
-        scores: Iterable[str] = (),
-        rank_by: str = "",
-        statistics: str = "target",
-        head: str | None = None,
-        step_size: float | None = None,
-        samples: int | None = None,
-        repeats: int | None = None,
-        layers: str | None = None,
-        per_channel: bool | None = None,
-        seed: int = 0,
-        device: str = "auto",
-        allow_code: bool = False,
-        amp: bool = False,
-        deterministic: bool = False,
-    ) -> Settings:
-        """A named protocol with what is given here instead of its own values.
-
-        `scores` may hold names, or "all" for every score that the target's task allows.
-
-        Raises:
-            UsageError: an unknown protocol, head or score, or a value out of range.
-
-        Example:
-            >>> Settings.of(samples=64).protocol.repeats
-            3
-        """
-        given: dict[str, Any] = {
-            "head": head,
-            "step_size": step_size,
-            "samples": samples,
-            "repeats": repeats,
-            "layers": layers,
-            "per_channel": per_channel,
-        }
-        base = protocol_named(protocol)
-        chosen = dataclasses.replace(base, **{name: x for name, x in given.items() if x is not None})
-        _check(chosen, statistics)
-        names = tuple(dict.fromkeys(scores))
-        for name in (*names, rank_by):
+    def __post_init__(self) -> None:
+        check_options(self)
+        if self.epochs and self.head not in (None, "random"):
+            raise UsageError(f"protocol {self.protocol} trains its own head", hint="leave --head out")
+        if self.step_size is not None and not 0 < self.step_size < math.inf:
+            raise UsageError(f"--step-size must be positive, got {self.step_size}", hint="try 0.1")
+        object.__setattr__(self, "scores", tuple(dict.fromkeys(self.scores)))
+        for name in (*self.scores, self.rank_by):
             if name not in ("", "all", CONSENSUS, *SCORES):
-                raise UsageError(f"no score {name!r}", hint="`acrank scores` lists them")
-        defaulted = tuple(name for name, value in given.items() if value is None)
-        return cls(
-            chosen, names, rank_by, statistics, seed, device, allow_code, amp, deterministic, defaulted=defaulted
-        )
+                raise UsageError(f"unknown score {name!r}", hint=closest(name, SCORES, "`acrank scores` lists them"))
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Settings:
-        """The inverse of `record`, for values that only a whole run can say.
+        """The inverse of `record`.
 
         Raises:
             TableError: something is missing, or of a later version.
 
         Example:
-            >>> Settings.from_record(Settings.of(seed=3).record()) == Settings.of(seed=3)
+            >>> Settings.from_record(Settings(seed=3).record()) == Settings(seed=3)
             True
         """
-        names = [field.name for field in dataclasses.fields(cls) if field.name != "defaulted"]
+        known = {**OLD_RECORD_DEFAULTS, **record}
         try:
-            given = {name: {**LATER, **record}[name] for name in names}
-            return cls(**{**given, "protocol": Protocol(**record["protocol"]), "scores": tuple(record["scores"])})
-        except (KeyError, TypeError) as error:
+            found = {field.name: known[field.name] for field in dataclasses.fields(cls)}
+            return cls(**{**found, "scores": tuple(known["scores"])})
+        except (KeyError, TypeError, UsageError) as error:
             raise TableError(f"its settings cannot be read: {error}", hint="run `acrank score` again") from error
 
     def for_task(self, task: str) -> Settings:
-        """The same with `scores`, `rank_by` and the protocol's own values filled in for a target's task.
+        """The same with scores, `rank_by` and what is left to the protocol filled in for a target's task.
 
         Raises:
-            UsageError: a chosen score is not for this task, or not of this protocol.
+            UsageError: a chosen score does not support this task, or this protocol does not give it.
         """
         able = [name for name in SCORES if task in SCORES[name].tasks and self._gives(name)]
-        usual = [name for name in able if SCORES[name].of_a_step or name == "probe_accuracy"]
+        usual = [name for name in able if SCORES[name].shown_by_default]
         wanted = [name for name in self.scores if name != "all"]
         for name in [*wanted, *([self.rank_by] if self.rank_by not in ("", CONSENSUS) else [])]:
             if name not in able:
-                why = f"under protocol {self.protocol.name}" if task in SCORES[name].tasks else f"on a {task} target"
-                raise UsageError(f"{name} cannot be had {why}", hint=f"choose from {', '.join(able)}")
+                lacks = f"protocol {self.protocol}" if task in SCORES[name].tasks else f"{task} targets"
+                raise UsageError(f"score {name!r} does not support {lacks}", hint=f"choose from {', '.join(able)}")
+        protocol = PROTOCOLS[self.protocol]
         names = able if "all" in self.scores else (wanted or usual or able)
-        default = self.protocol.rank_by if self.protocol.rank_by in names else names[0]
-        rank_by = self.rank_by or default
+        rank_by = self.rank_by or (protocol.rank_by if protocol.rank_by in names else names[0])
         if rank_by not in (*names, CONSENSUS):
             names = [rank_by, *names]
-        return dataclasses.replace(self, protocol=self._protocol_for(task), scores=tuple(names), rank_by=rank_by)
+        usual_values = {**vars(protocol), **(protocol.segmentation if task == "segmentation" else {})}
+        left_out = {
+            field.name: usual_values[field.name]
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) is None
+        }
+        return dataclasses.replace(self, **left_out, scores=tuple(names), rank_by=rank_by)
+
+    @property
+    def epochs(self) -> int:
+        """Of the protocol: 0 for a single step."""
+        return PROTOCOLS[self.protocol].epochs
 
     def directions(self) -> dict[str, bool]:
         """For every score of the run, whether higher is better."""
         found = {name: SCORES[name].higher_is_better for name in self.scores}
         return {**found, CONSENSUS: True} if self.rank_by == CONSENSUS else found
 
-    @property
-    def takes_step(self) -> bool:
-        """Whether any score of the run needs the affines to move."""
-        return any(SCORES[name].of_a_step or "gram" in SCORES[name].needs for name in self.scores)
-
-    @property
-    def steps_on_labels(self) -> bool:
-        """Whether any score of the run needs more than the step under a random head."""
-        return any("layers" in SCORES[name].needs for name in self.scores)
-
-    @property
-    def reads_maps(self) -> bool:
-        """Whether any score of the run needs the maps of a decoder."""
-        return any("maps" in SCORES[name].needs for name in self.scores)
+    def plan(self) -> Plan:
+        """The passes that the scores of this run need; of settings that `for_task` has filled in."""
+        needs = {need for name in self.scores for need in SCORES[name].needs}
+        moves = bool(needs & {"shifts", "random_head_shifts", "later_gram"})
+        return Plan(
+            epochs=self.epochs if moves else 0,
+            step_size=self.step_size if moves else None,
+            layers=self.layers if moves else None,
+            head=self.head if "shifts" in needs else None,
+            statistics=self.statistics,
+            decoder_maps="maps" in needs,
+            amp=self.amp,
+            deterministic=self.deterministic,
+        )
 
     def record(self) -> dict[str, Any]:
         """Plain data for the run record."""
-        values = {name: value for name, value in dataclasses.asdict(self).items() if name != "defaulted"}
-        return {**values, "scores": list(self.scores), "ac_norm": True, "optimiser": "SGD"}
-
-    def _protocol_for(self, task: str) -> Protocol:
-        other = SEGMENTATION.get(self.protocol.name, {}) if task == "segmentation" else {}
-        return dataclasses.replace(self.protocol, **{name: x for name, x in other.items() if name in self.defaulted})
+        return {**dataclasses.asdict(self), "scores": list(self.scores), "ac_norm": True, "optimiser": "SGD"}
 
     def _gives(self, name: str) -> bool:
-        return self.protocol.epochs == 0 or name in AFTER_TRAINING
+        return not self.epochs or SCORES[name].after_training
 
 
-def _check(protocol: Protocol, statistics: str) -> None:
-    if protocol.head not in HEADS:
-        raise UsageError(f"no head {protocol.head!r}", hint=f"choose one of {', '.join(HEADS)}")
-    if protocol.epochs and protocol.head != "random":
-        raise UsageError(f"protocol {protocol.name} trains its own head", hint="leave --head out")
-    if not 0 < protocol.step_size < float("inf"):
-        raise UsageError(f"the step size must be positive, not {protocol.step_size}", hint="try 0.1")
-    if protocol.samples is not None and protocol.samples < 4:
-        raise UsageError(f"{protocol.samples} samples are too few", hint="use at least 4, better 64 or more")
-    if protocol.repeats < 1:
-        raise UsageError(f"repeats must be at least 1, not {protocol.repeats}", hint="try 3")
-    if statistics not in STATISTICS:
-        raise UsageError(f"no statistics {statistics!r}", hint="target or source")
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The passes over a draw that the scores of a run need; passes follow it, cache keys hash it, the record has it.
+
+    Attributes:
+        epochs: of AC-Norm finetuning before the affine parameters are read; 0 for a single step.
+        step_size: of the step or the finetuning; None where the affine parameters do not move, and features suffice.
+        layers: whose affine parameters are read, as in `Settings`; None where none are.
+        head: of the steps on the labels and on shuffled labels; None where only the step under a random head is needed.
+        statistics: batch-normalisation statistics under which features are read.
+        decoder_maps: whether the maps of a segmentation network's decoder are read.
+        amp, deterministic: as in `Settings`.
+    """
+
+    epochs: int
+    step_size: float | None
+    layers: str | None
+    head: str | None
+    statistics: str
+    decoder_maps: bool
+    amp: bool
+    deterministic: bool
+
+    @property
+    def moves_affines(self) -> bool:
+        """Whether the network is wrapped in AC-Norm and its affine parameters move."""
+        return self.step_size is not None
+
+    @property
+    def source_features(self) -> bool:
+        """Whether features take a pass of their own, under the checkpoint's running statistics, beside a step."""
+        return self.statistics == "source" and self.moves_affines and not self.epochs

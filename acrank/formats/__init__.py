@@ -6,40 +6,14 @@ A View is what every renderer gets: columns and rows for people and spreadsheets
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from acrank.errors import UsageError
 from acrank.formats.delimited import to_csv
 from acrank.formats.markdown import to_markdown
 from acrank.formats.record import to_json
 from acrank.formats.table import to_table
-
-
-@dataclass(frozen=True)
-class View:
-    """A result ready to be rendered.
-
-    Attributes:
-        columns: column names.
-        rows: cells (str, int, float, bool or None), one list per row, as long as `columns`.
-        record: the whole result as plain data; the JSON format writes it.
-        title: shown above the table, and as the heading in markdown.
-        brief: columns that the terminal table and markdown show; all where empty.
-    """
-
-    columns: list[str]
-    rows: list[list[Any]]
-    record: Any
-    title: str = ""
-    brief: list[str] = field(default_factory=list)
-
-    def shown(self) -> tuple[list[str], list[list[Any]]]:
-        """Columns and rows for people: `brief` only, where it is given."""
-        keep = [self.columns.index(name) for name in self.brief] or range(len(self.columns))
-        return [self.columns[i] for i in keep], [[row[i] for i in keep] for row in self.rows]
-
+from acrank.records import View
 
 FORMATS: dict[str, Callable[[View], str]] = {
     "table": to_table,

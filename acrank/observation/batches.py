@@ -9,12 +9,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from acrank.observation.dense_features import PixelReader
-from acrank.observation.features import Reader, read_images
-from acrank.observation.layer_outputs import RowsOf, rows_of_images, rows_of_positions
+from acrank.observation.features import DenseReader, Reader, read_images
+from acrank.observation.layer_hooks import RowsOf, rows_of_images, rows_of_positions
 from acrank.observation.one_epoch import BATCH_SIZE
 from acrank.system.streams import Purpose, seed_of
-from acrank.targets.draws import BatchSpec, Draw, PatchDraw
+from acrank.targets.draws import Draw, NetworkInput, PatchDraw
 
 #: Under a protocol that trains the network, patches of a segmentation target per step.
 PATCHES_PER_STEP = 4
@@ -91,7 +90,7 @@ class Batch:
         """What reads a row of features for every label."""
         if self.positions is None:
             return read_images
-        return PixelReader(self.positions.to(device), tuple(self.inputs.shape[2:]))
+        return DenseReader(self.positions.to(device), tuple(self.inputs.shape[2:]))
 
     def rows(self) -> tuple[RowsOf, Tensor]:
         """What makes a few rows of a layer's output, and which labels they have."""
@@ -100,7 +99,7 @@ class Batch:
         return rows_of_positions(self.positions, tuple(self.inputs.shape[2:]))
 
 
-def batch_of(draw: Draw, spec: BatchSpec) -> Batch:
+def batch_of(draw: Draw, spec: NetworkInput) -> Batch:
     """A draw, decoded for a network.
 
     Raises:

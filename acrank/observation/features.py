@@ -1,14 +1,19 @@
-"""Where a network's features are: the input of its classifier."""
+"""Features of a network: the input of its classifier, or for segmentation the map before its output convolution."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from acrank.errors import CandidateError
+from acrank.scores.inputs import MapRows
+
+_CONVOLUTIONS = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 #: (model, inputs, which of the sample the inputs are) -> features [rows, d], logits [rows, z] or None.
 Reader = Callable[[nn.Module, Tensor, Tensor | None], tuple[Tensor, Tensor | None]]
@@ -76,3 +81,159 @@ def _at_last_linear(model: nn.Module, inputs: Tensor) -> tuple[Any, Tensor | Non
 def _pooled(features: Tensor) -> Tensor:
     """[n, d] as it is; maps [n, d, ...] averaged over their positions."""
     return features if features.dim() == 2 else features.flatten(2).mean(2)
+
+
+class DenseReader:
+    """A `Reader` of features at labelled positions of patches.
+
+    Args:
+        positions: [n, p], int64: flat places within a patch.
+        size: spatial sizes of a patch.
+    """
+
+    def __init__(self, positions: Tensor, size: tuple[int, ...]) -> None:
+        self.positions, self.size = positions, size
+
+    def __call__(self, model: nn.Module, inputs: Tensor, patches: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """One forward pass: features [n * p, d], and the network's own outputs [n * p, z] where it has two or more.
+
+        A map of lower resolution gives each position the value of the cell that it lies in.
+
+        Args:
+            model: whatever `feature_map` can read.
+            inputs: [n, c, *size].
+            patches: which rows of `positions` the inputs are; None where they are all.
+
+        Raises:
+            CandidateError: the network gives no feature map.
+        """
+        positions = self.positions if patches is None else self.positions[patches]
+        features, output = feature_map(model, inputs)
+        dense = isinstance(output, Tensor) and output.dim() == inputs.dim() and output.shape[1] > 1
+        return self._rows(features, positions), self._rows(output, positions) if dense else None
+
+    def cells(self, size: tuple[int, ...], positions: Tensor) -> Tensor:
+        """In which flat cell of a map of that size each position [n, p] of a patch lies."""
+        places = torch.zeros_like(positions)
+        left = positions
+        for axis in reversed(range(len(self.size))):
+            at, left = left % self.size[axis], left // self.size[axis]
+            places = places + at * size[axis] // self.size[axis] * math.prod(size[axis + 1 :])
+        return places
+
+    def rows(self, maps: Tensor) -> Tensor:
+        """[n, d, *cells] at every position of every patch -> [n * p, d]."""
+        return self._rows(maps, self.positions)
+
+    def _rows(self, maps: Tensor, positions: Tensor) -> Tensor:
+        flat = maps.flatten(2)
+        places = self.cells(tuple(maps.shape[2:]), positions).to(maps.device)
+        index = places[:, None, :].expand(-1, flat.shape[1], -1)
+        return flat.gather(2, index).transpose(1, 2).reshape(-1, flat.shape[1])
+
+
+def feature_map(model: nn.Module, inputs: Tensor) -> tuple[Tensor, Any]:
+    """One forward pass: the last feature map before the output, [n, d, *cells], and the output itself.
+
+    A network whose output is a map is read at the input of its last convolution; where that convolution (of more than
+    one position) keeps the number of channels, as in MONAI's residual U-Nets, at the input of the one before. Any other
+    network is read at the last map of more than one position that one of its layers gives.
+
+    Raises:
+        CandidateError: there is no such map.
+    """
+    head: list[Tensor] = []
+    maps: list[Tensor] = []
+
+    def remember(layer: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        if _may_be_head(layer, bool(head)):
+            head[:] = [args[0]]
+        if _is_dense(output, inputs) and output[0, 0].numel() > 1:
+            maps[:] = [output]
+
+    output = _watched(model, [part for part in model.modules() if not list(part.children())], inputs, remember)
+    found = next(iter(head if head and _is_dense(output, inputs) else maps), None)
+    if found is None or not _fits(found, inputs):
+        raise CandidateError("the network gives no feature map", hint="a segmentation target needs a convolutional one")
+    return found, output
+
+
+def decoder_maps(model: nn.Module, inputs: Tensor, reader: DenseReader) -> tuple[MapRows, ...]:
+    """One forward pass: rows of the maps of a network's decoder, coarsest first.
+
+    The map of `feature_map` is the last. A network whose output is a map gives, before it, the last map that one of its
+    parts gives at each other resolution between the deepest one and that map; any other network gives it alone.
+
+    Args:
+        model: whatever `feature_map` can read.
+        inputs: [n, c, *size].
+        reader: of the positions in these inputs.
+
+    Raises:
+        CandidateError: the network gives no feature map.
+    """
+    latest: dict[tuple[int, ...], Tensor] = {}  # by size, from the deepest on; rows, for whole maps are large
+    heads: list[dict[tuple[int, ...], Tensor]] = []
+
+    def remember(layer: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        if _may_be_head(layer, bool(heads)):
+            heads[:] = [_up_to(latest, args[0], reader)] if _fits(args[0], inputs) else [{}]
+        if _fits(output, inputs) and output[0, 0].numel() > 1:
+            size = tuple(output.shape[2:])
+            if all(math.prod(size) <= math.prod(other) for other in latest):
+                latest.clear()
+            latest.pop(size, None)
+            latest[size] = reader.rows(output)
+
+    output = _watched(model, list(model.modules()), inputs, remember)
+    found = heads[0] if heads and _is_dense(output, inputs) else {}
+    if not found:
+        last, _ = feature_map(model, inputs)
+        found = {tuple(last.shape[2:]): reader.rows(last)}
+    return tuple(_distinct(rows, size, reader) for size, rows in found.items())
+
+
+def _up_to(latest: dict[tuple[int, ...], Tensor], last: Tensor, reader: DenseReader) -> dict[tuple[int, ...], Tensor]:
+    """The decoder's maps by size, coarsest first: those behind the deepest, and `last` as the one of its size."""
+    size = tuple(last.shape[2:])
+    behind = [one for one in list(latest.items())[1:] if one[0] != size]
+    return {**dict(sorted(behind, key=lambda one: math.prod(one[0]))), size: reader.rows(last)}
+
+
+def _distinct(rows: Tensor, size: tuple[int, ...], reader: DenseReader) -> MapRows:
+    """Each cell of each patch once, as the first of its positions."""
+    cells = reader.cells(size, reader.positions)
+    patches, each = cells.shape
+    whole = cells + torch.arange(patches, device=cells.device)[:, None] * math.prod(size)
+    first = np.sort(np.unique(whole.flatten().cpu().numpy(), return_index=True)[1]).astype(np.int64)
+    return MapRows(rows[torch.from_numpy(first).to(rows.device)].float().cpu().numpy(), first, first // each)
+
+
+def _watched(model: nn.Module, parts: list[nn.Module], inputs: Tensor, remember: Callable[..., None]) -> Any:
+    """The output of one forward pass, in which `remember` sees every call of some parts."""
+    hooks = [part.register_forward_hook(remember) for part in parts]
+    try:
+        return model(inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _is_dense(output: Any, inputs: Tensor) -> bool:
+    return isinstance(output, Tensor) and output.dim() == inputs.dim()
+
+
+def _fits(maps: Any, inputs: Tensor) -> bool:
+    return _is_dense(maps, inputs) and len(maps) == len(inputs)
+
+
+def _may_be_head(layer: Any, later: bool) -> bool:
+    """Whether a convolution makes the output, unless another one does later; one that keeps the channels never does.
+
+    Args:
+        layer: the one that runs.
+        later: whether a convolution ran before; the first may be the head whatever its channels.
+    """
+    if not isinstance(layer, _CONVOLUTIONS):
+        return False
+    return not (later and layer.in_channels == layer.out_channels and max(layer.kernel_size) > 1)

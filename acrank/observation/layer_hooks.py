@@ -1,16 +1,30 @@
-"""Seeing what layers put out during forward passes."""
+"""Layers during a forward pass: forward hooks, the order in which layers run, and their outputs."""
 
 from __future__ import annotations
 
+import fnmatch
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
+import numpy as np
+import numpy.typing as npt
+import torch
 from torch import Tensor, nn
 
+from acrank.errors import CandidateError
+from acrank.norm import ac_norm_layers
+from acrank.observation.features import DenseReader
 
-class Watch:
-    """Calls `saw` with each output of some layers, from its making until it is closed; use it in a `with`.
+#: A Gram matrix is of so many rows at most.
+ROWS = 512
+#: A layer's output [n, C, ...] -> rows [m, C], or None where its first dimension is not of the images. Tokens that were
+#: folded into it are taken to lie image by image, as flattening [n, T, C] leaves them.
+RowsOf = Callable[[Tensor], Tensor | None]
+
+
+class ForwardHooks:
+    """Forward hooks that pass each layer's output to `on_output`, until they are closed; use it in a `with`.
 
     Args:
         layers: by name.
@@ -22,20 +36,132 @@ class Watch:
             for name, layer in layers.items()
         ]
 
-    def saw(self, name: str, output: Tensor) -> None:
-        """What a subclass does with an output."""
+    def on_output(self, name: str, output: Tensor) -> None:
+        """Called with each output; for subclasses."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """See no more; what was seen is kept."""
+        """Remove the hooks."""
         for hook in self._hooks:
             hook.remove()
 
     def _hook(self, name: str, _: nn.Module, __: tuple[Any, ...], output: Tensor) -> None:
-        self.saw(name, output)
+        self.on_output(name, output)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class LayerTrace(ForwardHooks):
+    """The order in which the AC-Norm layers run, and at how many positions each does."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__(dict(ac_norm_layers(model)))
+        self.order: list[str] = []
+        self.areas: dict[str, int] = {}
+
+    def on_output(self, name: str, output: Tensor) -> None:
+        """A layer that runs again keeps its place."""
+        if name not in self.areas:
+            self.order.append(name)
+        self.areas[name] = output[0, 0].numel()
+
+
+class LayerOutputs(ForwardHooks):
+    """Keeps a few rows of what each layer put out last, rectified.
+
+    Args:
+        layers: by name.
+        rows_of: what makes rows of an output.
+    """
+
+    def __init__(self, layers: Mapping[str, nn.Module], rows_of: RowsOf) -> None:
+        super().__init__(layers)
+        self._rows: dict[str, Tensor] = {}
+        self._rows_of = rows_of
+
+    def on_output(self, name: str, output: Tensor) -> None:
+        """Keep the rows, where the output has any."""
+        if (rows := self._rows_of(output.detach())) is not None:
+            self._rows[name] = rows
+
+    def gram(self, names: Sequence[str]) -> npt.NDArray[np.float32] | None:
+        """The mean over some layers of the Gram matrix of their standardised channels over C, [m, m]; None of none."""
+        found = [_gram(rows) for name in names if (rows := self._rows.get(name)) is not None]
+        return np.mean(found, axis=0).astype(np.float32) if found else None
+
+
+def rows_of_images(count: int) -> tuple[RowsOf, Tensor]:
+    """How outputs for so many images become rows, averaged over positions; and which images these are, int64 [m]."""
+    stride = -(-count // ROWS)
+
+    def rows(output: Tensor) -> Tensor | None:
+        if len(output) % count:
+            return None
+        # an image's tokens may have been folded into the first dimension
+        each = output.unflatten(0, (count, -1))[::stride].relu()
+        return each.mean([1, *range(3, each.ndim)])
+
+    return rows, torch.arange(0, count, stride)
+
+
+def rows_of_positions(positions: Tensor, size: tuple[int, ...]) -> tuple[RowsOf, Tensor]:
+    """How outputs for patches become rows, at some of their labelled positions [n, p]; and which labels these are."""
+    count, each = positions.shape
+    stride = -(-count // ROWS)
+    kept = slice(None, None, stride), slice(None, None, -(-each // (ROWS // -(-count // stride))))
+
+    def rows(output: Tensor) -> Tensor | None:
+        if len(output) != count or output.ndim != 2 + len(size):
+            return None
+        return DenseReader(positions[kept].to(output.device), size).rows(output[kept[0]]).relu()
+
+    return rows, torch.arange(count * each).view(count, each)[kept].flatten()
+
+
+def last_third(names: Sequence[str]) -> list[str]:
+    """The later layers, at least one.
+
+    >>> last_third(["a", "b", "c", "d", "e", "f", "g"])
+    ['f', 'g']
+    """
+    return list(names[-max(1, len(names) // 3) :])
+
+
+def _gram(rows: Tensor) -> npt.NDArray[np.float64]:
+    x = rows.float().cpu().numpy().astype(np.float64)
+    x -= x.mean(0)
+    spread = x.std(0)
+    x /= np.where(spread > 1e-6, spread, 1.0)
+    return x @ x.T / x.shape[1]
+
+
+def select_layers(order: Sequence[str], areas: Mapping[str, int], wanted: str) -> list[str]:
+    """The layers that a selection means, in the order in which they ran.
+
+    Args:
+        order: names of the AC-Norm layers that ran, in order.
+        areas: positions (product of the spatial sizes) at which each layer ran.
+        wanted: "all"; "last", the deepest: the last one at the smallest area; "encoder", those that ran up to it; or
+            a pattern such as `layer4.*`.
+
+    Raises:
+        CandidateError: no layer matches.
+
+    Example:
+        >>> select_layers(["enc.bn", "deep.bn", "dec.bn"], {"enc.bn": 64, "deep.bn": 16, "dec.bn": 64}, "last")
+        ['deep.bn']
+    """
+    if wanted == "all":
+        return list(order)
+    if wanted in ("last", "encoder") and order:
+        smallest = min(areas.values())
+        deepest = max(place for place, name in enumerate(order) if areas[name] == smallest)
+        return list(order[: deepest + 1]) if wanted == "encoder" else [order[deepest]]
+    chosen = [name for name in order if fnmatch.fnmatchcase(name, wanted)]
+    if not chosen:
+        raise CandidateError(f"no normalisation layer matches {wanted!r}", hint=f"it has {', '.join(order[:8])}, …")
+    return chosen

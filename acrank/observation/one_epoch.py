@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from acrank.norm import ac_norm_layers
 from acrank.observation.features import Reader, read_images
-from acrank.observation.one_step import LayerTrace, select_layers, shift_of
+from acrank.observation.layer_hooks import LayerTrace, select_layers
+from acrank.observation.one_step import shift_of
 from acrank.scores.inputs import LayerShift, Observation
 from acrank.system.machine import seeded
 

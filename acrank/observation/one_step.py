@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -15,12 +14,11 @@ from acrank.norm import AffineCoNorm, ac_norm_layers, affine_overlap
 from acrank.norm.convert import swap_in_place
 from acrank.observation.features import Reader, read_images
 from acrank.observation.heads import random_logits, ridge_logits
-from acrank.observation.layer_hooks import Watch
-from acrank.observation.layer_outputs import LayerOutputs, RowsOf, last_third, rows_of_images
+from acrank.observation.layer_hooks import LayerOutputs, LayerTrace, RowsOf, last_third, rows_of_images, select_layers
 from acrank.scores.inputs import LayerShift, Observation
 
 
-def prepare_model(model: nn.Module, *, temperature: float = 1.0) -> tuple[nn.Module, list[str]]:
+def wrap_in_ac_norm(model: nn.Module, *, temperature: float = 1.0) -> tuple[nn.Module, list[str]]:
     """Wrap `model` in AC-Norm, in place, ready to be observed; with notes on what was left without it.
 
     Only the affines of the AC-Norm layers train and only normalisation layers use batch statistics; dropout and
@@ -45,7 +43,7 @@ def prepare_model(model: nn.Module, *, temperature: float = 1.0) -> tuple[nn.Mod
     return model, [left] if left else []
 
 
-def observe(
+def take_one_step(
     model: nn.Module,
     inputs: Tensor,
     labels: Tensor,
@@ -64,7 +62,7 @@ def observe(
     """Take one SGD step on the affines and record what it did. The model is left as it was, but for its statistics.
 
     Args:
-        model: from `prepare_model`.
+        model: from `wrap_in_ac_norm`.
         inputs: [images, c, ...] on the model's device.
         labels: [n], int64 in [0, classes), one per row that `read` gives.
         classes: number of classes.
@@ -87,7 +85,7 @@ def observe(
     rows_of, gram_rows = rows or rows_of_images(len(inputs))
     with LayerTrace(model) as trace, LayerOutputs(modules, rows_of) as outputs:
         features, logits = read(model, inputs, None)
-    check_finite(features)
+    refuse_infinite(features)
     chosen = select_layers(trace.order, trace.areas, layers)
     affines = [part for name in chosen for part in (modules[name].weight_target, modules[name].bias_target)]
     grads: list[Sequence[Tensor | None]] = []
@@ -140,7 +138,7 @@ def _before_features(
     return [names[i] for i in kept], parts
 
 
-def check_finite(features: Tensor) -> None:
+def refuse_infinite(features: Tensor) -> None:
     """Raise CandidateError where features are NaN or infinite."""
     if not bool(torch.isfinite(features).all()):
         raise CandidateError("the features are not finite", hint="check the checkpoint and its input normalisation")
@@ -149,34 +147,6 @@ def check_finite(features: Tensor) -> None:
 def array_of(values: Tensor) -> npt.NDArray[np.float32]:
     """A tensor as a float32 array on the CPU."""
     return values.detach().float().cpu().numpy()
-
-
-def select_layers(order: Sequence[str], areas: Mapping[str, int], wanted: str) -> list[str]:
-    """The layers that a selection means, in the order in which they ran.
-
-    Args:
-        order: names of the AC-Norm layers that ran, in order.
-        areas: positions (product of the spatial sizes) at which each layer ran.
-        wanted: "all"; "last", the deepest: the last one at the smallest area; "encoder", those that ran up to it; or
-            a pattern such as `layer4.*`.
-
-    Raises:
-        CandidateError: no layer matches.
-
-    Example:
-        >>> select_layers(["enc.bn", "deep.bn", "dec.bn"], {"enc.bn": 64, "deep.bn": 16, "dec.bn": 64}, "last")
-        ['deep.bn']
-    """
-    if wanted == "all":
-        return list(order)
-    if wanted in ("last", "encoder") and order:
-        smallest = min(areas.values())
-        deepest = max(place for place, name in enumerate(order) if areas[name] == smallest)
-        return list(order[: deepest + 1]) if wanted == "encoder" else [order[deepest]]
-    chosen = [name for name in order if fnmatch.fnmatchcase(name, wanted)]
-    if not chosen:
-        raise CandidateError(f"no normalisation layer matches {wanted!r}", hint=f"it has {', '.join(order[:8])}, …")
-    return chosen
 
 
 def shifts_of(
@@ -218,18 +188,3 @@ def _pull_on_features(features: Tensor, labels: Tensor, fold: Tensor, classes: i
         logits = ridge_logits(leaf, labels, fold, classes=classes)
     (pull,) = torch.autograd.grad(nn.functional.cross_entropy(logits, labels), leaf)
     return pull
-
-
-class LayerTrace(Watch):
-    """In which order the AC-Norm layers run, and at how many positions."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__(dict(ac_norm_layers(model)))
-        self.order: list[str] = []
-        self.areas: dict[str, int] = {}
-
-    def saw(self, name: str, output: Tensor) -> None:
-        """A layer that runs again keeps its place."""
-        if name not in self.areas:
-            self.order.append(name)
-        self.areas[name] = output[0, 0].numel()

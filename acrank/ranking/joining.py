@@ -1,25 +1,65 @@
-"""One ranking from the parts of a run that was shared out."""
+"""Which records may be joined: one rule, for `--resume` and for `acrank merge`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from acrank.errors import TableError
-from acrank.ranking.scoring import directions_of, ranking_of, warnings_of
+from acrank.ranking.summary import directions_of, summarise
 from acrank.records import Ranking, Row
 from acrank.scores import SCORES
-from acrank.settings import CONSENSUS, LATER, Settings
+from acrank.settings import CONSENSUS, OLD_RECORD_DEFAULTS, Settings
+from acrank.zoo.schema import Candidate
 
-#: What may differ from part to part: a value does not depend on it.
-_OWN = ("device", "allow_code")
+#: Settings that no value depends on. Records may differ in them; those that are merged must share `rank_by` all the
+#: same, for the ranking of the whole has one.
+IRRELEVANT_TO_VALUES = ("zoo", "plan", "device", "allow_code", "rank_by")
+
+
+def differences(
+    one: Mapping[str, Any], other: Mapping[str, Any], *, ignoring: Collection[str] = IRRELEVANT_TO_VALUES
+) -> list[str]:
+    """The names under which two settings or descriptions of a target differ, sorted.
+
+    Example:
+        >>> differences({"seed": 0, "device": "cpu"}, {"seed": 1})
+        ['seed']
+    """
+    here, there = ({**OLD_RECORD_DEFAULTS, **part} for part in (one, other))
+    return sorted(name for name in {*here, *there} if name not in ignoring and here.get(name) != there.get(name))
+
+
+def kept_rows(
+    earlier: Ranking, candidates: Sequence[Candidate], settings: Settings, target: Mapping[str, Any]
+) -> list[Row]:
+    """The scored rows of an earlier run whose manifest entry has not changed since.
+
+    Raises:
+        TableError: the earlier run had other settings, another target or another direction of a score.
+    """
+    directions = directions_of(earlier, settings)
+    recorded = {name: earlier.higher_is_better[name] for name in directions}
+    pairs = {
+        "settings": differences(settings.record(), earlier.settings),
+        "target": differences(target, earlier.target, ignoring=()),
+        "directions": differences(directions, recorded, ignoring=()),
+    }
+    for part, changed in pairs.items():
+        if changed:
+            raise TableError(
+                f"cannot resume: {part} differ from the earlier run in {', '.join(changed)}",
+                hint="run without --resume, or with the earlier settings and data",
+            )
+    entries = {candidate.id: candidate.digest for candidate in candidates}
+    return [row for row in earlier.rows if row.status == "scored" and entries.get(row.model) == row.details.entry]
 
 
 def merge(parts: Mapping[str, Ranking]) -> Ranking:
     """The ranking that one run over all candidates would have given.
 
-    Ranks, bands, pool-relative scores, controls and warnings are worked out anew. A candidate may be in several parts:
-    its scored row goes before a skipped one.
+    Ranks, bands, pool-relative scores, controls and warnings are computed anew. A candidate may be in several parts:
+    its scored row is preferred to a skipped one.
 
     Args:
         parts: name (of its file) -> the ranking of a part; at least one.
@@ -30,7 +70,7 @@ def merge(parts: Mapping[str, Ranking]) -> Ranking:
     """
     first, *others = parts
     for other in others:
-        _same(first, parts[first], other, parts[other])
+        _refuse_other_runs(first, parts[first], other, parts[other])
     rankings = list(parts.values())
     settings = Settings.from_record(rankings[0].settings)
     for name, part in parts.items():
@@ -39,31 +79,36 @@ def merge(parts: Mapping[str, Ranking]) -> Ranking:
             raise TableError(
                 f"{name} takes the other direction of {', '.join(turned)} as better", hint="score its candidates anew"
             )
-    zoo = {name: value for name, value in _zoo(rankings[0]).items() if name in ("name", "sha256")}
-    return ranking_of(
+    environments: list[dict[str, Any]] = []
+    for part in rankings:
+        if part.environment not in environments:
+            environments.append(part.environment)
+    return summarise(
         _rows(parts),
         settings,
-        zoo=zoo,
-        environment=_environment(rankings),
+        zoo={name: value for name, value in _zoo(rankings[0]).items() if name in ("name", "sha256")},
+        environment=environments[0] if len(environments) == 1 else {"parts": environments},
         target=rankings[0].target,
-        notes=list(dict.fromkeys(note for part in rankings for note in _notes(part))),
+        notes=list(dict.fromkeys(note for part in rankings for note in part.notes)),
     )
 
 
-def missing(parts: Sequence[Ranking], merged: Ranking) -> int:
+def missing_candidates(parts: Sequence[Ranking], merged: Ranking) -> int:
     """How many candidates of the shards' manifest are in no part; 0 where the parts are no shards."""
     whole = max((_zoo(part).get("candidates", 0) for part in parts), default=0)
     return max(0, whole - len(merged.rows))
 
 
-def _same(first: str, one: Ranking, name: str, other: Ranking) -> None:
+def _refuse_other_runs(first: str, one: Ranking, name: str, other: Ranking) -> None:
+    kept = [setting for setting in IRRELEVANT_TO_VALUES if setting != "rank_by"]
+    manifests = ({"sha256": _zoo(part).get("sha256")} for part in (one, other))
     pairs = {
-        "settings": (_settings(one), _settings(other)),
-        "manifests": ({"sha256": _zoo(one).get("sha256")}, {"sha256": _zoo(other).get("sha256")}),
-        "targets": (one.target, other.target),
+        "settings": differences(one.settings, other.settings, ignoring=kept),
+        "manifests": differences(*manifests, ignoring=()),
+        "targets": differences(one.target, other.target, ignoring=()),
     }
-    for what, (here, there) in pairs.items():
-        if changed := sorted(key for key in {*here, *there} if here.get(key) != there.get(key)):
+    for what, changed in pairs.items():
+        if changed:
             raise TableError(
                 f"{first} and {name} are not parts of one run: their {what} differ in {', '.join(changed)}",
                 hint="merge records that were made with the same options, manifest and data",
@@ -73,10 +118,6 @@ def _same(first: str, one: Ranking, name: str, other: Ranking) -> None:
 def _zoo(part: Ranking) -> dict[str, Any]:
     found = part.settings.get("zoo")
     return found if isinstance(found, dict) else {}
-
-
-def _settings(part: Ranking) -> dict[str, Any]:
-    return {name: value for name, value in {**LATER, **part.settings}.items() if name not in ("zoo", *_OWN)}
 
 
 def _rows(parts: Mapping[str, Ranking]) -> list[Row]:
@@ -96,21 +137,6 @@ def _rows(parts: Mapping[str, Ranking]) -> list[Row]:
 
 
 def _values(row: Row) -> dict[str, Any]:
-    """What two rows of one candidate must agree in: not a value relative to a pool, but what that is made of."""
+    """What two rows of one candidate must agree in: not a pool-relative value, but the parts that it is made of."""
     own = {name: x for name, x in row.scores.items() if name != CONSENSUS and not SCORES[name].pool_relative}
-    return {"scores": own, "parts": row.details.get("parts"), "entry": row.details.get("entry"), "layers": row.layers}
-
-
-def _notes(part: Ranking) -> list[str]:
-    """The warnings that are about the target."""
-    own = warnings_of(part)
-    return [text for text in part.warnings if text not in own]
-
-
-def _environment(parts: Sequence[Ranking]) -> dict[str, Any]:
-    """The parts' environment where it is one, else a list of the different ones."""
-    found: list[dict[str, Any]] = []
-    for part in parts:
-        if part.environment not in found:
-            found.append(part.environment)
-    return found[0] if len(found) == 1 else {"parts": found}
+    return {"scores": own, "parts": row.details.parts, "entry": row.details.entry, "layers": row.layers}

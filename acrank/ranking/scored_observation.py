@@ -1,4 +1,4 @@
-"""What scores came to on an observation: worked out once, and remembered where the cache can."""
+"""Scores of one observation, computed once and cached."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from typing import Any
 
 from acrank.cache import ObservationCache
 from acrank.scores import KEYWORDS, SCORES
-from acrank.scores.evaluate import Evaluation
-from acrank.scores.evaluate import evaluate as evaluate_score
+from acrank.scores.diagnostics import diagnose
+from acrank.scores.evaluate import Evaluation, evaluate_score
 from acrank.scores.inputs import Observation
 from acrank.settings import Settings
 from acrank.system.streams import Purpose, seed_of
 
 
-class Seen:
-    """An observation, and what scores came to on it: worked out once, and remembered where the cache can.
+class ScoredObservation:
+    """An observation with the scores of it, each computed once and kept in the cache.
 
     Args:
         observation: of one draw.
-        settings, repeat: of the run and of the draw.
-        cache, key: where values are remembered; None keeps them for this run only.
+        settings: of the run.
+        repeat: number of the draw.
+        cache, key: where values are kept; without them they last for this run only.
     """
 
     def __init__(
-        self, observation: Observation, settings: Settings, repeat: int, cache: ObservationCache | None, key: str
+        self, observation: Observation, settings: Settings, *, repeat: int, cache: ObservationCache | None, key: str
     ) -> None:
         self.observation, self.settings, self.repeat = observation, settings, repeat
         self._cache, self._key = cache, key
@@ -33,44 +34,37 @@ class Seen:
 
     def score(self, name: str, kind: str = "") -> Evaluation:
         """One score, or its control: "no_drift" takes the affines before the step, "shuffled" the shuffled labels."""
-        arrays = self._arrays(kind)
-        options = {need: arrays[need] for need in SCORES[name].needs if need in KEYWORDS}
-        known = self.remember(f"{name} {kind} {options}", lambda: _plain(evaluate_score(SCORES[name], arrays)))
+        inputs = self.observation.inputs(kind) | {
+            "seed": seed_of(Purpose.SCORE, self.settings.seed, self.repeat, bits=32),
+            "per_channel": self.settings.per_channel,
+            "step_size": self.settings.step_size,
+        }
+        options = {need: inputs[need] for need in SCORES[name].needs if need in KEYWORDS}
+        known = self._remember(f"{name} {kind} {options}", lambda: _plain(evaluate_score(SCORES[name], inputs)))
         return Evaluation(known[0], known[1], tuple(known[2]))
 
-    def remember(self, label: str, work_out: Callable[[], Any]) -> Any:
-        """What is known under a label, worked out if it is not."""
-        if label not in self._values:
-            self._values[label] = work_out()
-            self._changed = True
-        return self._values[label]
+    def diagnostics(self, classes: int | None) -> list[str]:
+        """What the feature scores of this observation suffer from.
+
+        Args:
+            classes: of the target; None where it has none.
+        """
+        one = self.observation
+        found: list[str] = self._remember(
+            f"diagnose {classes}", lambda: diagnose(one.features, one.labels, one.logits, classes=classes)
+        )
+        return found
 
     def save(self) -> None:
-        """Put what was worked out into the cache."""
+        """Put what was computed into the cache."""
         if self._cache and self._changed:
             self._cache.note_values(self._key, self._values)
 
-    def _arrays(self, kind: str) -> dict[str, Any]:
-        seen, protocol = self.observation, self.settings.protocol
-        layers = {"": seen.layers, "no_drift": seen.no_drift, "shuffled": seen.shuffled}[kind]
-        labels = seen.labels[seen.permutation] if kind == "shuffled" else seen.labels
-        return {
-            "features": seen.features,
-            "labels": labels,
-            "logits": seen.logits,
-            "fold": seen.fold,
-            "groups": seen.groups,
-            "maps": seen.maps,
-            "layers": layers,
-            # a random head's step hardly knows the labels: under shuffled ones it counts as the same
-            "random": seen.no_drift if kind == "no_drift" else seen.random or None,
-            "gram": seen.gram,
-            "gram_labels": None if seen.gram_rows is None else labels[seen.gram_rows],
-            "gram_fold": None if seen.gram_rows is None else seen.fold[seen.gram_rows],
-            "seed": seed_of(Purpose.SCORE, self.settings.seed, self.repeat, bits=32),
-            "per_channel": protocol.per_channel,
-            "step_size": protocol.step_size,
-        }
+    def _remember(self, label: str, compute: Callable[[], Any]) -> Any:
+        if label not in self._values:
+            self._values[label] = compute()
+            self._changed = True
+        return self._values[label]
 
 
 def _plain(found: Evaluation) -> list[Any]:
