@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from acrank import __version__
+from acrank.cli.options import PanelCommand
 
 #: In the order of `acrank --help`; each is a module beside this one, with a function of that name or with an `app`.
 COMMANDS = ("score", "demo", "compare", "merge", "check", "finetune", "scores", "zoo", "cache")
@@ -34,7 +35,7 @@ def build(words: Sequence[str] = ()) -> typer.Typer:
         if hasattr(module, "app"):
             app.add_typer(module.app, name=name)
         else:
-            app.command(name)(getattr(module, name))
+            app.command(name, cls=PanelCommand)(getattr(module, name))
     return app
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from acrank.cli.console import check_outputs, say, show, warn, write
-from acrank.cli.options import Format, FormatOption, OutputOption, SeedOption, VerboseOption
+from acrank.cli.options import Format, FormatOption, OutputOption, SeedOption, VerboseOption, words_of
 from acrank.errors import TableError, UsageError
 from acrank.system.files import check_writable
 
@@ -31,22 +31,20 @@ def compare(
             help="CSV model,ground_truth[,dataset,ground_truth_se,method,seed,split]; higher is better.",
         ),
     ] = None,
-    score: Annotated[
-        list[str] | None, typer.Option("--score", metavar="NAME", help="Only these scores. Repeatable.")
-    ] = None,
+    score: Annotated[list[str] | None, typer.Option("--score", metavar="NAME,…", help="Only these scores.")] = None,
     dataset: Annotated[
-        list[str] | None, typer.Option("--dataset", metavar="NAME", help="Only these datasets. Repeatable.")
+        list[str] | None, typer.Option("--dataset", metavar="NAME,…", help="Only these datasets.")
     ] = None,
     method: Annotated[
         str | None, typer.Option("--method", metavar="NAME", help="Finetuning method, where the truth has several.")
     ] = None,
     lower_is_better: Annotated[
         list[str] | None,
-        typer.Option("--lower-is-better", metavar="NAME", help="Lower values of this score are better. Repeatable."),
+        typer.Option("--lower-is-better", metavar="NAME,…", help="Lower values of these scores are better."),
     ] = None,
     higher_is_better: Annotated[
         list[str] | None,
-        typer.Option("--higher-is-better", metavar="NAME", help="Higher values of this score are better. Repeatable."),
+        typer.Option("--higher-is-better", metavar="NAME,…", help="Higher values of these scores are better."),
     ] = None,
     versus: Annotated[
         str | None,
@@ -57,7 +55,7 @@ def compare(
         ),
     ] = None,
     top_k: Annotated[
-        list[int] | None, typer.Option("--top-k", min=1, help="k of hit, Rel@k and regret. Repeatable. [1 and 3]")
+        list[str] | None, typer.Option("--top-k", metavar="K,…", help="k of hit, Rel@k and regret. [1,3]")
     ] = None,
     resamples: Annotated[
         int,
@@ -75,15 +73,15 @@ def compare(
     from acrank import comparison
 
     _check_paths(plot, output or [])
-    table = comparison.read_scores(scores, only=score or (), method=None if truth else method)
+    table = comparison.read_scores(scores, only=words_of(score or ()), method=None if truth else method)
     known = comparison.read_truth(truth, method=method) if truth else None
-    table, known = _only(table, known, dataset or [])
+    table, known = _only(table, known, words_of(dataset or ()))
     found = comparison.compare(
         table,
         known,
-        higher_is_better=_directions(table, lower_is_better or [], higher_is_better or []),
+        higher_is_better=_directions(table, words_of(lower_is_better or ()), words_of(higher_is_better or ())),
         versus=versus,
-        top_k=list(dict.fromkeys(top_k or [1, 3])),
+        top_k=_ranks_of(top_k or ["1,3"]),
         seed=seed,
         resamples=resamples,
     )
@@ -93,7 +91,7 @@ def compare(
         from acrank.comparison.plotting import plot as draw
 
         draw(found, plot)
-    show(view, format.value)
+    show(view, format)
     _explain(found, verbose)
 
 
@@ -104,6 +102,16 @@ def _check_paths(plot: Path | None, output: list[Path]) -> None:
 
         check_plot(plot)
         check_writable(plot)
+
+
+def _ranks_of(words: list[str]) -> list[int]:
+    try:
+        found = [int(word) for word in words_of(words)]
+    except ValueError as error:
+        raise UsageError(f"--top-k needs whole numbers, got {', '.join(words)}", hint="such as 1,3") from error
+    if any(one < 1 for one in found):
+        raise UsageError(f"--top-k is {min(found)}", hint="it must be at least 1")
+    return list(dict.fromkeys(found))
 
 
 def _only(scores: Scores, truth: Truth | None, wanted: list[str]) -> tuple[Scores, Truth | None]:

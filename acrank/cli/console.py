@@ -7,12 +7,16 @@ import sys
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from acrank.errors import AcrankError
 from acrank.formats import FORMATS, View, format_of, render
 from acrank.system.files import atomic_write, check_writable
+
+if TYPE_CHECKING:
+    from acrank.records import Ranking
 
 _verbosity = 0
 
@@ -56,6 +60,24 @@ def write(view: View, paths: Iterable[Path]) -> None:
     """The view to each path, in the format that its suffix asks for."""
     for path in paths:
         atomic_write(path, render(view, format_of(path)))
+
+
+def finish(view: View, format_name: str, written: Iterable[Path] = ()) -> None:
+    """The end of a command: the view to stdout, and which files were written without being asked for."""
+    show(view, format_name)
+    if names := ", ".join(str(path) for path in written):
+        say(f"written: {names}")
+
+
+def tell_notes(ranking: Ranking) -> None:
+    """Warnings and notes of a ranking, to stderr."""
+    for text in ranking.warnings:
+        warn(text)
+    for text in ranking.notes:
+        say(f"note: {text}")
+    for row in ranking.rows:
+        for text in row.notes:
+            say(f"note: {row.model}: {text}")
 
 
 def report_failure(error: BaseException) -> int:

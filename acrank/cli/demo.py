@@ -11,7 +11,7 @@ import typer
 
 from acrank.cli.console import check_outputs, say, show, write
 from acrank.cli.options import Format, FormatOption, NoCacheOption, SeedOption, VerboseOption
-from acrank.cli.score import cache_of, run_and_save, view_of
+from acrank.cli.score import cache_of, run_and_save
 from acrank.formats import View
 
 
@@ -50,8 +50,8 @@ def demo(
         make_target(part)
         part.rename(target)
     zoo, cache = load_zoo(zoo_path()), cache_of(no_cache)
-    ranking = run_and_save(zoo, open_target(target), Settings.of(seed=seed), outputs, cache)
-    show(view_of(ranking), format)
+    ranking = run_and_save(zoo, open_target(target), Settings(seed=seed), outputs=outputs, cache=cache)
+    show(ranking.view(), format)
     comparison = _comparison(outputs[1], seed)
     write(comparison, (folder / "comparison.csv",))
     if format is Format.table:

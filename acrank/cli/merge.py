@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from acrank.cli.console import check_outputs, show, warn, write
+from acrank.cli.console import check_outputs, finish, tell_notes, warn, write
 from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption
-from acrank.cli.score import view_of
 
 
 def merge(
@@ -31,9 +30,8 @@ def merge(
 
     found = {str(path): Ranking.load(path) for path in parts}
     ranking = join(found)
-    write(view_of(ranking), outputs)
-    show(view_of(ranking), format)
-    for text in ranking.warnings:
-        warn(text)
+    write(ranking.view(), outputs)
+    finish(ranking.view(), format)
+    tell_notes(ranking)
     if lacking := missing(list(found.values()), ranking):
         warn(f"{lacking} of {lacking + len(ranking.rows)} candidates of the shards are in none of these parts")

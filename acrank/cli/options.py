@@ -1,14 +1,30 @@
-"""Each option that several commands share, written once."""
+"""Options of the commands: those of a settings class built from its fields, and those that several commands share."""
 
 from __future__ import annotations
 
+import csv
+import dataclasses
+import inspect
+import types
+import typing
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
+from typer.core import TyperCommand
 
 from acrank.cli.console import set_verbosity
+from acrank.errors import UsageError
+from acrank.system.options import Opt, options_of
+
+if TYPE_CHECKING:
+    from acrank.zoo import Zoo
+
+#: The panels of `--help`, in their order; options without one stand under "Options".
+PANELS = ("What to score", "What to finetune", "Data", "Output", "How to run", "Training", "Protocol in detail")
 
 
 class Format(StrEnum):
@@ -20,24 +36,186 @@ class Format(StrEnum):
     markdown = "markdown"
 
 
-FormatOption = Annotated[Format, typer.Option("-f", "--format", envvar="ACRANK_FORMAT", help="Format of stdout.")]
+FormatOption = Annotated[
+    Format,
+    typer.Option("-f", "--format", envvar="ACRANK_FORMAT", help="Format of stdout.", rich_help_panel="Output"),
+]
 OutputOption = Annotated[
     list[Path] | None,
-    typer.Option("-o", "--output", help="Also write to PATH: .json, .csv, .md or .txt. Repeatable.", metavar="PATH"),
+    typer.Option(
+        "-o",
+        "--output",
+        help="Also write to PATH: .json, .csv, .md or .txt. Repeatable.",
+        metavar="PATH",
+        rich_help_panel="Output",
+    ),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", envvar="ACRANK_SEED", min=0, help="Seed of everything random.")]
 VerboseOption = Annotated[
     int,
-    typer.Option("-v", "--verbose", count=True, callback=set_verbosity, help="Say more; -vv shows tracebacks."),
+    typer.Option(
+        "-v",
+        "--verbose",
+        count=True,
+        callback=set_verbosity,
+        help="Say more; -vv shows tracebacks.",
+        rich_help_panel="Output",
+    ),
 ]
 ZooOption = Annotated[
     Path, typer.Option("--zoo", envvar="ACRANK_ZOO", help="Manifest of candidate checkpoints (YAML).", metavar="FILE")
 ]
-AllowCodeOption = Annotated[
-    bool,
-    typer.Option("--allow-code", envvar="ACRANK_ALLOW_CODE", help="Let the manifest's `factory:` entries run code."),
-]
 NoCacheOption = Annotated[
     bool,
-    typer.Option("--no-cache", envvar="ACRANK_NO_CACHE", help="Neither read nor write the cache of observations."),
+    typer.Option(
+        "--no-cache",
+        envvar="ACRANK_NO_CACHE",
+        help="Neither read nor write the cache of observations.",
+        rich_help_panel="How to run",
+    ),
 ]
+DataOption = Annotated[
+    Path,
+    typer.Option(
+        "--data",
+        envvar="ACRANK_DATA",
+        metavar="PATH",
+        help="Target: class folders, .npz, .h5, a CSV of paths; images/ and masks/; volumes with dataset.json.",
+        rich_help_panel="Data",
+    ),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZooOptions:
+    """Which candidates of which manifest."""
+
+    PANEL: ClassVar = "What to score"
+
+    zoo: Annotated[Path, Opt(help="Manifest of candidate checkpoints (YAML).", metavar="FILE")] = Path("model_zoo.yaml")
+    models: Annotated[
+        tuple[str, ...],
+        Opt(help="Only these ids or patterns of the manifest.", flag="--model", metavar="ID,…"),
+    ] = ()
+    tags: Annotated[
+        tuple[str, ...],
+        Opt(help="Only candidates with one of these tags.", flag="--tag", metavar="TAG,…"),
+    ] = ()
+
+    def load(self) -> Zoo:
+        """The chosen candidates.
+
+        Raises:
+            ManifestError, UsageError: the manifest is not valid, or none is chosen.
+        """
+        from acrank.zoo import load_zoo
+
+        return load_zoo(self.zoo).select(self.models, self.tags)
+
+
+class PanelCommand(TyperCommand):
+    """A command whose help lists its options by panel, as plain text."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the options, a section for each panel."""
+        sections: dict[str, list[tuple[str, str]]] = {panel: [] for panel in (*PANELS, "Options")}
+        for param in self.get_params(ctx):
+            if record := param.get_help_record(ctx):
+                panel = getattr(param, "rich_help_panel", None)
+                sections[panel if panel in sections else "Options"].append(record)
+        for panel, records in sections.items():
+            if records:
+                with formatter.section(panel):
+                    formatter.write_dl(records)
+
+
+def with_settings(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of the settings classes among its parameters, and hand it the built instances.
+
+    Typer reads a command's options from its signature and annotations, so the wrapper gets both: its own parameters, and
+    one for every field that carries an `Opt`. (With `functools.wraps` it would find `__wrapped__` and lose the values.)
+    """
+    hints = typing.get_type_hints(function, include_extras=True)
+    own = inspect.signature(function).parameters
+    groups = {name: hints[name] for name in own if dataclasses.is_dataclass(hints[name])}
+    parameters = [
+        own[name].replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
+        for name in own
+        if name not in groups
+    ]
+    parameters += [_parameter(*option) for kind in groups.values() for option in options_of(kind)]
+
+    def command(**given: Any) -> None:
+        for name, kind in groups.items():
+            given[name] = kind(
+                **{
+                    field.name: _value(given.pop(field.name), hint, option.flag_of(field.name))
+                    for field, hint, option in options_of(kind)
+                }
+            )
+        function(**given)
+
+    command.__name__, command.__doc__, command.__module__ = function.__name__, function.__doc__, function.__module__
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return command
+
+
+def words_of(values: Iterable[str]) -> list[str]:
+    """The words of a list option: repeated, separated by commas, or both; quotes keep a comma within a word.
+
+    >>> words_of(["a, b", "c", '"d,e"'])
+    ['a', 'b', 'c', 'd,e']
+    """
+    return [word.strip() for row in csv.reader(values, skipinitialspace=True) for word in row if word.strip()]
+
+
+def _parameter(field: dataclasses.Field[Any], hint: Any, option: Opt) -> inspect.Parameter:
+    """One field as Typer wants it."""
+    is_list = _element_of(hint) is not None
+    kind = list[Path] if _element_of(hint) is Path else list[str]
+    flag = option.flag or option.flag_of(field.name)
+    bounds = {"min": int(option.least)} if option.least is not None and not is_list else {}
+    about = typer.Option(
+        flag,
+        help=option.help,
+        metavar=option.metavar or ("|".join(option.choices) or None),
+        envvar=f"ACRANK_{option.flag_of(field.name)[2:].replace('-', '_').upper()}" if option.variable else None,
+        rich_help_panel=option.panel or None,
+        **bounds,  # type: ignore[arg-type]
+    )
+    default = inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default
+    return inspect.Parameter(
+        field.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None if is_list else default,
+        annotation=Annotated[kind | None if is_list else hint, about],
+    )
+
+
+def _value(given: Any, hint: Any, flag: str) -> Any:
+    """What Typer gives for a field, as the field's type: lists as tuples, None where nothing is given for an optional."""
+    element = _element_of(hint)
+    if element is None:
+        return given
+    if not given:
+        return None if _is_optional(hint) else ()
+    if element is Path:
+        return tuple(given)
+    try:
+        return tuple(element(word) for word in words_of(given))
+    except ValueError as error:
+        raise UsageError(
+            f"{flag} needs numbers, got {', '.join(given)}", hint="separate numbers by commas: 0.1,0.03"
+        ) from error
+
+
+def _element_of(hint: Any) -> Any:
+    """The type of a tuple's elements, of an optional tuple too; None for any other type."""
+    if _is_optional(hint):
+        hint = next(part for part in typing.get_args(hint) if part is not types.NoneType)
+    return typing.get_args(hint)[0] if typing.get_origin(hint) is tuple else None
+
+
+def _is_optional(hint: Any) -> bool:
+    return types.NoneType in typing.get_args(hint)

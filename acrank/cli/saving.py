@@ -1,4 +1,4 @@
-"""Keeping what a run has so far, without spending the run on it."""
+"""Saving the rows of a run as they come, at little cost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from acrank.cli.console import write
 from acrank.errors import OutputError
 
 if TYPE_CHECKING:
-    from acrank.formats import View
     from acrank.records import Ranking
 
 ALWAYS = 50  # rows: up to here, outputs are rewritten after every one
@@ -20,8 +19,8 @@ SHARE = 0.1  # of the time, beyond: a record grows with its rows, so writing it 
 
 
 @contextmanager
-def saving(view_of: Callable[[Ranking], View], outputs: tuple[Path, ...]) -> Iterator[Callable[[Ranking], None]]:
-    """A function that saves a partial ranking, or puts that off; what was put off is saved if the run is cut short."""
+def saving(outputs: tuple[Path, ...]) -> Iterator[Callable[[Ranking], None]]:
+    """A function that saves a partial ranking, or postpones it; a postponed one is saved if the run is cut short."""
     waiting: list[Ranking] = []
     last = spent = 0.0
 
@@ -30,7 +29,7 @@ def saving(view_of: Callable[[Ranking], View], outputs: tuple[Path, ...]) -> Ite
         waiting[:] = [partial]
         started = time.monotonic()
         if len(partial.rows) <= ALWAYS or spent <= SHARE * (started - last):
-            write(view_of(partial), outputs)
+            write(partial.view(), outputs)
             waiting.clear()
             last = time.monotonic()
             spent = last - started
@@ -41,5 +40,5 @@ def saving(view_of: Callable[[Ranking], View], outputs: tuple[Path, ...]) -> Ite
         raise
     except BaseException:
         for partial in waiting:
-            write(view_of(partial), outputs)
+            write(partial.view(), outputs)
         raise

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 #: The version of the streams. Results of another version are not joined with those of this one: version 1 (acrank
 #: 0.2.0) handed out numbers by hand, and some purposes shared a stream.
@@ -50,10 +52,13 @@ def stream(purpose: Purpose, *words: int) -> np.random.SeedSequence:
         words: integers of any size that tell the streams of one purpose apart, such as seed and repeat.
 
     Example:
-        >>> int(np.random.PCG64(stream(Purpose.DRAW, 0, 1)).random_raw() == np.random.PCG64(
-        ...     stream(Purpose.DRAW, 1, 0)).random_raw())
-        0
+        >>> import numpy
+        >>> first, other = (numpy.random.PCG64(stream(Purpose.DRAW, *words)) for words in ((0, 1), (1, 0)))
+        >>> int(first.random_raw()) == int(other.random_raw())
+        False
     """
+    import numpy as np
+
     return np.random.SeedSequence(_digest(purpose, words))
 
 

@@ -1,0 +1,34 @@
+"""The progress bar of a command: on a terminal alone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+#: (done, total, text beside the bar)
+Advance = Callable[[int, int, str], None]
+
+
+@contextmanager
+def progress(text: str) -> Iterator[Advance]:
+    """A bar on stderr with a text, what is done and the time left; nothing where stderr is no terminal.
+
+    Args:
+        text: beside the bar until the first step is done.
+    """
+    if not sys.stderr.isatty():
+        yield lambda done, total, text: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
+        task = bar.add_task(text, total=None)
+        yield lambda done, total, text: bar.update(task, completed=done, total=total, description=text)
