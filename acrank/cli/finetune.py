@@ -136,7 +136,7 @@ def finetune(
     from acrank.zoo import load_zoo
 
     methods = parse_methods(method)
-    settings = FinetuneSettings.of(
+    settings = FinetuneSettings(
         lrs=rates_of(lr),
         optimiser=optimiser,
         weight_decay=weight_decay,

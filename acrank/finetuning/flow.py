@@ -62,7 +62,7 @@ def finetune(
         zoo: a manifest's path, or an opened one.
         target: a path, or what `open_parts` returns.
         methods: names of METHODS, combined with `+`.
-        settings: from `FinetuneSettings.of`.
+        settings: None takes the defaults.
         work_dir: keeps finished runs and the state of the unfinished one; made if missing.
         seeds, splits: how many of each.
         resume: go on with what `work_dir` holds; on the CPU the result is the same as without the stop.
@@ -82,14 +82,14 @@ def finetune(
         >>> folder = Path(tempfile.mkdtemp())
         >>> acrank.demo.make_target(folder / "target", n=40)
         >>> zoo = load_zoo(acrank.demo.zoo_path()).select(["resnet-shapes"])
-        >>> settings = FinetuneSettings.of(epochs=1, lrs=[0.01])
+        >>> settings = FinetuneSettings(epochs=1, lrs=[0.01])
         >>> results = finetune(zoo, folder / "target", ["linear-probe"], settings, work_dir=folder / "work")
         >>> results.outcomes[0].model, results.outcomes[0].lr
         ('resnet-shapes', 0.01)
     """
     if seeds < 1 or splits < 1:
         raise UsageError(f"{seeds} seeds and {splits} splits", hint="at least one of each")
-    settings = settings or FinetuneSettings.of()
+    settings = settings or FinetuneSettings()
     names = parse_methods(",".join(methods))
     zoo = zoo if isinstance(zoo, Zoo) else load_zoo(zoo)
     parts = dict(target) if isinstance(target, Mapping) else open_parts(target, split_by=settings.split_by)

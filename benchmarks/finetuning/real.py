@@ -30,9 +30,9 @@ HERE = Path(__file__).parent
 CHECKPOINTS = HERE.parent / "real_checkpoints"
 METHODS = ("vanilla", "ac-norm", "l2-sp", "bss")
 SPLITS = 3
-IMAGES = FinetuneSettings.of(lrs=[0.1, 0.03, 0.01], epochs=15, patience=5, batch_size=32, allow_code=True, device="cpu")
+IMAGES = FinetuneSettings(lrs=[0.1, 0.03, 0.01], epochs=15, patience=5, batch_size=32, allow_code=True, device="cpu")
 #: DRIVE's 20 images become 11 to train on, 3 to choose the learning rate and epoch on, and 6 to test on.
-MASKS = FinetuneSettings.of(
+MASKS = FinetuneSettings(
     lrs=[0.1, 0.03], epochs=12, patience=4, patches=4, val_share=0.15, allow_code=True, device="cpu"
 )
 

@@ -77,8 +77,8 @@ def measured(network: str, folder: Path) -> dict[str, Any]:
         if "classification" in SCORES[name].tasks:
             seconds[name] = score([name])
     for what, settings in (
-        ("one epoch", FinetuneSettings.of(epochs=1, lrs=[0.01], test_share=0.3, device="cpu")),
-        ("finetuning", FinetuneSettings.of(test_share=0.3, device="cpu")),
+        ("one epoch", FinetuneSettings(epochs=1, lrs=[0.01], test_share=0.3, device="cpu")),
+        ("finetuning", FinetuneSettings(test_share=0.3, device="cpu")),
     ):
         started = time.perf_counter()
         outcome = finetune(

@@ -20,11 +20,11 @@ from acrank.finetuning import FinetuneSettings
 
 _RATES = (0.2, 0.05, 0.0125)
 #: 120 labelled images to train on; a part of the rest chooses the learning rate and epoch, the other tests.
-IMAGES = FinetuneSettings.of(
+IMAGES = FinetuneSettings(
     lrs=_RATES, epochs=10, patience=4, train_size=120, val_share=0.2, test_share=0.5,
     amp=True, allow_code=True, device="cpu",
 )  # fmt: skip
-MASKS = FinetuneSettings.of(
+MASKS = FinetuneSettings(
     lrs=_RATES, epochs=8, patience=3, patches=8, val_share=0.2, test_share=0.4,
     amp=True, allow_code=True, device="cpu",
 )  # fmt: skip

@@ -280,10 +280,10 @@ def test_the_saved_network_gives_the_measured_quality(tmp_path: Path, method: st
 
 def test_measures_of_the_other_task_are_refused(tmp_path: Path) -> None:
     zoo, target = bench(tmp_path)
-    with pytest.raises(UsageError, match="no segmentation metric 'auc'"):
+    with pytest.raises(UsageError, match="unknown segmentation metric 'auc'"):
         finetune(zoo, target, ["vanilla"], quick(metric="auc"), work_dir=tmp_path / "work")
     images = make_images(tmp_path / "images")
-    with pytest.raises(UsageError, match="no classification loss 'dice-ce'"):
+    with pytest.raises(UsageError, match="unknown classification loss 'dice-ce'"):
         finetune(zoo, images, ["vanilla"], quick(loss="dice-ce"), work_dir=tmp_path / "work")
     with pytest.raises(TargetError, match="too few images"):
         finetune(zoo, make_masks(tmp_path / "two", n=2), ["vanilla"], quick(), work_dir=tmp_path / "work2")

@@ -27,7 +27,7 @@ def make_bench(folder: Path, count: int = 1, each: int = 12) -> tuple[Path, Path
 def quick(**more: object) -> FinetuneSettings:
     """Settings of a run that takes a second."""
     given: dict[str, object] = {"lrs": [0.1, 0.03], "epochs": 3, "batch_size": 8, "device": "cpu", "allow_code": True}
-    return FinetuneSettings.of(**{**given, **more})  # type: ignore[arg-type]
+    return FinetuneSettings(**{**given, **more})  # type: ignore[arg-type]
 
 
 def loaded(model: nn.Module | None = None, *, head: str | None = "8", size: int = 16) -> LoadedModel:
