@@ -165,7 +165,7 @@ def _step(model: nn.Module, batch: Batch, settings: Settings, device: torch.devi
             model,
             batch.inputs,
             batch.labels,
-            fold=batch.fold,
+            half=batch.half,
             permutation=batch.permutation,
             classes=batch.classes,
             step_size=protocol.step_size,
@@ -181,7 +181,7 @@ def _step(model: nn.Module, batch: Batch, settings: Settings, device: torch.devi
         batch.inputs.to(device),
         batch.labels.flatten().to(device),
         classes=batch.classes,
-        fold=batch.fold.to(device),
+        half=batch.half.to(device),
         permutation=batch.permutation.to(device),
         step_size=protocol.step_size,
         head=protocol.head if settings.steps_on_labels else None,
@@ -200,7 +200,7 @@ def _forward(model: nn.Module, batch: Batch, settings: Settings, device: torch.d
     features, logits = _read(model, batch.inputs.to(device), read, batch_statistics=by_batch)
     return Observation(
         labels=(batch.labels if batch.groups is None else batch.labels.flatten()).numpy(),
-        fold=batch.fold.numpy(),
+        half=batch.half.numpy(),
         permutation=batch.permutation.numpy(),
         features=array_of(features),
         logits=None if logits is None else array_of(logits),
