@@ -15,10 +15,10 @@ from acrank.scores.inputs import About, LayerShift, MapRows, Observation
 if TYPE_CHECKING:
     import h5py
 
-FORMAT = 3
+FORMAT = 4
 MAGIC = "acrank-observation"
 _GROUPS = ("layers", "no_drift", "shuffled", "random")
-_ARRAYS = ("labels", "fold", "permutation", "features", "logits", "groups", "gram", "gram_rows")
+_ARRAYS = ("labels", "half", "permutation", "features", "logits", "groups", "gram", "gram_rows")
 _AFFINES = ("source_weight", "source_bias", "target_weight", "target_bias")
 
 

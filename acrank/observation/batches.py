@@ -29,7 +29,7 @@ class Batch:
     Attributes:
         inputs: float32 [n, c, *size], on the CPU.
         labels: [n], or [n, p] where each input has p labelled positions.
-        fold, permutation: per label, flat.
+        half, permutation: per label, flat.
         classes: of the target.
         repeat: number of the draw.
         groups: the image that a label comes from, per label; None where a label is an image's.
@@ -40,7 +40,7 @@ class Batch:
 
     inputs: Tensor
     labels: Tensor
-    fold: Tensor
+    half: Tensor
     permutation: Tensor
     classes: int
     repeat: int
@@ -60,17 +60,17 @@ class Batch:
         Labels that are not classes are taken every second in their order, patches as they come. The labels that were
         shuffled onto the inputs that stay are ranked anew, so the control remains a permutation.
         """
-        keep = _every_second(self._fold_of_inputs(), None if self.positions is not None else self.labels.numpy())
+        keep = _every_second(self._half_of_inputs(), None if self.positions is not None else self.labels.numpy())
         least = LEAST_PATCHES if self.positions is not None else max(LEAST_IMAGES, 2 * self.classes)
         if not least <= len(keep) < len(self.inputs):
             return None
-        each = len(self.fold) // len(self.inputs)
+        each = len(self.half) // len(self.inputs)
         rows = (keep[:, None] * each + torch.arange(each)).flatten()
         return replace(
             self,
             inputs=self.inputs[keep],
             labels=self.labels[keep],
-            fold=self.fold[rows],
+            half=self.half[rows],
             permutation=self.permutation[rows].argsort().argsort(),
             groups=None if self.groups is None else self.groups[rows.numpy()],
             positions=None if self.positions is None else self.positions[keep],
@@ -82,9 +82,9 @@ class Batch:
         least = LEAST_IMAGES if self.positions is None else LEAST_PATCHES // 2
         return replace(self, per_step=self.step // 2) if self.step // 2 >= least else None
 
-    def _fold_of_inputs(self) -> npt.NDArray[np.bool_]:
+    def _half_of_inputs(self) -> npt.NDArray[np.bool_]:
         """The half that each input is in, [n]: its labels are all in one."""
-        return self.fold.view(len(self.inputs), -1)[:, 0].numpy()
+        return self.half.view(len(self.inputs), -1)[:, 0].numpy()
 
     def reader(self, device: torch.device) -> Reader:
         """What reads a row of features for every label."""
@@ -108,8 +108,8 @@ def batch_of(draw: Draw, spec: NetworkInput) -> Batch:
     """
     classes = len(draw.target.classes)
     if not isinstance(draw, PatchDraw):
-        labels, fold, permutation = (torch.from_numpy(part) for part in (draw.labels, draw.fold, draw.permutation))
-        return Batch(draw.batch(spec), labels, fold, permutation, classes, draw.repeat)
+        labels, half, permutation = (torch.from_numpy(part) for part in (draw.labels, draw.half, draw.permutation))
+        return Batch(draw.batch(spec), labels, half, permutation, classes, draw.repeat)
     patches = draw.patches(spec.size)
     each = patches.labels.shape[1]
     seed = seed_of(Purpose.POSITION_SHUFFLE, draw.seed, draw.repeat)
@@ -117,7 +117,7 @@ def batch_of(draw: Draw, spec: NetworkInput) -> Batch:
     return Batch(
         draw.batch(spec),
         torch.from_numpy(patches.labels),
-        torch.from_numpy(np.repeat(draw.fold, each)),
+        torch.from_numpy(np.repeat(draw.half, each)),
         shuffle,
         classes,
         draw.repeat,
@@ -127,19 +127,19 @@ def batch_of(draw: Draw, spec: NetworkInput) -> Batch:
     )
 
 
-def _every_second(fold: npt.NDArray[np.bool_], labels: npt.NDArray[np.generic] | None) -> Tensor:
+def _every_second(half: npt.NDArray[np.bool_], labels: npt.NDArray[np.generic] | None) -> Tensor:
     """Places, ascending, of the first, third, … of each stratum: class and half, or the half alone.
 
     Args:
-        fold: [n].
+        half: [n].
         labels: [n] classes or quantities, or [n, k] flags; None where nothing is known of an input.
     """
-    columns = [] if labels is None else list(labels.reshape(len(fold), -1).T)
-    order = np.lexsort((*columns, fold))
-    strata = fold.astype(np.int64)
+    columns = [] if labels is None else list(labels.reshape(len(half), -1).T)
+    order = np.lexsort((*columns, half))
+    strata = half.astype(np.int64)
     if labels is not None and labels.ndim == 1 and np.issubdtype(labels.dtype, np.integer):
         classes = labels.astype(np.int64)
         strata = strata * (int(classes.max()) + 1) + classes
     in_order = strata[order]
-    ranks = np.arange(len(fold)) - np.searchsorted(in_order, in_order)
+    ranks = np.arange(len(half)) - np.searchsorted(in_order, in_order)
     return torch.from_numpy(np.sort(order[ranks % 2 == 0]))

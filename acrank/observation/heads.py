@@ -9,7 +9,7 @@ RIDGE = 0.1
 SCALE = 5.0
 
 
-def ridge_logits(features: Tensor, labels: Tensor, fold: Tensor, *, classes: int) -> Tensor:
+def ridge_logits(features: Tensor, labels: Tensor, half: Tensor, *, classes: int) -> Tensor:
     """Logits of a cross-fitted ridge head: each sample is read by the head that was solved on the other half.
 
     A half's features are standardised by its own mean and deviation; the one-hot labels are regressed on them with the
@@ -19,7 +19,7 @@ def ridge_logits(features: Tensor, labels: Tensor, fold: Tensor, *, classes: int
     Args:
         features: [n, d], floating; computed in float64.
         labels: [n], int64 in [0, classes).
-        fold: [n], bool: which half a sample belongs to; both must occur.
+        half: [n], bool: which half a sample belongs to; both must occur.
         classes: number of classes.
 
     Returns:
@@ -29,9 +29,9 @@ def ridge_logits(features: Tensor, labels: Tensor, fold: Tensor, *, classes: int
     targets = torch.nn.functional.one_hot(labels, classes).double()
     logits = torch.empty_like(targets)
     parts = []
-    for half in (fold, ~fold):
-        head = _RidgeHead(wide[~half].detach(), targets[~half])
-        parts.append((half.nonzero()[:, 0], head(wide[half])))
+    for rows in (half, ~half):
+        head = _RidgeHead(wide[~rows].detach(), targets[~rows])
+        parts.append((rows.nonzero()[:, 0], head(wide[rows])))
     index = torch.cat([where for where, _ in parts])
     return logits.index_copy(0, index, torch.cat([part for _, part in parts])) * SCALE
 

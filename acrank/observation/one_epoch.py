@@ -23,7 +23,7 @@ def finetune_one_epoch(
     inputs: Tensor,
     labels: Tensor,
     *,
-    fold: Tensor,
+    half: Tensor,
     permutation: Tensor,
     classes: int,
     step_size: float,
@@ -39,7 +39,7 @@ def finetune_one_epoch(
     Args:
         model: with AC-Norm layers, on `device`.
         inputs: [n, c, ...]; labels: [n], or [n, p] where `read` gives p rows per input. On the CPU.
-        fold, permutation: per label, of the draw; the permutation shuffles the labels for the control.
+        half, permutation: per label, of the draw; the permutation shuffles the labels for the control.
         classes: number of classes.
         step_size: learning rate of all parameters.
         layers: selection as in `select_layers`.
@@ -68,7 +68,7 @@ def finetune_one_epoch(
         runs.append(_shifts(trained, names))
     return Observation(
         labels=labels.flatten().numpy(),
-        fold=fold.numpy(),
+        half=half.numpy(),
         permutation=permutation.numpy(),
         layers=runs[0],
         no_drift=_shifts(model, names),

@@ -49,7 +49,7 @@ def take_one_step(
     labels: Tensor,
     *,
     classes: int,
-    fold: Tensor,
+    half: Tensor,
     permutation: Tensor,
     step_size: float,
     head: str | None = "ridge",
@@ -66,7 +66,7 @@ def take_one_step(
         inputs: [images, c, ...] on the model's device.
         labels: [n], int64 in [0, classes), one per row that `read` gives.
         classes: number of classes.
-        fold: [n], bool, the halves of the cross-fit.
+        half: [n], bool, the halves of the cross-fit.
         permutation: [n], int64, which shuffles the labels for the control.
         step_size: learning rate of the step.
         head: "ridge" or "random"; None takes no step but that under a random head, which is taken anyway: then `layers`
@@ -93,12 +93,12 @@ def take_one_step(
     if head is not None:
         heads = [(head, labels), (head, labels[permutation]), *([] if head == "random" else heads)]
     for place, (kind, truth) in enumerate(heads, start=1):
-        pull = _pull_on_features(features, truth, fold, classes, kind, seed)
+        pull = _pull_on_features(features, truth, half, classes, kind, seed)
         grads.append(_grads(features, affines, pull, loss_scale, again=place < len(heads)))  # the graph serves all
     chosen, moves = _before_features(chosen, grads)
     return Observation(
         labels=labels.cpu().numpy(),
-        fold=fold.cpu().numpy(),
+        half=half.cpu().numpy(),
         permutation=permutation.cpu().numpy(),
         features=array_of(features),
         logits=None if logits is None else array_of(logits),
@@ -179,12 +179,12 @@ def shift_of(name: str, layer: AffineCoNorm, weight: Tensor, bias: Tensor) -> La
     )
 
 
-def _pull_on_features(features: Tensor, labels: Tensor, fold: Tensor, classes: int, head: str, seed: int) -> Tensor:
+def _pull_on_features(features: Tensor, labels: Tensor, half: Tensor, classes: int, head: str, seed: int) -> Tensor:
     """Gradient of the mean cross-entropy at the features, [n, d]."""
     leaf = features.detach().requires_grad_()
     if head == "random":
         logits = random_logits(leaf, classes=classes, seed=seed)
     else:
-        logits = ridge_logits(leaf, labels, fold, classes=classes)
+        logits = ridge_logits(leaf, labels, half, classes=classes)
     (pull,) = torch.autograd.grad(nn.functional.cross_entropy(logits, labels), leaf)
     return pull

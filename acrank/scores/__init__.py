@@ -43,7 +43,7 @@ _ROWS = (
     Score(
         "finetunability",
         "acrank.scores.finetunability:finetunability",
-        ("gram", "gram_labels", "gram_fold", "random", "step_size"),
+        ("gram", "gram_labels", "gram_half", "random", "step_size"),
         True,
         (0.0, None),
         _CLASSES,
@@ -64,7 +64,7 @@ _ROWS = (
     Score(
         "kernel_ridge_accuracy",
         "acrank.scores.kernels:kernel_ridge_accuracy",
-        ("gram", "gram_labels", "gram_fold"),
+        ("gram", "gram_labels", "gram_half"),
         True,
         (0.0, 1.0),
         _CLASSES,
@@ -114,7 +114,7 @@ _ROWS = (
     Score(
         "probe_accuracy",
         "acrank.scores.linear_probe:probe_accuracy",
-        ("features", "labels", "fold"),
+        ("features", "labels", "half"),
         True,
         (0.0, 1.0),
         _FINDINGS,

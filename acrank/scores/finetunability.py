@@ -17,7 +17,7 @@ from acrank.scores.kernels import kernel_ridge_accuracy, kernel_target_alignment
 
 
 def finetunability(
-    gram: ArrayLike, gram_labels: ArrayLike, gram_fold: ArrayLike, random: Sequence[LayerShift], *, step_size: float
+    gram: ArrayLike, gram_labels: ArrayLike, gram_half: ArrayLike, random: Sequence[LayerShift], *, step_size: float
 ) -> float:
     """Kernel-target alignment x kernel ridge accuracy x the cube root of the affine drift under a random head.
 
@@ -28,7 +28,7 @@ def finetunability(
     Args:
         gram: [m, m], the Gram matrix of the later layers' outputs.
         gram_labels: [m], classes.
-        gram_fold: [m], bool: which half of the cross-fit a row belongs to.
+        gram_half: [m], bool: which half of the cross-fit a row belongs to.
         random: shifts of the layers after one plain SGD step of `step_size` under a random head.
         step_size: > 0.
 
@@ -48,7 +48,7 @@ def finetunability(
         >>> round(finetunability(x @ x.T, [0, 0, 1, 1], [True, False] * 2, moved, step_size=0.8), 6)
         0.5
     """
-    separated = kernel_target_alignment(gram, gram_labels) * kernel_ridge_accuracy(gram, gram_labels, gram_fold)
+    separated = kernel_target_alignment(gram, gram_labels) * kernel_ridge_accuracy(gram, gram_labels, gram_half)
     return separated * float(affine_drift([at_unit_step(layer, step_size) for layer in random]) ** (1 / 3))
 
 

@@ -73,7 +73,7 @@ class Observation:
 
     Attributes:
         labels: [n], int64 classes, or as the target has them.
-        fold: [n], bool, the halves of the cross-fit.
+        half: [n], bool, the halves of the cross-fit.
         permutation: [n], int64, which shuffles the labels for the control.
         features: [n, d], float32; None under a protocol that changes the network before it reads the affines.
         logits: [n, z], float32, of the checkpoint's own head; None where it has none.
@@ -89,7 +89,7 @@ class Observation:
     """
 
     labels: npt.NDArray[np.generic]
-    fold: npt.NDArray[np.bool_]
+    half: npt.NDArray[np.bool_]
     permutation: npt.NDArray[np.int64]
     features: npt.NDArray[np.float32] | None = None
     logits: npt.NDArray[np.float32] | None = None

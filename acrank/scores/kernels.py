@@ -40,14 +40,14 @@ def kernel_target_alignment(gram: ArrayLike, gram_labels: ArrayLike) -> float:
 
 
 def kernel_ridge_accuracy(
-    gram: ArrayLike, gram_labels: ArrayLike, gram_fold: ArrayLike, *, ridge: float = 0.1
+    gram: ArrayLike, gram_labels: ArrayLike, gram_half: ArrayLike, *, ridge: float = 0.1
 ) -> float:
     """Balanced accuracy of kernel ridge regression on one-hot labels, fitted to one half and asked of the other.
 
     Args:
         gram: [m, m], the Gram matrix of the later layers' outputs; centred by the half that is fitted.
         gram_labels: [m], classes.
-        gram_fold: [m], bool: which half a row belongs to; both must occur.
+        gram_half: [m], bool: which half a row belongs to; both must occur.
         ridge: penalty, in units of the kernel's mean diagonal.
 
     Returns:
@@ -70,13 +70,13 @@ def kernel_ridge_accuracy(
         from sklearn.preprocessing import KernelCenterer
 
     matrix, codes, _ = _parts(gram, gram_labels)
-    half = np.asarray(gram_fold, dtype=bool)
-    if half.shape != codes.shape or half.all() or not half.any():
-        raise UsageError("the fold does not split the rows in two", hint="give one boolean a row, of both kinds")
+    first = np.asarray(gram_half, dtype=bool)
+    if first.shape != codes.shape or first.all() or not first.any():
+        raise UsageError("half does not split the rows in two", hint="give one boolean a row, of both kinds")
     if not ridge > 0:
         raise UsageError(f"ridge {ridge}", hint="choose a penalty above 0")
     hot, predicted, penalty = one_hot(codes), np.empty_like(codes), ridge * np.trace(matrix) / len(matrix)
-    for fit in (half, ~half):
+    for fit in (first, ~first):
         mean = hot[fit].mean(axis=0)
         model = make_pipeline(KernelCenterer(), KernelRidge(alpha=penalty, kernel="precomputed"))
         model.fit(matrix[np.ix_(fit, fit)], hot[fit] - mean)

@@ -45,7 +45,7 @@ def linear_probe(features: ArrayLike, labels: ArrayLike, *, ridge: float = 0.1) 
     return _accuracy((fitted - leverage[:, None] * targets) / (1 - leverage)[:, None], targets, labels)
 
 
-def probe_accuracy(features: ArrayLike, labels: ArrayLike, fold: ArrayLike, *, ridge: float = 0.1) -> float:
+def probe_accuracy(features: ArrayLike, labels: ArrayLike, half: ArrayLike, *, ridge: float = 0.1) -> float:
     """Balanced accuracy of ridge regression on one-hot labels, fitted to one half of the sample and asked of the other.
 
     The same head that gives the one-step protocol its gradient. Each half is standardised by the half that is fitted.
@@ -53,7 +53,7 @@ def probe_accuracy(features: ArrayLike, labels: ArrayLike, fold: ArrayLike, *, r
     Args:
         features: [n, d], float32 or float64.
         labels: [n] classes, or [n, t] findings of 0 and 1 (then the mean over findings; constant ones are left out).
-        fold: [n], bool: which half an image belongs to; both must occur.
+        half: [n], bool: which half an image belongs to; both must occur.
         ridge: penalty, in units of the images fitted.
 
     Returns:
@@ -76,11 +76,11 @@ def probe_accuracy(features: ArrayLike, labels: ArrayLike, fold: ArrayLike, *, r
     rows = as_matrix(features, "features")
     targets = _indicators(labels, len(rows))
     _check(ridge)
-    half = np.asarray(fold, dtype=bool)
-    if half.shape != (len(rows),) or half.all() or not half.any():
-        raise UsageError("the fold does not split the sample in two", hint="give one boolean an image, of both kinds")
+    first = np.asarray(half, dtype=bool)
+    if first.shape != (len(rows),) or first.all() or not first.any():
+        raise UsageError("half does not split the sample in two", hint="give one boolean an image, of both kinds")
     predicted = np.empty_like(targets)
-    for fit in (half, ~half):
+    for fit in (first, ~first):
         centre(rows[fit])  # nothing to fit to where all features of a half are constant
         model = make_pipeline(StandardScaler(), Ridge(alpha=ridge * fit.sum(), solver="cholesky"))
         predicted[~fit] = model.fit(rows[fit], targets[fit]).predict(rows[~fit]).reshape(-1, targets.shape[1])

@@ -28,10 +28,10 @@ class Score:
         name: key in SCORES, column in tables.
         path: where the function lives, `module:function`.
         needs: its array arguments in order: "features" [n, d], "labels" ([n] classes, [n] real values or [n, t]),
-            "logits" [n, z] of the source head, "fold" [n] halves, "groups" [n] (the image of a row), "layers" (shifts
-            of the affines), "random" (the same under a random head), "gram" [m, m] with "gram_labels" and
-            "gram_fold" [m] (of the later layers' outputs), "maps" (rows of a decoder's maps); then the keywords among
-            `KEYWORDS`.
+            "logits" [n, z] of the source head, "half" [n] (of the cross-fit), "groups" [n] (the image of a row),
+            "layers" (shifts of the affines), "random" (the same under a random head), "gram" [m, m] with "gram_labels"
+            and "gram_half" [m] (of the later layers' outputs), "maps" (rows of a decoder's maps); then the keywords
+            among `KEYWORDS`.
         higher_is_better: the direction that the paper gives.
         range: lowest and highest value possible, None where unbounded.
         tasks: what the labels may be: "classification", "multilabel", "regression", "segmentation" (a row is then a

@@ -69,7 +69,7 @@ class Draw:
         repeat: number of the draw, from 0.
         indices: positions in the target's sorted ids, int64 [n].
         labels: [n], int64.
-        fold: [n], bool.
+        half: [n], bool.
         permutation: [n], int64.
     """
 
@@ -77,7 +77,7 @@ class Draw:
     repeat: int
     indices: npt.NDArray[np.int64]
     labels: npt.NDArray[np.int64]
-    fold: npt.NDArray[np.bool_]
+    half: npt.NDArray[np.bool_]
     permutation: npt.NDArray[np.int64]
     _images: list[npt.NDArray[np.float32]] | None = field(default=None, repr=False)
     _batch: tuple[BatchSpec, Tensor] | None = field(default=None, repr=False)
@@ -171,9 +171,9 @@ def make_draws(target: Target, *, samples: int | None, repeats: int, seed: int) 
     for repeat in range(repeats):
         indices = draw(target.labels, samples, seed=seed, repeat=repeat, task=target.task)
         labels = target.labels[indices]
-        fold = halves(labels, seed=seed, repeat=repeat, task=target.task)
+        half = halves(labels, seed=seed, repeat=repeat, task=target.task)
         shuffle = np.random.default_rng(stream(Purpose.SHUFFLE, seed, repeat)).permutation(len(indices))
-        out.append(Draw(target, repeat, indices, labels, fold, shuffle))
+        out.append(Draw(target, repeat, indices, labels, half, shuffle))
     return out
 
 
@@ -181,9 +181,9 @@ def _patch_draw(target: Target, samples: int, repeat: int, seed: int) -> PatchDr
     """Patches from as many images as there are, each in turn, halved by image."""
     chosen = draw(target.labels, samples, seed=seed, repeat=repeat, task=target.task)
     order = np.random.default_rng(stream(Purpose.PATCH_IMAGES, seed, repeat)).permutation(chosen)
-    fold = halves(target.labels[chosen], seed=seed, repeat=repeat, task=target.task)
+    half = halves(target.labels[chosen], seed=seed, repeat=repeat, task=target.task)
     indices = np.sort(np.resize(order, samples))
     shuffle = np.random.default_rng(stream(Purpose.SHUFFLE, seed, repeat)).permutation(samples)
     return PatchDraw(
-        target, repeat, indices, target.labels[indices], fold[np.searchsorted(chosen, indices)], shuffle, seed=seed
+        target, repeat, indices, target.labels[indices], half[np.searchsorted(chosen, indices)], shuffle, seed=seed
     )

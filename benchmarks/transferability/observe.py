@@ -103,7 +103,7 @@ def observed(candidate: Candidate, draw: Draw) -> Arrays:
     labels = batch.labels.flatten()
     found: Arrays = {
         "labels": labels.numpy(),
-        "fold": batch.fold.numpy(),
+        "fold": batch.half.numpy(),
         "permutation": batch.permutation.numpy(),
         "params": np.array(sum(part.numel() for part in model.parameters())),
     }
@@ -170,7 +170,7 @@ def plain_forward(model: nn.Module, order: Sequence[str], batch: Batch) -> tuple
 
 def pulls(features: Tensor, moved: Sequence[Tensor], batch: Batch, *, heads: int) -> Iterator[tuple[str, np.ndarray]]:
     """Gradients at the affines under several heads, labels and halves; the mean losses and the ridge head's logits."""
-    labels, fold = batch.labels.flatten(), batch.fold
+    labels, fold = batch.labels.flatten(), batch.half
     dealt = labels[batch.permutation]
     for name, truth in (("true", labels), ("shuffled", dealt)):
         leaf = features.detach().requires_grad_()

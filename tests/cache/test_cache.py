@@ -56,7 +56,7 @@ ABOUT = About(7, ["a note"], {"sha256": "0" * 64, "matched": 3}, {"step_size": 0
 
 
 def equal(one: Observation, other: Observation) -> bool:
-    for name in ("labels", "fold", "permutation", "features", "logits", "gram", "gram_rows"):
+    for name in ("labels", "half", "permutation", "features", "logits", "gram", "gram_rows"):
         a, b = getattr(one, name), getattr(other, name)
         if (a is None) != (b is None) or (a is not None and not (np.array_equal(a, b) and a.dtype == b.dtype)):
             return False

@@ -77,7 +77,7 @@ def test_layers_behind_the_features_are_left_out() -> None:
         torch.rand(4, 3, 8, 8),
         labels,
         classes=2,
-        fold=torch.arange(256) < 128,
+        half=torch.arange(256) < 128,
         permutation=torch.randperm(256),
         step_size=0.1,
         read=PixelReader(positions, (8, 8)),
@@ -94,12 +94,12 @@ def test_the_gradient_is_that_of_the_loss_at_the_positions() -> None:
     torch.manual_seed(0)
     model, _ = prepare_model(head(6, 2))
     inputs, positions = torch.rand(4, 3, 8, 8), torch.arange(0, 64, 4).repeat(4, 1)
-    labels, fold = (torch.rand(64) > 0.5).long(), torch.arange(64) < 32
-    options = {"classes": 2, "fold": fold, "permutation": torch.arange(64), "step_size": 0.5}
+    labels, half = (torch.rand(64) > 0.5).long(), torch.arange(64) < 32
+    options = {"classes": 2, "half": half, "permutation": torch.arange(64), "step_size": 0.5}
     seen = observe(model, inputs, labels, **options, read=PixelReader(positions, (8, 8)))  # type: ignore[arg-type]
     maps = model[2](model[1](model[0](inputs))).flatten(2)[:, :, ::4]
     loss = nn.functional.cross_entropy(
-        ridge_logits(maps.transpose(1, 2).reshape(64, 6), labels, fold, classes=2), labels
+        ridge_logits(maps.transpose(1, 2).reshape(64, 6), labels, half, classes=2), labels
     )
     (gradient,) = torch.autograd.grad(loss, model[1].weight_target)
     moved = model[1].weight_target.detach() - 0.5 * gradient

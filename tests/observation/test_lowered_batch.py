@@ -44,12 +44,12 @@ def rows(folder: Path) -> dict[str, object]:
     return {row.model: row for row in Ranking.load(folder / "run.json").rows}
 
 
-def kept_by_hand(labels: np.ndarray, fold: np.ndarray) -> list[int]:
+def kept_by_hand(labels: np.ndarray, half: np.ndarray) -> list[int]:
     """The first, third, … image of each class and half."""
     kept = []
     for label in np.unique(labels):
-        for half in (True, False):
-            kept += [place for place in range(len(labels)) if labels[place] == label and fold[place] == half][::2]
+        for side in (True, False):
+            kept += [place for place in range(len(labels)) if labels[place] == label and half[place] == side][::2]
     return sorted(kept)
 
 
@@ -64,14 +64,14 @@ def test_the_values_are_those_of_the_fewer_images(folder: Path, statistics: str)
     assert found.status == "scored", found.reason
     fewer = []
     for one in draws:
-        labels, fold, images, shuffled = one.labels, one.fold, np.arange(40), one.labels[one.permutation]
+        labels, half, images, shuffled = one.labels, one.half, np.arange(40), one.labels[one.permutation]
         while len(images) > 12:
-            keep = kept_by_hand(labels, fold)
-            labels, fold, images, shuffled = (part[keep] for part in (labels, fold, images, shuffled))
+            keep = kept_by_hand(labels, half)
+            labels, half, images, shuffled = (part[keep] for part in (labels, half, images, shuffled))
         rank = {place: i for i, place in enumerate(sorted(one.permutation[images]))}
         permutation = np.array([rank[place] for place in one.permutation[images]])
         batch = one.batch(SPEC)[images]
-        other = dataclasses.replace(one, indices=one.indices[images], labels=labels, fold=fold, permutation=permutation)
+        other = dataclasses.replace(one, indices=one.indices[images], labels=labels, half=half, permutation=permutation)
         other._batch = (SPEC, batch)
         fewer.append(other)
     expected = evaluate(small, fewer, settings, None)
@@ -125,30 +125,30 @@ def test_halves_stay_stratified(folder: Path, samples: int) -> None:
         assert len(after.inputs) < len(before.inputs)
         assert sorted(after.permutation.tolist()) == list(range(len(after.inputs)))
         for label in range(3):
-            for half in (True, False):
-                counts = [int(((one.labels == label) & (one.fold == half)).sum()) for one in (before, after)]
+            for side in (True, False):
+                counts = [int(((one.labels == label) & (one.half == side)).sum()) for one in (before, after)]
                 assert counts[1] == (counts[0] + 1) // 2
 
 
 def test_quantities_keep_their_range_and_flags_their_halves() -> None:
-    fold = torch.arange(32) % 2 == 0
+    half = torch.arange(32) % 2 == 0
     inputs, shuffle = torch.arange(32.0)[:, None], torch.randperm(32)
     numbers = torch.from_numpy(np.random.default_rng(0).permutation(32) / 7)
-    fewer = Batch(inputs, numbers, fold, shuffle, 0, 0).halved()
+    fewer = Batch(inputs, numbers, half, shuffle, 0, 0).halved()
     assert fewer is not None
-    for half in (True, False):
-        mine = numbers[fold == half].sort().values
-        assert fewer.labels[fewer.fold == half].sort().values.tolist() == mine[::2].tolist()
+    for side in (True, False):
+        mine = numbers[half == side].sort().values
+        assert fewer.labels[fewer.half == side].sort().values.tolist() == mine[::2].tolist()
     flags = torch.stack([torch.arange(32) % 4 < 2, torch.arange(32) < 4], dim=1).long()
-    fewer = Batch(inputs, flags, fold, shuffle, 2, 0).halved()
+    fewer = Batch(inputs, flags, half, shuffle, 2, 0).halved()
     assert fewer is not None
     assert fewer.labels.shape == (16, 2)
-    assert fewer.fold.sum() == 8
+    assert fewer.half.sum() == 8
     for which in flags.unique(dim=0):
-        for half in (True, False):
+        for side in (True, False):
             before, after = (
-                int(((labels == which).all(1) & (where == half)).sum())
-                for labels, where in ((flags, fold), (fewer.labels, fewer.fold))
+                int(((labels == which).all(1) & (where == side)).sum())
+                for labels, where in ((flags, half), (fewer.labels, fewer.half))
             )
             assert abs(2 * after - before) <= 1
 
@@ -167,7 +167,7 @@ def test_patches_travel_with_their_positions_and_masks(tmp_path: Path) -> None:
     assert fewer.positions is not None
     assert torch.equal(fewer.positions, batch.positions[places])
     assert torch.equal(fewer.labels, batch.labels[places])
-    assert torch.equal(fewer.fold, batch.fold[rows])
+    assert torch.equal(fewer.half, batch.half[rows])
     assert batch.groups is not None
     np.testing.assert_array_equal(fewer.groups, batch.groups[rows])
     assert fewer.corners == tuple(batch.corners[place] for place in places)

@@ -108,7 +108,7 @@ def gradients(dtype: torch.dtype | None, weight: float = 1.0, **options: Any) ->
         inputs,
         labels,
         classes=3,
-        fold=torch.arange(24) // 3 % 2 == 0,
+        half=torch.arange(24) // 3 % 2 == 0,
         permutation=permutation,
         step_size=1.0,
         read=faint,

@@ -198,7 +198,7 @@ def by_protocol(model: nn.Module, draw: PatchDraw, dtype: torch.dtype) -> tuple[
         prepare_model(model)[0],
         images.to(dtype),
         labels,
-        fold=torch.zeros(labels.numel(), dtype=torch.bool),
+        half=torch.zeros(labels.numel(), dtype=torch.bool),
         permutation=torch.randperm(labels.numel(), generator=torch.Generator().manual_seed(5)),
         classes=2,
         step_size=STEP,

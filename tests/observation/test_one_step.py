@@ -53,11 +53,11 @@ def sample(n: int = 24) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def observed(**options: object) -> Observation:
-    inputs, labels, fold, permutation = sample()
+    inputs, labels, half, permutation = sample()
     model, notes = prepare_model(network())
     assert notes == []
     chosen = {"step_size": 0.3, **options}
-    return observe(model, inputs, labels, classes=CLASSES, fold=fold, permutation=permutation, **chosen)  # type: ignore[arg-type]
+    return observe(model, inputs, labels, classes=CLASSES, half=half, permutation=permutation, **chosen)  # type: ignore[arg-type]
 
 
 class TwoNormalisations(nn.Module):
@@ -76,7 +76,7 @@ class TwoNormalisations(nn.Module):
 
 def by_hand(labels: Tensor, step_size: float, head: str = "ridge") -> list[tuple[TwoNormalisations, Tensor]]:
     """The layers after a step of PyTorch's SGD, and their dense correlation."""
-    inputs, _, fold, _ = sample()
+    inputs, _, half, _ = sample()
     model = network()
     layers = [TwoNormalisations(model[i]) for i in (1, 5)]  # type: ignore[arg-type]
     model[1], model[5], model[3], model[9] = *layers, nn.Identity(), nn.Identity()
@@ -84,7 +84,7 @@ def by_hand(labels: Tensor, step_size: float, head: str = "ridge") -> list[tuple
     features = model(inputs)
     known = head == "ridge"
     logits = (
-        ridge_logits(features, labels, fold, classes=CLASSES)
+        ridge_logits(features, labels, half, classes=CLASSES)
         if known
         else random_logits(features, classes=CLASSES, seed=5)
     )
@@ -154,11 +154,11 @@ def test_before_the_step_nothing_has_moved() -> None:
 
 
 def test_the_model_is_left_as_it_was() -> None:
-    inputs, labels, fold, permutation = sample()
+    inputs, labels, half, permutation = sample()
     model, _ = prepare_model(network())
     before = copy.deepcopy(model.state_dict())
     first, second = (
-        observe(model, inputs, labels, classes=CLASSES, fold=fold, permutation=permutation, step_size=0.1)
+        observe(model, inputs, labels, classes=CLASSES, half=half, permutation=permutation, step_size=0.1)
         for _ in range(2)
     )
     for name, value in model.state_dict().items():
@@ -168,20 +168,20 @@ def test_the_model_is_left_as_it_was() -> None:
 
 
 def test_the_order_of_the_sample_does_not_matter() -> None:
-    inputs, labels, fold, permutation = sample()
+    inputs, labels, half, permutation = sample()
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(3))
     # the shuffled labels travel with their images
     partner = torch.argsort(order)[permutation[order]]
     model, _ = prepare_model(network())
-    one = observe(model, inputs, labels, classes=CLASSES, fold=fold, permutation=permutation, step_size=0.1)
+    one = observe(model, inputs, labels, classes=CLASSES, half=half, permutation=permutation, step_size=0.1)
     other = observe(
-        model, inputs[order], labels[order], classes=CLASSES, fold=fold[order], permutation=partner, step_size=0.1
+        model, inputs[order], labels[order], classes=CLASSES, half=half[order], permutation=partner, step_size=0.1
     )
     for part in ("layers", "shuffled"):
         assert channel_alignment(getattr(one, part)) == pytest.approx(
             channel_alignment(getattr(other, part)), abs=1e-12
         )
-    ranks = [finetunability(seen.gram, seen.labels, seen.fold, seen.random, step_size=0.1) for seen in (one, other)]
+    ranks = [finetunability(seen.gram, seen.labels, seen.half, seen.random, step_size=0.1) for seen in (one, other)]
     assert ranks[0] == pytest.approx(ranks[1], rel=1e-6)
     assert one.features is not None
     np.testing.assert_allclose(one.features[order.numpy()], other.features, rtol=1e-6)
@@ -228,20 +228,20 @@ def test_a_network_without_affine_normalisation_is_refused() -> None:
 
 
 def test_features_that_are_not_finite_are_refused() -> None:
-    inputs, labels, fold, permutation = sample()
+    inputs, labels, half, permutation = sample()
     model, _ = prepare_model(network())
     inputs[0] = torch.inf
     with pytest.raises(CandidateError, match="not finite"):
-        observe(model, inputs, labels, classes=CLASSES, fold=fold, permutation=permutation, step_size=0.1)
+        observe(model, inputs, labels, classes=CLASSES, half=half, permutation=permutation, step_size=0.1)
 
 
 def test_untouched_layers_are_left_out_of_ac_corr_and_lowest_in_alignment() -> None:
-    inputs, labels, fold, permutation = sample()
+    inputs, labels, half, permutation = sample()
     fresh = network()
     for i in (1, 5):
         fresh[i].reset_parameters()  # type: ignore[operator]
     model, _ = prepare_model(fresh)
-    seen = observe(model, inputs, labels, classes=CLASSES, fold=fold, permutation=permutation, step_size=0.1)
+    seen = observe(model, inputs, labels, classes=CLASSES, half=half, permutation=permutation, step_size=0.1)
     assert all(layer.untouched for layer in seen.layers)
     with pytest.raises(UndefinedScoreError, match="untouched"):
         ac_corr(seen.layers)

@@ -25,7 +25,7 @@ from acrank.scores import (
 )
 from acrank.scores.evaluate import evaluate, evaluate_pool
 
-ARRAYS = {"features", "labels", "logits", "fold", "seed"}
+ARRAYS = {"features", "labels", "logits", "half", "seed"}
 TESTED = [score for score in SCORES.values() if set(score.needs) <= ARRAYS]
 WITH_LABELS = [score for score in TESTED if "labels" in score.needs]
 WITH_FEATURES = [score for score in TESTED if "features" in score.needs]
@@ -40,11 +40,11 @@ def named(scores: list[Score]) -> pytest.MarkDecorator:
 def sample(n: int = 60, d: int = 8, classes: int = 3, *, apart: float = 0.6, seed: int = 0) -> dict:
     x, y = clusters(n, d, classes, apart=apart, seed=seed)
     rng = np.random.default_rng(seed + 1)
-    fold = rng.permutation(n) % 2 == 0
+    half = rng.permutation(n) % 2 == 0
     return {
         "features": x,
         "labels": y,
-        "fold": fold,
+        "half": half,
         "logits": rng.normal(size=(classes, 7))[y] + rng.normal(size=(n, 7)),
     }
 

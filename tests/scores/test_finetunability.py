@@ -14,7 +14,7 @@ from acrank.scores.kernels import kernel_ridge_accuracy, kernel_target_alignment
 
 EPS = 1e-5
 CLASSES = np.arange(30) % 3
-FOLD = np.arange(30) // 3 % 2 == 0
+HALF = np.arange(30) // 3 % 2 == 0
 
 
 def gram(seed: int = 0) -> np.ndarray:
@@ -41,15 +41,15 @@ def test_the_combination_is_the_product_of_its_parts():
         )
         for one in random
     ]
-    separated = kernel_target_alignment(gram(), CLASSES) * kernel_ridge_accuracy(gram(), CLASSES, FOLD)
+    separated = kernel_target_alignment(gram(), CLASSES) * kernel_ridge_accuracy(gram(), CLASSES, HALF)
     expected = separated * np.median(np.concatenate(drifts)) ** (1 / 3)
-    assert finetunability(gram(), CLASSES, FOLD, random, step_size=1.0) == pytest.approx(expected, rel=1e-9)
+    assert finetunability(gram(), CLASSES, HALF, random, step_size=1.0) == pytest.approx(expected, rel=1e-9)
 
 
 @given(st.integers(0, 50), st.floats(1e-4, 10))
 def test_the_step_size_does_not_matter(seed, step_size):
-    known = finetunability(gram(), CLASSES, FOLD, shifts(seed, 1.0), step_size=1.0)
-    other = finetunability(gram(), CLASSES, FOLD, shifts(seed, step_size), step_size=step_size)
+    known = finetunability(gram(), CLASSES, HALF, shifts(seed, 1.0), step_size=1.0)
+    other = finetunability(gram(), CLASSES, HALF, shifts(seed, step_size), step_size=step_size)
     assert other == pytest.approx(known, rel=1e-6)
 
 
@@ -61,11 +61,11 @@ def test_the_unit_step_keeps_the_source():
 
 
 def test_without_drift_there_is_no_finetunability():
-    assert finetunability(gram(), CLASSES, FOLD, shifts(5, 0.0), step_size=0.1) == 0
+    assert finetunability(gram(), CLASSES, HALF, shifts(5, 0.0), step_size=0.1) == 0
 
 
 def test_what_cannot_be_told_is_said():
     with pytest.raises(UndefinedScoreError, match="look the same"):
-        finetunability(np.ones((30, 30)), CLASSES, FOLD, shifts(6, 1.0), step_size=1.0)
+        finetunability(np.ones((30, 30)), CLASSES, HALF, shifts(6, 1.0), step_size=1.0)
     with pytest.raises(UndefinedScoreError, match="normalisation layer"):
-        finetunability(gram(), CLASSES, FOLD, [], step_size=1.0)
+        finetunability(gram(), CLASSES, HALF, [], step_size=1.0)

@@ -73,11 +73,11 @@ def test_halves_equal_two_fits():
     assert probe_accuracy(x, y, half) == pytest.approx(balanced_accuracy_score(y, predicted), abs=1e-12)
 
 
-@pytest.mark.parametrize("fold", [[True] * 60, [False] * 60, [True, False] * 20])
-def test_halves_must_split_the_sample(fold):
+@pytest.mark.parametrize("half", [[True] * 60, [False] * 60, [True, False] * 20])
+def test_halves_must_split_the_sample(half):
     x, y = clusters()
     with pytest.raises(UsageError, match="does not split"):
-        probe_accuracy(x, y, fold)
+        probe_accuracy(x, y, half)
 
 
 def dense_pactran(x, y):

@@ -26,12 +26,12 @@ def slow_alignment(gram: np.ndarray, classes: np.ndarray) -> float:
     return float(np.trace(one @ other) / np.sqrt(np.trace(one @ one) * np.trace(other @ other)))
 
 
-def slow_accuracy(x: np.ndarray, classes: np.ndarray, fold: np.ndarray, penalty: float) -> float:
+def slow_accuracy(x: np.ndarray, classes: np.ndarray, half: np.ndarray, penalty: float) -> float:
     """Ridge regression on features, of which the kernel is x x': the primal form, with a free intercept."""
     names = np.unique(classes)
     hot = (classes[:, None] == names).astype(float)
     guess = np.empty(len(classes), dtype=int)
-    for fit in (fold, ~fold):
+    for fit in (half, ~half):
         mean, base = x[fit].mean(0), hot[fit].mean(0)
         inner = (x[fit] - mean).T @ (x[fit] - mean) + penalty * np.eye(x.shape[1])
         weights = np.linalg.solve(inner, (x[fit] - mean).T @ (hot[fit] - base))
@@ -50,24 +50,24 @@ def test_kernel_ridge_equals_ridge_on_the_features(sample):
     gram, classes = gram_of(sample), np.asarray(labels(sample))
     x = features(sample).astype(float)
     x = (x - x.mean(0)) / np.maximum(x.std(0), 1e-6) / np.sqrt(x.shape[1])
-    fold = np.random.default_rng(0).permutation(len(classes)) % 2 == 0
-    expected = slow_accuracy(x, classes, fold, 0.1 * np.trace(gram) / len(gram))
-    assert kernel_ridge_accuracy(gram, classes, fold) == pytest.approx(expected, abs=1e-12)
+    half = np.random.default_rng(0).permutation(len(classes)) % 2 == 0
+    expected = slow_accuracy(x, classes, half, 0.1 * np.trace(gram) / len(gram))
+    assert kernel_ridge_accuracy(gram, classes, half) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("score", [kernel_target_alignment, kernel_ridge_accuracy])
 @pytest.mark.parametrize("sample", "AB")
 def test_neither_minds_order_names_scale_and_shifts(sample, score):
     gram, classes = gram_of(sample), np.asarray(labels(sample))
-    folds = (np.arange(len(classes)) % 3 == 0,) if score is kernel_ridge_accuracy else ()
-    known = score(gram, classes, *folds)
+    halves = (np.arange(len(classes)) % 3 == 0,) if score is kernel_ridge_accuracy else ()
+    known = score(gram, classes, *halves)
     order = np.random.default_rng(0).permutation(len(classes))
-    assert score(gram[np.ix_(order, order)], classes[order], *(f[order] for f in folds)) == pytest.approx(
+    assert score(gram[np.ix_(order, order)], classes[order], *(f[order] for f in halves)) == pytest.approx(
         known, abs=1e-12
     )
-    assert score(gram, [f"class {one}" for one in classes], *folds) == pytest.approx(known, abs=1e-12)
-    assert score(7 * gram, classes, *folds) == pytest.approx(known, abs=1e-10)
-    if not folds:
+    assert score(gram, [f"class {one}" for one in classes], *halves) == pytest.approx(known, abs=1e-12)
+    assert score(7 * gram, classes, *halves) == pytest.approx(known, abs=1e-10)
+    if not halves:
         assert score(gram + 3, classes) == pytest.approx(known, abs=1e-10)
         assert score(np.tile(gram, (2, 2)), np.tile(classes, 2)) == pytest.approx(known, abs=1e-10)
 
@@ -98,8 +98,8 @@ def test_a_large_class_does_not_hide_the_others():
 
 
 def test_what_cannot_be_told_is_said():
-    gram, classes, fold = np.eye(4), [0, 0, 1, 1], [True, False, True, False]
-    for score in (kernel_target_alignment, lambda *two: kernel_ridge_accuracy(*two, fold)):
+    gram, classes, half = np.eye(4), [0, 0, 1, 1], [True, False, True, False]
+    for score in (kernel_target_alignment, lambda *two: kernel_ridge_accuracy(*two, half)):
         with pytest.raises(UndefinedScoreError, match="look the same"):
             score(np.ones((4, 4)), classes)
         with pytest.raises(UndefinedScoreError, match="look the same"):
@@ -111,7 +111,7 @@ def test_what_cannot_be_told_is_said():
         with pytest.raises(UsageError):
             score(gram, [0, 1])
     for bad in ([True] * 4, [False] * 4, [True, False]):
-        with pytest.raises(UsageError, match="fold"):
+        with pytest.raises(UsageError, match="half"):
             kernel_ridge_accuracy(gram, classes, bad)
     with pytest.raises(UsageError, match="ridge"):
-        kernel_ridge_accuracy(gram, classes, fold, ridge=0)
+        kernel_ridge_accuracy(gram, classes, half, ridge=0)

@@ -68,7 +68,7 @@ def test_patches_of_one_image_share_a_half(folder: Path) -> None:
         assert isinstance(draw, PatchDraw)
         assert len(draw.indices) == 16
         assert set(draw.indices.tolist()) == set(range(6))
-        halves = {index: set(draw.fold[draw.indices == index].tolist()) for index in range(6)}
+        halves = {index: set(draw.half[draw.indices == index].tolist()) for index in range(6)}
         assert all(len(half) == 1 for half in halves.values())
         assert {next(iter(half)) for half in halves.values()} == {False, True}
 
