@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from acrank.cli.console import check_outputs, say, show, warn
-from acrank.cli.options import AllowCodeOption, Format, FormatOption, OutputOption, VerboseOption, ZooOption
-from acrank.cli.target_options import (
+from acrank.cli.console import check_outputs, finish, warn
+from acrank.cli.options import (
     DataOption,
-    ImageColumnOption,
-    ImagesKeyOption,
-    IntensityOption,
-    LabelColumnOption,
-    LabelsKeyOption,
-    SlicesOption,
-    SpacingOption,
-    TaskOption,
-    spacing_of,
-    task_named,
+    Format,
+    FormatOption,
+    OutputOption,
+    VerboseOption,
+    ZooOptions,
+    with_settings,
+    words_of,
 )
-from acrank.errors import UsageError
-from acrank.formats import View, format_of, render
+from acrank.cli.progress import progress
+from acrank.finetuning.finetune_settings import FinetuneSettings
+from acrank.formats import format_of, render
 from acrank.system.files import atomic_write
+from acrank.targets.options import TargetOptions
 
 if TYPE_CHECKING:
     from acrank.finetuning import Outcome, Results
@@ -36,89 +31,64 @@ if TYPE_CHECKING:
 DEFAULT_OUTPUT = Path("truth.csv")
 
 
+@with_settings
 def finetune(
     data: DataOption,
-    zoo: ZooOption = Path("model_zoo.yaml"),
+    zoo: ZooOptions,
+    settings: FinetuneSettings,
+    target: TargetOptions,
     method: Annotated[
-        str,
+        list[str] | None,
         typer.Option(
             "--method",
-            help="Comma-separated: vanilla, ac-norm, l2-sp, delta, bss, stochnorm, bn-only, linear-probe, "
-            "from-scratch. + combines: ac-norm+l2-sp.",
+            metavar="NAME,…",
+            envvar="ACRANK_METHOD",
+            help="vanilla, ac-norm, l2-sp, delta, bss, stochnorm, bn-only, linear-probe, from-scratch. "
+            "+ combines: ac-norm+l2-sp. [vanilla]",
+            rich_help_panel="What to score",
         ),
-    ] = "vanilla",
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds per split: heads and order of batches.")] = 1,
-    splits: Annotated[int, typer.Option("--splits", min=1, help="Partitions into train, validation and test.")] = 3,
-    split_by: Annotated[
-        str,
-        typer.Option("--split-by", help="seed: stratified partitions. target: the target's own train, val and test."),
-    ] = "seed",
-    val_share: Annotated[float, typer.Option("--val-share", help="Share of the images that validates.")] = 0.2,
-    test_share: Annotated[float, typer.Option("--test-share", help="Share of the images that tests.")] = 0.3,
-    train_size: Annotated[
-        int | None, typer.Option("--train-size", min=1, help="Train on so many images only. [all]")
     ] = None,
-    lr: Annotated[
-        str, typer.Option("--lr", help="Learning rates to choose from. [sgd: 0.1,0.03,0.01, adamw: 0.01,0.003,0.001]")
-    ] = "",
-    optimiser: Annotated[str, typer.Option("--optimiser", help="sgd (momentum 0.9) or adamw.")] = "sgd",
-    weight_decay: Annotated[float, typer.Option("--weight-decay", help="Of all that trains; not under l2-sp.")] = 1e-4,
-    epochs: Annotated[int, typer.Option("--epochs", min=1, help="At most; the cosine schedule ends there.")] = 20,
-    patience: Annotated[
-        int, typer.Option("--patience", min=0, help="Epochs without improvement before stopping; 0: never.")
-    ] = 5,
-    batch_size: Annotated[
-        int | None, typer.Option("--batch-size", min=2, help="Images per step, or patches. [32; segmentation: 8]")
-    ] = None,
-    patches: Annotated[
-        int, typer.Option("--patches", min=1, help="Segmentation: patches of every training image in an epoch.")
-    ] = 8,
-    metric: Annotated[
-        str | None,
+    seeds: Annotated[
+        int,
         typer.Option(
-            "--metric",
-            help="balanced_accuracy (default), accuracy, auc or kappa (quadratic-weighted); "
-            "for segmentation dice (default) or iou.",
+            "--seeds",
+            min=1,
+            envvar="ACRANK_SEEDS",
+            help="Seeds per split: heads and order of batches.",
+            rich_help_panel="Splits",
         ),
-    ] = None,
-    loss: Annotated[
-        str | None,
-        typer.Option("--loss", help="ce: cross-entropy; dice-ce: with soft Dice. [ce; segmentation: dice-ce]"),
-    ] = None,
-    class_weights: Annotated[
-        bool, typer.Option("--class-weights", help="Weigh classes inversely to their size in the loss.")
-    ] = False,
-    augment: Annotated[
-        str, typer.Option("--augment", help="light (flips, shifts by up to a sixteenth) or none.")
-    ] = "light",
-    amp: Annotated[
-        bool | None, typer.Option("--amp/--no-amp", help="Run networks in mixed precision. [on CUDA only]")
-    ] = None,
-    models: Annotated[
-        list[str] | None,
-        typer.Option("--model", help="Only these ids or patterns of the manifest. Repeatable.", metavar="ID"),
-    ] = None,
-    tags: Annotated[list[str] | None, typer.Option("--tag", help="Only candidates with this tag. Repeatable.")] = None,
-    task: TaskOption = None,
-    images_key: ImagesKeyOption = None,
-    labels_key: LabelsKeyOption = None,
-    image_column: ImageColumnOption = None,
-    label_column: LabelColumnOption = None,
-    intensity: IntensityOption = None,
-    slices: SlicesOption = None,
-    spacing: SpacingOption = None,
+    ] = 1,
+    splits: Annotated[
+        int,
+        typer.Option(
+            "--splits",
+            min=1,
+            envvar="ACRANK_SPLITS",
+            help="Partitions into train, validation and test.",
+            rich_help_panel="Splits",
+        ),
+    ] = 3,
     work_dir: Annotated[
         Path | None,
-        typer.Option("--work-dir", metavar="DIR", help="Keeps what is finished. [beside the output: truth.work]"),
+        typer.Option(
+            "--work-dir",
+            metavar="DIR",
+            help="Keeps what is finished. [beside the output: truth.work]",
+            rich_help_panel="Output",
+        ),
     ] = None,
     save_dir: Annotated[
-        Path | None, typer.Option("--save-dir", metavar="DIR", help="Save the finetuned networks here (safetensors).")
+        Path | None,
+        typer.Option(
+            "--save-dir",
+            metavar="DIR",
+            help="Save the finetuned networks here (safetensors).",
+            rich_help_panel="Output",
+        ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with what the work folder holds.")] = False,
-    device: Annotated[
-        str, typer.Option("--device", envvar="ACRANK_DEVICE", help="auto, cpu, cuda, cuda:N or mps.")
-    ] = "auto",
-    allow_code: AllowCodeOption = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with what the work folder holds.", rich_help_panel="Output")
+    ] = False,
     output: OutputOption = None,
     format: FormatOption = Format.table,
     verbose: VerboseOption = 0,
@@ -131,51 +101,17 @@ def finetune(
     """
     outputs = tuple(output or [DEFAULT_OUTPUT])
     check_outputs(outputs)
-    from acrank.finetuning.finetune_settings import FinetuneSettings
-    from acrank.finetuning.methods import parse_methods
-    from acrank.zoo import load_zoo
-
-    methods = parse_methods(method)
-    settings = FinetuneSettings(
-        lrs=rates_of(lr),
-        optimiser=optimiser,
-        weight_decay=weight_decay,
-        epochs=epochs,
-        patience=patience,
-        batch_size=batch_size,
-        patches=patches,
-        train_size=train_size,
-        val_share=val_share,
-        test_share=test_share,
-        split_by=split_by,
-        metric=metric,
-        loss=loss,
-        class_weights=class_weights,
-        augment=augment,
-        amp=amp,
-        device=device,
-        allow_code=allow_code,
-    )
-    chosen = load_zoo(zoo).select(models or (), tags or ())
     from acrank.finetuning.flow import finetune as run
-    from acrank.finetuning.opening import open_parts
-    from acrank.targets import Options
+    from acrank.finetuning.methods import parse_methods
+    from acrank.finetuning.splits import open_splits
 
-    about = Options(
-        images_key=images_key,
-        labels_key=labels_key,
-        image_column=image_column,
-        label_column=label_column,
-        task=task_named(task),
-        intensity=intensity,
-        slices=slices,
-        spacing=spacing_of(spacing),
-    )
-    target = open_parts(data, about, split_by=split_by)
-    with _progress() as on_epoch:
+    methods = parse_methods(",".join(words_of(method or ["vanilla"])))
+    candidates = zoo.load()
+    parts = open_splits(data, target, split_by=settings.split_by)
+    with progress("loading") as advance:
         results = run(
-            chosen,
-            target,
+            candidates,
+            parts,
             methods,
             settings,
             work_dir=work_dir or outputs[0].with_suffix(".work"),
@@ -184,82 +120,27 @@ def finetune(
             resume=resume,
             save_dir=save_dir,
             on_result=lambda partial, outcome: _on_result(partial, outcome, outputs),
-            on_epoch=on_epoch,
+            on_epoch=lambda at: advance(at.done, at.total, _description(at)),
         )
-    write(results, outputs)
+    _write(results, outputs)
     for text in results.warnings:
         warn(text)
-    show(view_of(results, format), format)
-    if not output:
-        say(f"written: {', '.join(str(path) for path in outputs)}")
+    finish(results.view(format), format, () if output else outputs)
 
 
-def rates_of(text: str) -> tuple[float, ...]:
-    """Learning rates from a comma-separated list.
-
-    Raises:
-        UsageError: one is not a number.
-
-    >>> rates_of("0.1,0.03")
-    (0.1, 0.03)
-    """
-    try:
-        return tuple(float(part) for part in text.split(",") if part.strip())
-    except ValueError as error:
-        raise UsageError(f"--lr {text!r} is not a list of numbers", hint="write --lr 0.1,0.03,0.01") from error
-
-
-def write(results: Results, paths: tuple[Path, ...]) -> None:
+def _write(results: Results, paths: tuple[Path, ...]) -> None:
     """The results to each path: the truth table as .csv, everything as .json, the means as .md and .txt."""
     for path in paths:
-        atomic_write(path, render(view_of(results, format_of(path)), format_of(path)))
-
-
-def view_of(results: Results, format_name: str) -> View:
-    """Every run for machines, means and standard errors for people."""
-    from acrank.finetuning.outcomes import COLUMNS, SUMMARY
-
-    record = results_record(results)
-    title = f"{results.target.get('name', 'target')}: finetuned, mean over runs (higher is better)"
-    if format_name in ("csv", "json"):
-        return View(list(COLUMNS), results.rows(), record, title)
-    return View(list(SUMMARY), results.summary(), record, title)
-
-
-def results_record(results: Results) -> dict[str, Any]:
-    """The results as plain data."""
-    import dataclasses
-
-    from acrank.finetuning.outcomes import SUMMARY
-
-    summary = [dict(zip(SUMMARY, row, strict=True)) for row in results.summary()]
-    return {"kind": "acrank-finetune", "schema_version": 1, "summary": summary, **dataclasses.asdict(results)}
+        atomic_write(path, render(results.view(format_of(path)), format_of(path)))
 
 
 def _on_result(partial: Results, outcome: Outcome, outputs: tuple[Path, ...]) -> None:
-    write(partial, outputs)
+    _write(partial, outputs)
     if outcome.reason:
         where = f"{outcome.method}, split {outcome.split}, seed {outcome.seed}"
         warn(f"{outcome.model} ({where}) failed: {outcome.reason}")
 
 
-@contextmanager
-def _progress() -> Iterator[Callable[[Progress], None] | None]:
-    """A bar with candidate, learning rate, epoch and time left on a terminal; nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
-        task = bar.add_task("loading", total=None)
-
-        def advance(at: Progress) -> None:
-            key = at.key
-            text = f"{key.model}, {key.method}, split {key.split}, seed {key.seed}, lr {at.lr:g}, epoch {at.epoch}"
-            bar.update(task, completed=at.done, total=at.total, description=text)
-
-        yield advance
+def _description(at: Progress) -> str:
+    key = at.key
+    return f"{key.model}, {key.method}, split {key.split}, seed {key.seed}, lr {at.lr:g}, epoch {at.epoch}"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from acrank.zoo import Zoo
 
 #: The panels of `--help`, in their order; options without one stand under "Options".
-PANELS = ("What to score", "What to finetune", "Data", "Output", "How to run", "Training", "Protocol in detail")
+PANELS = ("What to score", "Data", "Output", "Splits", "Training", "How to run", "Protocol in detail")
 
 
 class Format(StrEnum):

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 from acrank.errors import UsageError
 from acrank.finetuning.tasks import LOSSES, METRICS
+from acrank.system.options import Opt, check_options
 from acrank.system.streams import STREAMS
 from acrank.system.words import closest
 
 OPTIMISERS: dict[str, tuple[float, ...]] = {"sgd": (0.1, 0.03, 0.01), "adamw": (0.01, 0.003, 0.001)}
 BATCH_SIZES = {"classification": 32, "segmentation": 8}
-AUGMENTATIONS = ("none", "light")
-SPLITTERS = ("seed", "target")
+#: Panels of `acrank finetune --help` beside that of the class.
+_SPLITS, _RUNNING = "Splits", "How to run"
 _MOST_HELD_OUT = 0.9  # validation and test together leave at least a tenth for training
-_LEAST = {"epochs": 1, "patience": 0, "batch_size": 2, "patches": 1, "train_size": 1}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,38 +53,68 @@ class FinetuneSettings:
         (0.01, 0.003, 0.001)
     """
 
-    lrs: Sequence[float] = ()
-    optimiser: str = "sgd"
-    weight_decay: float = 1e-4
-    epochs: int = 20
-    patience: int = 5
-    batch_size: int | None = None
-    patches: int = 8
-    train_size: int | None = None
-    val_share: float = 0.2
-    test_share: float = 0.3
-    split_by: str = "seed"
-    metric: str | None = None
-    loss: str | None = None
-    class_weights: bool = False
-    augment: str = "light"
-    amp: bool | None = None
-    device: str = "auto"
-    allow_code: bool = False
+    PANEL: ClassVar = "Training"
+
+    lrs: Annotated[
+        tuple[float, ...],
+        Opt(
+            help="Learning rates to choose from. [sgd: 0.1,0.03,0.01, adamw: 0.01,0.003,0.001]",
+            flag="--lr",
+            metavar="RATE,…",
+        ),
+    ] = ()
+    optimiser: Annotated[str, Opt(help="sgd has momentum 0.9.", choices=tuple(OPTIMISERS))] = "sgd"
+    weight_decay: Annotated[float, Opt(help="Of all that trains; not under l2-sp.", least=0)] = 1e-4
+    epochs: Annotated[int, Opt(help="At most; the cosine schedule ends there.", least=1)] = 20
+    patience: Annotated[int, Opt(help="Epochs without improvement before stopping; 0: never.", least=0)] = 5
+    batch_size: Annotated[
+        int | None, Opt(help="Images per step, or patches. [32; segmentation: 8]", least=2)
+    ] = None
+    patches: Annotated[int, Opt(help="Segmentation: patches of every training image in an epoch.", least=1)] = 8
+    train_size: Annotated[
+        int | None, Opt(help="Train on this many images only. [all]", least=1, panel=_SPLITS)
+    ] = None
+    val_share: Annotated[float, Opt(help="Share of the images that validates.", panel=_SPLITS)] = 0.2
+    test_share: Annotated[float, Opt(help="Share of the images that tests.", panel=_SPLITS)] = 0.3
+    split_by: Annotated[
+        str,
+        Opt(
+            help="seed: stratified partitions. target: the target's own train, val and test.",
+            choices=("seed", "target"),
+            panel=_SPLITS,
+        ),
+    ] = "seed"
+    metric: Annotated[
+        str | None,
+        Opt(
+            help="kappa is quadratic-weighted. [balanced_accuracy; segmentation: dice]",
+            choices=tuple(dict.fromkeys(name for known in METRICS.values() for name in known)),
+        ),
+    ] = None
+    loss: Annotated[
+        str | None,
+        Opt(
+            help="ce: cross-entropy; dice-ce: with soft Dice. [ce; segmentation: dice-ce]",
+            choices=tuple(dict.fromkeys(name for known in LOSSES.values() for name in known)),
+        ),
+    ] = None
+    class_weights: Annotated[bool, Opt(help="Weight classes inversely to their size in the loss.")] = False
+    augment: Annotated[
+        str, Opt(help="light: flips, and shifts by up to a sixteenth.", choices=("none", "light"))
+    ] = "light"
+    amp: Annotated[
+        bool | None,
+        Opt(help="Run networks in mixed precision. [on CUDA only]", flag="--amp/--no-amp", panel=_RUNNING),
+    ] = None
+    device: Annotated[str, Opt(help="auto, cpu, cuda, cuda:N or mps.", panel=_RUNNING)] = "auto"
+    allow_code: Annotated[bool, Opt(help="Let the manifest's `factory:` entries run code.", panel=_RUNNING)] = False
 
     def __post_init__(self) -> None:
-        _check_known("optimiser", self.optimiser, OPTIMISERS)
+        check_options(self)
         object.__setattr__(self, "lrs", tuple(self.lrs) or OPTIMISERS[self.optimiser])
         _check_rates(self.lrs)
-        for name, value, tasks in (("metric", self.metric, METRICS), ("loss", self.loss, LOSSES)):
-            if value is not None:
-                _check_known(name, value, [known for each in tasks.values() for known in each])
-        _check_known("augment", self.augment, AUGMENTATIONS)
-        _check_known("split-by", self.split_by, SPLITTERS)
-        for name, least in _LEAST.items():
-            _check_least(name, getattr(self, name), least)
         _check_shares(self.val_share, self.test_share)
-        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
+        if not math.isfinite(self.weight_decay):
             raise UsageError(f"weight decay is {self.weight_decay}", hint="give a number of at least 0")
 
     def for_task(self, task: str) -> FinetuneSettings:
@@ -113,11 +143,6 @@ class FinetuneSettings:
 def _check_known(name: str, value: str, known: Collection[str]) -> None:
     if value not in known:
         raise UsageError(f"unknown {name} {value!r}", hint=closest(value, known, f"choose one of {', '.join(known)}"))
-
-
-def _check_least(name: str, value: int | None, least: int) -> None:
-    if value is not None and value < least:
-        raise UsageError(f"--{name.replace('_', '-')} is {value}", hint=f"it must be at least {least}")
 
 
 def _check_shares(val: float, test: float) -> None:
