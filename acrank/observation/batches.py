@@ -13,8 +13,9 @@ from acrank.observation.dense_features import PixelReader
 from acrank.observation.features import Reader, read_images
 from acrank.observation.layer_outputs import RowsOf, rows_of_images, rows_of_positions
 from acrank.observation.one_epoch import BATCH_SIZE
+from acrank.system.network_input import NetworkInput
 from acrank.system.streams import Purpose, seed_of
-from acrank.targets.draws import BatchSpec, Draw, PatchDraw
+from acrank.targets.draws import Draw, PatchDraw
 
 #: Under a protocol that trains the network, patches of a segmentation target per step.
 PATCHES_PER_STEP = 4
@@ -100,7 +101,7 @@ class Batch:
         return rows_of_positions(self.positions, tuple(self.inputs.shape[2:]))
 
 
-def batch_of(draw: Draw, spec: BatchSpec) -> Batch:
+def batch_of(draw: Draw, network_input: NetworkInput) -> Batch:
     """A draw, decoded for a network.
 
     Raises:
@@ -110,13 +111,13 @@ def batch_of(draw: Draw, spec: BatchSpec) -> Batch:
     classes = len(draw.target.classes)
     if not isinstance(draw, PatchDraw):
         labels, fold, permutation = (torch.from_numpy(part) for part in (draw.labels, draw.fold, draw.permutation))
-        return Batch(draw.batch(spec), labels, fold, permutation, classes, draw.repeat)
-    patches = draw.patches(spec.size)
+        return Batch(draw.batch(network_input), labels, fold, permutation, classes, draw.repeat)
+    patches = draw.patches(network_input.size)
     each = patches.labels.shape[1]
     seed = seed_of(Purpose.POSITION_SHUFFLE, draw.seed, draw.repeat)
     shuffle = torch.randperm(patches.labels.size, generator=torch.Generator().manual_seed(seed))
     return Batch(
-        draw.batch(spec),
+        draw.batch(network_input),
         torch.from_numpy(patches.labels),
         torch.from_numpy(np.repeat(draw.fold, each)),
         shuffle,

@@ -17,8 +17,9 @@ from acrank.observation.one_step import array_of, check_finite, observe, prepare
 from acrank.scores.inputs import About, MapRows, Observation
 from acrank.settings import Settings
 from acrank.system.machine import channels_last, deterministic, is_out_of_memory, mixed_dtype, pick_device
+from acrank.system.network_input import NetworkInput
 from acrank.system.streams import Purpose, seed_of
-from acrank.targets.draws import BatchSpec, Draw
+from acrank.targets.draws import Draw
 from acrank.zoo.loading import LoadedModel, load_candidate
 from acrank.zoo.schema import Candidate
 
@@ -32,7 +33,6 @@ class Ready:
 
     candidate: Candidate
     loaded: LoadedModel
-    spec: BatchSpec
     batches: list[Batch]
 
 
@@ -44,8 +44,7 @@ def make_ready(candidate: Candidate, draws: Sequence[Draw], settings: Settings) 
         TargetError: an image cannot be read.
     """
     loaded = load_candidate(candidate, allow_code=settings.allow_code)
-    spec = BatchSpec(loaded.size, loaded.in_chans, loaded.mean, loaded.std)
-    return Ready(candidate, loaded, spec, [batch_of(draw, spec) for draw in draws])
+    return Ready(candidate, loaded, [batch_of(draw, loaded.input) for draw in draws])
 
 
 def observe_ready(ready: Ready, settings: Settings) -> tuple[list[Observation], About]:
@@ -78,7 +77,7 @@ def observe_ready(ready: Ready, settings: Settings) -> tuple[list[Observation], 
 def _observe_once(ready: Ready, settings: Settings) -> tuple[list[Observation], About]:
     device = pick_device(settings.device)
     about = _about(ready, device, settings)
-    model = _placed(ready.loaded.model, device, ready.spec)
+    model = _placed(ready.loaded.model, device, ready.loaded.input)
     sources = [_source_features(model, batch, settings, device) for batch in ready.batches]
     maps = [_maps(model, batch, settings, device) for batch in ready.batches]
     if settings.takes_step:
@@ -90,10 +89,10 @@ def _observe_once(ready: Ready, settings: Settings) -> tuple[list[Observation], 
     return [_finished(*parts) for parts in zip(found, ready.batches, sources, maps, strict=True)], about
 
 
-def _placed(model: nn.Module, device: torch.device, spec: BatchSpec) -> nn.Module:
+def _placed(model: nn.Module, device: torch.device, network_input: NetworkInput) -> nn.Module:
     """The network on its device; for images with channels last."""
     model = model.to(device)
-    return channels_last(model) if len(spec.size) == 2 else model
+    return channels_last(model) if len(network_input.size) == 2 else model
 
 
 def _reader(batch: Batch, settings: Settings, device: torch.device) -> Reader:
@@ -137,13 +136,14 @@ def _tell_lowered(about: About, whole: list[int], ready: Ready, settings: Settin
 
 
 def _about(ready: Ready, device: torch.device, settings: Settings) -> About:
-    loaded, spec = ready.loaded, ready.spec
+    loaded = ready.loaded
+    taken = loaded.input
     about = About(
         params=sum(part.numel() for part in loaded.model.parameters()),
         notes=list(loaded.notes),
         weights=loaded.weights,
         details={
-            "input": {**vars(spec)},
+            "input": {"size": taken.size, "in_chans": taken.channels, "mean": taken.mean, "std": taken.std},
             "step_size": settings.protocol.step_size if settings.takes_step else None,
             "device": str(device),
         },
