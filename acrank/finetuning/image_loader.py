@@ -65,7 +65,7 @@ class Images:
 
     def __init__(self, target: Target, loaded: LoadedModel) -> None:
         self.target, self.loaded = target, loaded
-        size = len(target) * loaded.in_chans * math.prod(loaded.size) * FLOAT_BYTES
+        size = len(target) * loaded.input.channels * math.prod(loaded.input.size) * FLOAT_BYTES
         self._held = self._read(torch.arange(len(target))) if size <= HELD_BYTES else None
 
     def batch(self, indices: Tensor) -> Tensor:
@@ -78,17 +78,9 @@ class Images:
         return self._read(indices) if self._held is None else self._held[indices]
 
     def _read(self, indices: Tensor) -> Tensor:
-        loaded = self.loaded
-        refuse_axes(len(loaded.size), self.target.axes)
+        refuse_axes(len(self.loaded.input.size), self.target.axes)
         images = [self.target.read(int(index)) for index in indices]
-        return prepare(
-            images,
-            size=loaded.size,
-            in_chans=loaded.in_chans,
-            mean=loaded.mean,
-            std=loaded.std,
-            colour=self.target.colour,
-        )
+        return prepare(images, self.loaded.input, colour=self.target.colour)
 
 
 class ImageLoader:

@@ -62,7 +62,7 @@ class Scenes:
             CandidateError: the candidate takes input of other dimensions.
         """
         if index not in self._masks:
-            refuse_axes(len(self.loaded.size), self.target.axes)
+            refuse_axes(len(self.loaded.input.size), self.target.axes)
             mask = self.target.masked.mask(index)
             if not self._claim(mask.nbytes):
                 return mask
@@ -75,12 +75,12 @@ class Scenes:
         Beyond the image's edge its border is repeated, and labels are left out.
         """
         mask, sliced = self.mask(index), self.target.slices is not None
-        size = (1, *self.loaded.size) if sliced else self.loaded.size
+        size = (1, *self.loaded.input.size) if sliced else self.loaded.input.size
         corner = patch_corner(mask.shape, size, rng, self._foreground(index) if foreground else ())
         held = self.image(index) if self._room else self._images.get(index)
         if held is not None and all(have >= want for have, want in zip(mask.shape, size, strict=True)):
             whole, plane = (held[corner[0]], corner[1:]) if sliced else (held[0], corner)
-            ends = zip(plane, self.loaded.size, strict=True)
+            ends = zip(plane, self.loaded.input.size, strict=True)
             image = whole[(slice(None), *(slice(begin, begin + want) for begin, want in ends))]
         else:
             image = self._prepared([patch_image(self.target, index, corner, size, mask.shape)])[0]
@@ -106,10 +106,7 @@ class Scenes:
         return True
 
     def _prepared(self, images: Sequence[np.ndarray]) -> Tensor:
-        loaded = self.loaded
-        return prepare_patches(
-            images, in_chans=loaded.in_chans, mean=loaded.mean, std=loaded.std, colour=self.target.colour
-        )
+        return prepare_patches(images, self.loaded.input, colour=self.target.colour)
 
 
 class PatchLoader:
@@ -162,7 +159,7 @@ class PatchLoader:
     def _logits(self, index: int, predict: Predict) -> Tensor:
         joined: Tensor = monai("inferers").sliding_window_inference(
             self.scenes.image(index),
-            self.scenes.loaded.size,
+            self.scenes.loaded.input.size,
             _WINDOWS,
             predict,
             overlap=_OVERLAP,

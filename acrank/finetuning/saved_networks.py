@@ -91,7 +91,7 @@ def save_network(
     if not torch.allclose(found, expected, rtol=_TOLERANCE, atol=_TOLERANCE * float(expected.abs().max())):
         gap = float((found - expected).abs().max())
         raise CandidateError(f"the network as plain layers gives other logits (by {gap:.2g}): it was not saved")
-    inputs = {"size": list(loaded.size), "mean": list(loaded.mean), "std": list(loaded.std)}
+    inputs = {name: list(getattr(loaded.input, name)) for name in ("size", "mean", "std")}
     metadata = {"acrank": json.dumps({**about, "input": inputs}, ensure_ascii=False)}
     tensors = {name: part.contiguous() for name, part in _untied(plain.state_dict()).items()}
     atomic_write(path, save(tensors, metadata))

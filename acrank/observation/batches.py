@@ -12,8 +12,9 @@ from torch import Tensor
 from acrank.observation.features import DenseReader, Reader, read_images
 from acrank.observation.layer_hooks import RowsOf, rows_of_images, rows_of_positions
 from acrank.observation.one_epoch import BATCH_SIZE
+from acrank.system.network_input import NetworkInput
 from acrank.system.streams import Purpose, seed_of
-from acrank.targets.draws import Draw, NetworkInput, PatchDraw
+from acrank.targets.draws import Draw, PatchDraw
 
 #: Under a protocol that trains the network, patches of a segmentation target per step.
 PATCHES_PER_STEP = 4
@@ -99,7 +100,7 @@ class Batch:
         return rows_of_positions(self.positions, tuple(self.inputs.shape[2:]))
 
 
-def batch_of(draw: Draw, spec: NetworkInput) -> Batch:
+def batch_of(draw: Draw, network_input: NetworkInput) -> Batch:
     """A draw, decoded for a network.
 
     Raises:
@@ -108,19 +109,24 @@ def batch_of(draw: Draw, spec: NetworkInput) -> Batch:
     """
     classes = len(draw.target.classes)
     if not isinstance(draw, PatchDraw):
-        labels, half, permutation = (torch.from_numpy(part) for part in (draw.labels, draw.half, draw.permutation))
-        return Batch(draw.batch(spec), labels, half, permutation, classes, draw.repeat)
-    patches = draw.patches(spec.size)
+        return Batch(
+            inputs=draw.batch(network_input),
+            labels=torch.from_numpy(draw.labels),
+            half=torch.from_numpy(draw.half),
+            permutation=torch.from_numpy(draw.permutation),
+            classes=classes,
+            repeat=draw.repeat,
+        )
+    patches = draw.patches(network_input.size)
     each = patches.labels.shape[1]
     seed = seed_of(Purpose.POSITION_SHUFFLE, draw.seed, draw.repeat)
-    shuffle = torch.randperm(patches.labels.size, generator=torch.Generator().manual_seed(seed))
     return Batch(
-        draw.batch(spec),
-        torch.from_numpy(patches.labels),
-        torch.from_numpy(np.repeat(draw.half, each)),
-        shuffle,
-        classes,
-        draw.repeat,
+        inputs=draw.batch(network_input),
+        labels=torch.from_numpy(patches.labels),
+        half=torch.from_numpy(np.repeat(draw.half, each)),
+        permutation=torch.randperm(patches.labels.size, generator=torch.Generator().manual_seed(seed)),
+        classes=classes,
+        repeat=draw.repeat,
         groups=np.repeat(draw.indices, each),
         positions=torch.from_numpy(patches.positions),
         corners=tuple(tuple(map(int, corner)) for corner in patches.corners),

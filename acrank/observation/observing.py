@@ -193,7 +193,8 @@ def _freeze(model: nn.Module, *, batch_statistics: bool) -> None:
 
 def _info(loaded: LoadedCandidate, device: torch.device, plan: Plan) -> CandidateInfo:
     model = loaded.model
-    details = Details(input=model.input.record(), step_size=plan.step_size, device=str(device))
+    shown = {"size": model.input.size, "in_chans": model.input.channels, "mean": model.input.mean, "std": model.input.std}
+    details = Details(input=shown, step_size=plan.step_size, device=str(device))
     if plan.amp:
         details.precision = str(mixed_dtype(device)).removeprefix("torch.")
     if any(batch.corners for batch in loaded.batches):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from acrank.system.network_input import NetworkInput
 from acrank.system.streams import Purpose, stream
 from acrank.targets.patches import Patches, cut_patches
 from acrank.targets.preparation import prepare, prepare_patches, refuse_axes
@@ -22,16 +23,6 @@ if TYPE_CHECKING:
 
 #: Decoded images are kept for the next candidate up to this many bytes per draw; beyond, each input decodes them again.
 KEEP_BYTES = 512 * 2**20
-
-
-@dataclass(frozen=True)
-class BatchSpec:
-    """What a candidate's network wants to see: spatial sizes, channels, and the normalisation of each channel."""
-
-    size: tuple[int, ...]
-    in_chans: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
 
 
 class _Reading(Sequence[npt.NDArray[np.float32]]):
@@ -80,28 +71,21 @@ class Draw:
     half: npt.NDArray[np.bool_]
     permutation: npt.NDArray[np.int64]
     _images: list[npt.NDArray[np.float32]] | None = field(default=None, repr=False)
-    _batch: tuple[BatchSpec, Tensor] | None = field(default=None, repr=False)
+    _batch: tuple[NetworkInput, Tensor] | None = field(default=None, repr=False)
 
-    def batch(self, spec: BatchSpec) -> Tensor:
+    def batch(self, network_input: NetworkInput) -> Tensor:
         """The images as one tensor, float32 [n, c, *size]; the last one asked for is kept.
 
         Raises:
             TargetError: an image cannot be read.
             CandidateError: they are volumes and the candidate is for images, the reverse, or channels do not match.
         """
-        if self._batch is None or self._batch[0] != spec:
-            refuse_axes(len(spec.size), self.target.axes)
+        if self._batch is None or self._batch[0] != network_input:
+            refuse_axes(len(network_input.size), self.target.axes)
             reading = self._images or _Reading(self.target, self.indices)
-            batch = prepare(
-                reading,
-                size=spec.size,
-                in_chans=spec.in_chans,
-                mean=spec.mean,
-                std=spec.std,
-                colour=self.target.colour,
-            )
+            batch = prepare(reading, network_input, colour=self.target.colour)
             self._images = self._images or (reading.kept if isinstance(reading, _Reading) else None)
-            self._batch = (spec, batch)
+            self._batch = (network_input, batch)
         return self._batch[1]
 
     @cached_property
@@ -138,21 +122,16 @@ class PatchDraw(Draw):
             self._patches = (size, found)
         return self._patches[1]
 
-    def batch(self, spec: BatchSpec) -> Tensor:
+    def batch(self, network_input: NetworkInput) -> Tensor:
         """The patches as one tensor, float32 [n, c, *size]; the last one asked for is kept.
 
         Raises:
             TargetError, CandidateError: as in `patches`, or channels that do not match.
         """
-        if self._batch is None or self._batch[0] != spec:
-            found = prepare_patches(
-                self.patches(spec.size).images,
-                in_chans=spec.in_chans,
-                mean=spec.mean,
-                std=spec.std,
-                colour=self.target.colour,
-            )
-            self._batch = (spec, found)
+        if self._batch is None or self._batch[0] != network_input:
+            images = self.patches(network_input.size).images
+            found = prepare_patches(images, network_input, colour=self.target.colour)
+            self._batch = (network_input, found)
         return self._batch[1]
 
 

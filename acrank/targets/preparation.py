@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from acrank.errors import CandidateError
+from acrank.system.network_input import NetworkInput
 
 if TYPE_CHECKING:
     import torch
@@ -15,70 +16,58 @@ if TYPE_CHECKING:
 _LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
-def prepare(
-    images: Sequence[np.ndarray],
-    *,
-    size: tuple[int, ...],
-    in_chans: int,
-    mean: Sequence[float],
-    std: Sequence[float],
-    colour: bool = True,
-) -> torch.Tensor:
+def prepare(images: Sequence[np.ndarray], network_input: NetworkInput, *, colour: bool = True) -> torch.Tensor:
     """Images or volumes as a candidate expects them: one batch of its size, channels and scale.
 
     Grey images are repeated for three channels, colour images become luminance (ITU-R BT.601) for one. Images are
-    resized to exactly `size`, bilinear (volumes trilinear) and antialiased. The aspect ratio is not kept: cropping
+    resized to exactly its size, bilinear (volumes trilinear) and antialiased. The aspect ratio is not kept: cropping
     could cut away what the label is about, and padding would add edges that no image has.
 
     Args:
-        images: float32 [C, H, W] or [C, X, Y, Z] in [0, 1], each of any size, with 1 or `in_chans` channels or 3 for 1;
-            taken one after the other.
-        size: (height, width), or three sizes for volumes.
-        in_chans: channels of the candidate's first layer.
-        mean, std: per channel, in units of [0, 1]; `std` positive.
+        images: float32 [C, H, W] or [C, X, Y, Z] in [0, 1], each of any size, with as many channels as the network
+            takes, or 1 for 3, or 3 for 1; taken one after the other.
+        network_input: of the candidate.
         colour: whether three channels are colours, which one channel of luminance may stand for.
 
     Returns:
-        float32 [n, in_chans, *size].
+        float32 [n, channels, *size].
 
     Raises:
-        CandidateError: the candidate cannot take images of these axes or channels, or its mean and std do not fit.
+        CandidateError: the candidate cannot take images of these axes or channels.
 
     Example:
-        >>> batch = prepare([np.ones((1, 4, 6), np.float32)], size=(2, 2), in_chans=3, mean=[0.5] * 3, std=[0.5] * 3)
+        >>> rgb = NetworkInput(size=(2, 2), channels=3, mean=(0.5,) * 3, std=(0.5,) * 3)
+        >>> batch = prepare([np.ones((1, 4, 6), np.float32)], rgb)
         >>> tuple(batch.shape), batch.unique().tolist()
         ((1, 3, 2, 2), [1.0])
     """
     import torch
 
-    _refuse_normalisation(in_chans, mean, std)
-    batch = torch.empty((len(images), in_chans, *size), dtype=torch.float32)
+    size, channels = network_input.size, network_input.channels
+    batch = torch.empty((len(images), channels, *size), dtype=torch.float32)
     for place, image in enumerate(images):
         refuse_axes(len(size), image.ndim - 1)
-        batch[place] = _resized(_with_channels(image, in_chans, colour), size)
-    return _normalised(batch, mean, std)
+        batch[place] = _resized(_with_channels(image, channels, colour), size)
+    return _normalised(batch, network_input)
 
 
-def prepare_patches(
-    patches: Sequence[np.ndarray], *, in_chans: int, mean: Sequence[float], std: Sequence[float], colour: bool = True
-) -> torch.Tensor:
+def prepare_patches(patches: Sequence[np.ndarray], network_input: NetworkInput, *, colour: bool = True) -> torch.Tensor:
     """Patches of one size as a candidate expects them: channels and scale as in `prepare`, never resized.
 
     Args:
         patches: float32 [C, H, W] or [C, X, Y, Z] in [0, 1], all of one size.
-        in_chans, mean, std, colour: as in `prepare`.
+        network_input, colour: as in `prepare`.
 
     Returns:
-        float32 [n, in_chans, *size].
+        float32 [n, channels, *size].
 
     Raises:
         CandidateError: as in `prepare`.
     """
     import torch
 
-    _refuse_normalisation(in_chans, mean, std)
-    parts = [np.ascontiguousarray(_with_channels(one, in_chans, colour)) for one in patches]
-    return _normalised(torch.stack([torch.from_numpy(part) for part in parts]).float(), mean, std)
+    parts = [np.ascontiguousarray(_with_channels(one, network_input.channels, colour)) for one in patches]
+    return _normalised(torch.stack([torch.from_numpy(part) for part in parts]).float(), network_input)
 
 
 def refuse_axes(wanted: int, given: int) -> None:
@@ -97,24 +86,26 @@ def refuse_axes(wanted: int, given: int) -> None:
         raise CandidateError(f"the candidate takes {candidate}, the target holds {target}", hint=hint)
 
 
-def _normalised(batch: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
+def _normalised(batch: torch.Tensor, network_input: NetworkInput) -> torch.Tensor:
     import torch
 
-    each = (1, -1, *[1] * (batch.dim() - 2))
-    centre, spread = (torch.tensor(list(values), dtype=torch.float32).view(each) for values in (mean, std))
-    return batch.sub_(centre).div_(spread)
+    shape = (1, -1, *[1] * (batch.dim() - 2))
+    mean, std = (
+        torch.tensor(values, dtype=torch.float32).view(shape) for values in (network_input.mean, network_input.std)
+    )
+    return batch.sub_(mean).div_(std)
 
 
-def _with_channels(image: np.ndarray, in_chans: int, colour: bool) -> np.ndarray:
+def _with_channels(image: np.ndarray, channels: int, colour: bool) -> np.ndarray:
     count = image.shape[0]
-    if count == in_chans:
+    if count == channels:
         return image
-    if count == 1 and in_chans == 3:
+    if count == 1 and channels == 3:
         return np.repeat(image, 3, axis=0)
-    if colour and count == 3 and in_chans == 1:
+    if colour and count == 3 and channels == 1:
         return np.tensordot(np.array([_LUMINANCE], dtype=np.float32), image, axes=1)
     raise CandidateError(
-        f"the candidate takes {in_chans} channels, the images have {count}",
+        f"the candidate takes {channels} channels, the images have {count}",
         hint="only grey and colour are turned into each other; choose candidates of matching channels",
     )
 
@@ -139,13 +130,3 @@ def _plane(images: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
     return torch.nn.functional.interpolate(
         images[None], size=size, mode="bilinear", align_corners=False, antialias=True
     )[0]
-
-
-def _refuse_normalisation(in_chans: int, mean: Sequence[float], std: Sequence[float]) -> None:
-    if len(mean) != in_chans or len(std) != in_chans:
-        raise CandidateError(
-            f"the candidate takes {in_chans} channels but has {len(mean)} means and {len(std)} standard deviations",
-            hint="give one mean and one std per channel",
-        )
-    if not all(value > 0 for value in std):
-        raise CandidateError(f"the candidate's std is {list(std)}", hint="every std must be positive")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from acrank.zoo.manifest import Candidate, InputSpec, Zoo, load_zoo
+from acrank.zoo.manifest import Candidate, ManifestInput, Zoo, load_zoo
 
 if TYPE_CHECKING:
     from acrank.zoo.loading import LoadedModel, load_candidate
 
-__all__ = ["Candidate", "InputSpec", "LoadedModel", "Zoo", "load_candidate", "load_zoo"]
+__all__ = ["Candidate", "LoadedModel", "ManifestInput", "Zoo", "load_candidate", "load_zoo"]
 
 
 def __getattr__(name: str) -> Any:

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from acrank.errors import CandidateError
 from acrank.system.machine import seeded
+from acrank.system.network_input import NetworkInput
 from acrank.zoo.architectures import factories, libraries, timm_networks
 from acrank.zoo.architectures.timm_networks import Built
 from acrank.zoo.hub import resolve
+from acrank.zoo.input_resolution import resolve_input
 from acrank.zoo.matching import Fit, adapt_channels, check, fill, fit, untouched_statistics
-from acrank.zoo.network_input import Preprocessing, preprocessing
 from acrank.zoo.schema import Candidate
 from acrank.zoo.tensor_names import renamed
 from acrank.zoo.weights import check_hash, kind_of, read_state_dict
@@ -30,9 +31,7 @@ class LoadedModel:
 
     Attributes:
         model: on the CPU, in eval mode, float32.
-        in_chans: channels of its input.
-        size: height and width of its input in pixels; three sizes for a network that takes volumes.
-        mean, std: per channel, of images scaled to [0, 1].
+        input: size, channels and normalisation of its input.
         weights: `file`, `sha256`, how many tensors `matched`, are `missing` and `left_over`, `share` of the
             backbone's parameters filled in (0, 1], up to ten `missing_names` and `left_over_names`, and `adapted`.
         notes: what a reader should know, such as assumed preprocessing.
@@ -41,10 +40,7 @@ class LoadedModel:
     """
 
     model: nn.Module
-    in_chans: int
-    size: tuple[int, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    input: NetworkInput
     weights: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     source_classes: int | None = None
@@ -72,7 +68,7 @@ def load_candidate(candidate: Candidate, *, allow_code: bool = False) -> LoadedM
         >>> folder = Path(tempfile.mkdtemp())
         >>> torch.save(network.state_dict(), folder / "mine.pth")
         >>> loaded = load_candidate(Candidate(id="mine", architecture="resnet10t", weights="mine.pth", folder=folder))
-        >>> loaded.source_classes, loaded.weights["missing"], loaded.size
+        >>> loaded.source_classes, loaded.weights["missing"], loaded.input.size
         (7, 0, (176, 176))
     """
     with seeded(0):
@@ -89,8 +85,8 @@ def _from_timm(candidate: Candidate) -> LoadedModel:
     digest, tensors = _read(candidate, recipe.weights)
     built = timm_networks.build(recipe, tensors, candidate)
     found = _filled(built, candidate)
-    inputs = preprocessing(candidate.input, built.in_chans, cfg=recipe.cfg, own_cfg=recipe.own_cfg)
-    return _loaded(built, found, inputs, _weights(recipe.weights, digest, found, built))
+    inputs, notes = resolve_input(candidate.input, built.in_chans, cfg=recipe.cfg, own_cfg=recipe.own_cfg)
+    return _loaded(built, found, inputs, notes, _weights(recipe.weights, digest, found, built))
 
 
 def _from_factory(candidate: Candidate, allow_code: bool) -> LoadedModel:
@@ -113,8 +109,8 @@ def _with_inputs(built: Built, candidate: Candidate, path: Path, digest: str) ->
     """Filled and described; a network whose first convolution is three-dimensional takes volumes."""
     found = _filled(built, candidate)
     stem = next((layer for layer in built.model.modules() if isinstance(layer, _CONVOLUTIONS)), None)
-    inputs = preprocessing(candidate.input, built.in_chans, axes=3 if isinstance(stem, nn.Conv3d) else 2)
-    return _loaded(built, found, inputs, _weights(path, digest, found, built))
+    inputs, notes = resolve_input(candidate.input, built.in_chans, axes=3 if isinstance(stem, nn.Conv3d) else 2)
+    return _loaded(built, found, inputs, notes, _weights(path, digest, found, built))
 
 
 def _read(candidate: Candidate, path: Path) -> tuple[str, dict[str, Tensor]]:
@@ -173,20 +169,17 @@ def _weights(path: Path, digest: str, found: Fit, built: Built) -> dict[str, Any
     }
 
 
-def _loaded(built: Built, found: Fit, inputs: Preprocessing, weights: dict[str, Any]) -> LoadedModel:
+def _loaded(built: Built, found: Fit, inputs: NetworkInput, notes: list[str], weights: dict[str, Any]) -> LoadedModel:
     head = next((name for name in built.heads if f"{name}.weight" in found.matched), None)
     classes = len(built.tensors[f"{head}.weight"]) if head else None
-    notes = [*built.notes, *inputs.notes, *(f"{name} left out: {why}" for name, why in found.clashes.items())]
+    notes = [*built.notes, *notes, *(f"{name} left out: {why}" for name, why in found.clashes.items())]
     if untouched_statistics(built.model):
         notes.append("the running statistics of its normalisation layers were never updated")
     return LoadedModel(
         built.model,
-        built.in_chans,
-        inputs.size,
-        inputs.mean,
-        inputs.std,
-        weights,
-        notes,
+        inputs,
+        weights=weights,
+        notes=notes,
         source_classes=classes,
         head=head,
     )

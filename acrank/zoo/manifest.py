@@ -14,14 +14,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from acrank.errors import ManifestError, UsageError
-from acrank.zoo.schema import Candidate, InputSpec
+from acrank.zoo.schema import Candidate, ManifestInput
 from acrank.zoo.yaml_reader import Document, Place, Problem, read_yaml
 
-__all__ = ["Candidate", "InputSpec", "Zoo", "check_zoo", "load_zoo"]
+__all__ = ["Candidate", "ManifestInput", "Zoo", "check_zoo", "load_zoo"]
 
 _FOLDER = "folder"  # a field of every candidate, but no key: what YAML can say of it is never a Path
 _FIELDS = tuple(name for name in Candidate.model_fields if name != _FOLDER)
-_INPUT_FIELDS = tuple(InputSpec.model_fields)
+_INPUT_FIELDS = tuple(ManifestInput.model_fields)
 _TOP = ("version", "defaults", "models")
 
 

@@ -39,8 +39,8 @@ class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
-class InputSpec(_Strict):
-    """What a network expects as input.
+class ManifestInput(_Strict):
+    """The `input` of a model: what of the network's input the manifest gives.
 
     Attributes:
         size: height and width in pixels, or three sizes of a volume; one number in YAML means a square, or a cube.
@@ -95,7 +95,7 @@ class Candidate(_Strict):
     rename: dict[str, str] = {}
     sha256: str | None = None
     in_chans: PositiveInt | None = None
-    input: InputSpec = InputSpec()
+    input: ManifestInput = ManifestInput()
     min_match: Annotated[float, Field(gt=0, le=1)] = 0.9
     license: str | None = None
     tags: Annotated[tuple[_Text, ...], BeforeValidator(_tuple)] = ()

@@ -52,7 +52,7 @@ def finetune(candidate: Candidate, images: Tensor, labels: Tensor, rate: float, 
     loaded = load_candidate(candidate)
     model = loaded.model.train()
     model.reset_classifier(len(GRADES))  # type: ignore[operator]
-    x = (images - torch.tensor(loaded.mean).view(3, 1, 1)) / torch.tensor(loaded.std).view(3, 1, 1)
+    x = (images - torch.tensor(loaded.input.mean).view(3, 1, 1)) / torch.tensor(loaded.input.std).view(3, 1, 1)
     train, test = halves(labels, seed)
     fit(model, x[train], labels[train], rate)
     with torch.no_grad():

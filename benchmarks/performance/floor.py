@@ -66,17 +66,18 @@ def make(folder: Path, candidates: int, size: int, repeats: int) -> None:
 
     from acrank.demo import make_target
     from acrank.targets import open_target
-    from acrank.targets.draws import BatchSpec, make_draws
+    from acrank.targets.draws import make_draws
     from acrank.zoo import load_candidate, load_zoo
 
     make_target(folder / "target", n=200)
     zoo = load_zoo(make_zoo(folder / "zoo", "resnet18", files=candidates, candidates=candidates, size=size))
     write_manifest(folder / "zoo", "resnet18", files=1, candidates=1, size=size)
     loaded = load_candidate(zoo.candidates[0])
-    spec = BatchSpec(loaded.size, loaded.in_chans, loaded.mean, loaded.std)
     target = open_target(folder / "target")
     draws = make_draws(target, samples=128, repeats=repeats, seed=0)
-    batches = [(one.batch(spec), torch.from_numpy(one.labels), torch.from_numpy(one.permutation)) for one in draws]
+    batches = [
+        (one.batch(loaded.input), torch.from_numpy(one.labels), torch.from_numpy(one.permutation)) for one in draws
+    ]
     torch.save((len(target.classes), batches), folder / "batches.pt")
 
 

@@ -24,6 +24,7 @@ from acrank.ranking import candidates
 from acrank.ranking.scoring import score
 from acrank.records import Ranking
 from acrank.settings import Settings
+from acrank.system.network_input import NetworkInput
 from acrank.zoo import Zoo, load_zoo, loading
 from acrank.zoo.architectures.timm_import import import_timm
 
@@ -80,9 +81,9 @@ def test_nothing_is_loaded_or_decoded_twice_and_what_is_cached_not_at_all(
         threads.append(threading.current_thread().name)
         return read(path, *more)
 
-    def preparing(*images: object, size: tuple[int, int], **more: object) -> object:
-        prepared[size] += 1
-        return prepare(*images, size=size, **more)
+    def preparing(images: object, network_input: NetworkInput, **more: object) -> object:
+        prepared[network_input.size] += 1
+        return prepare(images, network_input, **more)
 
     monkeypatch.setattr(loading, "read_state_dict", reading)
     monkeypatch.setattr("acrank.targets.draws.prepare", preparing)

@@ -95,7 +95,7 @@ def test_every_checkpoint_fills_its_network_whole(zoo: Zoo) -> None:
     for candidate in zoo.candidates:
         loaded = load_candidate(candidate)
         assert (loaded.weights["missing"], loaded.weights["left_over"]) == (0, 0)
-        assert loaded.size == (64, 64)
+        assert loaded.input.size == (64, 64)
         assert loaded.source_classes is not None
         assert all(bool(tensor.isfinite().all()) for tensor in loaded.model.state_dict().values())
         assert not math.isclose(sum(float(p.detach().abs().sum()) for p in loaded.model.parameters()), 0)

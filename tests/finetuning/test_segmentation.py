@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.finetuning_bench import quick
-from helpers.workbench import Outcome, dense_entry, make_images, make_masks, write_zoo
+from helpers.workbench import Outcome, dense_entry, input_of, make_images, make_masks, write_zoo
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -39,7 +39,7 @@ def bench(folder: Path) -> tuple[Path, Path]:
 
 
 def loader_of(target: Target, *, size: tuple[int, ...] = (16, 16), patches: int = 3) -> PatchLoader:
-    candidate = LoadedModel(nn.Identity(), 3, size, (0.0,) * 3, (1.0,) * 3)
+    candidate = LoadedModel(nn.Identity(), input_of(size, 3))
     return PatchLoader(Scenes(target, candidate), Part(target, np.arange(len(target))), patches)
 
 
@@ -78,7 +78,7 @@ def test_2d_candidates_learn_volumes_in_slices(tmp_path: Path) -> None:
 
     make_nodules(tmp_path / "target", n=6, size=24)
     target = open_target(tmp_path / "target", slices=3)
-    candidate = LoadedModel(nn.Identity(), 3, (16, 16), (0.0,) * 3, (1.0,) * 3)
+    candidate = LoadedModel(nn.Identity(), input_of((16, 16), 3))
     loader, task = PatchLoader(Scenes(target, candidate), Part(target, np.arange(6)), 2), Segmentation(2)
     head = PositionHead(3, 2)
     image, labels = loader.scenes.image(0), torch.from_numpy(target.masked.mask(0).astype(np.int64))

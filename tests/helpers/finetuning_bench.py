@@ -6,7 +6,7 @@ import copy
 from pathlib import Path
 
 import torch
-from helpers.workbench import make_images, make_zoo, network
+from helpers.workbench import input_of, make_images, make_zoo, network
 from torch import Tensor, nn
 
 from acrank.finetuning.finetune_settings import FinetuneSettings
@@ -33,7 +33,7 @@ def quick(**more: object) -> FinetuneSettings:
 def loaded(model: nn.Module | None = None, *, head: str | None = "8", size: int = 16) -> LoadedModel:
     """A candidate in memory: the workbench's network, whose head is its module 8."""
     model = network(0) if model is None else model
-    return LoadedModel(copy.deepcopy(model), 3, (size, size), (0.5,) * 3, (0.5,) * 3, head=head)
+    return LoadedModel(copy.deepcopy(model), input_of((size, size), 3, mean=0.5, std=0.5), head=head)
 
 
 def sample(n: int = 12, size: int = 16, seed: int = 0) -> tuple[Tensor, Tensor]:

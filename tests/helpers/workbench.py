@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import torch
 import yaml
 from PIL import Image
 from torch import nn
+
+from acrank.system.network_input import NetworkInput
 
 
 @dataclass(frozen=True)
@@ -184,3 +187,8 @@ def touched(network: nn.Module, seed: int) -> nn.Module:
             nn.init.normal_(layer.bias, 0.0, 0.5)
             layer.running_mean += 0.1  # type: ignore[operator]
     return network
+
+
+def input_of(size: Sequence[int], channels: int, *, mean: float = 0.0, std: float = 1.0) -> NetworkInput:
+    """A network's input with the same mean and standard deviation for every channel."""
+    return NetworkInput(size=tuple(size), channels=channels, mean=(mean,) * channels, std=(std,) * channels)

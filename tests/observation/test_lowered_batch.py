@@ -11,18 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers.workbench import Outcome, dense_entry, entry, make_images, make_masks, network, write_zoo
+from helpers.workbench import Outcome, dense_entry, entry, input_of, make_images, make_masks, network, write_zoo
 
 from acrank.observation.batches import Batch, batch_of
 from acrank.ranking.candidates import evaluate
 from acrank.records import Ranking
 from acrank.settings import Settings
 from acrank.targets import open_target
-from acrank.targets.draws import BatchSpec, make_draws
+from acrank.targets.draws import make_draws
 from acrank.zoo import load_zoo
 
 Command = Callable[..., Outcome]
-SPEC = BatchSpec((16, 16), 3, (0.5,) * 3, (0.5,) * 3)
+INPUT = input_of((16, 16), 3, mean=0.5, std=0.5)
 
 
 @pytest.fixture
@@ -70,9 +70,9 @@ def test_the_values_are_those_of_the_fewer_images(folder: Path, statistics: str)
             labels, half, images, shuffled = (part[keep] for part in (labels, half, images, shuffled))
         rank = {place: i for i, place in enumerate(sorted(one.permutation[images]))}
         permutation = np.array([rank[place] for place in one.permutation[images]])
-        batch = one.batch(SPEC)[images]
+        batch = one.batch(INPUT)[images]
         other = dataclasses.replace(one, indices=one.indices[images], labels=labels, half=half, permutation=permutation)
-        other._batch = (SPEC, batch)
+        other._batch = (INPUT, batch)
         fewer.append(other)
     expected = evaluate(small, fewer, settings, None)
     assert {name: value.value for name, value in found.scores.items()} == {
@@ -119,7 +119,7 @@ def halves_of(batch: Batch) -> list[Batch]:
 @pytest.mark.parametrize("samples", [11, 24, 42])
 def test_halves_stay_stratified(folder: Path, samples: int) -> None:
     (draw,) = make_draws(open_target(folder / "target"), samples=samples, repeats=1, seed=3)
-    found = halves_of(batch_of(draw, SPEC))
+    found = halves_of(batch_of(draw, INPUT))
     assert len(found[-1].inputs) >= 8
     for before, after in itertools.pairwise(found):
         assert len(after.inputs) < len(before.inputs)
@@ -155,7 +155,7 @@ def test_quantities_keep_their_range_and_flags_their_halves() -> None:
 
 def test_patches_travel_with_their_positions_and_masks(tmp_path: Path) -> None:
     (draw,) = make_draws(open_target(make_masks(tmp_path / "target")), samples=9, repeats=1, seed=0)
-    batch = batch_of(draw, SPEC)
+    batch = batch_of(draw, INPUT)
     fewer = batch.halved()
     assert fewer is not None
     assert 4 <= len(fewer.inputs) <= 5

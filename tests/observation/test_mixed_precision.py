@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers.workbench import Outcome, dense_entry, make_images, make_masks, make_zoo, write_zoo
+from helpers.workbench import Outcome, dense_entry, input_of, make_images, make_masks, make_zoo, write_zoo
 from torch import Tensor, nn
 
 from acrank.observation.features import in_mixed_precision, read_images
@@ -22,7 +22,7 @@ from acrank.records import Ranking, Row
 from acrank.settings import Settings
 from acrank.system.machine import deterministic, mixed_dtype
 from acrank.targets import open_target
-from acrank.targets.draws import BatchSpec, make_draws
+from acrank.targets.draws import make_draws
 from acrank.zoo import load_zoo
 
 Command = Callable[..., Outcome]
@@ -231,7 +231,7 @@ def test_records_of_earlier_versions_had_neither(acrank: Command, folder: Path) 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_images_run_channels_last_and_volumes_do_not(monkeypatch: pytest.MonkeyPatch, device: str) -> None:
     monkeypatch.setattr(nn.Module, "to", lambda self, _: self)  # there need not be a GPU
-    model = _placed(network(), torch.device(device), BatchSpec((8, 8), 2, (0.5,) * 2, (0.5,) * 2))
+    model = _placed(network(), torch.device(device), input_of((8, 8), 2))
     assert model[3].weight.is_contiguous(memory_format=torch.channels_last)  # type: ignore[index]
-    volumes = _placed(network(), CUDA, BatchSpec((8, 8, 8), 2, (0.5,) * 2, (0.5,) * 2))
+    volumes = _placed(network(), CUDA, input_of((8, 8, 8), 2))
     assert volumes[3].weight.is_contiguous()  # type: ignore[index]

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from helpers.workbench import Outcome
+from helpers.workbench import Outcome, input_of
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -30,7 +30,7 @@ from acrank.scores.affine import ac_corr
 from acrank.scores.inputs import LayerShift, Observation
 from acrank.system.streams import Purpose, seed_of
 from acrank.targets import open_target
-from acrank.targets.draws import BatchSpec, PatchDraw, make_draws
+from acrank.targets.draws import PatchDraw, make_draws
 from acrank.zoo.architectures.genesis import UNet3D
 
 GOLDEN = Path(__file__).parents[1] / "norm" / "data" / "ac_norm_reference.npz"
@@ -180,7 +180,7 @@ def in_float64() -> Iterator[None]:
 
 def inputs_of(draw: PatchDraw) -> tuple[Tensor, Tensor, Tensor]:
     patches = draw.patches(SIZE)
-    images = draw.batch(BatchSpec(SIZE, 1, (0.0,), (1.0,)))
+    images = draw.batch(input_of(SIZE, 1))
     return images, torch.from_numpy(patches.positions), torch.from_numpy(patches.labels)
 
 

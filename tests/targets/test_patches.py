@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.workbench import input_of
 from helpers.workbench import write_masks as write
 
 from acrank.errors import CandidateError
 from acrank.targets import open_target
-from acrank.targets.draws import BatchSpec, PatchDraw, make_draws
+from acrank.targets.draws import PatchDraw, make_draws
 from acrank.targets.patches import POSITIONS, cut_patches
 
 
@@ -75,8 +76,8 @@ def test_patches_of_one_image_share_a_half(folder: Path) -> None:
 
 def test_a_batch_has_the_candidates_channels_and_scale(folder: Path) -> None:
     (draw,) = make_draws(open_target(folder), samples=4, repeats=1, seed=0)
-    batch = draw.batch(BatchSpec((16, 16), 3, (0.5,) * 3, (0.25,) * 3))
+    batch = draw.batch(input_of((16, 16), 3, mean=0.5, std=0.25))
     assert tuple(batch.shape) == (4, 3, 16, 16)
     assert batch.unique().tolist() == pytest.approx([(100 / 255 - 0.5) / 0.25])
     with pytest.raises(CandidateError, match="takes 5 channels"):
-        draw.batch(BatchSpec((16, 16), 5, (0.5,) * 5, (0.25,) * 5))
+        draw.batch(input_of((16, 16), 5, mean=0.5, std=0.25))

@@ -28,7 +28,7 @@ from acrank.zoo import Candidate, load_candidate
 for fields in json.loads(sys.argv[1]):
     try:
         loaded = load_candidate(Candidate(id="it", **fields))
-        print(json.dumps([loaded.source_classes, loaded.weights, loaded.size, loaded.mean, loaded.notes]))
+        print(json.dumps([loaded.source_classes, loaded.weights, loaded.input.size, loaded.input.mean, loaded.notes]))
     except CandidateError as error:
         print(json.dumps([error.message, error.hint]))
 """
@@ -117,7 +117,7 @@ def local(tmp_path: Path) -> Path:
 
 def test_a_local_folder(local: Path) -> None:
     loaded = load_candidate(Candidate(id="it", source="local-dir:net", folder=local.parent))
-    assert (loaded.source_classes, loaded.size, loaded.mean) == (3, (96, 80), (0.1, 0.2, 0.3))
+    assert (loaded.source_classes, loaded.input.size, loaded.input.mean) == (3, (96, 80), (0.1, 0.2, 0.3))
     assert loaded.weights["file"] == "model.safetensors"
 
 
@@ -136,7 +136,7 @@ def test_a_flat_config_and_a_single_file_of_any_name(local: Path) -> None:
     (local / "config.json").write_text(json.dumps(flat))
     (local / "model.safetensors").rename(local / "best.safetensors")
     loaded = load_candidate(Candidate(id="it", source=f"local-dir:{local}"))
-    assert (loaded.source_classes, loaded.size) == (3, (48, 48))
+    assert (loaded.source_classes, loaded.input.size) == (3, (48, 48))
     (local / "last.safetensors").write_bytes((local / "best.safetensors").read_bytes())
     with pytest.raises(CandidateError, match=r"several weights files: best\.safetensors, last\.safetensors"):
         load_candidate(Candidate(id="it", source=f"local-dir:{local}"))

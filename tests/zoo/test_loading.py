@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from acrank.errors import CandidateError
 from acrank.system.files import sha256_of
-from acrank.zoo import Candidate, InputSpec, LoadedModel, load_candidate
+from acrank.zoo import Candidate, LoadedModel, ManifestInput, load_candidate
 from acrank.zoo.architectures.timm_import import import_timm
 
 timm = import_timm()
@@ -47,7 +47,7 @@ def test_the_network_is_the_one_that_was_saved(tmp_path: Path) -> None:
     loaded = load_candidate(candidate)
     assert same_output(loaded, model)
     assert not loaded.model.training
-    assert (loaded.in_chans, loaded.source_classes, loaded.head) == (3, 7, "fc")
+    assert (loaded.input.channels, loaded.source_classes, loaded.head) == (3, 7, "fc")
     counted = sum(1 for _ in model.state_dict())
     assert {key: loaded.weights[key] for key in ("matched", "missing", "left_over", "share", "adapted")} == {
         "matched": counted,
@@ -129,34 +129,37 @@ def test_images_with_other_channels(tmp_path: Path, channels: int) -> None:
         with torch.no_grad():
             was, now = model(grey.expand(-1, 3, -1, -1)), loaded.model(grey.expand(-1, channels, -1, -1))
         assert torch.allclose(was, now, atol=1e-4)
-    assert (loaded.in_chans, loaded.weights["adapted"]) == (channels, ["conv1.0.weight"])
+    assert (loaded.input.channels, loaded.weights["adapted"]) == (channels, ["conv1.0.weight"])
     assert f"first layer adapted from 3 to {channels} channels" in loaded.notes
-    assert len(loaded.mean) == channels
+    assert len(loaded.input.mean) == channels
 
 
 @pytest.mark.parametrize(("source", "wanted"), [(1, None), (1, 3), (4, None), (4, 1)])
 def test_checkpoints_with_other_channels(tmp_path: Path, source: int, wanted: int | None) -> None:
     model = network(num_classes=3, in_chans=source)
     loaded = load_candidate(stored(tmp_path, model.state_dict(), in_chans=wanted))
-    assert loaded.in_chans == (wanted or source)
+    assert loaded.input.channels == (wanted or source)
     grey = torch.rand(2, 1, 64, 64)
     with torch.no_grad():
-        expected, found = model(grey.expand(-1, source, -1, -1)), loaded.model(grey.expand(-1, loaded.in_chans, -1, -1))
+        expected, found = (
+            model(grey.expand(-1, source, -1, -1)),
+            loaded.model(grey.expand(-1, loaded.input.channels, -1, -1)),
+        )
     assert torch.allclose(found, expected, atol=1e-4)
 
 
 def test_a_stem_that_folds_pixels_into_channels(tmp_path: Path) -> None:
     """tresnet's first convolution sees 48 channels, of images that have three."""
     model = timm.create_model("tresnet_m", num_classes=2)
-    assert load_candidate(stored(tmp_path, model.state_dict(), architecture="tresnet_m")).in_chans == 3
+    assert load_candidate(stored(tmp_path, model.state_dict(), architecture="tresnet_m")).input.channels == 3
 
 
 def test_an_architectures_own_size_and_the_manifests(tmp_path: Path) -> None:
     """A transformer of one size: its position embedding is interpolated to another."""
     model = timm.create_model("test_vit3", num_classes=2)
-    candidate = stored(tmp_path, model.state_dict(), architecture="test_vit3", input=InputSpec(size=(96, 96)))
+    candidate = stored(tmp_path, model.state_dict(), architecture="test_vit3", input=ManifestInput(size=(96, 96)))
     loaded = load_candidate(candidate)
-    assert loaded.size == (96, 96)
+    assert loaded.input.size == (96, 96)
     assert loaded.model(torch.rand(1, 3, 96, 96)).shape == (1, 2)
 
 

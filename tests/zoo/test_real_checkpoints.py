@@ -38,7 +38,7 @@ def test_all_networks_are_filled_wholly(zoo: Zoo) -> None:
         assert (loaded.weights["missing"], loaded.weights["share"]) == (0, 1.0), candidate.id
         few_shot = "few-shot" in candidate.tags
         assert loaded.source_classes == (None if few_shot else 10)
-        assert loaded.size == ((84, 84) if few_shot else (32, 32))
+        assert loaded.input.size == ((84, 84) if few_shot else (32, 32))
         blocks = 6 if "conv6" in candidate.id else 4  # 7 tensors a block, stored again and as parts of two other trunks
         assert loaded.weights["left_over"] == (21 * blocks if few_shot else 0)
         untouched = any("never updated" in note for note in loaded.notes)
@@ -51,7 +51,7 @@ def test_resnet20_recognises_cifar10(zoo: Zoo, shared: Path) -> None:
     loaded = load_candidate(candidate, allow_code=True)
     data = np.load(shared / "data" / "cifar10_jpeg_subset.npz")
     images = torch.from_numpy(data["test_images"]).permute(0, 3, 1, 2).float() / 255
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (loaded.mean, loaded.std))
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (loaded.input.mean, loaded.input.std))
     with torch.no_grad():
         predicted = loaded.model((images - mean) / std).argmax(1).numpy()
     assert (predicted == data["test_labels"].ravel()).mean() > 0.78

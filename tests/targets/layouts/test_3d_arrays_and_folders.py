@@ -9,14 +9,14 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from helpers.workbench import input_of
 
 from acrank.errors import TargetError, UsageError
 from acrank.targets import open_target
-from acrank.targets.draws import BatchSpec, make_draws
+from acrank.targets.draws import make_draws
 from acrank.targets.preparation import prepare
 
 RNG = np.random.default_rng(0)
-PLAIN = {"in_chans": 1, "mean": [0.0], "std": [1.0]}
 
 
 def save(values: np.ndarray, path: Path, spacing: tuple[float, ...] = (1.0, 1.0, 1.0)) -> Path:
@@ -125,7 +125,7 @@ def test_volumes_grow_as_pytorch_interpolates() -> None:
     expected = torch.nn.functional.interpolate(
         torch.from_numpy(volume)[None], size=(9, 8, 14), mode="trilinear", align_corners=False
     )
-    batch = prepare([volume], size=(9, 8, 14), in_chans=2, mean=[0.0] * 2, std=[1.0] * 2)
+    batch = prepare([volume], input_of((9, 8, 14), 2))
     np.testing.assert_allclose(batch, expected, atol=1e-6)
 
 
@@ -136,21 +136,21 @@ def test_volumes_shrink_without_aliasing() -> None:
         shape = [1, 1, 1]
         shape[axis] = 24
         volume = np.broadcast_to(profile.reshape(shape), (24, 24, 24))[None]
-        resized = prepare([volume], size=(7, 7, 7), **PLAIN)[0, 0].movedim(axis, 0)[:, 3, 3]
-        flat = prepare([np.tile(profile, (24, 1))[None]], size=(7, 7), **PLAIN)[0, 0, 3]
+        resized = prepare([volume], input_of((7, 7, 7), 1))[0, 0].movedim(axis, 0)[:, 3, 3]
+        flat = prepare([np.tile(profile, (24, 1))[None]], input_of((7, 7), 1))[0, 0, 3]
         np.testing.assert_allclose(resized, flat, atol=1e-6)
     stripes = np.indices((32, 32, 32)).sum(0)[None] % 2
-    assert (prepare([stripes.astype(np.float32)], size=(4, 4, 4), **PLAIN) - 0.5).abs().max() < 0.02
+    assert (prepare([stripes.astype(np.float32)], input_of((4, 4, 4), 1)) - 0.5).abs().max() < 0.02
 
 
 def test_few_volumes_are_held_and_large_ones_are_not(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    spec = BatchSpec((4, 4, 4), 1, (0.0,), (1.0,))
+    network_input = input_of((4, 4, 4), 1)
     (draw,) = make_draws(open_target(folder), samples=4, repeats=1, seed=0)
-    first = draw.batch(spec)
+    first = draw.batch(network_input)
     assert draw._images is not None
     monkeypatch.setattr("acrank.targets.draws.KEEP_BYTES", 2 * 6 * 7 * 8 * 4)
     (other,) = make_draws(open_target(folder), samples=4, repeats=1, seed=0)
-    assert torch.equal(other.batch(spec), first)
+    assert torch.equal(other.batch(network_input), first)
     assert other._images is None
 
 

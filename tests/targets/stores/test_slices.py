@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.workbench import input_of
 
 from acrank.errors import CandidateError, UsageError
 from acrank.targets import open_target
-from acrank.targets.draws import BatchSpec, make_draws
+from acrank.targets.draws import make_draws
 from acrank.targets.patches import cut_patches
 
 RNG = np.random.default_rng(0)
@@ -82,7 +83,7 @@ def test_patches_of_one_volume_share_a_half(tmp_path: Path) -> None:
     assert len(draw.indices) == 24
     for volume in range(6):
         assert len(set(draw.half[draw.indices == volume].tolist())) == 1
-    batch = draw.batch(BatchSpec((8, 8), 3, (0.0,) * 3, (1.0,) * 3))
+    batch = draw.batch(input_of((8, 8), 3))
     assert tuple(batch.shape) == (24, 3, 8, 8)  # beyond the edge the border is repeated
 
 
@@ -102,12 +103,12 @@ def test_slices_are_neither_colours_nor_volumes(tmp_path: Path) -> None:
     path = write(tmp_path / "v.npz", images=VOLUMES, labels=LABELS)
     (draw,) = make_draws(open_target(path, slices=3), samples=4, repeats=1, seed=0)
     with pytest.raises(CandidateError, match="takes 1 channels, the images have 3"):
-        draw.batch(BatchSpec((8, 8), 1, (0.0,), (1.0,)))
+        draw.batch(input_of((8, 8), 1))
     with pytest.raises(CandidateError, match=r"takes volumes \(3 dimensions\), the target holds images"):
-        draw.batch(BatchSpec((8, 8, 8), 1, (0.0,), (1.0,)))
+        draw.batch(input_of((8, 8, 8), 1))
     (draw,) = make_draws(open_target(path), samples=4, repeats=1, seed=0)
     with pytest.raises(CandidateError, match=r"takes images \(2 dimensions\), the target holds volumes"):
-        draw.batch(BatchSpec((8, 8), 1, (0.0,), (1.0,)))
+        draw.batch(input_of((8, 8), 1))
 
 
 def test_what_the_values_depend_on_is_in_the_fingerprint(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_a_factory_is_called_and_filled(make: Callable[..., Candidate]) -> None:
     loaded = load_candidate(make(saved=saved, factory_args={"width": 6, "classes": 5}), allow_code=True)
     state = loaded.model.state_dict()
     assert all(torch.equal(value, state[name]) for name, value in saved.state_dict().items())
-    assert (loaded.source_classes, loaded.head, loaded.in_chans) == (5, "2", 3)
+    assert (loaded.source_classes, loaded.head, loaded.input.channels) == (5, "2", 3)
     assert loaded.notes[0] == "assumed input: size 224, mean 0.485 0.456 0.406, std 0.229 0.224 0.225"
     assert sys.path == before
 
@@ -107,7 +107,7 @@ def test_a_package_beside_the_manifest_and_installed_code(tmp_path: Path, make: 
     assert load_candidate(candidate, allow_code=True).source_classes == 2
     layer = make(saved=nn.BatchNorm2d(3), architecture="factory:torch.nn:BatchNorm2d", factory_args={"num_features": 3})
     loaded = load_candidate(layer, allow_code=True)
-    assert (loaded.in_chans, loaded.source_classes) == (3, None)
+    assert (loaded.input.channels, loaded.source_classes) == (3, None)
     assert "assumed 3 input channels" in loaded.notes
 
 
@@ -118,7 +118,7 @@ def test_the_first_convolution_is_adapted(make: Callable[..., Candidate], dim: i
     candidate = make(saved=saved, factory_args={"channels": 1, "classes": 0, "dim": dim})
     loaded = load_candidate(candidate, allow_code=True)
     assert torch.allclose(loaded.model.state_dict()["0.weight"], saved[0].weight.sum(1, keepdim=True))
-    assert (loaded.in_chans, loaded.weights["adapted"], loaded.mean) == (1, ["0.weight"], (0.5,))
+    assert (loaded.input.channels, loaded.weights["adapted"], loaded.input.mean) == (1, ["0.weight"], (0.5,))
 
 
 def test_the_manifests_channels_must_be_the_factorys(make: Callable[..., Candidate]) -> None:

@@ -44,7 +44,7 @@ def test_genesis_has_the_published_names_and_shapes() -> None:
 def test_genesis_takes_its_width_channels_and_outputs_from_the_file(tmp_path: Path) -> None:
     network = UNet3D(channels=2, outputs=3, width=8)
     loaded = load_candidate(candidate(tmp_path, network, "genesis:unet3d", "module.", strip_prefix="module."))
-    assert (loaded.in_chans, loaded.size, loaded.weights["share"]) == (2, (64, 64, 64), 1.0)
+    assert (loaded.input.channels, loaded.input.size, loaded.weights["share"]) == (2, (64, 64, 64), 1.0)
     inputs = torch.rand(1, 2, 16, 16, 16)
     assert torch.equal(loaded.model(inputs), network.eval()(inputs))
     assert loaded.notes[0] == "assumed input: size 64, mean 0.5, std 0.5"
@@ -66,8 +66,8 @@ def test_a_square_in_the_manifest_is_a_cube_for_volumes(tmp_path: Path) -> None:
     (tmp_path / "zoo.yaml").write_text("version: 1\nmodels:\n" + "".join(entries))
     candidate(tmp_path, UNet3D(width=4), "genesis:unet3d")
     first, second, third = load_zoo(tmp_path / "zoo.yaml").candidates
-    assert load_candidate(first).size == (32, 32, 32)
-    assert load_candidate(second).size == (8, 8, 16)
+    assert load_candidate(first).input.size == (32, 32, 32)
+    assert load_candidate(second).input.size == (8, 8, 16)
     with pytest.raises(CandidateError, match=r"input.size \[16, 24\] has 2 axes, the network 3"):
         load_candidate(third)
 
@@ -95,7 +95,7 @@ def test_monai_networks_have_batch_norm(tmp_path: Path, name: str) -> None:
     loaded = load_candidate(candidate(tmp_path, network, f"monai:{name}", factory_args=args))
     norms = [layer for layer in loaded.model.modules() if isinstance(layer, nn.BatchNorm3d)]
     assert norms
-    assert (loaded.weights["missing"], loaded.in_chans) == (0, 1)
+    assert (loaded.weights["missing"], loaded.input.channels) == (0, 1)
     assert any(note.startswith("assumed arguments: spatial_dims=3") for note in loaded.notes)
 
 
@@ -125,7 +125,7 @@ def test_smp_from_a_whole_checkpoint_and_from_an_encoder(tmp_path: Path) -> None
     assert torch.equal(loaded.model(inputs), whole.eval()(inputs))
     encoder = timm.create_model("resnet18", num_classes=7)
     loaded = load_candidate(candidate(tmp_path, encoder, "smp:Unet/resnet18"))
-    assert loaded.in_chans == 3
+    assert loaded.input.channels == 3
     assert torch.equal(loaded.model.encoder.conv1.weight, encoder.conv1.weight)
     assert "weights of the encoder alone: the decoder is drawn from seed 0" in loaded.notes
     assert loaded.weights["share"] == 1.0

@@ -5,41 +5,41 @@ from __future__ import annotations
 import pytest
 
 from acrank.errors import CandidateError
-from acrank.zoo import InputSpec
-from acrank.zoo.network_input import preprocessing
+from acrank.zoo import ManifestInput
+from acrank.zoo.input_resolution import resolve_input
 
 CFG = {"input_size": [3, 160, 192], "mean": (0.1, 0.2, 0.3), "std": (0.4, 0.5, 0.6)}
 
 
 def test_the_manifest_goes_first() -> None:
-    spec = InputSpec(size=(64, 32), mean=(0.5,), std=(0.1, 0.2, 0.3))
-    found = preprocessing(spec, 3, cfg=CFG)
-    assert (found.size, found.mean, found.std, found.notes) == ((64, 32), (0.5, 0.5, 0.5), (0.1, 0.2, 0.3), [])
+    given = ManifestInput(size=(64, 32), mean=(0.5,), std=(0.1, 0.2, 0.3))
+    found, notes = resolve_input(given, 3, cfg=CFG)
+    assert (found.size, found.mean, found.std, notes) == ((64, 32), (0.5, 0.5, 0.5), (0.1, 0.2, 0.3), [])
 
 
 def test_a_checkpoints_own_configuration_needs_no_note() -> None:
-    found = preprocessing(InputSpec(), 3, cfg=CFG, own_cfg=True)
-    assert (found.size, found.mean, found.std, found.notes) == ((160, 192), CFG["mean"], CFG["std"], [])
+    found, notes = resolve_input(ManifestInput(), 3, cfg=CFG, own_cfg=True)
+    assert (found.size, found.mean, found.std, notes) == ((160, 192), CFG["mean"], CFG["std"], [])
 
 
 def test_an_architectures_configuration_is_an_assumption() -> None:
-    found = preprocessing(InputSpec(size=(64, 64)), 3, cfg=CFG)
+    found, notes = resolve_input(ManifestInput(size=(64, 64)), 3, cfg=CFG)
     assert found.size == (64, 64)
-    assert found.notes == ["assumed input: mean 0.1 0.2 0.3, std 0.4 0.5 0.6"]
+    assert notes == ["assumed input: mean 0.1 0.2 0.3, std 0.4 0.5 0.6"]
 
 
 @pytest.mark.parametrize(("channels", "mean"), [(1, (0.2,)), (4, (0.1, 0.2, 0.3, 0.1)), (2, (0.1, 0.2))])
 def test_other_channels_follow_the_first_layer(channels: int, mean: tuple[float, ...]) -> None:
-    assert preprocessing(InputSpec(), channels, cfg=CFG).mean == pytest.approx(mean)
+    assert resolve_input(ManifestInput(), channels, cfg=CFG)[0].mean == pytest.approx(mean)
 
 
 def test_a_network_unknown_to_timm_gets_imagenets_or_a_half() -> None:
-    colour, grey = preprocessing(InputSpec(), 3), preprocessing(InputSpec(), 1)
+    (colour, notes), (grey, _) = resolve_input(ManifestInput(), 3), resolve_input(ManifestInput(), 1)
     assert (colour.size, colour.mean, colour.std) == ((224, 224), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     assert (grey.mean, grey.std) == ((0.5,), (0.5,))
-    assert colour.notes[0].startswith("assumed input: size 224, mean 0.485")
+    assert notes[0].startswith("assumed input: size 224, mean 0.485")
 
 
 def test_as_many_values_as_channels() -> None:
     with pytest.raises(CandidateError, match=r"input\.std has 2 values, the network takes 3"):
-        preprocessing(InputSpec(std=(0.1, 0.2)), 3)
+        resolve_input(ManifestInput(std=(0.1, 0.2)), 3)
