@@ -222,8 +222,8 @@ def view_of(results: Results, format_name: str) -> View:
     record = results_record(results)
     title = f"{results.target.get('name', 'target')}: finetuned, mean over runs (higher is better)"
     if format_name in ("csv", "json"):
-        return View(list(COLUMNS), results.rows(), record, title)
-    return View(list(SUMMARY), results.summary(), record, title)
+        return View(columns=list(COLUMNS), rows=results.rows(), record=record, title=title)
+    return View(columns=list(SUMMARY), rows=results.summary(), record=record, title=title)
 
 
 def results_record(results: Results) -> dict[str, Any]:

@@ -253,7 +253,7 @@ def view_of(ranking: Ranking) -> View:
     if any(row.status == "skipped" for row in ranking.rows):
         brief += ["status", "reason"]
     title = f"{ranking.target.get('name', 'target')}: by {rank_by} ({arrow} is better)"
-    return View(columns, ranking.cells(), ranking.to_record(), title, brief)
+    return View(columns=columns, rows=ranking.cells(), record=ranking.to_record(), title=title, brief=brief)
 
 
 def _earlier(outputs: tuple[Path, ...]) -> Ranking | None:

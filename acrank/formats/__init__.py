@@ -1,6 +1,6 @@
-"""How results are written: one renderer per file, and the FORMATS table.
+"""The output formats: one renderer per file, and the table FORMATS.
 
-A View is what every renderer gets: columns and rows for people and spreadsheets, and the full record for JSON.
+Every renderer takes a View: columns and rows for people and spreadsheets, and the full record for JSON.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from acrank.formats.record import to_json
 from acrank.formats.table import to_table
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class View:
     """A result ready to be rendered.
 
@@ -26,7 +26,7 @@ class View:
         rows: cells (str, int, float, bool or None), one list per row, as long as `columns`.
         record: the whole result as plain data; the JSON format writes it.
         title: shown above the table, and as the heading in markdown.
-        brief: columns that the terminal table and markdown show; all where empty.
+        brief: the columns that the terminal table and markdown show; all columns if empty.
     """
 
     columns: list[str]
@@ -36,7 +36,7 @@ class View:
     brief: list[str] = field(default_factory=list)
 
     def shown(self) -> tuple[list[str], list[list[Any]]]:
-        """Columns and rows for people: `brief` only, where it is given."""
+        """Columns and rows of the formats for people: those in `brief`, or all if it is empty."""
         keep = [self.columns.index(name) for name in self.brief] or range(len(self.columns))
         return [self.columns[i] for i in keep], [[row[i] for i in keep] for row in self.rows]
 
@@ -57,12 +57,13 @@ def render(view: View, format_name: str) -> str:
 
 
 def format_of(path: Path, *, also: Sequence[str] = ()) -> str:
-    """The format that a path's suffix asks for; `also` names further suffixes that the caller writes itself.
+    """The format that belongs to a path's suffix; the hint lists the suffixes `also`, which the caller writes itself.
 
     Raises:
         UsageError: no format has that suffix.
     """
-    if path.suffix.lower() not in _SUFFIXES:
+    suffix = path.suffix.lower()
+    if suffix not in _SUFFIXES:
         known = ", ".join([*_SUFFIXES, *also])
         raise UsageError(f"no output format for {path.name!r}", hint=f"end the path in one of {known}")
-    return _SUFFIXES[path.suffix.lower()]
+    return _SUFFIXES[suffix]
