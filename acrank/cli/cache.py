@@ -30,7 +30,7 @@ def list_entries(format: FormatOption = Format.table, output: OutputOption = Non
     entries = ObservationCache().summaries()
     columns = ["key", "weights", "images", "features", "layers", "bytes"]
     rows = [[entry[name] for name in columns] for entry in entries]
-    view = View(columns, rows, {"observations": entries}, "Cached observations")
+    view = View(columns=columns, rows=rows, record={"observations": entries}, title="Cached observations")
     write(view, output or [])
     show(view, format)
 

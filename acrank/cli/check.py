@@ -33,7 +33,7 @@ from acrank.cli.options import Format, FormatOption, VerboseOption
 from acrank.errors import OutputError, UsageError
 from acrank.formats import format_of
 from acrank.formats.annotations import error_annotation
-from acrank.formats.junit import Case, to_junit
+from acrank.formats.junit import JUnitCase, to_junit
 from acrank.formats.markdown import to_markdown
 from acrank.system.files import atomic_write, check_writable
 
@@ -158,7 +158,7 @@ def _check_outputs(paths: list[Path]) -> None:
 
 
 def _write(report: Report, paths: list[Path]) -> None:
-    cases = [Case(item.name, item.message, failed=not item.passed) for item in report.results]
+    cases = [JUnitCase(name=item.name, message=item.message, failed=not item.passed) for item in report.results]
     for path in paths:
         if path.suffix.lower() == JUNIT:
             atomic_write(path, to_junit("acrank check", cases))

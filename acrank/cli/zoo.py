@@ -58,4 +58,4 @@ def _view(zoo: Zoo) -> View:
     rows = [[c.id, c.network, c.weights, c.license, ", ".join(c.tags) or None] for c in zoo.candidates]
     models = [c.model_dump(mode="json", exclude_defaults=True, exclude={"folder"}) for c in zoo.candidates]
     record = {"kind": "acrank-zoo", "path": str(zoo.path), "sha256": zoo.sha256, "models": models}
-    return View(["model", "network", "weights", "license", "tags"], rows, record)
+    return View(columns=["model", "network", "weights", "license", "tags"], rows=rows, record=record)

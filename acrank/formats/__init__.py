@@ -1,6 +1,6 @@
-"""How results are written: one renderer per file, and the FORMATS table.
+"""The output formats: one renderer per file, and the table FORMATS.
 
-A View is what every renderer gets: columns and rows for people and spreadsheets, and the full record for JSON.
+Every renderer takes a View: columns and rows for people and spreadsheets, and the full record for JSON.
 """
 
 from __future__ import annotations
@@ -31,12 +31,13 @@ def render(view: View, format_name: str) -> str:
 
 
 def format_of(path: Path, *, also: Sequence[str] = ()) -> str:
-    """The format that a path's suffix asks for; `also` names further suffixes that the caller writes itself.
+    """The format that belongs to a path's suffix; the hint lists the suffixes `also`, which the caller writes itself.
 
     Raises:
         UsageError: no format has that suffix.
     """
-    if path.suffix.lower() not in _SUFFIXES:
+    suffix = path.suffix.lower()
+    if suffix not in _SUFFIXES:
         known = ", ".join([*_SUFFIXES, *also])
         raise UsageError(f"no output format for {path.name!r}", hint=f"end the path in one of {known}")
-    return _SUFFIXES[path.suffix.lower()]
+    return _SUFFIXES[suffix]

@@ -1,19 +1,18 @@
-"""How one cell reads in the views made for people."""
+"""Cells as text in the formats for people."""
 
 from __future__ import annotations
 
 import unicodedata
 from typing import Any
 
-_CONTROLS = frozenset(
-    {"Cc", "Cs", "Zl", "Zp"}
-)  # Unicode categories that move the cursor, break lines or cannot be written
+#: Unicode categories that move the cursor, break lines or cannot be encoded.
+_CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
-def text_of(cell: Any) -> str:
-    """A cell for people: floats at 4 significant digits, None as a dash, text on one line.
+def cell_text(cell: Any) -> str:
+    """A cell as one line of text: floats with 4 significant digits, None as a dash.
 
-    >>> text_of(0.123456), text_of(None), text_of(12), text_of(True)
+    >>> cell_text(0.123456), cell_text(None), cell_text(12), cell_text(True)
     ('0.1235', '-', '12', 'yes')
     """
     if cell is None:
@@ -24,18 +23,18 @@ def text_of(cell: Any) -> str:
 
 
 def visible(text: str) -> str:
-    """Text on one line that no terminal obeys: line breaks and tabs as spaces, other control characters as escapes.
+    """One line of text that controls no terminal: line breaks and tabs as spaces, other control characters escaped.
 
     >>> visible("two\\nlines"), visible("\\x1b[31mred")
     ('two lines', '\\\\x1b[31mred')
     """
-    return "".join(_shown(char) if unicodedata.category(char) in _CONTROLS else char for char in text)
+    return "".join(_escape(char) if unicodedata.category(char) in _CONTROLS else char for char in text)
 
 
-def _shown(char: str) -> str:
+def _escape(char: str) -> str:
     return " " if char.isspace() else char.encode("unicode_escape").decode()
 
 
 def is_number(cell: Any) -> bool:
-    """Whether a cell is right-aligned."""
+    """Whether a cell is a number, and so right-aligned."""
     return isinstance(cell, int | float) and not isinstance(cell, bool)

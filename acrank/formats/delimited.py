@@ -1,4 +1,4 @@
-"""CSV: every column, full precision, empty cells for None."""
+"""CSV: every column, floats at full precision, None as an empty cell."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 def to_csv(view: View) -> str:
-    """RFC 4180 with "\\n" line ends; floats in the shortest form that reads back exactly."""
+    """CSV after RFC 4180, but with "\\n" line ends; floats in the shortest text that reads back exactly."""
     return "".join(_line(cells) for cells in [view.columns, *view.rows])
 
 
 def _line(cells: list[Any]) -> str:
-    # Python quotes a cell's carriage return only where the line end has one too.
+    # csv.writer quotes a carriage return within a cell only if the line terminator has one
     out = io.StringIO()
     csv.writer(out, lineterminator="\r\n").writerow(cells)
     return out.getvalue().removesuffix("\r\n") + "\n"

@@ -1,11 +1,11 @@
-"""Markdown: a pipe table that renders on GitHub, safe against whatever a model is called."""
+"""Markdown: a pipe table that renders on GitHub; names show as text, never as markup."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
 
-from acrank.formats.cells import is_number, text_of, visible
+from acrank.formats.cells import cell_text, is_number, visible
 
 if TYPE_CHECKING:
     from acrank.formats import View
@@ -23,7 +23,7 @@ def to_markdown(view: View) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that shows as itself inside a table cell: no markup, no HTML, no links, no mentions, no formulas, one line.
+    """Text escaped for a table cell: one line, without markup, HTML, links, mentions or formulas.
 
     >>> escape("a|b <b>*x*")
     'a\\\\|b &lt;b&gt;\\\\*x\\\\*'
@@ -31,8 +31,8 @@ def escape(text: str) -> str:
     text = " ".join(visible(text).split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = re.sub(r"([\\`*_{}\[\]()#!|~])", r"\\\1", text)
     text = re.sub(r"(?i)(:)(?=//)|(www)(?=\.)|(@)", "\\g<0>\u200b", text)  # no bare links, no mentions
-    return text.replace("$", "<span>$</span>")  # GitHub's own way to show a dollar sign that starts no formula
+    return text.replace("$", "<span>$</span>")  # GitHub's syntax for a dollar sign outside formulas
 
 
 def _line(cells: list[Any]) -> str:
-    return "| " + " | ".join(escape(text_of(cell)) for cell in cells) + " |"
+    return "| " + " | ".join(escape(cell_text(cell)) for cell in cells) + " |"

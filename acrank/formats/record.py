@@ -1,4 +1,4 @@
-"""JSON: the record itself, of which every other format is a view."""
+"""JSON: the full record; every other format is a view of it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ if TYPE_CHECKING:
 
 def to_json(view: View) -> str:
     """The view's record; NaN and infinities are null."""
-    from acrank.records import dumps  # every command loads this module, not every one writes a record
+    from acrank.records import dumps  # every command loads this module, few write a record
 
     return dumps(view.record)

@@ -1,11 +1,11 @@
-"""The terminal table, drawn by rich; user text is never taken for markup."""
+"""The terminal table, drawn by rich; user text is never read as markup."""
 
 from __future__ import annotations
 
 import io
 from typing import TYPE_CHECKING
 
-from acrank.formats.cells import is_number, text_of, visible
+from acrank.formats.cells import cell_text, is_number, visible
 from acrank.system.imports import gc_paused
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def to_table(view: View, *, width: int | None = None, colour: bool = False) -> str:
-    """The view as a table; `width` in characters where the terminal has one, uncut otherwise."""
+    """The view as a table, `width` characters wide; without a width nothing is cut or wrapped."""
     with gc_paused():
         from rich import box
         from rich.console import Console
@@ -21,7 +21,7 @@ def to_table(view: View, *, width: int | None = None, colour: bool = False) -> s
         from rich.text import Text
 
     columns, rows = view.shown()
-    texts = [[visible(name) for name in columns], *([text_of(cell) for cell in row] for row in rows)]
+    texts = [[visible(name) for name in columns], *([cell_text(cell) for cell in row] for row in rows)]
     table = Table(box=box.SIMPLE_HEAD)
     for i, name in enumerate(texts[0]):
         numeric = any(is_number(row[i]) for row in rows)
@@ -44,7 +44,7 @@ def to_table(view: View, *, width: int | None = None, colour: bool = False) -> s
 
 
 def _natural_width(title: str, texts: list[list[str]]) -> int:
-    """Enough columns for everything, however long: rich cuts what is wider than its console."""
+    """The width that holds every cell whole: rich cuts what is wider than its console."""
     from rich.cells import cell_len
 
     table = sum(max(map(cell_len, column)) + 3 for column in zip(*texts, strict=True))

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SHOW = """
 from acrank.cli.console import show
 from acrank.formats import View
-show(View(["model", "score"], [["{name}", 0.5]], {{"x": 1}}, title="t"), "table")
+show(View(columns=["model", "score"], rows=[["{name}", 0.5]], record={{"x": 1}}, title="t"), "table")
 """
 LONG = "ckpt[final]-" + "n" * 200 + ".pth"
 
@@ -38,7 +38,7 @@ def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[byt
 
 
 def view() -> View:
-    return View(["model", "score"], [["a", 0.5]], {"x": 1})
+    return View(columns=["model", "score"], rows=[["a", 0.5]], record={"x": 1})
 
 
 # --- data to stdout, the rest to stderr -------------------------------------------------------------------------------

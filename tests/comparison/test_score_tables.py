@@ -42,7 +42,7 @@ def test_the_csv_of_a_run_reads_like_its_record(tmp_path: Path) -> None:
     from acrank.formats import View, render
 
     ranking = run_record()
-    view = View(ranking.columns(), ranking.cells(), None)
+    view = View(columns=ranking.columns(), rows=ranking.cells(), record=None)
     scores = read_scores(written(tmp_path, render(view, "csv")))
     ranking.save(tmp_path / "run.json")
     record = read_scores(tmp_path / "run.json")

@@ -1,4 +1,4 @@
-"""How one cell reads."""
+"""Cells as text for people."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from acrank.formats.cells import is_number, text_of
+from acrank.formats.cells import cell_text, is_number
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ from acrank.formats.cells import is_number, text_of
     ],
 )
 def test_cell_for_people(cell: Any, text: str) -> None:
-    assert text_of(cell) == text
+    assert cell_text(cell) == text
 
 
 @pytest.mark.parametrize(("cell", "expected"), [(1, True), (1.5, True), (True, False), (None, False), ("1", False)])

@@ -44,7 +44,7 @@ cells = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(all
 
 def view_of(rows: list[list[Any]], columns: list[str] | None = None, **about: Any) -> View:
     names = columns if columns is not None else [f"c{i}" for i in range(len(rows[0]))]
-    return View(names, rows, record={"rows": rows}, **about)
+    return View(columns=names, rows=rows, record={"rows": rows}, **about)
 
 
 # --- the table of formats ---------------------------------------------------------------------------------------------
@@ -58,7 +58,7 @@ def test_every_format_ends_its_last_line(name: str) -> None:
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_view_without_rows_still_shows_its_columns(name: str) -> None:
-    text = render(View(["model", "rank"], [], record={"columns": ["model", "rank"]}), name)
+    text = render(View(columns=["model", "rank"], rows=[], record={"columns": ["model", "rank"]}), name)
     assert "model" in text
     assert "rank" in text
 
@@ -112,7 +112,7 @@ def test_csv_is_one_line_per_row() -> None:
 
 
 def test_json_is_the_record_and_nothing_of_the_view() -> None:
-    view = View(["a"], [[1]], record={"x": [1.5, math.nan, "ü"]}, title="t")
+    view = View(columns=["a"], rows=[[1]], record={"x": [1.5, math.nan, "ü"]}, title="t")
     assert json.loads(render(view, "json")) == {"x": [1.5, None, "ü"]}
 
 
