@@ -158,7 +158,7 @@ def finetune(
     )
     chosen = load_zoo(zoo).select(models or (), tags or ())
     from acrank.finetuning.flow import finetune as run
-    from acrank.finetuning.opening import open_parts
+    from acrank.finetuning.splits import open_splits
     from acrank.targets import Options
 
     about = Options(
@@ -171,7 +171,7 @@ def finetune(
         slices=slices,
         spacing=spacing_of(spacing),
     )
-    target = open_parts(data, about, split_by=split_by)
+    target = open_splits(data, about, split_by=split_by)
     with _progress() as on_epoch:
         results = run(
             chosen,
