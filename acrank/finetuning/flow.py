@@ -13,11 +13,10 @@ from acrank.errors import NothingRankedError, OutputError, TargetError, UsageErr
 from acrank.finetuning.finetune_settings import FinetuneSettings
 from acrank.finetuning.image_loader import ImageLoader, Images, Loader
 from acrank.finetuning.methods import parse_methods
-from acrank.finetuning.opening import open_parts
 from acrank.finetuning.outcomes import Outcome, Results
 from acrank.finetuning.patch_loader import PatchLoader, Scenes
 from acrank.finetuning.runs import Run, Shared
-from acrank.finetuning.splits import Part, Partition, make_partition
+from acrank.finetuning.splits import Part, Partition, make_partition, open_splits
 from acrank.finetuning.tasks import METRICS
 from acrank.finetuning.work_folder import RunKey, Store
 from acrank.system.files import check_writable
@@ -60,7 +59,7 @@ def finetune(
 
     Args:
         zoo: a manifest's path, or an opened one.
-        target: a path, or what `open_parts` returns.
+        target: a path, or what `open_splits` returns.
         methods: names of METHODS, combined with `+`.
         settings: None takes the defaults.
         work_dir: keeps finished runs and the state of the unfinished one; made if missing.
@@ -92,7 +91,7 @@ def finetune(
     settings = settings or FinetuneSettings()
     names = parse_methods(",".join(methods))
     zoo = zoo if isinstance(zoo, Zoo) else load_zoo(zoo)
-    parts = dict(target) if isinstance(target, Mapping) else open_parts(target, split_by=settings.split_by)
+    parts = dict(target) if isinstance(target, Mapping) else open_splits(target, split_by=settings.split_by)
     if save_dir is not None:
         _make(save_dir)
     flow = _Flow(zoo, parts, names, settings, seeds, splits, save_dir)

@@ -1,18 +1,21 @@
-"""Which images train, validate and test: stratified partitions by seed, or the target's own."""
+"""Train, validation and test images of a target: stratified partitions by seed, or the target's own splits."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from acrank.errors import TargetError
+from acrank.errors import TargetError, UsageError
 from acrank.system.streams import Purpose, stream
-from acrank.targets import Target
+from acrank.targets import READERS, Options, Target, open_with
 from acrank.targets.sampling import draw
 
-PARTS = ("train", "val", "test")
+Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,33 +23,102 @@ class Part:
     """Some images of a target: `indices` int64 [n] into it, ascending."""
 
     target: Target
-    indices: np.ndarray
+    indices: Indices
 
     @property
-    def labels(self) -> np.ndarray:
+    def labels(self) -> Indices:
         """Their labels, int64 [n]."""
-        return self.target.labels[self.indices]
+        labels: Indices = self.target.labels[self.indices]
+        return labels
 
     def __len__(self) -> int:
         return len(self.indices)
 
+    @classmethod
+    def whole(cls, target: Target) -> Part:
+        """All images of a target."""
+        return cls(target, np.arange(len(target), dtype=np.int64))
+
 
 @dataclass(frozen=True, eq=False)
 class Partition:
-    """The three parts of one split; no image is in two."""
+    """Images to train, validate and test on; no image is in two parts."""
 
     train: Part
     val: Part
     test: Part
 
 
-def partition(labels: np.ndarray, *, split: int, val_share: float, test_share: float) -> dict[str, np.ndarray]:
+def open_splits(path: str | Path, options: Options | None = None, *, split_by: str = "seed") -> dict[str, Target]:
+    """The target as one, or as its own splits: the mapping that `make_partition` takes.
+
+    Args:
+        path: as for `open_target`.
+        options: how to read the target; `split` is ignored.
+        split_by: "seed" joins all splits of the target into "all"; "target" opens its "train" and "test", and its
+            "val" if it has one.
+
+    Raises:
+        TargetError, UsageError: as `open_target`; or the target has no splits of its own.
+    """
+
+    def opened(split: str | None) -> Target:
+        return open_with(path, dataclasses.replace(options or Options(), split=split))
+
+    if split_by == "seed":
+        whole = opened(None)
+        return {"all": opened("all") if "split" in READERS[whole.layout].uses else whole}
+    try:
+        targets = {"train": opened("train"), "test": opened("test")}
+    except (TargetError, UsageError) as error:
+        text = f"{path} has no splits of its own to finetune on: {error.message}"
+        raise type(error)(text, hint="use --split-by seed") from error
+    for name in ("val", "valid", "validation"):
+        try:
+            return {**targets, "val": opened(name)}
+        except TargetError:  # not its name: the note below says so once no name fits
+            continue
+    targets["train"].notes.append("the target has no validation split: part of its training images validates instead")
+    return targets
+
+
+def make_partition(
+    targets: Mapping[str, Target], *, split: int, val_share: float, test_share: float, train_size: int | None
+) -> Partition:
+    """The partition number `split` of a target, or of its own splits.
+
+    Args:
+        targets: {"all": target}, or "train" and "test" and optionally "val". Without "val", `val_share` of the
+            training images validates.
+        split, val_share, test_share: as in `partition_indices`.
+        train_size: size of a stratified sample of the training images; None, or at least their number, takes all.
+
+    Raises:
+        TargetError: a class has too few images, or `train_size` is too small for the classes.
+    """
+    if "all" in targets:
+        indices = partition_indices(targets["all"].labels, split=split, val_share=val_share, test_share=test_share)
+        train, val, test = (Part(targets["all"], indices[name]) for name in ("train", "val", "test"))
+    else:
+        train, test = Part.whole(targets["train"]), Part.whole(targets["test"])
+        if "val" in targets:
+            val = Part.whole(targets["val"])
+        else:
+            kept, held_out = hold_out(train.labels, val_share, source=stream(Purpose.VAL_SPLIT, split), leave=1)
+            train, val = Part(train.target, kept), Part(train.target, held_out)
+    if train_size is not None and train_size < len(train):
+        chosen = draw(train.labels, train_size, seed=0, repeat=split, task="classification", purpose=Purpose.TRAIN_PART)
+        train = Part(train.target, train.indices[chosen])
+    return Partition(train, val, test)
+
+
+def partition_indices(labels: Indices, *, split: int, val_share: float, test_share: float) -> dict[str, Indices]:
     """Indices of a stratified partition: every class is in every part, in proportion to the shares.
 
     Args:
         labels: int64 [n].
-        split: number of the partition; each draws another.
-        val_share, test_share: of every class, rounded, but at least one image; the rest trains.
+        split: number of the partition; each number gives another one.
+        val_share, test_share: shares of every class, rounded, but at least one image; the rest trains.
 
     Returns:
         "train", "val" and "test": int64, ascending, together 0 … n - 1.
@@ -55,19 +127,17 @@ def partition(labels: np.ndarray, *, split: int, val_share: float, test_share: f
         TargetError: a class has fewer than three images.
 
     Example:
-        >>> parts = partition(np.array([0] * 10 + [1] * 5), split=0, val_share=0.2, test_share=0.2)
+        >>> parts = partition_indices(np.array([0] * 10 + [1] * 5), split=0, val_share=0.2, test_share=0.2)
         >>> {name: len(part) for name, part in parts.items()}
         {'train': 9, 'val': 3, 'test': 3}
     """
     rest, test = hold_out(labels, test_share, source=stream(Purpose.TEST_SPLIT, split), leave=2)
-    left, val = hold_out(labels[rest], val_share / (1 - test_share), source=stream(Purpose.VAL_SPLIT, split), leave=1)
-    return {"train": rest[left], "val": rest[val], "test": test}
+    train, val = hold_out(labels[rest], val_share / (1 - test_share), source=stream(Purpose.VAL_SPLIT, split), leave=1)
+    return {"train": rest[train], "val": rest[val], "test": test}
 
 
-def hold_out(
-    labels: np.ndarray, share: float, *, source: np.random.SeedSequence, leave: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of what stays and of what is held out: `share` of every class, rounded, at least one image.
+def hold_out(labels: Indices, share: float, *, source: np.random.SeedSequence, leave: int) -> tuple[Indices, Indices]:
+    """Indices of the images kept and of those held out: `share` of every class, rounded, at least one image.
 
     Raises:
         TargetError: a class would keep fewer than `leave` images.
@@ -88,37 +158,3 @@ def hold_out(
             )
         taken[members[np.argsort(keys[members], kind="stable")[: min(count, len(members) - leave)]]] = True
     return np.flatnonzero(~taken), np.flatnonzero(taken)
-
-
-def make_partition(
-    parts: Mapping[str, Target], *, split: int, val_share: float, test_share: float, train_size: int | None
-) -> Partition:
-    """The partition number `split` of a target, or of its own parts.
-
-    Args:
-        parts: {"all": target}, or "train" and "test" and, where there is one, "val". Without "val" a share of the
-            training images validates.
-        split, val_share, test_share: as in `partition`.
-        train_size: take a stratified sample of so many training images; None or more than there are takes all.
-
-    Raises:
-        TargetError: too few images of a class, or `train_size` does not reach for the classes.
-    """
-    if "all" in parts:
-        indices = partition(parts["all"].labels, split=split, val_share=val_share, test_share=test_share)
-        train, val, test = (Part(parts["all"], indices[name]) for name in PARTS)
-    else:
-        train, test = _whole(parts["train"]), _whole(parts["test"])
-        if "val" in parts:
-            val = _whole(parts["val"])
-        else:
-            left, taken = hold_out(train.labels, val_share, source=stream(Purpose.VAL_SPLIT, split), leave=1)
-            train, val = Part(train.target, left), Part(train.target, taken)
-    if train_size is not None and train_size < len(train):
-        chosen = draw(train.labels, train_size, seed=0, repeat=split, task="classification", purpose=Purpose.TRAIN_PART)
-        train = Part(train.target, train.indices[chosen])
-    return Partition(train, val, test)
-
-
-def _whole(target: Target) -> Part:
-    return Part(target, np.arange(len(target), dtype=np.int64))

@@ -23,7 +23,7 @@ from scipy.stats import t as student
 
 from acrank.cli.finetune import write
 from acrank.finetuning import FinetuneSettings, Outcome, Results, finetune
-from acrank.finetuning.opening import open_parts
+from acrank.finetuning.splits import open_splits
 from acrank.zoo import load_zoo
 
 HERE = Path(__file__).parent
@@ -71,7 +71,7 @@ def run(name: str, shared: Path, work: Path) -> None:
     """Finetune what is not finetuned yet; results are written after every run."""
     study = STUDIES[name]
     zoo = load_zoo(CHECKPOINTS / study.manifest).select([study.model])
-    target = open_parts(shared / "data" / study.target)
+    target = open_splits(shared / "data" / study.target)
     (HERE / "real").mkdir(exist_ok=True)
     paths = (HERE / "real" / f"{name}.csv", HERE / "real" / f"{name}.json")
 

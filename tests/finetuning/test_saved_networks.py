@@ -19,7 +19,7 @@ from acrank.errors import CandidateError
 from acrank.finetuning.flow import finetune
 from acrank.finetuning.image_loader import Images
 from acrank.finetuning.saved_networks import plain_network, save_network
-from acrank.finetuning.splits import partition
+from acrank.finetuning.splits import partition_indices
 from acrank.finetuning.tasks.quality import balanced_accuracy
 from acrank.targets import open_target
 from acrank.zoo import load_zoo
@@ -53,7 +53,7 @@ def test_timm_loads_what_was_finetuned(tmp_path: Path, model: str, method: str) 
     plain = import_timm().create_model(zoo.candidates[0].architecture, num_classes=3)
     plain.load_state_dict(load_file(path), strict=True)
     opened = open_target(target)
-    indices = partition(opened.labels, split=0, val_share=0.2, test_share=0.3)["test"]
+    indices = partition_indices(opened.labels, split=0, val_share=0.2, test_share=0.3)["test"]
     with torch.no_grad():
         logits = plain.eval()(Images(opened, candidate).batch(torch.from_numpy(indices)))
     # the file is the network that was measured

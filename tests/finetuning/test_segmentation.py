@@ -21,10 +21,9 @@ from acrank.finetuning import patch_loader as module
 from acrank.finetuning.flow import Progress, finetune
 from acrank.finetuning.image_loader import augmented
 from acrank.finetuning.methods import METHODS
-from acrank.finetuning.opening import open_parts
 from acrank.finetuning.patch_loader import PatchLoader, Scenes
 from acrank.finetuning.saved_networks import HeadedNetwork
-from acrank.finetuning.splits import Part
+from acrank.finetuning.splits import Part, open_splits
 from acrank.finetuning.tasks.segmentation import PositionHead, Segmentation
 from acrank.targets import Options, Target, open_target
 from acrank.zoo import load_zoo
@@ -93,7 +92,7 @@ def test_2d_candidates_learn_volumes_in_slices(tmp_path: Path) -> None:
         assert inputs.shape[1:] == (3, 16, 16)
         assert masks.shape[1:] == (16, 16)
     zoo = write_zoo(tmp_path / "zoo", dense_entry(tmp_path / "zoo", "dense2"))
-    parts = open_parts(tmp_path / "target", Options(slices=3))
+    parts = open_splits(tmp_path / "target", Options(slices=3))
     settings = quick(lrs=[0.1], epochs=2, patches=4, batch_size=4)
     outcome = finetune(zoo, parts, ["ac-norm"], settings, work_dir=tmp_path / "work").outcomes[0]
     assert outcome.ground_truth is not None
@@ -269,7 +268,7 @@ def test_the_saved_network_gives_the_measured_quality(tmp_path: Path, method: st
     task = Segmentation(2)
     plain = HeadedNetwork(candidate.model, task.head(6), task).eval()
     plain.load_state_dict(load_file(path), strict=True)
-    parts = open_parts(target)
+    parts = open_splits(target)
     from acrank.finetuning.splits import make_partition
 
     test = make_partition(parts, split=0, val_share=0.2, test_share=0.3, train_size=None).test

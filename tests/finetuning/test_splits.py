@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acrank.errors import TargetError
-from acrank.finetuning.splits import partition
+from acrank.finetuning.splits import partition_indices
 
 SIZES = st.lists(st.integers(3, 40), min_size=2, max_size=6)
 SHARES = st.tuples(st.floats(0.05, 0.45), st.floats(0.05, 0.45))
@@ -17,7 +17,7 @@ SHARES = st.tuples(st.floats(0.05, 0.45), st.floats(0.05, 0.45))
 @given(SIZES, SHARES, st.integers(0, 20))
 def test_parts_are_disjoint_whole_and_stratified(sizes: list[int], shares: tuple[float, float], split: int) -> None:
     labels = np.repeat(np.arange(len(sizes)), sizes)
-    parts = partition(labels, split=split, val_share=shares[0], test_share=shares[1])
+    parts = partition_indices(labels, split=split, val_share=shares[0], test_share=shares[1])
     together = np.concatenate(list(parts.values()))
     assert sorted(together) == list(range(len(labels)))
     for name, share in (("val", shares[0]), ("test", shares[1])):
@@ -25,21 +25,21 @@ def test_parts_are_disjoint_whole_and_stratified(sizes: list[int], shares: tuple
         assert (counts >= 1).all()
         assert (np.abs(counts - np.array(sizes) * share) <= 1.5).all()
     assert (np.bincount(labels[parts["train"]], minlength=len(sizes)) >= 1).all()
-    again = partition(labels, split=split, val_share=shares[0], test_share=shares[1])
+    again = partition_indices(labels, split=split, val_share=shares[0], test_share=shares[1])
     assert all(np.array_equal(parts[name], again[name]) for name in parts)
 
 
 def test_each_number_is_another_partition() -> None:
     labels = np.repeat([0, 1], 50)
-    tests = [tuple(partition(labels, split=i, val_share=0.2, test_share=0.3)["test"]) for i in range(5)]
+    tests = [tuple(partition_indices(labels, split=i, val_share=0.2, test_share=0.3)["test"]) for i in range(5)]
     assert len(set(tests)) == 5
 
 
 def test_the_shares_are_those_of_the_whole() -> None:
-    parts = partition(np.repeat([0, 1], [100, 200]), split=0, val_share=0.2, test_share=0.3)
+    parts = partition_indices(np.repeat([0, 1], [100, 200]), split=0, val_share=0.2, test_share=0.3)
     assert {name: len(part) for name, part in parts.items()} == {"train": 150, "val": 60, "test": 90}
 
 
 def test_a_class_of_two_images_is_too_small() -> None:
     with pytest.raises(TargetError, match="too few images"):
-        partition(np.array([0, 0, 0, 1, 1]), split=0, val_share=0.2, test_share=0.2)
+        partition_indices(np.array([0, 0, 0, 1, 1]), split=0, val_share=0.2, test_share=0.2)

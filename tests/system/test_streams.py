@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from acrank.finetuning.splits import partition
+from acrank.finetuning.splits import partition_indices
 from acrank.system.streams import Purpose, seed_of, stream
 from acrank.targets.sampling import draw
 
@@ -61,7 +61,7 @@ def test_draws_and_test_parts_overlap_as_chance_has_it() -> None:
     every seed and split below 50 on the mean of three repeats, and on the mean of all.
     """
     labels = np.repeat([0, 1], 100)
-    tests = [set(partition(labels, split=i, val_share=0.2, test_share=0.3)["test"].tolist()) for i in range(50)]
+    tests = [set(partition_indices(labels, split=i, val_share=0.2, test_share=0.3)["test"].tolist()) for i in range(50)]
     overlaps = np.empty((50, 50))
     for seed in range(50):
         draws = [draw(labels, 20, seed=seed, repeat=repeat, task="classification") for repeat in range(3)]
