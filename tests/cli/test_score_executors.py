@@ -89,7 +89,7 @@ def test_faults_are_skipped_rows_and_resume_does_them_again(acrank: Command, fol
     assert rows["leaves"].reason.startswith("its worker process died 2 times: exit code 0")
     code = Path("zoo/faulty_networks.py").read_text()  # repaired, while its entries in the manifest stay
     for name in ("aborts", "hangs", "leaves"):
-        code = code.replace(f"def {name}():", f"def {name}():\n    return small()")
+        code = code.replace(f"def {name}() -> None:", f"def {name}():\n    return small()")
     Path("zoo/faulty_networks.py").write_text(code)
     done = acrank(*words("--resume", "--timeout", 60))
     assert done.code == 0, done.err

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from helpers.workbench import Outcome, touched
+from helpers.small_networks import encoder_decoder
+from helpers.workbench import Outcome, entry, touched, write_zoo
 from PIL import Image
 
 from acrank.zoo import load_candidate, load_zoo
@@ -20,32 +21,16 @@ from acrank.zoo.architectures.genesis import UNet3D
 Run = Callable[..., Outcome]
 WNETS = Path(__file__).resolve().parents[2] / "benchmarks" / "real_checkpoints" / "segmentation_zoo.yaml"
 
-NETWORKS = """
-from torch import nn
-
-def dense(width=6):
-    return nn.Sequential(
-        nn.Conv2d(1, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), nn.Upsample(scale_factor=2),
-        nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), nn.Conv2d(width, 2, 1),
-    )
-"""
-
 
 @pytest.fixture
 def flat(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     """A zoo of three dense networks, and discs with their masks."""
-    monkeypatch.delitem(sys.modules, "dense_networks", raising=False)
+    monkeypatch.delitem(sys.modules, "small_networks", raising=False)  # another test's folder
     tmp_path = tmp_path_factory.mktemp("flat")
-    scope: dict[str, object] = {}
-    exec(NETWORKS, scope)
-    (tmp_path / "dense_networks.py").write_text(NETWORKS)
-    entries: list[dict[str, object]] = []
+    inputs = {"size": 32, "mean": [0.0], "std": [1.0]}
+    zoo = write_zoo(tmp_path, *(entry(f"n{seed}", "encoder_decoder", input=inputs) for seed in range(3)))
     for seed in range(3):
-        torch.save(touched(scope["dense"](), seed).state_dict(), tmp_path / f"n{seed}.pth")  # type: ignore[operator]
-        entries.append({"id": f"n{seed}", "architecture": "factory:dense_networks:dense", "weights": f"n{seed}.pth"})
-    about = {"version": 1, "defaults": {"input": {"size": 32, "mean": [0.0], "std": [1.0]}}, "models": entries}
-    (tmp_path / "zoo.yaml").write_text(yaml.safe_dump(about))
+        torch.save(touched(encoder_decoder(), seed).state_dict(), tmp_path / f"n{seed}.pth")
     for part in ("images", "masks"):
         (tmp_path / "discs" / part).mkdir(parents=True)
     y, x = np.mgrid[:48, :48]
@@ -55,7 +40,7 @@ def flat(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
         pixels = np.clip(100 + 60 * mask + rng.normal(scale=20, size=mask.shape), 0, 255)
         Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "discs" / "images" / f"{i}.png")
         Image.fromarray(mask.astype(np.uint8) * 255).save(tmp_path / "discs" / "masks" / f"{i}.png")
-    return tmp_path / "zoo.yaml", tmp_path / "discs"
+    return zoo, tmp_path / "discs"
 
 
 def test_images_and_masks_are_ranked_by_every_score(acrank: Run, flat: tuple[Path, Path], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Small real zoos and targets for the tests: a network in a file of its own, weights, a manifest, class folders."""
+"""Small real zoos and targets for the tests: manifests with weights and code, class folders, images with masks."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
+from helpers import small_networks
 from PIL import Image
 from torch import nn
 
@@ -17,92 +18,30 @@ from acrank.system.network_input import NetworkInput
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command left: exit code, stdout, stderr."""
+    """Exit code, stdout and stderr of a command."""
 
     code: int
     out: str
     err: str
 
 
-NETWORKS = """
-import torch
-from torch import nn
-
-def small(width=8):
-    return nn.Sequential(
-        nn.Conv2d(3, width, 3, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
-        nn.Conv2d(width, 2 * width, 3, stride=2, bias=False), nn.BatchNorm2d(2 * width), nn.ReLU(),
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2 * width, 5),
-    )
-
-class Dense(nn.Module):
-    # a U-Net of two levels for images or volumes, with a head of its own
-
-    def __init__(self, dims, channels, width):
-        super().__init__()
-        conv, norm = (nn.Conv2d, nn.BatchNorm2d) if dims == 2 else (nn.Conv3d, nn.BatchNorm3d)
-        self.top = nn.Sequential(conv(channels, width, 3, padding=1, bias=False), norm(width), nn.ReLU())
-        self.deep = nn.Sequential(
-            conv(width, width, 3, stride=2, padding=1, bias=False), norm(width), nn.ReLU(), nn.Upsample(scale_factor=2)
-        )
-        self.last = nn.Sequential(conv(width, width, 3, padding=1, bias=False), norm(width), nn.ReLU())
-        self.head = conv(width, 1, 1)
-
-    def forward(self, inputs):
-        top = self.top(inputs)
-        return self.head(self.last(top + self.deep(top)))
-
-def dense(dims=2, channels=3, width=6):
-    return Dense(dims, channels, width)
-
-def without_norm():
-    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5))
-
-def greedy():
-    network = small()
-    network.register_forward_pre_hook(lambda *_: (_ for _ in ()).throw(MemoryError()))
-    return network
-
-def hungry(bound=12):
-    # wants more memory than there is as soon as a step's batch is larger than the bound
-    network = small()
-    def pre(_, args):
-        if len(args[0]) > bound and torch.is_grad_enabled():
-            torch.empty(2**60, dtype=torch.uint8)
-    network[2].register_forward_pre_hook(pre)
-    return network
-
-def broken():
-    network = small()
-    network.register_forward_pre_hook(lambda *_: 1 / 0)
-    return network
-
-def interrupted():
-    raise KeyboardInterrupt
-"""
-
-
 def network(seed: int, width: int = 8) -> nn.Module:
-    """A network as `small_networks.small` builds it, with affines that look trained."""
-    scope: dict[str, object] = {}
-    exec(NETWORKS, scope)
+    """`small_networks.small` in eval mode, with affines that look trained and statistics of one batch."""
     torch.manual_seed(seed)
-    model: nn.Module = scope["small"](width)  # type: ignore[operator]
+    model = small_networks.small(width)
     for layer in model.modules():
         if isinstance(layer, nn.BatchNorm2d):
             nn.init.normal_(layer.weight, 1.0, 0.3)
             nn.init.normal_(layer.bias, 0.0, 0.5)
-    model.train()(torch.rand(8, 3, 16, 16))  # statistics that were updated once
+    model.train()(torch.rand(8, 3, 16, 16))
     return model.eval()
 
 
 def dense_entry(folder: Path, name: str, *, dims: int = 2, size: int = 16) -> dict[str, object]:
-    """A manifest entry for a segmentation network of NETWORKS, whose weights are written into `folder`."""
-    scope: dict[str, object] = {"__name__": "small_networks"}
-    exec(NETWORKS, scope)
+    """A manifest entry for `small_networks.dense`, whose weights are written into `folder`."""
     torch.manual_seed(0)
     channels = 3 if dims == 2 else 1
-    model: nn.Module = scope["dense"](dims, channels)  # type: ignore[operator]
+    model = small_networks.dense(dims, channels)
     model.train()(torch.rand(4, channels, *[size] * dims))  # statistics that were updated once
     folder.mkdir(parents=True, exist_ok=True)
     torch.save(model.state_dict(), folder / f"{name}.pth")
@@ -126,7 +65,7 @@ def make_masks(folder: Path, *, n: int = 14, size: int = 28) -> Path:
 
 
 def entry(name: str, function: str = "small", **more: object) -> dict[str, object]:
-    """A manifest entry for a network of NETWORKS."""
+    """A manifest entry for a function of small_networks."""
     inputs = {"size": 16, "mean": [0.5] * 3, "std": [0.5] * 3}
     return {
         "id": name,
@@ -137,10 +76,15 @@ def entry(name: str, function: str = "small", **more: object) -> dict[str, objec
     }
 
 
+def copy_code(path: str | Path, folder: Path) -> None:
+    """Copy a module of the helpers beside a manifest."""
+    (folder / Path(path).name).write_text(Path(path).read_text())
+
+
 def write_zoo(folder: Path, *entries: dict[str, object]) -> Path:
     """`folder/zoo.yaml` over the given entries, with small_networks.py beside it; weights are the caller's."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "small_networks.py").write_text(NETWORKS)
+    copy_code(small_networks.__file__, folder)
     path = folder / "zoo.yaml"
     path.write_text(yaml.safe_dump({"version": 1, "models": list(entries)}))
     return path

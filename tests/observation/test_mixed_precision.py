@@ -188,15 +188,6 @@ def test_switches_are_put_back(monkeypatch: pytest.MonkeyPatch, given: str | Non
 
 
 def test_deterministic_refuses_what_is_not(acrank: Command, folder: Path) -> None:
-    path = folder / "zoo" / "small_networks.py"
-    # torch has no deterministic algorithm for put_ without accumulation
-    text = path.read_text().replace(
-        "def small(width=8):\n    return",
-        "class Put(nn.Module):\n    def forward(self, x):\n"
-        "        torch.zeros(4).put_(torch.tensor([0, 0]), torch.tensor([1.0, 2.0]))\n        return x\n\n"
-        "def putting():\n    return nn.Sequential(Put(), *small())\n\ndef small(width=8):\n    return",
-    )
-    path.write_text(text)
     manifest = folder / "zoo" / "zoo.yaml"
     assert acrank(*words("--deterministic")).code == 0
     assert Ranking.load(folder / "run.json").settings["deterministic"] is True
@@ -206,7 +197,6 @@ def test_deterministic_refuses_what_is_not(acrank: Command, folder: Path) -> Non
         "zoo/net0.pth",
     )
     manifest.write_text(manifest.read_text().replace("small_networks:small", "small_networks:putting", 1))
-    sys.modules.pop("small_networks", None)
     assert acrank(*words("--deterministic")).code == 0
     assert "deterministic" in rows(folder)[0].reason
     assert acrank(*words()).code == 0
