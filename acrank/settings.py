@@ -146,12 +146,12 @@ class Settings:
     @property
     def takes_step(self) -> bool:
         """Whether any score of the run needs the affines to move."""
-        return any(SCORES[name].of_a_step or "gram" in SCORES[name].needs for name in self.scores)
+        return any(SCORES[name].of_a_step or "later_gram" in SCORES[name].needs for name in self.scores)
 
     @property
     def steps_on_labels(self) -> bool:
         """Whether any score of the run needs more than the step under a random head."""
-        return any("layers" in SCORES[name].needs for name in self.scores)
+        return any("shifts" in SCORES[name].needs for name in self.scores)
 
     @property
     def reads_maps(self) -> bool:

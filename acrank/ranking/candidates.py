@@ -124,7 +124,7 @@ def row_of(model: str, found: Sequence[Seen], about: About, draws: Sequence[Draw
     parts: dict[str, list[Any]] = {}
     for name in settings.scores:
         values[name], parts[name] = _score(name, found, settings)
-    layers = [one.observation.layers or one.observation.random for one in found]
+    layers = [one.observation.shifts or one.observation.random_head_shifts for one in found]
     return Row(
         model,
         "scored",
@@ -189,7 +189,7 @@ def _controls(name: str, settings: Settings) -> list[str]:
     """
     if SCORES[name].of_a_step:
         return ["no_drift", "shuffled"]
-    judged = {"labels", "gram_labels"} & {*SCORES[name].needs} and name in ("probe_accuracy", settings.rank_by)
+    judged = {"labels", "later_gram_labels"} & {*SCORES[name].needs} and name in ("probe_accuracy", settings.rank_by)
     return ["shuffled"] if judged and not SCORES[name].pool_relative else []
 
 

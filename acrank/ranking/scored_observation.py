@@ -52,7 +52,7 @@ class Seen:
 
     def _arrays(self, kind: str) -> dict[str, Any]:
         seen, protocol = self.observation, self.settings.protocol
-        layers = {"": seen.layers, "no_drift": seen.no_drift, "shuffled": seen.shuffled}[kind]
+        shifts = {"": seen.shifts, "no_drift": seen.initial_shifts, "shuffled": seen.shuffled_shifts}[kind]
         labels = seen.labels[seen.permutation] if kind == "shuffled" else seen.labels
         return {
             "features": seen.features,
@@ -61,12 +61,12 @@ class Seen:
             "half": seen.half,
             "groups": seen.groups,
             "maps": seen.maps,
-            "layers": layers,
+            "shifts": shifts,
             # a random head's step hardly knows the labels: under shuffled ones it counts as the same
-            "random": seen.no_drift if kind == "no_drift" else seen.random or None,
-            "gram": seen.gram,
-            "gram_labels": None if seen.gram_rows is None else labels[seen.gram_rows],
-            "gram_half": None if seen.gram_rows is None else seen.half[seen.gram_rows],
+            "random_head_shifts": seen.initial_shifts if kind == "no_drift" else seen.random_head_shifts or None,
+            "later_gram": seen.later_gram,
+            "later_gram_labels": None if seen.later_gram_rows is None else labels[seen.later_gram_rows],
+            "later_gram_half": None if seen.later_gram_rows is None else seen.half[seen.later_gram_rows],
             "seed": seed_of(Purpose.SCORE, self.settings.seed, self.repeat, bits=32),
             "per_channel": protocol.per_channel,
             "step_size": protocol.step_size,
