@@ -118,7 +118,7 @@ class ObservationCache:
                 "weights": entry[1].weights.get("file"),
                 "images": len(entry[0].labels),
                 "features": None if entry[0].features is None else entry[0].features.shape[1],
-                "layers": len(entry[0].layers),
+                "layers": len(entry[0].shifts),
                 "bytes": path.stat().st_size,
             }
             for path, entry in found

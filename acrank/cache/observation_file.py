@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 FORMAT = 4
 MAGIC = "acrank-observation"
-_GROUPS = ("layers", "no_drift", "shuffled", "random")
-_ARRAYS = ("labels", "half", "permutation", "features", "logits", "groups", "gram", "gram_rows")
+_GROUPS = ("shifts", "initial_shifts", "shuffled_shifts", "random_head_shifts")
+_ARRAYS = ("labels", "half", "permutation", "features", "logits", "groups", "later_gram", "later_gram_rows")
 _AFFINES = ("source_weight", "source_bias", "target_weight", "target_bias")
 
 

@@ -70,9 +70,9 @@ def finetune_one_epoch(
         labels=labels.flatten().numpy(),
         half=half.numpy(),
         permutation=permutation.numpy(),
-        layers=runs[0],
-        no_drift=_shifts(model, names),
-        shuffled=runs[1],
+        shifts=runs[0],
+        initial_shifts=_shifts(model, names),
+        shuffled_shifts=runs[1],
     )
 
 

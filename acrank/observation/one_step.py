@@ -69,8 +69,8 @@ def take_one_step(
         half: [n], bool, the halves of the cross-fit.
         permutation: [n], int64, which shuffles the labels for the control.
         step_size: learning rate of the step.
-        head: "ridge" or "random"; None takes no step but that under a random head, which is taken anyway: then `layers`
-            and `shuffled` are empty.
+        head: "ridge" or "random"; None takes no step but that under a random head, which is taken anyway: then `shifts`
+            and `shuffled_shifts` are empty.
         layers: "all", "last", "encoder" or a pattern on module names.
         seed: of the random head.
         read: gives rows of features; by default one per image.
@@ -82,7 +82,7 @@ def take_one_step(
         CandidateError: no layer matches, or features or gradients are not finite.
     """
     modules = dict(ac_norm_layers(model))
-    rows_of, gram_rows = rows or rows_of_images(len(inputs))
+    rows_of, later_gram_rows = rows or rows_of_images(len(inputs))
     with LayerTrace(model) as trace, LayerOutputs(modules, rows_of) as outputs:
         features, logits = read(model, inputs, None)
     refuse_infinite(features)
@@ -102,12 +102,12 @@ def take_one_step(
         permutation=permutation.cpu().numpy(),
         features=array_of(features),
         logits=None if logits is None else array_of(logits),
-        layers=shifts_of(chosen, modules, moves[0], step_size) if head else (),
-        no_drift=shifts_of(chosen, modules, moves[0], 0.0),
-        shuffled=shifts_of(chosen, modules, moves[1], step_size) if head else (),
-        random=shifts_of(chosen, modules, moves[0 if head == "random" else -1], step_size),
-        gram=outputs.gram(last_third(chosen)),
-        gram_rows=gram_rows.numpy(),
+        shifts=shifts_of(chosen, modules, moves[0], step_size) if head else (),
+        initial_shifts=shifts_of(chosen, modules, moves[0], 0.0),
+        shuffled_shifts=shifts_of(chosen, modules, moves[1], step_size) if head else (),
+        random_head_shifts=shifts_of(chosen, modules, moves[0 if head == "random" else -1], step_size),
+        later_gram=outputs.gram(last_third(chosen)),
+        later_gram_rows=later_gram_rows.numpy(),
     )
 
 

@@ -43,7 +43,7 @@ _ROWS = (
     Score(
         "finetunability",
         "acrank.scores.finetunability:finetunability",
-        ("gram", "gram_labels", "gram_half", "random", "step_size"),
+        ("later_gram", "later_gram_labels", "later_gram_half", "random_head_shifts", "step_size"),
         True,
         (0.0, None),
         _CLASSES,
@@ -53,7 +53,7 @@ _ROWS = (
     Score(
         "kernel_target_alignment",
         "acrank.scores.kernels:kernel_target_alignment",
-        ("gram", "gram_labels"),
+        ("later_gram", "later_gram_labels"),
         True,
         (0.0, 1.0),
         _CLASSES,
@@ -64,7 +64,7 @@ _ROWS = (
     Score(
         "kernel_ridge_accuracy",
         "acrank.scores.kernels:kernel_ridge_accuracy",
-        ("gram", "gram_labels", "gram_half"),
+        ("later_gram", "later_gram_labels", "later_gram_half"),
         True,
         (0.0, 1.0),
         _CLASSES,
@@ -74,7 +74,7 @@ _ROWS = (
     Score(
         "channel_alignment",
         "acrank.scores.affine:channel_alignment",
-        ("layers",),
+        ("shifts",),
         True,
         (0.0, 1.0),
         _CLASSES,
@@ -84,7 +84,7 @@ _ROWS = (
     Score(
         "ac_corr",
         "acrank.scores.affine:ac_corr",
-        ("layers", "per_channel"),
+        ("shifts", "per_channel"),
         False,
         (0.0, None),
         _CLASSES,
@@ -94,7 +94,7 @@ _ROWS = (
     Score(
         "affine_drift",
         "acrank.scores.affine:affine_drift",
-        ("layers",),
+        ("shifts",),
         True,
         (0.0, None),
         _CLASSES,
@@ -104,7 +104,7 @@ _ROWS = (
     Score(
         "gradient_norm",
         "acrank.scores.affine:gradient_norm",
-        ("layers", "step_size"),
+        ("shifts", "step_size"),
         True,
         (0.0, None),
         _CLASSES,

@@ -13,7 +13,7 @@ from acrank.errors import UndefinedScoreError
 from acrank.scores.inputs import LayerShift
 
 
-def ac_corr(layers: Sequence[LayerShift], *, per_channel: bool = True) -> float:
+def ac_corr(shifts: Sequence[LayerShift], *, per_channel: bool = True) -> float:
     """AC-Corr: the mean over layers of sum_ij C_ij, per channel in (0, 1], raw in (0, C].
 
     Untouched layers tie everywhere, which puts them at the maximum without any information: they are left out.
@@ -33,13 +33,13 @@ def ac_corr(layers: Sequence[LayerShift], *, per_channel: bool = True) -> float:
         >>> ac_corr([LayerShift("bn", 0.0, np.ones(4), y, np.ones(4), y, total=3.2, own=3.2)])
         0.8
     """
-    told = [layer.total / (layer.channels if per_channel else 1) for layer in layers if not layer.untouched]
+    told = [layer.total / (layer.channels if per_channel else 1) for layer in shifts if not layer.untouched]
     if not told:
         raise UndefinedScoreError("every normalisation layer is untouched (all its affines are equal)")
     return float(np.mean(told))
 
 
-def channel_alignment(layers: Sequence[LayerShift]) -> float:
+def channel_alignment(shifts: Sequence[LayerShift]) -> float:
     """The share of the correlation that stays on the own channel: mean over layers of sum_i C_ii / sum_ij C_ij.
 
     Returns:
@@ -53,10 +53,10 @@ def channel_alignment(layers: Sequence[LayerShift]) -> float:
         >>> channel_alignment([LayerShift("bn", 0.0, np.ones(4), y, np.ones(4), y, total=3.2, own=1.6)])
         0.5
     """
-    return float(np.mean([layer.own / layer.total for layer in _some(layers)]))
+    return float(np.mean([layer.own / layer.total for layer in _some(shifts)]))
 
 
-def affine_drift(layers: Sequence[LayerShift]) -> float:
+def affine_drift(shifts: Sequence[LayerShift]) -> float:
     """Median over all channels of |y_t - y_s|: how far the step moved the affines, in units of a channel's own scale.
 
     Returns:
@@ -70,10 +70,10 @@ def affine_drift(layers: Sequence[LayerShift]) -> float:
         >>> affine_drift([LayerShift("bn", 0.0, one, 0 * one, one, np.array([0.1, 0.3]), total=2.0, own=1.0)])
         0.2
     """
-    return float(np.median(np.concatenate([layer.drift for layer in _some(layers)])))
+    return float(np.median(np.concatenate([layer.drift for layer in _some(shifts)])))
 
 
-def gradient_norm(layers: Sequence[LayerShift], *, step_size: float) -> float:
+def gradient_norm(shifts: Sequence[LayerShift], *, step_size: float) -> float:
     """Euclidean norm of the loss gradient at all affines, recovered from one plain SGD step.
 
     Returns:
@@ -88,12 +88,12 @@ def gradient_norm(layers: Sequence[LayerShift], *, step_size: float) -> float:
         >>> gradient_norm([shift], step_size=0.125)
         5.0
     """
-    moves = [layer.target_weight - layer.source_weight for layer in _some(layers)]
-    moves += [layer.target_bias - layer.source_bias for layer in layers]
+    moves = [layer.target_weight - layer.source_weight for layer in _some(shifts)]
+    moves += [layer.target_bias - layer.source_bias for layer in shifts]
     return float(np.linalg.norm(np.concatenate(moves))) / step_size
 
 
-def _some(layers: Sequence[LayerShift]) -> Sequence[LayerShift]:
-    if not layers:
+def _some(shifts: Sequence[LayerShift]) -> Sequence[LayerShift]:
+    if not shifts:
         raise UndefinedScoreError("no normalisation layer moved")
-    return layers
+    return shifts

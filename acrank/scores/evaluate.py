@@ -27,7 +27,7 @@ class Evaluation:
     notes: tuple[str, ...] = ()
 
 
-_NAMES = {"gram": "outputs of normalisation layers by image"}
+_NAMES = {"later_gram": "outputs of normalisation layers by image"}
 
 
 def evaluate(score: Score, arrays: Mapping[str, Any]) -> Evaluation:

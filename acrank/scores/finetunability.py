@@ -17,7 +17,12 @@ from acrank.scores.kernels import kernel_ridge_accuracy, kernel_target_alignment
 
 
 def finetunability(
-    gram: ArrayLike, gram_labels: ArrayLike, gram_half: ArrayLike, random: Sequence[LayerShift], *, step_size: float
+    later_gram: ArrayLike,
+    later_gram_labels: ArrayLike,
+    later_gram_half: ArrayLike,
+    random_head_shifts: Sequence[LayerShift],
+    *,
+    step_size: float,
 ) -> float:
     """Kernel-target alignment x kernel ridge accuracy x the cube root of the affine drift under a random head.
 
@@ -26,10 +31,10 @@ def finetunability(
     not matter.
 
     Args:
-        gram: [m, m], the Gram matrix of the later layers' outputs.
-        gram_labels: [m], classes.
-        gram_half: [m], bool: which half of the cross-fit a row belongs to.
-        random: shifts of the layers after one plain SGD step of `step_size` under a random head.
+        later_gram: [m, m], the Gram matrix of the later layers' outputs.
+        later_gram_labels: [m], classes.
+        later_gram_half: [m], bool: which half of the cross-fit a row belongs to.
+        random_head_shifts: shifts of the layers after one plain SGD step of `step_size` under a random head.
         step_size: > 0.
 
     Returns:
@@ -48,8 +53,10 @@ def finetunability(
         >>> round(finetunability(x @ x.T, [0, 0, 1, 1], [True, False] * 2, moved, step_size=0.8), 6)
         0.5
     """
-    separated = kernel_target_alignment(gram, gram_labels) * kernel_ridge_accuracy(gram, gram_labels, gram_half)
-    return separated * float(affine_drift([at_unit_step(layer, step_size) for layer in random]) ** (1 / 3))
+    separated = kernel_target_alignment(later_gram, later_gram_labels) * kernel_ridge_accuracy(
+        later_gram, later_gram_labels, later_gram_half
+    )
+    return separated * float(affine_drift([at_unit_step(layer, step_size) for layer in random_head_shifts]) ** (1 / 3))
 
 
 def at_unit_step(layer: LayerShift, step_size: float) -> LayerShift:

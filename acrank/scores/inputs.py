@@ -77,14 +77,15 @@ class Observation:
         permutation: [n], int64, which shuffles the labels for the control.
         features: [n, d], float32; None under a protocol that changes the network before it reads the affines.
         logits: [n, z], float32, of the checkpoint's own head; None where it has none.
-        layers: shifts of the selected layers after the step; empty where no step on labels was taken.
-        no_drift: the same layers before the step.
-        shuffled: the same layers after a step on shuffled labels.
-        random: the same layers after a step under a seeded random head; empty where no single step was taken.
+        shifts: shifts of the selected layers after the step; empty where no step on labels was taken.
+        initial_shifts: the same layers before the step.
+        shuffled_shifts: the same layers after a step on shuffled labels.
+        random_head_shifts: the same layers after a step under a seeded random head; empty where no single step was
+            taken.
         groups: [n], int64, the image that a row comes from; None where every row is an image.
-        gram: [m, m], float32, the mean Gram matrix of the later layers' outputs (see
+        later_gram: [m, m], float32, the mean Gram matrix of the later layers' outputs (see
             `acrank.observation.layer_outputs`); None where no single step was taken.
-        gram_rows: [m], int64, the rows that the Gram matrix is of.
+        later_gram_rows: [m], int64, the rows that the Gram matrix is of.
         maps: of a segmentation network's decoder, coarsest first; None where no score asked for them.
     """
 
@@ -93,12 +94,12 @@ class Observation:
     permutation: npt.NDArray[np.int64]
     features: npt.NDArray[np.float32] | None = None
     logits: npt.NDArray[np.float32] | None = None
-    layers: tuple[LayerShift, ...] = ()
-    no_drift: tuple[LayerShift, ...] = ()
-    shuffled: tuple[LayerShift, ...] = ()
-    random: tuple[LayerShift, ...] = ()
-    gram: npt.NDArray[np.float32] | None = None
-    gram_rows: npt.NDArray[np.int64] | None = None
+    shifts: tuple[LayerShift, ...] = ()
+    initial_shifts: tuple[LayerShift, ...] = ()
+    shuffled_shifts: tuple[LayerShift, ...] = ()
+    random_head_shifts: tuple[LayerShift, ...] = ()
+    later_gram: npt.NDArray[np.float32] | None = None
+    later_gram_rows: npt.NDArray[np.int64] | None = None
     groups: npt.NDArray[np.int64] | None = None
     maps: tuple[MapRows, ...] | None = None
 

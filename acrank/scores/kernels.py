@@ -11,12 +11,12 @@ from acrank.scores.knn import balanced_accuracy
 from acrank.system.imports import gc_paused
 
 
-def kernel_target_alignment(gram: ArrayLike, gram_labels: ArrayLike) -> float:
+def kernel_target_alignment(later_gram: ArrayLike, later_gram_labels: ArrayLike) -> float:
     """Centred alignment of a kernel with that of the labels, in which every class counts as much.
 
     Args:
-        gram: [m, m], the Gram matrix of the later layers' outputs.
-        gram_labels: [m], classes.
+        later_gram: [m, m], the Gram matrix of the later layers' outputs.
+        later_gram_labels: [m], classes.
 
     Returns:
         In [0, 1], higher is better.
@@ -32,7 +32,7 @@ def kernel_target_alignment(gram: ArrayLike, gram_labels: ArrayLike) -> float:
         >>> round(kernel_target_alignment(x @ x.T, ["a", "a", "b", "b"]), 6)
         1.0
     """
-    matrix, codes, counts = _parts(gram, gram_labels)
+    matrix, codes, counts = _parts(later_gram, later_gram_labels)
     hot = (one_hot(codes) - counts / len(codes)) / np.sqrt(counts)
     centred, target = _centred(matrix), hot @ hot.T
     size = np.linalg.norm(centred) * np.linalg.norm(target)
@@ -40,14 +40,14 @@ def kernel_target_alignment(gram: ArrayLike, gram_labels: ArrayLike) -> float:
 
 
 def kernel_ridge_accuracy(
-    gram: ArrayLike, gram_labels: ArrayLike, gram_half: ArrayLike, *, ridge: float = 0.1
+    later_gram: ArrayLike, later_gram_labels: ArrayLike, later_gram_half: ArrayLike, *, ridge: float = 0.1
 ) -> float:
     """Balanced accuracy of kernel ridge regression on one-hot labels, fitted to one half and asked of the other.
 
     Args:
-        gram: [m, m], the Gram matrix of the later layers' outputs; centred by the half that is fitted.
-        gram_labels: [m], classes.
-        gram_half: [m], bool: which half a row belongs to; both must occur.
+        later_gram: [m, m], the Gram matrix of the later layers' outputs; centred by the half that is fitted.
+        later_gram_labels: [m], classes.
+        later_gram_half: [m], bool: which half a row belongs to; both must occur.
         ridge: penalty, in units of the kernel's mean diagonal.
 
     Returns:
@@ -69,8 +69,8 @@ def kernel_ridge_accuracy(
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import KernelCenterer
 
-    matrix, codes, _ = _parts(gram, gram_labels)
-    first = np.asarray(gram_half, dtype=bool)
+    matrix, codes, _ = _parts(later_gram, later_gram_labels)
+    first = np.asarray(later_gram_half, dtype=bool)
     if first.shape != codes.shape or first.all() or not first.any():
         raise UsageError("half does not split the rows in two", hint="give one boolean a row, of both kinds")
     if not ridge > 0:
@@ -84,12 +84,12 @@ def kernel_ridge_accuracy(
     return balanced_accuracy(predicted, codes)
 
 
-def _parts(gram: ArrayLike, gram_labels: ArrayLike) -> tuple[Floats, Codes, Codes]:
+def _parts(later_gram: ArrayLike, later_gram_labels: ArrayLike) -> tuple[Floats, Codes, Codes]:
     """The kernel, which varies, and the classes with their counts."""
-    matrix = as_matrix(gram, "gram")
+    matrix = as_matrix(later_gram, "later_gram")
     if matrix.shape[0] != matrix.shape[1]:
-        raise UsageError(f"gram has shape {matrix.shape}", hint="give a square matrix")
-    codes, counts = as_classes(gram_labels, len(matrix))
+        raise UsageError(f"later_gram has shape {matrix.shape}", hint="give a square matrix")
+    codes, counts = as_classes(later_gram_labels, len(matrix))
     if np.linalg.norm(_centred(matrix)) <= 1e-12 * np.linalg.norm(matrix):
         raise UndefinedScoreError("all images look the same to the later layers")
     return matrix, codes, counts

@@ -29,9 +29,9 @@ class Score:
         path: where the function lives, `module:function`.
         needs: its array arguments in order: "features" [n, d], "labels" ([n] classes, [n] real values or [n, t]),
             "logits" [n, z] of the source head, "half" [n] (of the cross-fit), "groups" [n] (the image of a row),
-            "layers" (shifts of the affines), "random" (the same under a random head), "gram" [m, m] with "gram_labels"
-            and "gram_half" [m] (of the later layers' outputs), "maps" (rows of a decoder's maps); then the keywords
-            among `KEYWORDS`.
+            "shifts" (of the affines), "random_head_shifts" (the same under a random head), "later_gram" [m, m] with
+            "later_gram_labels" and "later_gram_half" [m] (of the later layers' outputs), "maps" (rows of a decoder's
+            maps); then the keywords among `KEYWORDS`.
         higher_is_better: the direction that the paper gives.
         range: lowest and highest value possible, None where unbounded.
         tasks: what the labels may be: "classification", "multilabel", "regression", "segmentation" (a row is then a
@@ -65,7 +65,7 @@ class Score:
     @property
     def of_a_step(self) -> bool:
         """Whether it is about how the affines moved: then there is a value before the step, too."""
-        return bool({"layers", "random"} & {*self.needs})
+        return bool({"shifts", "random_head_shifts"} & {*self.needs})
 
     @property
     def pool_function(self) -> Callable[[list[Any]], list[float]]:

@@ -46,8 +46,8 @@ def observation(seed: int, d: int = 6) -> Observation:
         rng.normal(size=(4, d)).astype(np.float32),
         rng.normal(size=(4, 3)).astype(np.float32) if seed % 2 else None,
         *layers,
-        gram=rng.normal(size=(2, 2)).astype(np.float32) if seed % 2 else None,
-        gram_rows=np.array([0, 2]) if seed % 2 else None,
+        later_gram=rng.normal(size=(2, 2)).astype(np.float32) if seed % 2 else None,
+        later_gram_rows=np.array([0, 2]) if seed % 2 else None,
         maps=maps if seed % 2 else None,
     )
 
@@ -56,7 +56,7 @@ ABOUT = About(7, ["a note"], {"sha256": "0" * 64, "matched": 3}, {"step_size": 0
 
 
 def equal(one: Observation, other: Observation) -> bool:
-    for name in ("labels", "half", "permutation", "features", "logits", "gram", "gram_rows"):
+    for name in ("labels", "half", "permutation", "features", "logits", "later_gram", "later_gram_rows"):
         a, b = getattr(one, name), getattr(other, name)
         if (a is None) != (b is None) or (a is not None and not (np.array_equal(a, b) and a.dtype == b.dtype)):
             return False
@@ -65,7 +65,9 @@ def equal(one: Observation, other: Observation) -> bool:
     for mine, others in zip(one.maps or (), other.maps or (), strict=True):
         if any(not np.array_equal(a, b) or a.dtype != b.dtype for a, b in zip(mine, others, strict=True)):
             return False
-    sides = [(*seen.layers, *seen.no_drift, *seen.shuffled, *seen.random) for seen in (one, other)]
+    sides = [
+        (*seen.shifts, *seen.initial_shifts, *seen.shuffled_shifts, *seen.random_head_shifts) for seen in (one, other)
+    ]
     return all(
         (a.name, a.eps, a.total, a.own) == (b.name, b.eps, b.total, b.own)
         and np.array_equal(a.source_weight, b.source_weight)
@@ -106,9 +108,9 @@ def damage(path: Path, how: str) -> None:
             if how == "a changed value":
                 file["features"][0, 0] += 1
             elif how == "a changed affine":
-                file["layers/affines"][3, 0] += 1
+                file["shifts/affines"][3, 0] += 1
             elif how == "a changed total":
-                file["layers/sums"][0, 1] = 9.0
+                file["shifts/sums"][0, 1] = 9.0
             elif how == "a changed map":
                 file["maps/3/features"][1, 0] += 1
             elif how == "a missing part":

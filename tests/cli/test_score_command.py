@@ -290,7 +290,7 @@ def test_kernel_scores_alone_have_a_value_and_its_control(acrank: Command, folde
         halves = (draws[0].half,) if name == "kernel_ridge_accuracy" else ()
         value = row.scores[name]
         for found, labels in ((value.value, truth), (value.shuffled, truth[draws[0].permutation])):
-            assert found == pytest.approx(SCORES[name].function(seen.gram, labels, *halves), abs=1e-6)
+            assert found == pytest.approx(SCORES[name].function(seen.later_gram, labels, *halves), abs=1e-6)
 
 
 def test_resume_without_a_record_starts_anew(acrank: Command, folder: Path) -> None:

@@ -172,4 +172,4 @@ def test_reading_the_maps_changes_nothing_else(observed: Observe) -> None:
     for one, plain in zip(observed("ac_corr", "cc_fv"), observed("ac_corr"), strict=True):
         assert plain.maps is None
         assert np.array_equal(one.features, plain.features)
-        assert [layer.total for layer in one.layers] == [layer.total for layer in plain.layers]
+        assert [layer.total for layer in one.shifts] == [layer.total for layer in plain.shifts]

@@ -82,7 +82,7 @@ def test_layers_behind_the_features_are_left_out() -> None:
         step_size=0.1,
         read=PixelReader(positions, (8, 8)),
     )
-    assert [layer.name for layer in seen.layers] == ["1"]
+    assert [layer.name for layer in seen.shifts] == ["1"]
     assert seen.features is not None
     assert seen.features.shape == (256, 6)
 
@@ -103,7 +103,7 @@ def test_the_gradient_is_that_of_the_loss_at_the_positions() -> None:
     )
     (gradient,) = torch.autograd.grad(loss, model[1].weight_target)
     moved = model[1].weight_target.detach() - 0.5 * gradient
-    assert np.allclose(seen.layers[0].target_weight, moved.numpy(), atol=1e-6)
+    assert np.allclose(seen.shifts[0].target_weight, moved.numpy(), atol=1e-6)
 
 
 def test_the_deepest_layer_of_a_genesis_network_is_the_one_that_its_authors_read() -> None:

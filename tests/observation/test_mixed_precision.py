@@ -116,7 +116,7 @@ def gradients(dtype: torch.dtype | None, weight: float = 1.0, **options: Any) ->
     )
     assert seen.features is not None
     assert seen.features.dtype == np.float32
-    return np.concatenate([layer.source_weight - layer.target_weight for layer in seen.layers]) / weight
+    return np.concatenate([layer.source_weight - layer.target_weight for layer in seen.shifts]) / weight
 
 
 class _Faint(torch.autograd.Function):

@@ -226,10 +226,10 @@ def test_one_epoch_is_the_authors_one_epoch(draw: PatchDraw) -> None:
     images, positions, labels = inputs_of(draw)
     procedure.finetune(images.double(), positions, labels, seed=11, lr=STEP)
     seen, (trained, _) = by_protocol(model, draw, torch.float64)
-    assert_layer(seen.layers[0], procedure.norms[LAYER], 1e-10)
-    assert len(seen.layers) == 1
-    assert ac_corr(seen.layers, per_channel=False) == pytest.approx(procedure.ac_corr(), abs=1e-9)
-    assert seen.layers[0].total > 1.1 * seen.layers[0].own  # channels met others, or there would be nothing to compare
+    assert_layer(seen.shifts[0], procedure.norms[LAYER], 1e-10)
+    assert len(seen.shifts) == 1
+    assert ac_corr(seen.shifts, per_channel=False) == pytest.approx(procedure.ac_corr(), abs=1e-9)
+    assert seen.shifts[0].total > 1.1 * seen.shifts[0].own  # channels met others, or there would be nothing to compare
     layers = dict(ac_norm_layers(trained))
     assert set(layers) == set(procedure.norms)
     for name, norm in procedure.norms.items():
@@ -250,7 +250,7 @@ def test_the_control_is_the_same_epoch_on_shuffled_labels(draw: PatchDraw) -> No
     seen, _ = by_protocol(model, draw, torch.float64)
     shuffled = labels.flatten()[torch.from_numpy(seen.permutation)].view_as(labels)
     procedure.finetune(images.double(), positions, shuffled, seed=11, lr=STEP)
-    assert_layer(seen.shuffled[0], procedure.norms[LAYER], 1e-10)
+    assert_layer(seen.shuffled_shifts[0], procedure.norms[LAYER], 1e-10)
 
 
 @pytest.mark.parametrize("step", [None, 1.0])

@@ -95,7 +95,7 @@ def by_hand(labels: Tensor, step_size: float, head: str = "ridge") -> list[tuple
 
 def test_scores_equal_the_computation_by_hand() -> None:
     seen, (_, labels, _, permutation) = observed(), sample()
-    for layers, truth in ((seen.layers, labels), (seen.shuffled, labels[permutation])):
+    for layers, truth in ((seen.shifts, labels), (seen.shuffled_shifts, labels[permutation])):
         expected = by_hand(truth, 0.3)
         sums = [(float(matrix.sum()), float(matrix.trace()), len(matrix)) for _, matrix in expected]
         assert ac_corr(layers) == pytest.approx(np.mean([total / width for total, _, width in sums]), abs=1e-12)
@@ -113,11 +113,11 @@ def test_scores_equal_the_computation_by_hand() -> None:
 
 def test_the_random_heads_step_equals_the_computation_by_hand() -> None:
     seen, labels = observed(seed=5), sample()[1]
-    assert len(seen.random) == 2
-    for shift, (layer, _) in zip(seen.random, by_hand(labels, 0.3, "random"), strict=True):
+    assert len(seen.random_head_shifts) == 2
+    for shift, (layer, _) in zip(seen.random_head_shifts, by_hand(labels, 0.3, "random"), strict=True):
         np.testing.assert_allclose(shift.target_weight, layer.weight.detach().numpy(), rtol=1e-10)
         np.testing.assert_allclose(shift.target_bias, layer.bias.detach().numpy(), rtol=1e-10)
-    assert not np.allclose(seen.random[0].target_weight, seen.layers[0].target_weight, rtol=1e-6)
+    assert not np.allclose(seen.random_head_shifts[0].target_weight, seen.shifts[0].target_weight, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("head", "passes"), [("ridge", 3), ("random", 2), (None, 1)])
@@ -127,11 +127,11 @@ def test_no_pass_is_run_that_no_step_needs(monkeypatch: pytest.MonkeyPatch, head
     monkeypatch.setattr(one_step, "_grads", lambda *parts, **more: (asked.append(0), real(*parts, **more))[1])
     seen = observed(seed=5, head=head)
     assert len(asked) == passes
-    np.testing.assert_array_equal(seen.gram, whole.gram)
-    for one, other in zip(seen.random, whole.random, strict=True):
+    np.testing.assert_array_equal(seen.later_gram, whole.later_gram)
+    for one, other in zip(seen.random_head_shifts, whole.random_head_shifts, strict=True):
         np.testing.assert_allclose(one.target_weight, other.target_weight, rtol=1e-12)
-    assert len(seen.no_drift) == len(whole.no_drift)
-    assert (seen.layers == ()) == (seen.shuffled == ()) == (head is None)
+    assert len(seen.initial_shifts) == len(whole.initial_shifts)
+    assert (seen.shifts == ()) == (seen.shuffled_shifts == ()) == (head is None)
 
 
 def test_the_gram_matrix_is_of_the_last_layers_outputs() -> None:
@@ -141,16 +141,16 @@ def test_the_gram_matrix_is_of_the_last_layers_outputs() -> None:
     model.eval()
     rows = functional.relu(model[:6](inputs)).mean((2, 3)).detach().numpy()
     rows = (rows - rows.mean(0)) / rows.std(0)
-    np.testing.assert_allclose(seen.gram, rows @ rows.T / rows.shape[1], rtol=1e-4, atol=1e-5)
-    assert seen.gram_rows is not None
-    assert seen.gram_rows.tolist() == list(range(len(inputs)))
+    np.testing.assert_allclose(seen.later_gram, rows @ rows.T / rows.shape[1], rtol=1e-4, atol=1e-5)
+    assert seen.later_gram_rows is not None
+    assert seen.later_gram_rows.tolist() == list(range(len(inputs)))
 
 
 def test_before_the_step_nothing_has_moved() -> None:
     seen = observed()
-    assert affine_drift(seen.no_drift) == 0
-    assert channel_alignment(seen.no_drift) == pytest.approx(1)
-    assert gradient_norm(seen.no_drift, step_size=0.3) == 0
+    assert affine_drift(seen.initial_shifts) == 0
+    assert channel_alignment(seen.initial_shifts) == pytest.approx(1)
+    assert gradient_norm(seen.initial_shifts, step_size=0.3) == 0
 
 
 def test_the_model_is_left_as_it_was() -> None:
@@ -164,7 +164,7 @@ def test_the_model_is_left_as_it_was() -> None:
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name]) or "running" in name or "num_batches" in name, name
     np.testing.assert_array_equal(first.features, second.features)
-    assert first.layers[0].total == second.layers[0].total
+    assert first.shifts[0].total == second.shifts[0].total
 
 
 def test_the_order_of_the_sample_does_not_matter() -> None:
@@ -177,11 +177,14 @@ def test_the_order_of_the_sample_does_not_matter() -> None:
     other = observe(
         model, inputs[order], labels[order], classes=CLASSES, half=half[order], permutation=partner, step_size=0.1
     )
-    for part in ("layers", "shuffled"):
+    for part in ("shifts", "shuffled_shifts"):
         assert channel_alignment(getattr(one, part)) == pytest.approx(
             channel_alignment(getattr(other, part)), abs=1e-12
         )
-    ranks = [finetunability(seen.gram, seen.labels, seen.half, seen.random, step_size=0.1) for seen in (one, other)]
+    ranks = [
+        finetunability(seen.later_gram, seen.labels, seen.half, seen.random_head_shifts, step_size=0.1)
+        for seen in (one, other)
+    ]
     assert ranks[0] == pytest.approx(ranks[1], rel=1e-6)
     assert one.features is not None
     np.testing.assert_allclose(one.features[order.numpy()], other.features, rtol=1e-6)
@@ -206,14 +209,14 @@ def test_dropout_is_off_and_only_affines_train() -> None:
 
 def test_random_head_gives_another_gradient() -> None:
     ridge, random, again = observed(), observed(head="random", seed=1), observed(head="random", seed=1)
-    assert gradient_norm(random.layers, step_size=0.3) != gradient_norm(ridge.layers, step_size=0.3)
-    assert gradient_norm(random.layers, step_size=0.3) == gradient_norm(again.layers, step_size=0.3)
+    assert gradient_norm(random.shifts, step_size=0.3) != gradient_norm(ridge.shifts, step_size=0.3)
+    assert gradient_norm(random.shifts, step_size=0.3) == gradient_norm(again.shifts, step_size=0.3)
 
 
 def test_layer_selection() -> None:
-    assert [layer.name for layer in observed().layers] == ["1", "5"]
-    assert [layer.name for layer in observed(layers="last").layers] == ["5"]
-    assert [layer.name for layer in observed(layers="[0-4]").layers] == ["1"]
+    assert [layer.name for layer in observed().shifts] == ["1", "5"]
+    assert [layer.name for layer in observed(layers="last").shifts] == ["5"]
+    assert [layer.name for layer in observed(layers="[0-4]").shifts] == ["1"]
     with pytest.raises(CandidateError, match="no normalisation layer matches 'head"):
         observed(layers="head*")
 
@@ -242,10 +245,10 @@ def test_untouched_layers_are_left_out_of_ac_corr_and_lowest_in_alignment() -> N
         fresh[i].reset_parameters()  # type: ignore[operator]
     model, _ = prepare_model(fresh)
     seen = observe(model, inputs, labels, classes=CLASSES, half=half, permutation=permutation, step_size=0.1)
-    assert all(layer.untouched for layer in seen.layers)
+    assert all(layer.untouched for layer in seen.shifts)
     with pytest.raises(UndefinedScoreError, match="untouched"):
-        ac_corr(seen.layers)
-    assert channel_alignment(seen.layers) == pytest.approx((1 / 6 + 1 / 9) / 2)
+        ac_corr(seen.shifts)
+    assert channel_alignment(seen.shifts) == pytest.approx((1 / 6 + 1 / 9) / 2)
 
 
 def test_features_are_the_input_of_the_last_linear_layer() -> None:
