@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import importlib.metadata
@@ -48,7 +49,6 @@ def identity_of(candidate: Candidate, settings: Settings, cache: ObservationCach
 
 def key_of(identity: dict[str, Any], draw: Draw, settings: Settings) -> str:
     """The key of one observation, 64 hexadecimal digits."""
-    protocol = settings.protocol
     labels = hashlib.sha256()
     for part in (draw.labels, draw.half, draw.permutation):
         labels.update(np.ascontiguousarray(part).tobytes())
@@ -62,12 +62,7 @@ def key_of(identity: dict[str, Any], draw: Draw, settings: Settings) -> str:
         "target": draw.target.fingerprint,
         "images": draw.digest,
         "labels": labels.hexdigest(),
-        "step": [protocol.epochs, protocol.head, protocol.step_size, protocol.layers, settings.steps_on_labels]
-        if settings.takes_step
-        else None,
-        "statistics": settings.statistics,
-        "maps": settings.reads_maps,
-        "arithmetic": [settings.amp, settings.deterministic],
+        "plan": dataclasses.asdict(settings.plan()),
         "random": [STREAMS, settings.seed, draw.repeat],
     }
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()

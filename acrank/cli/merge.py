@@ -25,7 +25,7 @@ def merge(
     outputs = output or []
     check_outputs(outputs)
     from acrank.ranking.joining import merge as join
-    from acrank.ranking.joining import missing
+    from acrank.ranking.joining import missing_candidates
     from acrank.records import Ranking
 
     found = {str(path): Ranking.load(path) for path in parts}
@@ -33,5 +33,5 @@ def merge(
     write(ranking.view(), outputs)
     finish(ranking.view(), format)
     tell_notes(ranking)
-    if lacking := missing(list(found.values()), ranking):
+    if lacking := missing_candidates(list(found.values()), ranking):
         warn(f"{lacking} of {lacking + len(ranking.rows)} candidates of the shards are in none of these parts")

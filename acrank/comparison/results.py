@@ -150,7 +150,8 @@ class Comparison:
         records = [result.to_record() for result in (*self.results, *self.averages)]
         columns = list(records[0]) if records else []
         rows = [[_cell(record[name]) for name in columns] for record in records]
-        return View(columns, rows, self.to_record(), title="Scores against ground truth", brief=self._brief(columns))
+        title, brief = "Scores against ground truth", self._brief(columns)
+        return View(columns=columns, rows=rows, record=self.to_record(), title=title, brief=brief)
 
     def _brief(self, columns: Sequence[str]) -> list[str]:
         top = top_names(self.settings["top_k"][0])

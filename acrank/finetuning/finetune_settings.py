@@ -67,13 +67,9 @@ class FinetuneSettings:
     weight_decay: Annotated[float, Opt(help="Of all that trains; not under l2-sp.", least=0)] = 1e-4
     epochs: Annotated[int, Opt(help="At most; the cosine schedule ends there.", least=1)] = 20
     patience: Annotated[int, Opt(help="Epochs without improvement before stopping; 0: never.", least=0)] = 5
-    batch_size: Annotated[
-        int | None, Opt(help="Images per step, or patches. [32; segmentation: 8]", least=2)
-    ] = None
+    batch_size: Annotated[int | None, Opt(help="Images per step, or patches. [32; segmentation: 8]", least=2)] = None
     patches: Annotated[int, Opt(help="Segmentation: patches of every training image in an epoch.", least=1)] = 8
-    train_size: Annotated[
-        int | None, Opt(help="Train on this many images only. [all]", least=1, panel=_SPLITS)
-    ] = None
+    train_size: Annotated[int | None, Opt(help="Train on this many images only. [all]", least=1, panel=_SPLITS)] = None
     val_share: Annotated[float, Opt(help="Share of the images that validates.", panel=_SPLITS)] = 0.2
     test_share: Annotated[float, Opt(help="Share of the images that tests.", panel=_SPLITS)] = 0.3
     split_by: Annotated[
@@ -99,9 +95,9 @@ class FinetuneSettings:
         ),
     ] = None
     class_weights: Annotated[bool, Opt(help="Weight classes inversely to their size in the loss.")] = False
-    augment: Annotated[
-        str, Opt(help="light: flips, and shifts by up to a sixteenth.", choices=("none", "light"))
-    ] = "light"
+    augment: Annotated[str, Opt(help="light: flips, and shifts by up to a sixteenth.", choices=("none", "light"))] = (
+        "light"
+    )
     amp: Annotated[
         bool | None,
         Opt(help="Run networks in mixed precision. [on CUDA only]", flag="--amp/--no-amp", panel=_RUNNING),

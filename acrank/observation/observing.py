@@ -94,7 +94,10 @@ def _observe_once(loaded: LoadedCandidate, plan: Plan, settings: Settings) -> tu
     found = []
     for batch, source, rows in zip(loaded.batches, sources, maps, strict=True):
         observation = passes.moved(model, batch) if plan.moves_affines else passes.still(model, batch)
-        found.append(dataclasses.replace(observation, groups=batch.groups, maps=rows, **(source or {})))
+        observation = dataclasses.replace(observation, groups=batch.groups, maps=rows)
+        found.append(
+            observation if source is None else dataclasses.replace(observation, features=source[0], logits=source[1])
+        )
     return found, info
 
 
@@ -151,14 +154,16 @@ class _Passes:
 
     def still(self, model: nn.Module, batch: Batch) -> Observation:
         """Features and logits alone: no step, no AC-Norm; batch-normalisation statistics as the plan says."""
+        features, logits = self._features(model, batch, batch_statistics=self.plan.statistics == "target")
         return Observation(
             labels=(batch.labels if batch.groups is None else batch.labels.flatten()).numpy(),
             half=batch.half.numpy(),
             permutation=batch.permutation.numpy(),
-            **self._features(model, batch, batch_statistics=self.plan.statistics == "target"),
+            features=features,
+            logits=logits,
         )
 
-    def source_features(self, model: nn.Module, batch: Batch) -> dict[str, Array | None] | None:
+    def source_features(self, model: nn.Module, batch: Batch) -> tuple[Array, Array | None] | None:
         """Features and logits under the source's own statistics, where the plan has them beside a step."""
         return self._features(model, batch, batch_statistics=False) if self.plan.source_features else None
 
@@ -172,11 +177,11 @@ class _Passes:
         return decoder_maps(model, batch.inputs.to(self.device), reader)
 
     @torch.no_grad()
-    def _features(self, model: nn.Module, batch: Batch, *, batch_statistics: bool) -> dict[str, Array | None]:
+    def _features(self, model: nn.Module, batch: Batch, *, batch_statistics: bool) -> tuple[Array, Array | None]:
         _freeze(model, batch_statistics=batch_statistics)
         features, logits = self._reader(batch)(model, batch.inputs.to(self.device), None)
         refuse_infinite(features)
-        return {"features": array_of(features), "logits": None if logits is None else array_of(logits)}
+        return array_of(features), None if logits is None else array_of(logits)
 
     def _reader(self, batch: Batch) -> Reader:
         read = batch.reader(self.device)
@@ -193,7 +198,12 @@ def _freeze(model: nn.Module, *, batch_statistics: bool) -> None:
 
 def _info(loaded: LoadedCandidate, device: torch.device, plan: Plan) -> CandidateInfo:
     model = loaded.model
-    shown = {"size": model.input.size, "in_chans": model.input.channels, "mean": model.input.mean, "std": model.input.std}
+    shown = {
+        "size": model.input.size,
+        "in_chans": model.input.channels,
+        "mean": model.input.mean,
+        "std": model.input.std,
+    }
     details = Details(input=shown, step_size=plan.step_size, device=str(device))
     if plan.amp:
         details.precision = str(mixed_dtype(device)).removeprefix("torch.")

@@ -93,7 +93,7 @@ class _Run:
         if settings.device not in ("auto", "cpu"):
             pick_device(settings.device)  # one that is not there ends the run, not every candidate
         self.draws = make_draws(
-            target, samples=self.settings.samples, repeats=self.settings.repeats, seed=settings.seed
+            target, samples=self.settings.samples, repeats=self.settings.repeats or 1, seed=settings.seed
         )
         self.environment = environment_of_run()
         self.target_record: dict[str, Any] = {

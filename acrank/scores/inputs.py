@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -102,20 +102,3 @@ class Observation:
     later_gram_rows: npt.NDArray[np.int64] | None = None
     groups: npt.NDArray[np.int64] | None = None
     maps: tuple[MapRows, ...] | None = None
-
-
-@dataclass
-class About:
-    """What loading a candidate told, besides its observations; goes into the row.
-
-    Attributes:
-        params: number of parameters of the network.
-        notes: what a reader should know about the candidate.
-        weights: sha256 of the weights and how many tensors matched, missed and were left over.
-        details: input size and normalisation, device, and what was changed for this candidate.
-    """
-
-    params: int
-    notes: list[str]
-    weights: dict[str, Any]
-    details: dict[str, Any]

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from acrank.errors import CandidateError
 from acrank.finetuning.methods.method import Method, Start, Step
-from acrank.observation.layer_hooks import Watch
+from acrank.observation.layer_hooks import ForwardHooks
 
 if TYPE_CHECKING:
     from acrank.finetuning.network import Network
@@ -55,7 +55,7 @@ class Delta(Method):
         return (difference * self.weights[name]).sum(1).mean()
 
 
-class LatestOutputs(Watch):
+class LatestOutputs(ForwardHooks):
     """The latest outputs of some modules, by name."""
 
     def __init__(self, model: nn.Module, names: list[str]) -> None:
@@ -63,7 +63,7 @@ class LatestOutputs(Watch):
         super().__init__({name: modules[name] for name in names})
         self.maps: dict[str, Tensor] = {}
 
-    def saw(self, name: str, output: Tensor) -> None:
+    def on_output(self, name: str, output: Tensor) -> None:
         """Replace the one before."""
         self.maps[name] = output
 
