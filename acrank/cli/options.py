@@ -132,8 +132,9 @@ class PanelCommand(TyperCommand):
 def with_settings(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of the settings classes among its parameters, and hand it the built instances.
 
-    Typer reads a command's options from its signature and annotations, so the wrapper gets both: its own parameters, and
-    one for every field that carries an `Opt`. (With `functools.wraps` it would find `__wrapped__` and lose the values.)
+    Typer reads a command's options from its signature and annotations, so the wrapper gets both: the command's own
+    parameters, and one for every field that carries an `Opt`. With `functools.wraps`, Typer would follow `__wrapped__`
+    to the command itself, show the options and lose their values.
     """
     hints = typing.get_type_hints(function, include_extras=True)
     own = inspect.signature(function).parameters
@@ -194,7 +195,7 @@ def _parameter(field: dataclasses.Field[Any], hint: Any, option: Opt) -> inspect
 
 
 def _value(given: Any, hint: Any, flag: str) -> Any:
-    """What Typer gives for a field, as the field's type: lists as tuples, None where nothing is given for an optional."""
+    """What Typer gives for a field, as the field's type: a list as a tuple, nothing as None or ()."""
     element = _element_of(hint)
     if element is None:
         return given

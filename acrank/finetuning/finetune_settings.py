@@ -149,7 +149,7 @@ def _check_shares(val: float, test: float) -> None:
         )
 
 
-def _check_rates(rates: Sequence[float]) -> None:
+def _check_rates(rates: tuple[float, ...]) -> None:
     for rate in rates:
         if not (math.isfinite(rate) and rate > 0):
             raise UsageError(f"a learning rate of {rate:g}", hint="give positive numbers, such as --lr 0.1,0.03,0.01")
