@@ -39,12 +39,12 @@ def full() -> Ranking:
         "a", "scored", scores={"s": value, "t": Value(None, note="one class")}, params=7, seconds=1.5, notes=["x"]
     )
     row.weights, row.layers = {"sha256": "0", "matched": 3}, [{"name": "bn1", "channels": 2, "values": [0.1, None]}]
-    row.reference, row.details = {"top1": 0.7}, {"batch": 8}
+    row.reference, row.details = {"top1": 0.7}, Details(device="cpu", cached=True)
     about = {"settings": {"seed": 0}, "environment": {"python": "3"}, "target": {"classes": ["ä", "b"]}}
     skipped = Row("b", "skipped", reason="no such file")
     directions = {"s": True, "t": False}
     ranking = Ranking.of([skipped, row], rank_by="s", higher_is_better=directions, **about)
-    ranking.controls, ranking.warnings = {"width_tau": 0.3}, ["careful"]
+    ranking.controls, ranking.warnings, ranking.notes = {"width_tau": 0.3}, ["careful"], ["three files left out"]
     return ranking
 
 

@@ -12,20 +12,20 @@ OWN = ("finetunability", "channel_alignment", "ac_corr", "affine_drift", "gradie
 
 
 def test_classification_defaults_to_the_affine_scores() -> None:
-    settings = Settings.of().for_task("classification")
+    settings = Settings().for_task("classification")
     assert settings.scores == OWN
     assert settings.rank_by == "finetunability"
     assert settings.takes_step
 
 
 def test_all_means_every_score_of_the_task() -> None:
-    settings = Settings.of(scores=["all"]).for_task("classification")
+    settings = Settings(scores=["all"]).for_task("classification")
     assert set(settings.scores) == {name for name, row in SCORES.items() if "classification" in row.tasks}
-    assert Settings.of(scores=["all"]).for_task("regression").scores == ("logme", "energy")
+    assert Settings(scores=["all"]).for_task("regression").scores == ("logme", "energy")
 
 
 def test_feature_scores_alone_take_no_step() -> None:
-    settings = Settings.of(scores=["knn", "logme"]).for_task("classification")
+    settings = Settings(scores=["knn", "logme"]).for_task("classification")
     assert settings.scores == ("knn", "logme")
     assert settings.rank_by == "knn"
     assert not settings.takes_step
@@ -38,38 +38,38 @@ def test_only_scores_of_a_step_on_labels_need_one() -> None:
         (["finetunability", "ac_corr"], True),
         ([], True),
     ):
-        assert Settings.of(scores=names).for_task("classification").steps_on_labels is expected
-    assert Settings.of(scores=["kernel_ridge_accuracy"]).for_task("classification").takes_step
+        assert Settings(scores=names).for_task("classification").steps_on_labels is expected
+    assert Settings(scores=["kernel_ridge_accuracy"]).for_task("classification").takes_step
 
 
 def test_the_ranking_score_gets_its_column() -> None:
-    settings = Settings.of(scores=["knn"], rank_by="logme").for_task("classification")
+    settings = Settings(scores=["knn"], rank_by="logme").for_task("classification")
     assert settings.scores == ("logme", "knn")
 
 
 def test_a_target_of_quantities_gets_what_it_can() -> None:
-    settings = Settings.of().for_task("regression")
+    settings = Settings().for_task("regression")
     assert settings.rank_by == "logme"
     with pytest.raises(UsageError, match="knn cannot be had on a regression target") as caught:
-        Settings.of(scores=["knn"]).for_task("regression")
+        Settings(scores=["knn"]).for_task("regression")
     assert "logme" in str(caught.value.hint)
 
 
 def test_the_official_protocol_has_no_features_of_the_source() -> None:
-    assert Settings.of("official").for_task("classification").scores == OWN[1:4]
+    assert Settings(protocol="official").for_task("classification").scores == OWN[1:4]
     with pytest.raises(UsageError, match="logme cannot be had under protocol official"):
-        Settings.of("official", scores=["logme"]).for_task("classification")
+        Settings(protocol="official", scores=["logme"]).for_task("classification")
 
 
 def test_directions_follow_the_protocol() -> None:
-    one_step = Settings.of().for_task("classification").directions()
+    one_step = Settings().for_task("classification").directions()
     assert one_step["ac_corr"] is False
-    assert Settings.of("official").for_task("classification").directions()["ac_corr"] is False
-    assert Settings.of(head="random").for_task("classification").directions()["ac_corr"] is False
-    assert Settings.of(rank_by="consensus").for_task("classification").directions()["consensus"] is True
+    assert Settings(protocol="official").for_task("classification").directions()["ac_corr"] is False
+    assert Settings(head="random").for_task("classification").directions()["ac_corr"] is False
+    assert Settings(rank_by="consensus").for_task("classification").directions()["consensus"] is True
 
 
 @pytest.mark.parametrize("given", [{"scores": ["beauty"]}, {"rank_by": "beauty"}, {"statistics": "mine"}])
 def test_unknown_names_are_refused(given: dict[str, object]) -> None:
     with pytest.raises(UsageError, match=r"no (score|statistics)"):
-        Settings.of(**given)  # type: ignore[arg-type]
+        Settings(**given)  # type: ignore[arg-type]

@@ -38,7 +38,7 @@ from acrank.formats.markdown import to_markdown
 from acrank.system.files import atomic_write, check_writable
 
 if TYPE_CHECKING:
-    from acrank.gates import Gates, Report
+    from acrank.gates import CheckReport, Gates
 
 JUNIT = ".xml"
 
@@ -80,7 +80,7 @@ def check(
     "At most" and "at least" include their bound. In GitHub Actions failed gates are annotated, and a table is added
     to the step's summary.
     """
-    from acrank.gates import check as hold_against
+    from acrank.gates import check_ranking
     from acrank.records import Ranking
 
     asked = {
@@ -104,7 +104,7 @@ def check(
     rules = _gates(gates, asked, completing)
     summary = _summary_path()
     _check_outputs(output or [])
-    report = hold_against(Ranking.load(run), rules, run=str(run))
+    report = check_ranking(Ranking.load(run), rules, run=str(run))
     show(report.view(), format_.value)
     _write(report, output or [])
     if summary is not None:
@@ -157,7 +157,7 @@ def _check_outputs(paths: list[Path]) -> None:
         check_writable(path)
 
 
-def _write(report: Report, paths: list[Path]) -> None:
+def _write(report: CheckReport, paths: list[Path]) -> None:
     cases = [JUnitCase(name=item.name, message=item.message, failed=not item.passed) for item in report.results]
     for path in paths:
         if path.suffix.lower() == JUNIT:
@@ -185,7 +185,7 @@ def _append(path: Path, text: str) -> None:
         ) from error
 
 
-def _annotate(report: Report) -> None:
+def _annotate(report: CheckReport) -> None:
     """Failed gates as marks on the run; on stderr, which the runner reads too, so that stdout stays data."""
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for result in report.failures:

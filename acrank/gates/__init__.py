@@ -1,12 +1,12 @@
-"""Gates: what must hold of a ranking before a model choice may be merged.
+"""Gates: conditions that a ranking must meet before a model choice is merged.
 
-`Gates` is what gates.yaml says, `check` holds a ranking against it, `Report` is the outcome.
+`Gates` is the content of gates.yaml, `check_ranking` tests a ranking against it, `CheckReport` is the outcome.
 """
 
 from __future__ import annotations
 
+from acrank.gates.check_report import CheckReport, GateResult
 from acrank.gates.gates_file import Gates, load_gates, parse_gates, read_gates
-from acrank.gates.report import GateResult, Report
-from acrank.gates.rules import check
+from acrank.gates.rules import check_ranking
 
-__all__ = ["GateResult", "Gates", "Report", "check", "load_gates", "parse_gates", "read_gates"]
+__all__ = ["CheckReport", "GateResult", "Gates", "check_ranking", "load_gates", "parse_gates", "read_gates"]

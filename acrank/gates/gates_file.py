@@ -1,24 +1,29 @@
-"""gates.yaml: which gates there are, what each needs, and how the file is read. Nothing unknown is let through."""
+"""gates.yaml: every gate with its settings, and how the file is read; anything unknown is an error."""
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from acrank.errors import GatesError
+from acrank.system.words import closest
+from acrank.system.yaml_reader import read_yaml
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+_README = "see gates.yaml in the README"
 
 
 @dataclass(frozen=True)
 class Within:
-    """A margin: absolute in the score's own unit, or relative to the magnitude of the best value.
+    """A margin: an absolute amount in the score's unit, or relative to the magnitude of the best value.
 
     >>> Within.parse("10%"), Within.parse(0.5)
     (Within(amount=Decimal('0.1'), relative=True), Within(amount=Decimal('0.5'), relative=False))
@@ -29,10 +34,10 @@ class Within:
 
     @classmethod
     def parse(cls, given: Any) -> Within:
-        """From a number, or text such as "0.02" or "10%".
+        """The margin given as a number, or as text such as "0.02" or "10%".
 
         Raises:
-            ValueError: neither, negative or not finite.
+            ValueError: anything else, or a negative or infinite number.
         """
         if isinstance(given, Within):
             return given
@@ -46,7 +51,7 @@ class Within:
         return cls(amount / 100, True) if text.endswith("%") else cls(amount, False)
 
     def of(self, best: Decimal) -> Decimal:
-        """How far a value may lie from `best`, in the score's unit."""
+        """The largest distance from `best` that is allowed, in the score's unit."""
         return self.amount * abs(best) if self.relative else self.amount
 
     def __str__(self) -> str:
@@ -70,7 +75,7 @@ class TopK(_Strict):
 
 
 class Margin(_Strict):
-    """The model's value lies within a margin of the best value of the score (default: the ranking one)."""
+    """The model's value lies within a margin of the best value of a score (default: the score that ranks the run)."""
 
     model: _Name
     within: _Within
@@ -78,14 +83,14 @@ class Margin(_Strict):
 
 
 class SameBest(_Strict):
-    """The best candidate of the baseline run is still the best ("exact"), or in the leading band ("band")."""
+    """The best candidate of the baseline run is still the best ("exact"), or still in the leading band ("band")."""
 
     baseline: _Path
     tolerance: Literal["band", "exact"] = "band"
 
 
 class WeightedTau(_Strict):
-    """Weighted Kendall tau (SciPy's convention) of the score against the ground truth is at least x."""
+    """Weighted Kendall tau (SciPy's convention) between the score and the ground truth is at least `at_least`."""
 
     truth: _Path
     at_least: Annotated[float, Field(ge=-1, le=1)]
@@ -95,28 +100,28 @@ class WeightedTau(_Strict):
 
 
 class NoSkipped(_Strict):
-    """No candidate was skipped, save the allowed ones."""
+    """No candidate was skipped, except the allowed ones."""
 
     allowed: list[_Name] = []
 
 
 class Time(_Strict):
-    """The median, over common candidates, of seconds now over seconds in the baseline run is at most x."""
+    """The median ratio of seconds now to seconds in the baseline run, over common candidates, is at most `at_most`."""
 
     baseline: _Path
     at_most: Annotated[float, Field(gt=0)]
 
 
 def _switch(given: Any) -> Any:
-    """`no_skipped: true` is short for the gate without exceptions, `false` for no gate."""
-    return {True: NoSkipped(), False: None}[given] if isinstance(given, bool) else given
+    """`true` means the gate without exceptions, `false` no gate; anything else is left to the schema."""
+    return (NoSkipped() if given else None) if isinstance(given, bool) else given
 
 
 class Gates(_Strict):
-    """What gates.yaml says; a gate that is None was not asked for.
+    """The content of gates.yaml; a gate that is None or False is off.
 
     Example:
-        >>> Gates(top_k=TopK(model="resnet50", k=3)).asked()
+        >>> Gates(top_k=TopK(model="resnet50", k=3)).enabled()
         ['top_k']
     """
 
@@ -129,8 +134,8 @@ class Gates(_Strict):
     time: Time | None = None
     max_seconds: Annotated[float, Field(gt=0)] | None = None
 
-    def asked(self) -> list[str]:
-        """Names of the gates that were asked for, in the order of the fields."""
+    def enabled(self) -> list[str]:
+        """Names of the gates that are on, in the order of the fields."""
         return [name for name in type(self).model_fields if getattr(self, name) not in (None, False)]
 
 
@@ -142,8 +147,9 @@ _SETTINGS: dict[str, type[_Strict]] = {
     "no_skipped": NoSkipped,
     "time": Time,
 }
+_KNOWN = ", ".join(Gates.model_fields)
 _PATHS = ("baseline", "truth")
-#: Settings whose flag is not simply their name.
+#: Settings whose flag is not `--` and their name.
 _FLAGS = {"k": "--top-k", "at_least": "--min-tau", "at_most": "--max-slowdown"}
 
 
@@ -151,33 +157,38 @@ def load_gates(path: Path) -> Gates:
     """Read and check a gates file.
 
     Raises:
-        GatesError: missing, not YAML, an unknown or repeated key, a value out of range, or no gate at all.
+        GatesError: missing, not YAML, an unknown or duplicate key, a value out of range, or no gate at all.
     """
     return parse_gates(read_gates(path), where=str(path))
 
 
 def read_gates(path: Path) -> dict[str, Any]:
-    """The content of a gates file as plain data, its relative paths resolved against the file's folder.
+    """The content of a gates file as plain data, with relative paths resolved against the file's folder.
 
     Raises:
-        GatesError: missing, not YAML, not a mapping, or a key given twice or left empty.
+        GatesError: missing, not YAML, not a mapping, or a key that is duplicate or empty.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)  # a SafeLoader
+        document = read_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise GatesError(f"cannot read {path}: {error.strerror}", hint="check the path") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise GatesError(f"{path} is not valid YAML: {error}", hint="see gates.yaml in the README") from error
+    except UnicodeDecodeError as error:
+        raise GatesError(f"{path}: not valid YAML: {error}", hint="save it as UTF-8 text") from error
+    if document.problems:
+        problem = document.problems[0]
+        where = f"{path}:{problem.line}" if problem.line else str(path)
+        raise GatesError(f"{where}: {problem}", hint=problem.hint or _README)
+    content = document.data
     if not isinstance(content, dict) or not content:
-        raise GatesError(f"{path} asks for no gate", hint=f"it must map gates to settings; gates: {_known()}")
+        raise GatesError(f"{path} asks for no gate", hint=f"it must map gates to settings; gates: {_KNOWN}")
     for name, settings in content.items():
         if settings is None:
             raise GatesError(f"{path}: {name} is empty", hint="give its settings, or remove it")
-    return {name: _resolved(settings, path.parent) for name, settings in content.items()}
+    return {name: _with_paths_from(path.parent, settings) for name, settings in content.items()}
 
 
 def parse_gates(content: Mapping[str, Any], *, where: str = "gates") -> Gates:
-    """Plain data as Gates.
+    """Gates from plain data.
 
     Raises:
         GatesError: an unknown key, a missing one, a value out of range, or no gate at all.
@@ -190,25 +201,14 @@ def parse_gates(content: Mapping[str, Any], *, where: str = "gates") -> Gates:
         gates = Gates.model_validate(dict(content))
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False)[:5]
-        text = "; ".join(f"{_place(item['loc'])}: {_said(item)}" for item in problems)
+        text = "; ".join(f"{'.'.join(map(str, item['loc']))}: {_message(item)}" for item in problems)
         raise GatesError(f"{where}: {text}", hint=_hint(problems)) from error
-    if not gates.asked():
-        raise GatesError(f"{where}: no gate is asked for", hint=f"gates: {_known()}")
+    if not gates.enabled():
+        raise GatesError(f"{where}: no gate is asked for", hint=f"gates: {_KNOWN}")
     return gates
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML's safe loader, which also refuses a key given twice instead of keeping the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        repeated = next((key for key in keys if keys.count(key) > 1), None)
-        if repeated is not None:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {repeated!r} is given twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-def _resolved(settings: Any, folder: Path) -> Any:
+def _with_paths_from(folder: Path, settings: Any) -> Any:
     if not isinstance(settings, dict):
         return settings
     return {
@@ -217,31 +217,23 @@ def _resolved(settings: Any, folder: Path) -> Any:
     }
 
 
-def _known() -> str:
-    return ", ".join(Gates.model_fields)
-
-
-def _place(loc: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in loc)
-
-
-def _said(problem: Any) -> str:
-    """pydantic's finding in the words of a gates file."""
-    kinds = {
+def _message(problem: ErrorDetails) -> str:
+    """pydantic's error in terms of a gates file."""
+    messages = {
         "extra_forbidden": "is not known",
         "missing": "is missing",
         "model_type": "must be a mapping of settings",
         "string_type": "must be text (quote it if it looks like a number)",
     }
-    return kinds.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+    return messages.get(problem["type"], problem["msg"].removeprefix("Value error, "))
 
 
-def _hint(problems: list[Any]) -> str:
-    """Names the close match of the first unknown key, or what may stand there, or what to add."""
+def _hint(problems: list[ErrorDetails]) -> str:
+    """For the first unknown key the nearest known ones, else how to give the first missing one."""
     unknown = next((item["loc"] for item in problems if item["type"] == "extra_forbidden"), None)
     if unknown is None:
-        missing = next((item["loc"][-1] for item in problems if item["type"] == "missing"), None)
-        return f"add it, or give {_FLAGS.get(missing, f'--{missing}')}" if missing else "see gates.yaml in the README"
+        missing = next((str(item["loc"][-1]) for item in problems if item["type"] == "missing"), None)
+        return f"add it, or give {_FLAGS.get(missing, f'--{missing}')}" if missing else _README
     level: type[_Strict] = Gates if len(unknown) == 1 else _SETTINGS[str(unknown[0])]
-    close = difflib.get_close_matches(str(unknown[-1]), level.model_fields, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(level.model_fields)}"
+    known = list(level.model_fields)
+    return closest(str(unknown[-1]), known, otherwise=f"known here: {', '.join(known)}")

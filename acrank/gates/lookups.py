@@ -1,19 +1,19 @@
-"""What the gates look up in a ranking or a truth table, and how they name what they found."""
+"""Look-ups of the gates in a ranking or a truth table, and the texts that name what they find."""
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable
 
 from acrank.errors import GatesError
+from acrank.gates.check_report import one_line
 from acrank.gates.gates_file import WeightedTau
-from acrank.gates.report import one_line
 from acrank.records import Ranking, Row
+from acrank.system.words import closest
 
 
-def row_of(ranking: Ranking, model: str, gate: str) -> Row:
-    """The row of a model that a gate names.
+def find_row(ranking: Ranking, model: str, gate: str) -> Row:
+    """The row of the model that a gate names.
 
     Raises:
         GatesError: the run has no such model.
@@ -24,8 +24,8 @@ def row_of(ranking: Ranking, model: str, gate: str) -> Row:
     return rows[model]
 
 
-def score_of(ranking: Ranking, wanted: str | None, gate: str) -> str:
-    """The score that a gate names, the ranking one where it names none.
+def find_score(ranking: Ranking, wanted: str | None, gate: str) -> str:
+    """The score that a gate names, or the score that ranks the run if it names none.
 
     Raises:
         GatesError: the run has no such score, or does not record its direction.
@@ -38,36 +38,35 @@ def score_of(ranking: Ranking, wanted: str | None, gate: str) -> str:
 
 
 def _suggestion(wanted: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(wanted, known, n=1)
-    return f"did you mean {one_line(close[0])!r}?" if close else f"the run has: {listed(known) or 'none'}"
+    return one_line(closest(wanted, known, otherwise=f"the run has: {listed(known) or 'none'}"))
 
 
-def unranked(row: Row, score: str) -> str:
-    """Why a row has no place in the ranking."""
+def why_unranked(row: Row, score: str) -> str:
+    """The reason why a row has no rank by this score."""
     if row.status != "scored":
         return f"{row.model} was skipped: {row.reason or 'no reason given'}"
     note = row.scores[score].note if score in row.scores else None
     return f"{row.model} has no value of {score}: {note or 'undefined'}"
 
 
-def finite(row: Row, score: str) -> float | None:
-    """The value of a scored row, None where it is undefined or infinite."""
+def finite_value(row: Row, score: str) -> float | None:
+    """The value of a scored row; None if it is undefined or infinite."""
     value = row.value(score)
     return value if row.status == "scored" and value is not None and math.isfinite(value) else None
 
 
 def listed(items: Iterable[str]) -> str:
-    """The first ten items, each cut to a readable length, and how many are left out."""
+    """The first ten items, each cut to 120 characters, and the number of the others."""
     found = [one_line(item) for item in items]
     shown = ", ".join(item if len(item) <= 120 else item[:119] + "…" for item in found[:10])
     return shown + (f" and {len(found) - 10} more" if len(found) > 10 else "")
 
 
-def truth_of(gate: WeightedTau) -> dict[str, float]:
-    """Model -> mean ground truth, of the one dataset that the gate means.
+def mean_truth(gate: WeightedTau) -> dict[str, float]:
+    """Model -> mean ground truth, on the dataset that the gate chooses or the only one.
 
     Raises:
-        GatesError: the table has several datasets and none is chosen, or not the chosen one.
+        GatesError: the table has several datasets and the gate chooses none, or the table lacks the chosen one.
         TableError: the table cannot be read.
     """
     from acrank.comparison.tables import read_truth
@@ -78,6 +77,6 @@ def truth_of(gate: WeightedTau) -> dict[str, float]:
     elif gate.dataset in datasets:
         found = datasets[gate.dataset]
     else:
-        asked = "several datasets" if gate.dataset is None else f"no dataset {gate.dataset!r}"
-        raise GatesError(f"weighted_tau: {gate.truth} has {asked}", hint=f"choose one of: {listed(datasets)}")
+        problem = "several datasets" if gate.dataset is None else f"no dataset {gate.dataset!r}"
+        raise GatesError(f"weighted_tau: {gate.truth} has {problem}", hint=f"choose one of: {listed(datasets)}")
     return {model: measured.mean for model, measured in found.items()}

@@ -14,8 +14,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from acrank.errors import ManifestError, UsageError
+from acrank.system.yaml_reader import Document, Place, Problem, read_yaml
 from acrank.zoo.schema import Candidate, ManifestInput
-from acrank.zoo.yaml_reader import Document, Place, Problem, read_yaml
 
 __all__ = ["Candidate", "ManifestInput", "Zoo", "check_zoo", "load_zoo"]
 

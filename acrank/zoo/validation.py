@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from acrank.errors import CandidateError
+from acrank.system.yaml_reader import Problem
 from acrank.zoo.hub import config_file, weights_in
 from acrank.zoo.manifest import Candidate, Zoo, check_zoo
 from acrank.zoo.weights import check_hash, kind_of
-from acrank.zoo.yaml_reader import Problem
 
 
 def validate_zoo(path: str | Path) -> tuple[Zoo, list[Problem]]:

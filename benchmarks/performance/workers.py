@@ -69,7 +69,7 @@ def seconds(zoo: Zoo, target: Path, workers: int) -> float:
         score(
             zoo,
             target,
-            Settings.of(samples=32, repeats=1),
+            Settings(samples=32, repeats=1),
             executor=executor,
             on_row=lambda *_: ends.append(time.perf_counter()),
         )

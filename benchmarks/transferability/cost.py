@@ -66,7 +66,7 @@ def measured(network: str, folder: Path) -> dict[str, Any]:
 
     def score(names: list[str]) -> float:
         row = evaluate(
-            zoo.candidates[0], draws, Settings.of(scores=names, device="cpu").for_task("classification"), None
+            zoo.candidates[0], draws, Settings(scores=names, device="cpu").for_task("classification"), None
         )
         seconds["params"] = row.params
         return row.seconds or 0.0

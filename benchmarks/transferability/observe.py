@@ -98,7 +98,7 @@ def keep(path: Path, candidate: Candidate, draws: Sequence[Draw]) -> None:
 
 def observed(candidate: Candidate, draw: Draw) -> Arrays:
     """Everything of one draw, by name: `affines` and `grad/…` are concatenated over the layers of sizes `channels`."""
-    ready = make_ready(candidate, [draw], Settings.of(allow_code=True, device="cpu"))
+    ready = make_ready(candidate, [draw], Settings(allow_code=True, device="cpu"))
     batch, model = ready.batches[0], channels_last(ready.loaded.model)
     labels = batch.labels.flatten()
     found: Arrays = {

@@ -58,8 +58,8 @@ def score_target(name: str, data: Path, work: Path, anew: list[str]) -> None:
     draws = draws_of(STUDIES[name], target, DRAWS)
     chosen = [one for kind in KINDS for one in zoo(kind, data).candidates if suits(one, STUDIES[name])]
     for column, settings, some in (
-        ("", Settings.of(scores=anew or ["all"], allow_code=True, device="cpu"), draws),
-        ("official ", Settings.of("official", allow_code=True, device="cpu", scores=["ac_corr"]), draws[:1]),
+        ("", Settings(scores=anew or ["all"], allow_code=True, device="cpu"), draws),
+        ("official ", Settings(protocol="official", allow_code=True, device="cpu", scores=["ac_corr"]), draws[:1]),
     ):
         if not (anew and column):
             for one, row in zip(chosen, rows_of(chosen, some, settings.for_task(target.task)), strict=True):

@@ -240,8 +240,8 @@ def test_a_second_run_is_equal_and_loads_neither_torch_nor_timm_nor_an_image(fol
     assert [(row.model, row.scores, row.layers, row.weights, row.params) for row in first.rows] == [
         (row.model, row.scores, row.layers, row.weights, row.params) for row in second.rows
     ]
-    assert [row.details["cached"] for row in first.rows] == [False] * 3
-    assert [row.details["cached"] for row in second.rows] == [True] * 3
+    assert [row.details.cached for row in first.rows] == [False] * 3
+    assert [row.details.cached for row in second.rows] == [True] * 3
     loaded = [set(run.stderr.splitlines()[-1].split()) for run in runs]
     assert {"torch", "PIL.Image"} <= loaded[0]
     assert loaded[1].isdisjoint({"torch", "timm", "torchvision", "PIL.Image"})
@@ -251,7 +251,7 @@ def test_other_scores_come_from_the_same_observations(acrank: Command, folder: P
     acrank(*words())
     done = acrank(*words("--scores", "knn,ac_corr"))
     assert done.code == 0, done.err
-    assert all(row.details["cached"] for row in Ranking.load(folder / "run.json").rows)
+    assert all(row.details.cached for row in Ranking.load(folder / "run.json").rows)
 
 
 def test_no_cache_neither_reads_nor_writes(acrank: Command, folder: Path, own_cache: Path) -> None:
@@ -259,12 +259,12 @@ def test_no_cache_neither_reads_nor_writes(acrank: Command, folder: Path, own_ca
     assert list(own_cache.iterdir()) == []
     acrank(*words())
     acrank(*words("--no-cache"))
-    assert not any(row.details["cached"] for row in Ranking.load(folder / "run.json").rows)
+    assert not any(row.details.cached for row in Ranking.load(folder / "run.json").rows)
 
 
 def cached_after(acrank: Command, folder: Path, *more: object) -> dict[str, bool]:
     assert acrank(*words(*more)).code == 0
-    return {row.model: row.details["cached"] for row in Ranking.load(folder / "run.json").rows}
+    return {row.model: row.details.cached for row in Ranking.load(folder / "run.json").rows}
 
 
 def test_what_changes_the_result_is_observed_anew(acrank: Command, folder: Path) -> None:
@@ -310,7 +310,7 @@ def test_a_wrong_hash_in_the_manifest_is_not_served_from_the_cache(acrank: Comma
 
 
 def test_names_and_references_do_not_matter_to_the_key(folder: Path, own_cache: Path) -> None:
-    cache, settings = ObservationCache(own_cache), Settings.of(allow_code=True).for_task("classification")
+    cache, settings = ObservationCache(own_cache), Settings(allow_code=True).for_task("classification")
     (draw,) = make_draws(open_target(folder / "target"), samples=18, repeats=1, seed=0)
     keys = []
     for name in ("one", "other"):

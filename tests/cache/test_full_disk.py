@@ -50,7 +50,7 @@ def told_once(ranking: Ranking, err: str, why: str) -> None:
     assert "for 3 of 3" in warning
     assert why in warning
     assert err.count("the cache could not be written") == 1
-    assert [row.details["cached"] for row in ranking.rows] == [False] * 3
+    assert [row.details.cached for row in ranking.rows] == [False] * 3
 
 
 def test_a_full_disk_costs_no_row(acrank: Command, folder: Path, own_cache: Path) -> None:

@@ -52,7 +52,7 @@ def commands(value: Any) -> list[list[str]]:
 
 
 def test_the_gates_example_shows_every_gate(project: Path) -> None:
-    assert load_gates(project / "gates.yaml").asked() == list(Gates.model_fields)
+    assert load_gates(project / "gates.yaml").enabled() == list(Gates.model_fields)
 
 
 def test_the_gates_example_passes_on_such_a_run(project: Path, acrank: Callable[..., Any]) -> None:

@@ -281,7 +281,7 @@ def test_the_default_score_alone_is_what_it_is_beside_others(acrank: Command, fo
 def test_kernel_scores_alone_have_a_value_and_its_control(acrank: Command, folder: Path, name: str) -> None:
     done = acrank(*words("--scores", name, "--repeats", 1, "--no-cache"))
     assert done.code == 0, done.err
-    settings = Settings.of(scores=[name], samples=18, repeats=1, allow_code=True).for_task("classification")
+    settings = Settings(scores=[name], samples=18, repeats=1, allow_code=True).for_task("classification")
     draws = make_draws(open_target(folder / "target"), samples=18, repeats=1, seed=0)
     truth = draws[0].labels
     for row in Ranking.load(folder / "run.json").rows:
@@ -382,7 +382,7 @@ def test_labels_that_say_nothing_are_reported(acrank: Command, folder: Path) -> 
 
 def test_library_and_command_agree(acrank: Command, folder: Path) -> None:
     acrank(*words())
-    ranking = package.score("zoo/zoo.yaml", "target", Settings.of(samples=18, allow_code=True))
+    ranking = package.score("zoo/zoo.yaml", "target", Settings(samples=18, allow_code=True))
     frame = ranking.to_frame()
     saved = Ranking.load(folder / "run.json").to_frame()
     assert list(frame["model"]) == list(saved["model"])

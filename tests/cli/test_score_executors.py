@@ -279,7 +279,7 @@ def test_any_executor_of_the_standard_library_will_do(folder: Path) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     make_zoo(folder / "zoo")
-    settings = Settings.of(samples=18, allow_code=True)
+    settings = Settings(samples=18, allow_code=True)
     plain = package.score("zoo/zoo.yaml", "target", settings)
     with ThreadPoolExecutor(1) as pool:
         other = package.score("zoo/zoo.yaml", "target", settings, executor=pool)

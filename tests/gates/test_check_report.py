@@ -11,8 +11,8 @@ from markdown_it import MarkdownIt
 
 from acrank.formats import render
 from acrank.formats.markdown import to_markdown
-from acrank.gates import Gates, check, parse_gates
-from acrank.gates.report import Report, one_line
+from acrank.gates import Gates, check_ranking, parse_gates
+from acrank.gates.check_report import CheckReport, one_line
 from acrank.records import Ranking, Row, Value
 
 HOSTILE = [
@@ -44,7 +44,7 @@ HOSTILE = [
 names = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=30), st.lists(st.sampled_from(HOSTILE)).map("".join))
 
 
-def report_on(name: str, reason: str) -> Report:
+def report_on(name: str, reason: str) -> CheckReport:
     """A report whose messages name a hostile best, a skipped one and its reason, a warning and the run."""
     rows = [
         Row(name, "scored", scores={"s": Value(2.0)}, seconds=3.0),
@@ -59,7 +59,7 @@ def report_on(name: str, reason: str) -> Report:
         "no_warnings": True,
         "max_seconds": 1,
     }
-    return check(ranking, parse_gates(gates), run=name)
+    return check_ranking(ranking, parse_gates(gates), run=name)
 
 
 def cells(markdown: str) -> list[list[list[tuple[str, str]]]]:
@@ -123,7 +123,7 @@ def test_messages_are_one_printable_line_in_every_view(name: str, reason: str) -
 def test_a_long_list_and_a_long_name_are_cut() -> None:
     rows = [Row(f"{i}" + "x" * 5000, "skipped", reason="r" * 5000) for i in range(1000)]
     ranking = Ranking.of(rows, rank_by="s", higher_is_better={"s": True})
-    message = check(ranking, parse_gates({"no_skipped": True})).results[0].message
+    message = check_ranking(ranking, parse_gates({"no_skipped": True})).results[0].message
     assert len(message) <= 2000
     assert message.endswith("and 990 more")
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import weightedtau
 
 from acrank.errors import GatesError, TableError
-from acrank.gates import GateResult, Gates, check, parse_gates
+from acrank.gates import GateResult, Gates, check_ranking, parse_gates
 from acrank.gates.rules import RULES
 from acrank.records import Ranking, Row, Value
 
@@ -31,7 +31,7 @@ def ranking(higher: bool = True, seconds: float | None = None, extra: tuple[Row,
 
 def outcome(run: Ranking, **gates: Any) -> GateResult:
     """The result of the one gate asked for."""
-    report = check(run, parse_gates(gates))
+    report = check_ranking(run, parse_gates(gates))
     assert len(report.results) == 1
     return report.results[0]
 
@@ -332,11 +332,11 @@ def test_every_gate_of_the_schema_has_its_rule() -> None:
 
 def test_no_gate_is_an_error_not_a_pass() -> None:
     with pytest.raises(GatesError, match="no gate is asked for"):
-        check(ranking(**FOUR), Gates())
+        check_ranking(ranking(**FOUR), Gates())
 
 
 def test_results_come_in_the_order_of_the_gates_and_one_failure_fails_the_report() -> None:
-    report = check(
+    report = check_ranking(
         ranking(**FOUR, extra=(SKIPPED,)), parse_gates({"no_skipped": True, "top_k": {"model": "a", "k": 1}})
     )
     assert [(result.name, result.passed) for result in report.results] == [("top_k", True), ("no_skipped", False)]

@@ -139,7 +139,7 @@ def observed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., l
     draws = make_draws(open_target(make_masks(tmp_path / "target", n=6)), samples=6, repeats=2, seed=0)
 
     def observe(*scores: str, statistics: str = "target") -> list[Observation]:
-        settings = Settings.of(scores=scores, statistics=statistics, allow_code=True, device="cpu")
+        settings = Settings(scores=scores, statistics=statistics, allow_code=True, device="cpu")
         settings = settings.for_task("segmentation")
         return observe_ready(make_ready(candidate, draws, settings), settings)[0]
 

@@ -56,7 +56,7 @@ def kept_by_hand(labels: np.ndarray, half: np.ndarray) -> list[int]:
 @pytest.mark.parametrize("statistics", ["target", "source"])
 def test_the_values_are_those_of_the_fewer_images(folder: Path, statistics: str) -> None:
     """Also under the source's statistics, which the step that failed had moved in the network that was given up."""
-    settings = Settings.of(allow_code=True, statistics=statistics, scores=["all"], samples=40, repeats=2)
+    settings = Settings(allow_code=True, statistics=statistics, scores=["all"], samples=40, repeats=2)
     settings = settings.for_task("classification")
     draws = make_draws(open_target(folder / "target"), samples=40, repeats=2, seed=0)
     hungry, small = load_zoo(folder / "zoo" / "zoo.yaml").candidates
@@ -79,7 +79,7 @@ def test_the_values_are_those_of_the_fewer_images(folder: Path, statistics: str)
         name: value.value for name, value in expected.scores.items()
     }
     assert found.shifts == expected.shifts
-    assert found.details["lowered"] == {"from": [40, 40], "to": [len(one.labels) for one in fewer]}
+    assert found.details.lowered == {"from": [40, 40], "to": [len(one.labels) for one in fewer]}
     assert any("out of memory at 40 images, scored on" in note for note in found.notes)
 
 
@@ -89,17 +89,17 @@ def test_the_row_says_so_and_nothing_is_cached(acrank: Command, folder: Path) ->
         assert done.code == 0, done.err
         assert "note: hungry: out of memory at 20 images, scored on 12: batch statistics depend on the" in done.err
         found = rows(folder)
-        assert found["hungry"].details["lowered"]["to"] == [12, 12, 12]  # type: ignore[attr-defined]
-        assert not found["hungry"].details["cached"]  # type: ignore[attr-defined]
-        assert "lowered" not in found["small"].details  # type: ignore[attr-defined]
-    assert found["small"].details["cached"]  # type: ignore[attr-defined]
+        assert found["hungry"].details.lowered["to"] == [12, 12, 12]  # type: ignore[attr-defined]
+        assert not found["hungry"].details.cached  # type: ignore[attr-defined]
+        assert found["small"].details.lowered is None  # type: ignore[attr-defined]
+    assert found["small"].details.cached  # type: ignore[attr-defined]
 
 
 def test_under_training_the_steps_are_lowered_instead(acrank: Command, folder: Path) -> None:
     done = acrank(*words("--protocol", "official"))
     assert done.code == 0, done.err
     assert "out of memory at 32 images per step, trained with 8: batch statistics" in done.err
-    assert rows(folder)["hungry"].details["lowered"] == {"from": [32], "to": [8]}  # type: ignore[attr-defined]
+    assert rows(folder)["hungry"].details.lowered == {"from": [32], "to": [8]}  # type: ignore[attr-defined]
 
 
 def test_a_network_that_cannot_even_take_the_least_is_skipped(acrank: Command, folder: Path) -> None:

@@ -47,7 +47,7 @@ def rows(folder: Path) -> list[Row]:
 
 
 def row_under(folder: Path, **options: Any) -> Row:
-    settings = Settings.of(allow_code=True, samples=18, repeats=1, **options).for_task("classification")
+    settings = Settings(allow_code=True, samples=18, repeats=1, **options).for_task("classification")
     draws = make_draws(open_target(folder / "target"), samples=18, repeats=1, seed=0)
     return evaluate(load_zoo(folder / "zoo" / "zoo.yaml").candidates[0], draws, settings, None)
 
@@ -58,9 +58,9 @@ def test_amp_is_near_but_other_arithmetic_and_cached_apart(acrank: Command, fold
     done = acrank(*words("--amp"))
     assert done.code == 0, done.err
     mixed = rows(folder)
-    assert not any(row.details["cached"] for row in mixed)
+    assert not any(row.details.cached for row in mixed)
     assert Ranking.load(folder / "run.json").settings["amp"] is True
-    assert [row.details.get("precision") for row in (*plain, *mixed)] == [None] * 3 + ["bfloat16"] * 3
+    assert [row.details.precision for row in (*plain, *mixed)] == [None] * 3 + ["bfloat16"] * 3
     for one, other in zip(plain, mixed, strict=True):
         for name in ("ac_corr", "channel_alignment", "gradient_norm"):
             values = (one.scores[name].value, other.scores[name].value)
@@ -77,7 +77,7 @@ def test_amp_of_segmentation_and_of_training(acrank: Command, folder: Path) -> N
     words_ = ["score", "--zoo", "dense/zoo.yaml", "--data", "masked", "--allow-code", "--scores", "all", "--amp"]
     done = acrank(*words_)
     assert done.code == 0, done.err
-    assert rows(folder)[0].details["precision"] == "bfloat16"
+    assert rows(folder)[0].details.precision == "bfloat16"
 
 
 def network(seed: int = 0) -> nn.Module:
@@ -152,7 +152,7 @@ def test_float16_end_to_end(folder: Path, monkeypatch: pytest.MonkeyPatch, proto
     monkeypatch.setattr("acrank.observation.observing.mixed_dtype", lambda _: torch.float16)
     mixed = row_under(folder, protocol=protocol, amp=True)
     assert mixed.status == "scored", mixed.reason
-    assert mixed.details["precision"] == "float16"
+    assert mixed.details.precision == "float16"
     assert mixed.scores["ac_corr"].value == pytest.approx(plain.scores["ac_corr"].value, rel=0.02)
     assert mixed.scores["ac_corr"].value != plain.scores["ac_corr"].value
 
@@ -204,10 +204,10 @@ def test_deterministic_refuses_what_is_not(acrank: Command, folder: Path) -> Non
 
 
 def test_records_of_earlier_versions_had_neither(acrank: Command, folder: Path) -> None:
-    record = Settings.of(seed=3).record()
+    record = Settings(seed=3).record()
     del record["amp"], record["deterministic"]
-    assert Settings.from_record(record) == Settings.of(seed=3)
-    assert Settings.from_record(Settings.of(amp=True).record()) == Settings.of(amp=True)
+    assert Settings.from_record(record) == Settings(seed=3)
+    assert Settings.from_record(Settings(amp=True).record()) == Settings(amp=True)
     acrank(*words())
     ranking = Ranking.load(folder / "run.json")
     del ranking.settings["amp"], ranking.settings["deterministic"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import rankdata
 
 from acrank.ranking.summary import borda, with_pool_values
-from acrank.records import Row, Value
+from acrank.records import Details, Row, Value
 from acrank.scores.etran import etran_pool
 from acrank.settings import Settings
 
@@ -31,28 +31,28 @@ def test_a_pool_of_one_has_no_consensus() -> None:
 
 def row(model: str, parts: list[tuple[float, float]], **values: float) -> Row:
     scores = {name: Value(value) for name, value in values.items()} | {"etran": Value(None)}
-    return Row(model, "scored", scores=scores, details={"parts": {"etran": [list(part) for part in parts]}})
+    return Row(model, "scored", scores=scores, details=Details(parts={"etran": [list(part) for part in parts]}))
 
 
 def test_pool_scores_are_worked_out_draw_by_draw() -> None:
-    settings = Settings.of(scores=["etran"], repeats=2).for_task("classification")
+    settings = Settings(scores=["etran"], repeats=2).for_task("classification")
     rows = [row("a", [(1.0, 0.5), (1.0, 0.9)]), row("b", [(3.0, 0.9), (2.0, 0.1)]), row("c", [(2.0, 0.9), (4.0, 0.5)])]
     done = with_pool_values(rows, settings)
-    first, second = (etran_pool([row.details["parts"]["etran"][i] for row in rows]) for i in range(2))
+    first, second = (etran_pool([row.details.parts["etran"][i] for row in rows]) for i in range(2))
     for one, values in zip(done, zip(first, second, strict=True), strict=True):
         assert one.scores["etran"].value == pytest.approx(np.mean(values))
         assert one.scores["etran"].sd == pytest.approx(np.std(values, ddof=1))
 
 
 def test_a_single_candidate_has_no_pool_score_and_says_so() -> None:
-    settings = Settings.of(scores=["etran"], repeats=1).for_task("classification")
+    settings = Settings(scores=["etran"], repeats=1).for_task("classification")
     (alone,) = with_pool_values([row("a", [(1.0, 0.5)])], settings)
     assert alone.scores["etran"].value is None
     assert "pool" in str(alone.scores["etran"].note)
 
 
 def test_consensus_counts_each_score_in_its_direction() -> None:
-    settings = Settings.of(scores=["ac_corr", "knn"], rank_by="consensus").for_task("classification")
+    settings = Settings(scores=["ac_corr", "knn"], rank_by="consensus").for_task("classification")
     rows = [
         Row(name, "scored", scores={"ac_corr": Value(low), "knn": Value(high)})
         for name, low, high in (("best", 0.1, 0.9), ("middle", 0.2, 0.8), ("worst", 0.3, None))

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acrank.errors import ManifestError, UsageError
+from acrank.system.yaml_reader import read_yaml
 from acrank.zoo import Candidate, load_zoo
-from acrank.zoo.yaml_reader import read_yaml
 
 FULL = """\
 version: 1

@@ -1,4 +1,4 @@
-"""The outcome of a check: one result per gate, and how it is shown."""
+"""The outcome of a check: one result per gate, as a view and as a record."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ from typing import Any
 
 from acrank.formats import View
 
-KIND = "acrank-check"
-SCHEMA_VERSION = 1
+_MAX_LENGTH = 2000
+#: Classes of bidirectional characters that reorder the text after them.
+_BIDI_CONTROLS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
 
-_LONGEST = 2000
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GateResult:
-    """What one gate found.
+    """The result of one gate.
 
     Attributes:
         name: the gate's name in gates.yaml.
-        passed: whether the ranking satisfies it.
-        message: one line for people: what was found and, on failure, what was missed.
-        observed: the figure or model that the gate looked at; None where there is none.
-        required: what it had to be, such as "rank <= 3".
+        passed: whether the ranking meets it.
+        message: one line for people: what was found and, on failure, what is wrong.
+        observed: the figure or model that the gate judged; None if there is none.
+        required: the condition, such as "rank <= 3".
     """
 
     name: str
@@ -35,11 +34,12 @@ class GateResult:
 
 
 @dataclass(frozen=True)
-class Report:
-    """All gates of one check, in the order of the gates table.
+class CheckReport:
+    """The results of all gates of one check, in the order of the gates table.
 
     Example:
-        >>> report = Report([GateResult("top_k", False, "b is rank 4 of 5", 4, "rank <= 3")], run="run.json")
+        >>> result = GateResult(name="top_k", passed=False, message="b is 4th", observed=4, required="rank <= 3")
+        >>> report = CheckReport([result], run="run.json")
         >>> report.passed, report.title
         (False, 'acrank check of run.json: 1 of 1 gates failed')
     """
@@ -59,7 +59,7 @@ class Report:
 
     @property
     def title(self) -> str:
-        """One line that says how the check went."""
+        """One line: the run, and how many gates passed or failed."""
         total, failed = len(self.results), len(self.failures)
         outcome = f"{failed} of {total} gates failed" if failed else f"{total} of {total} gates passed"
         return f"acrank check of {one_line(self.run)}: {outcome}"
@@ -78,43 +78,27 @@ class Report:
 
     def to_record(self) -> dict[str, Any]:
         """The report as plain data, ready for JSON."""
-        results = [
-            {
-                "gate": item.name,
-                "passed": item.passed,
-                "observed": item.observed,
-                "required": item.required,
-                "message": item.message,
-            }
-            for item in self.results
-        ]
-        return {
-            "kind": KIND,
-            "schema_version": SCHEMA_VERSION,
-            "run": one_line(self.run),
-            "passed": self.passed,
-            "results": results,
-        }
+        fields = ("passed", "observed", "required", "message")
+        results = [{"gate": item.name, **{name: getattr(item, name) for name in fields}} for item in self.results]
+        header = {"kind": "acrank-check", "schema_version": 1, "run": one_line(self.run)}
+        return {**header, "passed": self.passed, "results": results}
 
 
 def one_line(text: str) -> str:
-    r"""Text from a run record made safe to print anywhere: one line, no control characters, not endless.
+    r"""Text from a run record made safe to print anywhere: one line, no control characters, at most 2,000 characters.
 
-    Control characters, bidirectional overrides and lone surrogates become U+FFFD. `::` and `##[` are broken by a
-    zero-width space, because GitHub's runner obeys `::command::` at the start of any line of a log (a table may be
-    wrapped there) and `##[command]` anywhere.
+    Control characters, bidirectional overrides and lone surrogates become U+FFFD. A zero-width space breaks up `::`
+    and `##[`: GitHub's runner obeys `::command::` at the start of any line of a log (where a table may be wrapped) and
+    `##[command]` anywhere.
 
     >>> one_line("a\n::error::b\x1b[31m ##[add-mask]c")
     'a :\u200b:error:\u200b:b\ufffd[31m ##\u200b[add-mask]c'
     """
     text = " ".join(text.split())
-    text = "".join("\ufffd" if _unprintable(char) else char for char in text)
+    text = "".join("\ufffd" if _is_unprintable(char) else char for char in text)
     text = re.sub(r":(?=:)|##(?=\[)", "\\g<0>\u200b", text)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return text if len(text) <= _MAX_LENGTH else text[: _MAX_LENGTH - 1] + "…"
 
 
-def _unprintable(char: str) -> bool:
-    return unicodedata.category(char) in ("Cc", "Cs") or unicodedata.bidirectional(char) in _OVERRIDES
-
-
-_OVERRIDES = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+def _is_unprintable(char: str) -> bool:
+    return unicodedata.category(char) in ("Cc", "Cs") or unicodedata.bidirectional(char) in _BIDI_CONTROLS

@@ -1,4 +1,4 @@
-"""YAML with the line of every value, and duplicate keys as errors: what plain `safe_load` loses."""
+"""YAML with the line of every value and with duplicate keys as problems; plain `safe_load` loses both."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 import yaml
 
-#: Where a value sits: mapping keys and list positions from the top.
+#: The path to a value: mapping keys and list positions from the top.
 Place = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong in a file: its `line` (from 1, None where unknown), `where` it is, and the `text`."""
+    """One error in a file: its `line` (from 1; None if unknown), `where` in the data it is, the `text` and a `hint`."""
 
     line: int | None
     where: str
@@ -26,7 +26,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Document:
-    """Parsed YAML: the data, the line of each place, and the duplicate keys found."""
+    """Parsed YAML: the data, the line of each place, and the problems found, such as duplicate keys."""
 
     data: Any
     lines: dict[Place, int]
@@ -41,9 +41,7 @@ class Document:
 
 
 def read_yaml(text: str) -> Document:
-    """Parse one YAML document with the safe loader.
-
-    A text that is not YAML comes back as a Document without data and with one problem.
+    """One YAML document, parsed with the safe loader; text that is not YAML gives no data and one problem.
 
     >>> document = read_yaml("a: 1\\nb: [x, y]\\n")
     >>> document.data, document.line_of(("b", 1))
@@ -59,9 +57,10 @@ def read_yaml(text: str) -> Document:
         return Document(None if node is None else loader.construct_document(node), lines, problems)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        what = getattr(error, "problem", None) or str(error)
+        parts = [getattr(error, "context", None), getattr(error, "problem", None)]
+        what = ", ".join(part for part in parts if part) or str(error)
         return Document(None, {}, [Problem(mark.line + 1 if mark else None, "", f"not valid YAML: {what}")])
-    except (ValueError, RecursionError) as error:  # an impossible date, or nesting without end
+    except (ValueError, RecursionError) as error:  # an impossible date, or nesting that is too deep
         return Document(None, {}, [Problem(None, "", f"not valid YAML: {error}")])
 
 
