@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from helpers.workbench import Outcome
+from hypothesis import settings
 
 from acrank.cli import main
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 collect_ignore = ["helpers/faulty_networks.py"]  # imports the module that lies beside a manifest
+
+# No deadline: on a busy machine any example may be slow. In CI the same examples every time.
+settings.register_profile("acrank", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("acrank")
 
 
 @pytest.fixture(autouse=True)

@@ -49,7 +49,7 @@ def test_shards_merge_to_the_record_of_one_run(acrank: Command, folder: Path, mo
 
 
 @given(count=st.integers(1, 40), of=st.integers(1, 12))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_every_candidate_is_in_one_shard(tmp_path_factory: pytest.TempPathFactory, count: int, of: int) -> None:
     zoo = load_zoo(write_zoo(tmp_path_factory.mktemp("zoo"), *(entry(f"m{i}") for i in range(count))))
     dealt = [candidate.id for i in range(1, min(of, count) + 1) for candidate in zoo.part(i, of).candidates]

@@ -27,6 +27,7 @@ def flat(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     """A zoo of three dense networks, and discs with their masks."""
     monkeypatch.delitem(sys.modules, "small_networks", raising=False)  # another test's folder
     tmp_path = tmp_path_factory.mktemp("flat")
+    monkeypatch.chdir(tmp_path)
     inputs = {"size": 32, "mean": [0.0], "std": [1.0]}
     zoo = write_zoo(tmp_path, *(entry(f"n{seed}", "encoder_decoder", input=inputs) for seed in range(3)))
     for seed in range(3):

@@ -207,7 +207,7 @@ def test_separated_classes_score_higher_than_noise(score):
 
 @pytest.mark.filterwarnings("error")
 @named(TESTED)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     n=st.integers(8, 40),
     d=st.integers(2, 50),

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from acrank.errors import ManifestError, UsageError
@@ -187,7 +187,6 @@ def test_aliases_without_end_are_refused_in_time(manifest) -> None:
         load_zoo(manifest("version: 1\nmodels: &a [*a]\n"))
 
 
-@settings(deadline=None)
 @given(st.recursive(st.none() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)))
 def test_the_reader_agrees_with_yaml_on_any_data(data: object) -> None:
     import yaml

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from acrank.errors import CandidateError
@@ -17,7 +17,6 @@ def plain(names: dict[str, int], **options: object) -> dict[str, int]:
     return renamed(names, **settings)  # type: ignore[arg-type]
 
 
-@settings(deadline=None)
 @given(st.dictionaries(NAMES, st.integers(), min_size=1))
 def test_stripping_undoes_prefixing(names: dict[str, int]) -> None:
     prefixed = {f"module.{name}": value for name, value in names.items()}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
@@ -57,7 +57,6 @@ def test_truncated_files_are_refused(tmp_path: Path, kind: str, keep: float) -> 
     assert caught.value.hint
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=600))
 @example(b"")
 @example((2).to_bytes(8, "little") + b"{}")  # a whole safetensors file, of no tensors

@@ -171,7 +171,7 @@ def test_delta_is_the_weighted_distance_of_the_maps() -> None:
 
 
 @given(st.integers(2, 9), st.integers(2, 9), st.integers(0, 1000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_bss_is_the_energy_of_the_smallest_singular_values(n: int, d: int, seed: int) -> None:
     features = torch.randn(n, d, generator=torch.Generator().manual_seed(seed))
     k = min(2, n, d)

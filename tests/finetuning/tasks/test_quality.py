@@ -27,7 +27,7 @@ def pairwise_auc(scores: np.ndarray, positive: np.ndarray) -> float:
 
 
 @given(SEEDS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_measures_equal_their_definitions(seed: int) -> None:
     logits, labels = drawn(seed)
     predicted = logits.argmax(1)
@@ -43,7 +43,7 @@ def test_measures_equal_their_definitions(seed: int) -> None:
 
 
 @given(SEEDS)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_order_of_samples_does_not_matter_and_perfection_is_one(seed: int) -> None:
     logits, labels = drawn(seed)
     order = np.random.default_rng(seed).permutation(len(labels))

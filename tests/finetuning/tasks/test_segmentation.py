@@ -19,7 +19,7 @@ def logits_of(labels: torch.Tensor, classes: int) -> torch.Tensor:
     return one_hot(labels[None], classes)[0] * 9
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10**6), st.integers(2, 4), st.sampled_from([(5, 4), (3, 4, 2)]))
 def test_overlap_is_that_of_the_sets(seed: int, classes: int, size: tuple[int, ...]) -> None:
     generator = torch.Generator().manual_seed(seed)
