@@ -14,7 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acrank.errors import OutputError, TableError
-from acrank.records import KIND, RESERVED, SCHEMA_VERSION, Ranking, Row, Value, dumps
+from acrank.ranking.joining import merge
+from acrank.records import KIND, RESERVED, SCHEMA_VERSION, Details, Ranking, Row, Value, dumps
+from acrank.settings import Settings
+from acrank.system.streams import STREAMS
+
+OLD_RECORD = Path(__file__).parent / "data" / "run_0.2.0.json"
 
 
 def scored(model: str, value: float | None, half: float | None = None, **other: Any) -> Row:
@@ -212,7 +217,7 @@ def test_saving_fails_whole(tmp_path: Path) -> None:
         (b"null", "is not a run record"),
         (b"{}", "is not a run record"),
         (b'{"kind": "acrank-run"}', "schema version None"),
-        (b'{"kind": "acrank-run", "schema_version": 99}', "schema version 99, this acrank reads 1"),
+        (b'{"kind": "acrank-run", "schema_version": 99}', "schema version 99, this acrank reads 1 and 2"),
         (b'{"kind": "acrank-run", "schema_version": 1}', "is damaged"),
     ],
 )
@@ -301,3 +306,44 @@ def test_reading_a_record_leaves_it_alone() -> None:
     record = full().to_record()
     Ranking.from_record(record)
     assert record == full().to_record()
+
+
+# --- records of acrank 0.2.0 --------------------------------------------------------------------------------------------
+
+
+def test_a_record_of_0_2_0_is_read() -> None:
+    """run_0.2.0.json was written by `acrank score` 0.2.0 (two candidates, two draws; layers and ids shortened)."""
+    old = json.loads(OLD_RECORD.read_text())
+    ranking = Ranking.load(OLD_RECORD)
+    assert [(row.model, row.rank, row.params) for row in ranking.rows] == [
+        (row["model"], row["rank"], row["params"]) for row in old["rows"]
+    ]
+    assert ranking.rows[0].scores["ac_corr"].value == old["rows"][0]["scores"]["ac_corr"]["value"]
+    assert ranking.rows[0].details.parts == old["rows"][0]["details"]["parts"]
+    settings = Settings.from_record(ranking.settings)
+    assert (settings.protocol, settings.samples, settings.repeats, settings.streams) == ("one-step", 16, 2, 1)
+    assert ranking.to_record()["schema_version"] == SCHEMA_VERSION
+    assert Ranking.from_record(ranking.to_record()) == ranking
+
+
+def test_old_warnings_about_the_target_become_notes() -> None:
+    old = json.loads(OLD_RECORD.read_text())
+    old["warnings"] = ['split "train" of test, train ("all" joins them)', "1 skipped: x"]
+    ranking = Ranking.from_record(old)
+    assert ranking.notes == ['split "train" of test, train ("all" joins them)']
+    assert ranking.warnings == ["1 skipped: x"]
+
+
+def test_an_old_record_is_not_merged_with_one_of_other_streams() -> None:
+    old = Ranking.load(OLD_RECORD)
+    new = copy.deepcopy(old)
+    new.settings["streams"] = STREAMS
+    with pytest.raises(TableError, match="their settings differ in streams"):
+        merge({"old.json": old, "new.json": new})
+    assert merge({"old.json": old, "again.json": old}).settings["streams"] == 1
+
+
+@pytest.mark.parametrize("warnings", [3, [3], None])
+def test_an_old_record_with_strange_warnings_is_damaged(warnings: object) -> None:
+    with pytest.raises(TableError, match="is damaged: warnings"):
+        Ranking.from_record({**json.loads(OLD_RECORD.read_text()), "warnings": warnings})

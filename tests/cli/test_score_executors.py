@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from acrank.cli.execution_options import Execution, Executor
 from helpers.faulty_zoo import comparable, faulty, good, write_faulty_zoo
 from helpers.workbench import Outcome, make_images, make_zoo
 from PIL import Image
 
 import acrank as package
-from acrank.cli.execution_options import Execution, Executor
 from acrank.records import Ranking
 from acrank.settings import Settings
 from acrank.system.machine import pick_device, use_device

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from acrank.observation.dense_features import PixelReader, feature_map, map_rows
 from helpers.workbench import dense_entry, make_masks, write_zoo
 from torch import Tensor, nn
 
 from acrank.errors import CandidateError
-from acrank.observation.dense_features import PixelReader, feature_map, map_rows
 from acrank.observation.observing import make_ready, observe_ready
 from acrank.scores.inputs import Observation
 from acrank.settings import Settings

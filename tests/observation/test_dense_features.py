@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from acrank.observation.dense_features import PixelReader, feature_map
 from torch import nn
 
 from acrank.errors import CandidateError
-from acrank.observation.dense_features import PixelReader, feature_map
 from acrank.observation.one_step import observe, prepare_model, select_layers
 from acrank.zoo.architectures.genesis import UNet3D
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import nn
-
 from acrank.observation.layer_outputs import ROWS, LayerOutputs, last_third, rows_of_images, rows_of_positions
+from torch import nn
 
 
 def gram_of(layer: nn.Module, inputs: torch.Tensor, rows_of) -> np.ndarray | None:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from acrank.observation.dense_features import PixelReader
 from helpers.workbench import Outcome, input_of
 from torch import Tensor, nn
 from torch.nn import functional
@@ -23,7 +24,6 @@ from torch.nn import functional
 from acrank.demo.nodules import make_nodules
 from acrank.norm import ac_norm_layers
 from acrank.observation.batches import PATCHES_PER_STEP
-from acrank.observation.dense_features import PixelReader
 from acrank.observation.one_epoch import finetune_one_epoch
 from acrank.observation.one_step import prepare_model
 from acrank.scores.affine import ac_corr
