@@ -308,7 +308,7 @@ def test_reading_a_record_leaves_it_alone() -> None:
     assert record == full().to_record()
 
 
-# --- records of acrank 0.2.0 --------------------------------------------------------------------------------------------
+# --- records of acrank 0.2.0 ------------------------------------------------------------------------------------------
 
 
 def test_a_record_of_0_2_0_is_read() -> None:
