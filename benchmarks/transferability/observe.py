@@ -25,11 +25,11 @@ from truth import WORK, suits, target_of
 from acrank.finetuning.splits import make_partition
 from acrank.norm import AffineCoNorm, ac_norm_layers
 from acrank.observation.batches import Batch
-from acrank.observation.dense_features import PixelReader
+from acrank.observation.features import DenseReader
 from acrank.observation.heads import random_logits, ridge_logits
-from acrank.observation.layer_hooks import Watch
-from acrank.observation.observing import make_ready
-from acrank.observation.one_step import LayerTrace, prepare_model
+from acrank.observation.layer_hooks import LayerTrace, Watch
+from acrank.observation.observing import load_for_draws
+from acrank.observation.one_step import wrap_in_ac_norm
 from acrank.settings import Settings
 from acrank.system.machine import channels_last
 from acrank.targets import Target
@@ -98,8 +98,8 @@ def keep(path: Path, candidate: Candidate, draws: Sequence[Draw]) -> None:
 
 def observed(candidate: Candidate, draw: Draw) -> Arrays:
     """Everything of one draw, by name: `affines` and `grad/…` are concatenated over the layers of sizes `channels`."""
-    ready = make_ready(candidate, [draw], Settings(allow_code=True, device="cpu"))
-    batch, model = ready.batches[0], channels_last(ready.loaded.model)
+    ready = load_for_draws(candidate, [draw], Settings(allow_code=True, device="cpu"))
+    batch, model = ready.batches[0], channels_last(ready.model.model)
     labels = batch.labels.flatten()
     found: Arrays = {
         "labels": labels.numpy(),
@@ -113,7 +113,7 @@ def observed(candidate: Candidate, draw: Draw) -> Arrays:
     found["features/source"] = features.numpy()
     if logits is not None:
         found["logits"] = logits.numpy()
-    model, _ = prepare_model(model)
+    model, _ = wrap_in_ac_norm(model)
     layers = dict(ac_norm_layers(model))
     with LayerTrace(model) as trace, Grams(layers, batch) as grams:
         features, _ = batch.reader(CPU)(model, batch.inputs, None)
@@ -150,7 +150,7 @@ class Grams(Watch):
     def saw(self, name: str, output: Tensor) -> None:
         """Work out the Gram matrix."""
         maps = output.detach().relu()
-        parts = self._read.rows(maps) if isinstance(self._read, PixelReader) else maps.flatten(2).mean(2)
+        parts = self._read.rows(maps) if isinstance(self._read, DenseReader) else maps.flatten(2).mean(2)
         x = parts[self.rows].double()
         x = x - x.mean(0)
         spread = x.std(0, correction=0)

@@ -16,7 +16,7 @@ from candidates import PANEL, PROTONETS
 from study import HERE, SIMULATIONS, Truth, runs_written, truths
 from targets import STUDIES
 
-from acrank.protocols import PROTOCOLS
+from acrank.settings import PROTOCOLS
 from acrank.system.machine import describe
 
 
@@ -52,11 +52,11 @@ def about(found: dict[str, Truth]) -> dict[str, object]:
         }
         for name, truth in found.items()
     }
-    one_step = PROTOCOLS["one-step"]
+    about = {name: value for name, value in vars(PROTOCOLS["one-step"]).items() if name != "segmentation"}
     return {
         "runs_of_finetuning": runs_written(),
         "simulations_of_the_ceiling": SIMULATIONS,
-        "one_step": vars(one_step) | {"samples": "the training part of a split"},
+        "one_step": {**about, "name": "one-step", "samples": "the training part of a split"},
         "protonets": list(PROTONETS),
         "panel_of_methods": list(PANEL),
         "targets": targets,

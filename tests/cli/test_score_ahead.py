@@ -98,18 +98,18 @@ def test_nothing_is_loaded_or_decoded_twice_and_what_is_cached_not_at_all(
 
 def test_the_next_loads_while_this_one_computes(zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     events: list[str] = []
-    prepare, row_of = candidates.prepare, candidates.row_of
+    prepare, row_of = candidates.prepare_candidate, candidates.row_of
 
     def preparing(candidate: object, *more: object, **named: object) -> object:
         events.append(f"begin {candidate.id}")  # type: ignore[attr-defined]
         return prepare(candidate, *more, **named)  # type: ignore[arg-type]
 
-    def ending(model: str, *more: object) -> object:
+    def ending(model: str, *more: object, **named: object) -> object:
         time.sleep(0.2)  # long enough for a thread to begin
         events.append(f"end {model}")
-        return row_of(model, *more)  # type: ignore[arg-type]
+        return row_of(model, *more, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("acrank.ranking.scoring.prepare", preparing)
+    monkeypatch.setattr("acrank.ranking.scoring.prepare_candidate", preparing)
     monkeypatch.setattr(candidates, "row_of", ending)
     record(zoo.select(["m0", "m1", "m3"], []), tmp_path / "a.json")
     assert events == ["begin m0", "begin m1", "end m0", "begin m3", "end m1", "end m3"]

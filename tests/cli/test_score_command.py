@@ -17,7 +17,7 @@ import torch
 from helpers.workbench import Outcome, entry, make_images, make_zoo, network, write_zoo
 
 import acrank as package
-from acrank.observation.observing import make_ready, observe_ready
+from acrank.observation.observing import load_for_draws, observe_candidate
 from acrank.records import Ranking
 from acrank.scores import SCORES
 from acrank.settings import Settings
@@ -286,7 +286,7 @@ def test_kernel_scores_alone_have_a_value_and_its_control(acrank: Command, folde
     truth = draws[0].labels
     for row in Ranking.load(folder / "run.json").rows:
         (candidate,) = load_zoo(folder / "zoo" / "zoo.yaml").select([row.model]).candidates
-        ((seen,), _) = observe_ready(make_ready(candidate, draws, settings), settings)
+        ((seen,), _) = observe_candidate(load_for_draws(candidate, draws, settings), settings)
         halves = (draws[0].half,) if name == "kernel_ridge_accuracy" else ()
         value = row.scores[name]
         for found, labels in ((value.value, truth), (value.shuffled, truth[draws[0].permutation])):

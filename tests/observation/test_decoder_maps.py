@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from acrank.observation.dense_features import PixelReader, feature_map, map_rows
 from helpers.workbench import dense_entry, make_masks, write_zoo
 from torch import Tensor, nn
 
 from acrank.errors import CandidateError
-from acrank.observation.observing import make_ready, observe_ready
+from acrank.observation.features import DenseReader, decoder_maps, feature_map
+from acrank.observation.observing import load_for_draws, observe_candidate
 from acrank.scores.inputs import Observation
 from acrank.settings import Settings
 from acrank.targets import open_target
@@ -74,7 +74,7 @@ def test_a_unet_gives_the_maps_of_its_decoder() -> None:
     torch.manual_seed(0)
     model, inputs, size = UNet().eval(), torch.rand(3, 3, 8, 12), (8, 12)
     positions = positions_of(3, size)
-    found = map_rows(model, inputs, PixelReader(positions, size))
+    found = decoder_maps(model, inputs, DenseReader(positions, size))
     known = hooked(model, ["up1", "up0"], inputs)
     assert len(found) == 2
     for one, maps, stride in zip(found, known, (2, 1), strict=True):
@@ -94,7 +94,7 @@ def test_a_unet_gives_the_maps_of_its_decoder() -> None:
 def test_a_volume_network_gives_the_maps_of_its_decoder(size: tuple[int, ...]) -> None:
     model, inputs = UNet3D(outputs=2, width=4).eval(), torch.rand(2, 1, *size)
     positions = torch.arange(int(np.prod(size))).repeat(2, 1)
-    found = map_rows(model, inputs, PixelReader(positions, size))
+    found = decoder_maps(model, inputs, DenseReader(positions, size))
     known = hooked(model, ["up_tr256", "up_tr128", "up_tr64"], inputs)
     for one, maps in zip(found, known, strict=True):
         assert np.array_equal(one.features, maps.flatten(2).transpose(1, 2).flatten(0, 1).numpy())
@@ -117,8 +117,8 @@ def test_the_last_map_is_that_of_the_features(kind: str) -> None:
         model = {"unet": unet, "classifier": nn.Sequential(*encoder, *pooled), "encoder": nn.Sequential(*encoder)}[kind]
         count = 2 if kind == "unet" else 1
     inputs, positions = torch.rand(2, 3, 64, 64), torch.arange(64 * 64).repeat(2, 1)
-    reader = PixelReader(positions, (64, 64))
-    found = map_rows(model.eval(), inputs, reader)
+    reader = DenseReader(positions, (64, 64))
+    found = decoder_maps(model.eval(), inputs, reader)
     assert len(found) == count
     rows = reader.rows(feature_map(model, inputs)[0]).numpy()
     assert np.array_equal(found[-1].features, rows[found[-1].rows])
@@ -126,9 +126,9 @@ def test_the_last_map_is_that_of_the_features(kind: str) -> None:
 
 
 def test_a_network_without_maps_is_refused() -> None:
-    reader = PixelReader(torch.zeros(2, 4, dtype=torch.long), (9, 9))
+    reader = DenseReader(torch.zeros(2, 4, dtype=torch.long), (9, 9))
     with pytest.raises(CandidateError, match="no feature map"):
-        map_rows(nn.Sequential(nn.Flatten(), nn.Linear(243, 2)), torch.rand(2, 3, 9, 9), reader)
+        decoder_maps(nn.Sequential(nn.Flatten(), nn.Linear(243, 2)), torch.rand(2, 3, 9, 9), reader)
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def observed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., l
     def observe(*scores: str, statistics: str = "target") -> list[Observation]:
         settings = Settings(scores=scores, statistics=statistics, allow_code=True, device="cpu")
         settings = settings.for_task("segmentation")
-        return observe_ready(make_ready(candidate, draws, settings), settings)[0]
+        return observe_candidate(load_for_draws(candidate, draws, settings), settings)[0]
 
     return observe
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from acrank.observation.dense_features import PixelReader, feature_map
 from torch import nn
 
 from acrank.errors import CandidateError
-from acrank.observation.one_step import observe, prepare_model, select_layers
+from acrank.observation.features import DenseReader, feature_map
+from acrank.observation.layer_hooks import select_layers
+from acrank.observation.one_step import take_one_step, wrap_in_ac_norm
 from acrank.zoo.architectures.genesis import UNet3D
 
 
@@ -25,7 +26,7 @@ def test_rows_are_the_map_at_the_positions(stride: int) -> None:
     model = nn.Sequential(nn.Conv2d(3, 5, 3, stride=stride, padding=1), nn.ReLU(), nn.Conv2d(5, 2, 1))
     inputs, size = torch.rand(3, 3, 8, 12), (8, 12)
     positions = torch.from_numpy(np.random.default_rng(0).integers(0, 96, (3, 7)))
-    rows, outputs = PixelReader(positions, size)(model, inputs)
+    rows, outputs = DenseReader(positions, size)(model, inputs)
     maps = model[1](model[0](inputs))
     for i in range(3):
         for j in range(7):
@@ -39,7 +40,7 @@ def test_rows_of_volumes_and_of_some_patches() -> None:
     model = nn.Sequential(nn.Conv3d(1, 4, 1), nn.Conv3d(4, 1, 1))
     inputs = torch.rand(4, 1, 2, 3, 4)
     positions = torch.arange(24).repeat(4, 1)
-    reader = PixelReader(positions, (2, 3, 4))
+    reader = DenseReader(positions, (2, 3, 4))
     rows, outputs = reader(model, inputs)
     assert torch.equal(rows, model[0](inputs).flatten(2).transpose(1, 2).reshape(-1, 4))
     assert outputs is None  # one channel says nothing about classes
@@ -69,10 +70,10 @@ def test_encoder_layers_are_those_up_to_the_deepest() -> None:
 
 
 def test_layers_behind_the_features_are_left_out() -> None:
-    model, _ = prepare_model(nn.Sequential(*head(6, 2), nn.BatchNorm2d(2)))
+    model, _ = wrap_in_ac_norm(nn.Sequential(*head(6, 2), nn.BatchNorm2d(2)))
     positions = torch.arange(64).repeat(4, 1)
     labels = torch.arange(256) % 2
-    seen = observe(
+    seen = take_one_step(
         model,
         torch.rand(4, 3, 8, 8),
         labels,
@@ -80,7 +81,7 @@ def test_layers_behind_the_features_are_left_out() -> None:
         half=torch.arange(256) < 128,
         permutation=torch.randperm(256),
         step_size=0.1,
-        read=PixelReader(positions, (8, 8)),
+        read=DenseReader(positions, (8, 8)),
     )
     assert [layer.name for layer in seen.shifts] == ["1"]
     assert seen.features is not None
@@ -92,11 +93,11 @@ def test_the_gradient_is_that_of_the_loss_at_the_positions() -> None:
     from acrank.observation.heads import ridge_logits
 
     torch.manual_seed(0)
-    model, _ = prepare_model(head(6, 2))
+    model, _ = wrap_in_ac_norm(head(6, 2))
     inputs, positions = torch.rand(4, 3, 8, 8), torch.arange(0, 64, 4).repeat(4, 1)
     labels, half = (torch.rand(64) > 0.5).long(), torch.arange(64) < 32
     options = {"classes": 2, "half": half, "permutation": torch.arange(64), "step_size": 0.5}
-    seen = observe(model, inputs, labels, **options, read=PixelReader(positions, (8, 8)))  # type: ignore[arg-type]
+    seen = take_one_step(model, inputs, labels, **options, read=DenseReader(positions, (8, 8)))  # type: ignore[arg-type]
     maps = model[2](model[1](model[0](inputs))).flatten(2)[:, :, ::4]
     loss = nn.functional.cross_entropy(
         ridge_logits(maps.transpose(1, 2).reshape(64, 6), labels, half, classes=2), labels
@@ -109,7 +110,7 @@ def test_the_gradient_is_that_of_the_loss_at_the_positions() -> None:
 def test_the_deepest_layer_of_a_genesis_network_is_the_one_that_its_authors_read() -> None:
     from acrank.observation.one_step import LayerTrace
 
-    model, _ = prepare_model(UNet3D(width=4))
+    model, _ = wrap_in_ac_norm(UNet3D(width=4))
     with LayerTrace(model) as trace, torch.no_grad():
         model(torch.rand(2, 1, 16, 16, 16))
     assert select_layers(trace.order, trace.areas, "last") == ["down_tr512.ops.1.bn1"]

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from acrank.observation.dense_features import PixelReader
 from helpers.workbench import Outcome, input_of
 from torch import Tensor, nn
 from torch.nn import functional
@@ -24,8 +23,9 @@ from torch.nn import functional
 from acrank.demo.nodules import make_nodules
 from acrank.norm import ac_norm_layers
 from acrank.observation.batches import PATCHES_PER_STEP
+from acrank.observation.features import DenseReader
 from acrank.observation.one_epoch import finetune_one_epoch
-from acrank.observation.one_step import prepare_model
+from acrank.observation.one_step import wrap_in_ac_norm
 from acrank.scores.affine import ac_corr
 from acrank.scores.inputs import LayerShift, Observation
 from acrank.system.streams import Purpose, seed_of
@@ -187,7 +187,7 @@ def inputs_of(draw: PatchDraw) -> tuple[Tensor, Tensor, Tensor]:
 def by_protocol(model: nn.Module, draw: PatchDraw, dtype: torch.dtype) -> tuple[Observation, list[nn.Module]]:
     """The observation, and the networks that were trained: on the labels, and on shuffled ones."""
     images, positions, labels = inputs_of(draw)
-    reader, seen = PixelReader(positions, SIZE), []
+    reader, seen = DenseReader(positions, SIZE), []
 
     def read(model: nn.Module, inputs: Tensor, which: Tensor | None) -> tuple[Tensor, Tensor | None]:
         if model not in seen:
@@ -195,7 +195,7 @@ def by_protocol(model: nn.Module, draw: PatchDraw, dtype: torch.dtype) -> tuple[
         return reader(model, inputs, which)
 
     found = finetune_one_epoch(
-        prepare_model(model)[0],
+        wrap_in_ac_norm(model)[0],
         images.to(dtype),
         labels,
         half=torch.zeros(labels.numel(), dtype=torch.bool),

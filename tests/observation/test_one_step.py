@@ -15,7 +15,8 @@ from acrank.norm import affine_correlation
 from acrank.observation import one_step
 from acrank.observation.features import read_features
 from acrank.observation.heads import random_logits, ridge_logits
-from acrank.observation.one_step import LayerTrace, observe, prepare_model, select_layers
+from acrank.observation.layer_hooks import LayerTrace, select_layers
+from acrank.observation.one_step import take_one_step, wrap_in_ac_norm
 from acrank.scores import UndefinedScoreError
 from acrank.scores.affine import ac_corr, affine_drift, channel_alignment, gradient_norm
 from acrank.scores.finetunability import finetunability
@@ -54,10 +55,10 @@ def sample(n: int = 24) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 def observed(**options: object) -> Observation:
     inputs, labels, half, permutation = sample()
-    model, notes = prepare_model(network())
+    model, notes = wrap_in_ac_norm(network())
     assert notes == []
     chosen = {"step_size": 0.3, **options}
-    return observe(model, inputs, labels, classes=CLASSES, half=half, permutation=permutation, **chosen)  # type: ignore[arg-type]
+    return take_one_step(model, inputs, labels, classes=CLASSES, half=half, permutation=permutation, **chosen)  # type: ignore[arg-type]
 
 
 class TwoNormalisations(nn.Module):
@@ -155,10 +156,10 @@ def test_before_the_step_nothing_has_moved() -> None:
 
 def test_the_model_is_left_as_it_was() -> None:
     inputs, labels, half, permutation = sample()
-    model, _ = prepare_model(network())
+    model, _ = wrap_in_ac_norm(network())
     before = copy.deepcopy(model.state_dict())
     first, second = (
-        observe(model, inputs, labels, classes=CLASSES, half=half, permutation=permutation, step_size=0.1)
+        take_one_step(model, inputs, labels, classes=CLASSES, half=half, permutation=permutation, step_size=0.1)
         for _ in range(2)
     )
     for name, value in model.state_dict().items():
@@ -172,9 +173,9 @@ def test_the_order_of_the_sample_does_not_matter() -> None:
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(3))
     # the shuffled labels travel with their images
     partner = torch.argsort(order)[permutation[order]]
-    model, _ = prepare_model(network())
-    one = observe(model, inputs, labels, classes=CLASSES, half=half, permutation=permutation, step_size=0.1)
-    other = observe(
+    model, _ = wrap_in_ac_norm(network())
+    one = take_one_step(model, inputs, labels, classes=CLASSES, half=half, permutation=permutation, step_size=0.1)
+    other = take_one_step(
         model, inputs[order], labels[order], classes=CLASSES, half=half[order], permutation=partner, step_size=0.1
     )
     for part in ("shifts", "shuffled_shifts"):
@@ -192,7 +193,7 @@ def test_the_order_of_the_sample_does_not_matter() -> None:
 
 def test_a_layer_that_runs_again_is_one_layer() -> None:
     one, other = nn.BatchNorm2d(2), nn.BatchNorm2d(2)
-    model, _ = prepare_model(nn.Sequential(one, other, one))
+    model, _ = wrap_in_ac_norm(nn.Sequential(one, other, one))
     with LayerTrace(model) as trace:
         model(torch.randn(4, 2, 3, 3))
     assert trace.order == ["0", "1"]
@@ -200,7 +201,7 @@ def test_a_layer_that_runs_again_is_one_layer() -> None:
 
 
 def test_dropout_is_off_and_only_affines_train() -> None:
-    model, _ = prepare_model(network())
+    model, _ = wrap_in_ac_norm(network())
     trained = {name for name, part in model.named_parameters() if part.requires_grad}
     assert trained == {"1.weight_target", "1.bias_target", "5.weight_target", "5.bias_target"}
     assert not model[3].training
@@ -227,15 +228,15 @@ def test_last_is_the_deepest_not_the_last_to_run() -> None:
 
 def test_a_network_without_affine_normalisation_is_refused() -> None:
     with pytest.raises(CandidateError, match="no affine batch normalisation"):
-        prepare_model(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4, affine=False)))
+        wrap_in_ac_norm(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4, affine=False)))
 
 
 def test_features_that_are_not_finite_are_refused() -> None:
     inputs, labels, half, permutation = sample()
-    model, _ = prepare_model(network())
+    model, _ = wrap_in_ac_norm(network())
     inputs[0] = torch.inf
     with pytest.raises(CandidateError, match="not finite"):
-        observe(model, inputs, labels, classes=CLASSES, half=half, permutation=permutation, step_size=0.1)
+        take_one_step(model, inputs, labels, classes=CLASSES, half=half, permutation=permutation, step_size=0.1)
 
 
 def test_untouched_layers_are_left_out_of_ac_corr_and_lowest_in_alignment() -> None:
@@ -243,8 +244,8 @@ def test_untouched_layers_are_left_out_of_ac_corr_and_lowest_in_alignment() -> N
     fresh = network()
     for i in (1, 5):
         fresh[i].reset_parameters()  # type: ignore[operator]
-    model, _ = prepare_model(fresh)
-    seen = observe(model, inputs, labels, classes=CLASSES, half=half, permutation=permutation, step_size=0.1)
+    model, _ = wrap_in_ac_norm(fresh)
+    seen = take_one_step(model, inputs, labels, classes=CLASSES, half=half, permutation=permutation, step_size=0.1)
     assert all(layer.untouched for layer in seen.shifts)
     with pytest.raises(UndefinedScoreError, match="untouched"):
         ac_corr(seen.shifts)

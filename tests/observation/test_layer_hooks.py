@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from acrank.observation.layer_outputs import ROWS, LayerOutputs, last_third, rows_of_images, rows_of_positions
 from torch import nn
+
+from acrank.observation.layer_hooks import ROWS, LayerOutputs, last_third, rows_of_images, rows_of_positions
 
 
 def gram_of(layer: nn.Module, inputs: torch.Tensor, rows_of) -> np.ndarray | None:
