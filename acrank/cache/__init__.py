@@ -18,7 +18,7 @@ from typing import Any
 from acrank.cache.keys import code_digest, identity_of, key_of
 from acrank.cache.observation_file import read_observation, write_observation
 from acrank.errors import OutputError
-from acrank.scores.inputs import About, Observation
+from acrank.scores.inputs import CandidateInfo, Observation
 from acrank.system.files import atomic_write, check_writable, sha256_of
 
 __all__ = ["ObservationCache", "default_folder", "identity_of", "key_of"]
@@ -62,7 +62,7 @@ class ObservationCache:
             raise OutputError(f"the cache {self.folder} cannot be written", hint=_HINT) from error
         return self
 
-    def load(self, key: str) -> tuple[Observation, About] | None:
+    def load(self, key: str) -> tuple[Observation, CandidateInfo] | None:
         """What was stored under a key; None where there is nothing, or nothing that can be trusted."""
         import h5py
 
@@ -77,7 +77,7 @@ class ObservationCache:
         except (OSError, KeyError, ValueError, TypeError, RuntimeError):  # damaged or foreign: as if it were not there
             return None
 
-    def store(self, key: str, seen: Observation, about: About, ids: list[str]) -> None:
+    def store(self, key: str, seen: Observation, about: CandidateInfo, ids: list[str]) -> None:
         """Put an observation under its key."""
         import h5py
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from acrank.scores.inputs import About, LayerShift, MapRows, Observation
+from acrank.scores.inputs import CandidateInfo, LayerShift, MapRows, Observation
 
 if TYPE_CHECKING:
     import h5py
@@ -22,7 +22,7 @@ _ARRAYS = ("labels", "half", "permutation", "features", "logits", "groups", "lat
 _AFFINES = ("source_weight", "source_bias", "target_weight", "target_bias")
 
 
-def write_observation(file: h5py.File, key: str, seen: Observation, about: About, ids: list[str]) -> None:
+def write_observation(file: h5py.File, key: str, seen: Observation, about: CandidateInfo, ids: list[str]) -> None:
     """Fill an empty file with an observation under its key, what loading told, and the ids of the images."""
     for name in _ARRAYS:
         if (array := getattr(seen, name)) is not None:
@@ -47,7 +47,7 @@ def _write_layers(group: h5py.Group, layers: Sequence[LayerShift]) -> None:
     group["affines"] = np.concatenate(parts or [np.empty((4, 0))], axis=1)
 
 
-def read_observation(file: h5py.File, key: str) -> tuple[Observation, About]:
+def read_observation(file: h5py.File, key: str) -> tuple[Observation, CandidateInfo]:
     """The observation in a file.
 
     Raises:
@@ -61,7 +61,7 @@ def read_observation(file: h5py.File, key: str) -> tuple[Observation, About]:
     parts: dict[str, Any] = {name: file[name][()] if name in file else None for name in _ARRAYS}
     parts |= {name: _read_layers(file[name]) for name in _GROUPS}
     maps = tuple(_read_map(file["maps"][str(place)]) for place in range(len(file["maps"]))) if "maps" in file else None
-    return Observation(**parts, maps=maps), About(**json.loads(attrs["about"]))
+    return Observation(**parts, maps=maps), CandidateInfo(**json.loads(attrs["about"]))
 
 
 def _read_layers(group: h5py.Group) -> tuple[LayerShift, ...]:

@@ -14,7 +14,7 @@ from acrank.observation.dense_features import PixelReader, map_rows
 from acrank.observation.features import Reader, in_mixed_precision
 from acrank.observation.one_epoch import finetune_one_epoch
 from acrank.observation.one_step import array_of, check_finite, observe, prepare_model
-from acrank.scores.inputs import About, MapRows, Observation
+from acrank.scores.inputs import CandidateInfo, MapRows, Observation
 from acrank.settings import Settings
 from acrank.system.machine import channels_last, deterministic, is_out_of_memory, mixed_dtype, pick_device
 from acrank.system.streams import Purpose, seed_of
@@ -48,7 +48,7 @@ def make_ready(candidate: Candidate, draws: Sequence[Draw], settings: Settings) 
     return Ready(candidate, loaded, spec, [batch_of(draw, spec) for draw in draws])
 
 
-def observe_ready(ready: Ready, settings: Settings) -> tuple[list[Observation], About]:
+def observe_ready(ready: Ready, settings: Settings) -> tuple[list[Observation], CandidateInfo]:
     """Observe a candidate on every draw; its network is changed by that.
 
     Where memory is short, every draw is halved, and halved again: `lowered` in the details then says from how many
@@ -75,7 +75,7 @@ def observe_ready(ready: Ready, settings: Settings) -> tuple[list[Observation], 
     return found, about
 
 
-def _observe_once(ready: Ready, settings: Settings) -> tuple[list[Observation], About]:
+def _observe_once(ready: Ready, settings: Settings) -> tuple[list[Observation], CandidateInfo]:
     device = pick_device(settings.device)
     about = _about(ready, device, settings)
     model = _placed(ready.loaded.model, device, ready.spec)
@@ -128,7 +128,7 @@ def _begin_again(ready: Ready, batches: list[Batch], settings: Settings) -> None
     ready.loaded = load_candidate(ready.candidate, allow_code=settings.allow_code)
 
 
-def _tell_lowered(about: About, whole: list[int], ready: Ready, settings: Settings) -> None:
+def _tell_lowered(about: CandidateInfo, whole: list[int], ready: Ready, settings: Settings) -> None:
     now = _at_once(ready, settings)
     about.details["lowered"] = {"from": whole, "to": now}
     what = "images" if ready.batches[0].positions is None else "patches"
@@ -136,9 +136,9 @@ def _tell_lowered(about: About, whole: list[int], ready: Ready, settings: Settin
     about.notes.append(f"out of memory at {max(whole)} {what}{how} {max(now)}: batch statistics depend on the batch")
 
 
-def _about(ready: Ready, device: torch.device, settings: Settings) -> About:
+def _about(ready: Ready, device: torch.device, settings: Settings) -> CandidateInfo:
     loaded, spec = ready.loaded, ready.spec
-    about = About(
+    about = CandidateInfo(
         params=sum(part.numel() for part in loaded.model.parameters()),
         notes=list(loaded.notes),
         weights=loaded.weights,

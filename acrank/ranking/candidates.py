@@ -19,7 +19,7 @@ from acrank.records import Row, Value
 from acrank.scores import SCORES
 from acrank.scores.diagnostics import diagnose
 from acrank.scores.evaluate import Evaluation
-from acrank.scores.inputs import About, LayerShift, Observation
+from acrank.scores.inputs import CandidateInfo, LayerShift, Observation
 from acrank.settings import Settings
 from acrank.system.imports import gc_paused
 from acrank.system.machine import reason_of, use_device
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from acrank.observation.observing import Ready
 
 
-def evaluate(
+def score_candidate(
     candidate: Candidate,
     draws: Sequence[Draw],
     settings: Settings,
@@ -75,7 +75,7 @@ class Prepared:
     """
 
     keys: list[str | None]
-    held: list[tuple[Observation, About] | None]
+    held: list[tuple[Observation, CandidateInfo] | None]
     ready: Ready | None = None
 
 
@@ -118,7 +118,7 @@ def begin_worker(device: str | None = None) -> None:
     import_timm()
 
 
-def row_of(model: str, found: Sequence[Seen], about: About, draws: Sequence[Draw], settings: Settings) -> Row:
+def row_of(model: str, found: Sequence[Seen], about: CandidateInfo, draws: Sequence[Draw], settings: Settings) -> Row:
     """The row of a candidate from its observations; pool-relative scores still lack their value."""
     values: dict[str, Value] = {}
     parts: dict[str, list[Any]] = {}
@@ -153,7 +153,7 @@ def value_of(found: Sequence[Evaluation], **controls: float | None) -> Value:
 
 def _observations(
     begun: Prepared, draws: Sequence[Draw], settings: Settings, cache: ObservationCache | None
-) -> tuple[list[Seen], About]:
+) -> tuple[list[Seen], CandidateInfo]:
     """Those that the cache holds; the rest is observed and put there, but what a lack of memory changed."""
     fresh: list[Observation] = []
     about = next((entry[1] for entry in begun.held if entry), None)

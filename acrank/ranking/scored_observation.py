@@ -7,8 +7,7 @@ from typing import Any
 
 from acrank.cache import ObservationCache
 from acrank.scores import KEYWORDS, SCORES
-from acrank.scores.evaluate import Evaluation
-from acrank.scores.evaluate import evaluate as evaluate_score
+from acrank.scores.evaluate import Evaluation, evaluate_score
 from acrank.scores.inputs import Observation
 from acrank.settings import Settings
 from acrank.system.streams import Purpose, seed_of

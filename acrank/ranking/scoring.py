@@ -15,7 +15,7 @@ from acrank.cache import ObservationCache
 from acrank.errors import NothingRankedError, TableError, UsageError
 from acrank.executors import Ahead, InProcess, TaskExecutor, results
 from acrank.executors import describe as describe_executor
-from acrank.ranking.candidates import Prepared, evaluate, may_load_ahead, prepare
+from acrank.ranking.candidates import Prepared, may_load_ahead, prepare, score_candidate
 from acrank.ranking.summary import with_pool_values
 from acrank.records import Ranking, Row
 from acrank.settings import LATER, Settings
@@ -263,7 +263,7 @@ def _evaluate(
     prepared: Callable[[], Prepared] | None = None,
 ) -> _Outcome:
     """The task of an executor: a row, and what is known of the target now that its images were read."""
-    return evaluate(candidate, draws, settings, cache, prepared), list(draws[0].target.notes)
+    return score_candidate(candidate, draws, settings, cache, prepared), list(draws[0].target.notes)
 
 
 def _lost(candidate: Candidate, error: Exception) -> Row:

@@ -105,7 +105,7 @@ class Observation:
 
 
 @dataclass
-class About:
+class CandidateInfo:
     """What loading a candidate told, besides its observations; goes into the row.
 
     Attributes:

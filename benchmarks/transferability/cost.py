@@ -27,7 +27,7 @@ from made import machine, make_zoo
 
 from acrank.demo import make_target
 from acrank.finetuning import FinetuneSettings, finetune
-from acrank.ranking.candidates import begin_worker, evaluate
+from acrank.ranking.candidates import begin_worker, score_candidate
 from acrank.scores import SCORES
 from acrank.settings import Settings
 from acrank.targets import open_target
@@ -65,7 +65,7 @@ def measured(network: str, folder: Path) -> dict[str, Any]:
     seconds: dict[str, Any] = {"params": 0}
 
     def score(names: list[str]) -> float:
-        row = evaluate(
+        row = score_candidate(
             zoo.candidates[0], draws, Settings.of(scores=names, device="cpu").for_task("classification"), None
         )
         seconds["params"] = row.params

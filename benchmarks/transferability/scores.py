@@ -22,7 +22,7 @@ from observe import draws_of
 from targets import STUDIES
 from truth import HERE, WORK, suits, target_of
 
-from acrank.ranking.candidates import evaluate
+from acrank.ranking.candidates import score_candidate
 from acrank.ranking.summary import with_pool_values
 from acrank.records import Row
 from acrank.settings import Settings
@@ -77,7 +77,7 @@ def score_target(name: str, data: Path, work: Path, anew: list[str]) -> None:
 
 def rows_of(candidates: list[Candidate], draws: list[Draw], settings: Settings) -> list[Row]:
     """The rows that `acrank score` would give on these draws."""
-    return with_pool_values([evaluate(one, draws, settings, None) for one in candidates], settings)
+    return with_pool_values([score_candidate(one, draws, settings, None) for one in candidates], settings)
 
 
 def write(work: Path) -> None:

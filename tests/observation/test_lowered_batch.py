@@ -14,7 +14,7 @@ import torch
 from helpers.workbench import Outcome, dense_entry, entry, make_images, make_masks, network, write_zoo
 
 from acrank.observation.batches import Batch, batch_of
-from acrank.ranking.candidates import evaluate
+from acrank.ranking.candidates import score_candidate
 from acrank.records import Ranking
 from acrank.settings import Settings
 from acrank.targets import open_target
@@ -60,7 +60,7 @@ def test_the_values_are_those_of_the_fewer_images(folder: Path, statistics: str)
     settings = settings.for_task("classification")
     draws = make_draws(open_target(folder / "target"), samples=40, repeats=2, seed=0)
     hungry, small = load_zoo(folder / "zoo" / "zoo.yaml").candidates
-    found = evaluate(hungry, draws, settings, None)
+    found = score_candidate(hungry, draws, settings, None)
     assert found.status == "scored", found.reason
     fewer = []
     for one in draws:
@@ -74,7 +74,7 @@ def test_the_values_are_those_of_the_fewer_images(folder: Path, statistics: str)
         other = dataclasses.replace(one, indices=one.indices[images], labels=labels, half=half, permutation=permutation)
         other._batch = (SPEC, batch)
         fewer.append(other)
-    expected = evaluate(small, fewer, settings, None)
+    expected = score_candidate(small, fewer, settings, None)
     assert {name: value.value for name, value in found.scores.items()} == {
         name: value.value for name, value in expected.scores.items()
     }

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from acrank.observation.features import in_mixed_precision, read_images
 from acrank.observation.observing import _placed
 from acrank.observation.one_step import observe, prepare_model
-from acrank.ranking.candidates import evaluate
+from acrank.ranking.candidates import score_candidate
 from acrank.records import Ranking, Row
 from acrank.settings import Settings
 from acrank.system.machine import deterministic, mixed_dtype
@@ -49,7 +49,7 @@ def rows(folder: Path) -> list[Row]:
 def row_under(folder: Path, **options: Any) -> Row:
     settings = Settings.of(allow_code=True, samples=18, repeats=1, **options).for_task("classification")
     draws = make_draws(open_target(folder / "target"), samples=18, repeats=1, seed=0)
-    return evaluate(load_zoo(folder / "zoo" / "zoo.yaml").candidates[0], draws, settings, None)
+    return score_candidate(load_zoo(folder / "zoo" / "zoo.yaml").candidates[0], draws, settings, None)
 
 
 def test_amp_is_near_but_other_arithmetic_and_cached_apart(acrank: Command, folder: Path) -> None:
