@@ -30,7 +30,7 @@ class Evaluation:
 _NAMES = {"later_gram": "outputs of normalisation layers by image"}
 
 
-def evaluate(score: Score, arrays: Mapping[str, Any]) -> Evaluation:
+def evaluate_score(score: Score, arrays: Mapping[str, Any]) -> Evaluation:
     """Run one score on one candidate.
 
     Args:
@@ -41,7 +41,7 @@ def evaluate(score: Score, arrays: Mapping[str, Any]) -> Evaluation:
         The value with notes. A pool-relative score gives its part; `evaluate_pool` finishes it.
 
     >>> from acrank.scores import SCORES
-    >>> evaluate(SCORES["leep"], {"logits": None, "labels": [0, 1]}).notes
+    >>> evaluate_score(SCORES["leep"], {"logits": None, "labels": [0, 1]}).notes
     ('no logits: the checkpoint has none for this sample',)
     """
     missing = [need for need in score.needs if arrays.get(need) is None]

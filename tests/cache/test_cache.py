@@ -22,7 +22,7 @@ from helpers.workbench import Outcome, entry, make_images, make_zoo, network, wr
 
 from acrank.cache import ObservationCache, identity_of, key_of
 from acrank.records import Ranking
-from acrank.scores.inputs import About, LayerShift, MapRows, Observation
+from acrank.scores.inputs import CandidateInfo, LayerShift, MapRows, Observation
 from acrank.settings import Settings
 from acrank.targets import open_target
 from acrank.targets.draws import make_draws
@@ -52,7 +52,7 @@ def observation(seed: int, d: int = 6) -> Observation:
     )
 
 
-ABOUT = About(7, ["a note"], {"sha256": "0" * 64, "matched": 3}, {"step_size": 0.1})
+ABOUT = CandidateInfo(7, ["a note"], {"sha256": "0" * 64, "matched": 3}, {"step_size": 0.1})
 
 
 def equal(one: Observation, other: Observation) -> bool:

@@ -23,7 +23,7 @@ from acrank.scores import (
     Score,
     UndefinedScoreError,
 )
-from acrank.scores.evaluate import evaluate, evaluate_pool
+from acrank.scores.evaluate import evaluate_pool, evaluate_score
 
 ARRAYS = {"features", "labels", "logits", "half", "seed"}
 TESTED = [score for score in SCORES.values() if set(score.needs) <= ARRAYS]
@@ -161,7 +161,7 @@ def test_only_constant_features_are_undefined(score, level):
 @pytest.mark.parametrize(("n", "d"), [(20, 20), (20, 64), (21, 20), (12, 500)])
 def test_no_more_images_than_features(score, n, d):
     """A value, and where it sits at the end of the range a note says so."""
-    outcome = evaluate(score, sample(n, d) | {"seed": 0})
+    outcome = evaluate_score(score, sample(n, d) | {"seed": 0})
     if score.pool_relative:
         assert np.isfinite(outcome.part).all()
         return
@@ -200,7 +200,7 @@ def test_findings_are_taken(score):
 @named([score for score in WITH_FEATURES if score.name != "etran"])  # its energy is of the features' size
 def test_separated_classes_score_higher_than_noise(score):
     good, noise = sample(90, 10, apart=2.0), sample(90, 10, apart=0.0)
-    values = [evaluate(score, arrays | {"seed": 0}) for arrays in (good, noise)]
+    values = [evaluate_score(score, arrays | {"seed": 0}) for arrays in (good, noise)]
     better, worse = (v.value for v in (evaluate_pool(score, values) if score.pool_relative else values))
     assert (better > worse) == score.higher_is_better
 

@@ -12,7 +12,7 @@ from helpers.score_samples import clusters
 from acrank.records import RESERVED
 from acrank.scores import SCORES, Score
 from acrank.scores.diagnostics import diagnose, saturation
-from acrank.scores.evaluate import Evaluation, evaluate, evaluate_pool
+from acrank.scores.evaluate import Evaluation, evaluate_pool, evaluate_score
 
 
 def test_rows_are_complete():
@@ -51,27 +51,29 @@ def test_the_table_is_light():
 
 def test_missing_logits_are_a_note():
     x, y = clusters()
-    found = evaluate(SCORES["leep"], {"features": x, "labels": y, "logits": None})
+    found = evaluate_score(SCORES["leep"], {"features": x, "labels": y, "logits": None})
     assert found.value is None
     assert "no logits" in found.notes[0]
 
 
 def test_undefined_is_a_note():
     x, _ = clusters()
-    found = evaluate(SCORES["knn"], {"features": x, "labels": np.zeros(60, dtype=int)})
+    found = evaluate_score(SCORES["knn"], {"features": x, "labels": np.zeros(60, dtype=int)})
     assert (found.value, found.notes) == (None, ("only one class in the sample",))
 
 
 def test_saturation_is_a_note():
     x, y = clusters(20, 64)
-    found = evaluate(SCORES["sfda"], {"features": x, "labels": y})
+    found = evaluate_score(SCORES["sfda"], {"features": x, "labels": y})
     assert found.value == pytest.approx(1)
     assert "saturated" in found.notes[0]
 
 
 def test_the_seed_arrives():
     x, y = clusters(apart=0.3)
-    one, same, other = (evaluate(SCORES["nleep"], {"features": x, "labels": y, "seed": s}).value for s in (1, 1, 2))
+    one, same, other = (
+        evaluate_score(SCORES["nleep"], {"features": x, "labels": y, "seed": s}).value for s in (1, 1, 2)
+    )
     assert one == same != other
 
 
@@ -82,7 +84,7 @@ def endless(features: object) -> float:
 
 def test_not_a_number_is_never_a_value():
     score = Score("endless", f"{__name__}:endless", ("features",), True, (None, None), ("classification",), "none")
-    found = evaluate(score, {"features": [[1.0]]})
+    found = evaluate_score(score, {"features": [[1.0]]})
     assert found.value is None
     assert "not a finite number" in found.notes[0]
 
@@ -92,7 +94,7 @@ def test_pool_relative_scores(name):
     candidates = []
     for seed in range(3):
         x, y = clusters(seed=seed)
-        candidates.append(evaluate(SCORES[name], {"features": x, "labels": y}))
+        candidates.append(evaluate_score(SCORES[name], {"features": x, "labels": y}))
     failed = Evaluation(notes=("only one class in the sample",))
     values = evaluate_pool(SCORES[name], [candidates[0], failed, *candidates[1:]])
     assert values[1] is failed
