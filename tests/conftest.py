@@ -1,4 +1,4 @@
-"""Shared by all tests: the command line in this process, and where the measuring data lies."""
+"""Fixtures of the tests: the command line in this process, and the folder of measuring data."""
 
 from __future__ import annotations
 
@@ -18,17 +18,6 @@ collect_ignore = ["helpers/faulty_networks.py"]  # imports the module that lies 
 # No deadline: on a busy machine any example may be slow. In CI the same examples every time.
 settings.register_profile("acrank", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("acrank")
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Every test has a cache of its own, and never the user's."""
-    folder = tmp_path_factory.mktemp("cache")
-    monkeypatch.setenv("ACRANK_CACHE", str(folder))
-    monkeypatch.setenv("TERM", "xterm-256color")  # what a terminal test shows must not depend on who runs it
-    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
-        monkeypatch.delenv(name, raising=False)
-    return folder
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ def draw(
 
     Example:
         >>> draw(np.array([0, 0, 0, 0, 1, 1]), 4, seed=0, repeat=0, task="classification").tolist()
-        [2, 3, 4, 5]
+        [0, 3, 4, 5]
     """
     count = len(labels)
     take = count if size is None else min(size, count)
