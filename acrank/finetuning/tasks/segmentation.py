@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from acrank.errors import MissingExtraError, TargetError
 from acrank.finetuning.tasks import METRICS
 from acrank.finetuning.tasks.task import Evaluation
-from acrank.observation.dense_features import feature_map
+from acrank.observation.features import feature_map
 from acrank.targets.target import IGNORED
 
 
