@@ -250,7 +250,8 @@ class Ranking:
     def to_record(self) -> dict[str, Any]:
         """The run record: plain data, ready for JSON; NaN and infinities become None."""
         body = dataclasses.asdict(self)
-        return _plain({"kind": KIND, "schema_version": SCHEMA_VERSION, **body})
+        record: dict[str, Any] = _plain({"kind": KIND, "schema_version": SCHEMA_VERSION, **body})
+        return record
 
     @classmethod
     def from_record(cls, record: Any, *, where: str = "run record") -> Ranking:

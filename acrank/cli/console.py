@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from acrank.errors import AcrankError
-from acrank.formats import FORMATS, View, format_of, render
+from acrank.formats import FORMATS, format_of, render
+from acrank.records import View
 from acrank.system.files import atomic_write, check_writable
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from acrank.cli.console import check_outputs, show, write
 from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption
-from acrank.formats import View
+from acrank.records import View
 from acrank.scores import SCORES, Score
 
 

@@ -10,7 +10,7 @@ import typer
 from acrank.cli import console
 from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption, ZooOption
 from acrank.errors import ManifestError
-from acrank.formats import View
+from acrank.records import View
 from acrank.system.imports import gc_paused
 
 if TYPE_CHECKING:

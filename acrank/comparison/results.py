@@ -15,7 +15,7 @@ from acrank.comparison.study import Study
 if TYPE_CHECKING:
     import pandas
 
-    from acrank.formats import View
+    from acrank.records import View
 
 SCHEMA_VERSION = 1
 KIND = "acrank-comparison"
@@ -145,7 +145,7 @@ class Comparison:
 
     def view(self) -> View:
         """The comparison ready to be rendered; averages stand below the results."""
-        from acrank.formats import View
+        from acrank.records import View
 
         records = [result.to_record() for result in (*self.results, *self.averages)]
         columns = list(records[0]) if records else []

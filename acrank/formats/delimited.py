@@ -7,7 +7,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from acrank.formats import View
+    from acrank.records import View
 
 
 def to_csv(view: View) -> str:

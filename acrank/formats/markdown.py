@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from acrank.formats.cells import cell_text, is_number, visible
 
 if TYPE_CHECKING:
-    from acrank.formats import View
+    from acrank.records import View
 
 
 def to_markdown(view: View) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from acrank.formats import View
+    from acrank.records import View
 
 
 def to_json(view: View) -> str:

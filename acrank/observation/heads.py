@@ -33,7 +33,8 @@ def ridge_logits(features: Tensor, labels: Tensor, half: Tensor, *, classes: int
         head = _RidgeHead(wide[~rows].detach(), targets[~rows])
         parts.append((rows.nonzero()[:, 0], head(wide[rows])))
     index = torch.cat([where for where, _ in parts])
-    return logits.index_copy(0, index, torch.cat([part for _, part in parts])) * SCALE
+    scaled: Tensor = logits.index_copy(0, index, torch.cat([part for _, part in parts])) * SCALE
+    return scaled
 
 
 def random_logits(features: Tensor, *, classes: int, seed: int) -> Tensor:
@@ -71,4 +72,5 @@ class _RidgeHead:
             self.weight = torch.linalg.solve(x.T @ x + penalty, x.T @ y)
 
     def __call__(self, features: Tensor) -> Tensor:
-        return (features - self.mean) / self.spread @ self.weight + self.intercept
+        logits: Tensor = (features - self.mean) / self.spread @ self.weight + self.intercept
+        return logits

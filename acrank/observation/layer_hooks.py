@@ -103,7 +103,8 @@ def rows_of_images(count: int) -> tuple[RowsOf, Tensor]:
             return None
         # an image's tokens may have been folded into the first dimension
         each = output.unflatten(0, (count, -1))[::stride].relu()
-        return each.mean([1, *range(3, each.ndim)])
+        averaged: Tensor = each.mean([1, *range(3, each.ndim)])
+        return averaged
 
     return rows, torch.arange(0, count, stride)
 
@@ -136,7 +137,8 @@ def _gram(rows: Tensor) -> npt.NDArray[np.float64]:
     x -= x.mean(0)
     spread = x.std(0)
     x /= np.where(spread > 1e-6, spread, 1.0)
-    return x @ x.T / x.shape[1]
+    gram: npt.NDArray[np.float64] = x @ x.T / x.shape[1]
+    return gram
 
 
 def select_layers(order: Sequence[str], areas: Mapping[str, int], wanted: str) -> list[str]:

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from acrank.cli.saving import ALWAYS, saving
-from acrank.cli.score import view_of
 from acrank.errors import OutputError
 from acrank.records import Ranking, Row, Value
 
@@ -24,7 +23,7 @@ def rows_in(path: Path) -> int:
 
 def test_a_small_run_is_saved_after_every_row(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
-    with saving(view_of, (path,)) as save:
+    with saving((path,)) as save:
         for count in range(1, ALWAYS + 1):
             save(ranking(count))
             assert rows_in(path) == count
@@ -35,7 +34,7 @@ def test_a_large_run_puts_most_of_it_off_and_a_stop_saves_the_rest(tmp_path: Pat
     seen = set()
 
     def run() -> None:
-        with saving(view_of, (path,)) as save:
+        with saving((path,)) as save:
             for count in range(ALWAYS, ALWAYS + 100):
                 save(ranking(count))
                 seen.add(rows_in(path))

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from acrank.cli.execution_options import Execution, Executor
+from acrank.cli.execution import Execution, Executor
 from helpers.faulty_zoo import comparable, faulty, good, write_faulty_zoo
 from helpers.workbench import Outcome, make_images, make_zoo
 from PIL import Image
@@ -131,7 +131,7 @@ def test_a_second_ctrl_c_does_not_wait_for_the_end_of_the_first(folder: Path) ->
     make_zoo(folder / "zoo", 1)
     script = folder / "stuck.py"
     script.write_text(
-        "import time\nfrom acrank.cli.execution_options import Execution, running\n"
+        "import time\nfrom acrank.cli.execution import Execution, running\n"
         "with running(Execution()):\n"
         "    try:\n"
         "        print('ready', flush=True)\n        time.sleep(600)\n"
