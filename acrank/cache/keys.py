@@ -50,7 +50,7 @@ def key_of(identity: dict[str, Any], draw: Draw, settings: Settings) -> str:
     """The key of one observation, 64 hexadecimal digits."""
     protocol = settings.protocol
     labels = hashlib.sha256()
-    for part in (draw.labels, draw.fold, draw.permutation):
+    for part in (draw.labels, draw.half, draw.permutation):
         labels.update(np.ascontiguousarray(part).tobytes())
     about = {
         "format": FORMAT,

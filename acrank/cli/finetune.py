@@ -159,9 +159,9 @@ def finetune(
     chosen = load_zoo(zoo).select(models or (), tags or ())
     from acrank.finetuning.flow import finetune as run
     from acrank.finetuning.opening import open_parts
-    from acrank.targets import Options
+    from acrank.targets import TargetOptions
 
-    about = Options(
+    about = TargetOptions(
         images_key=images_key,
         labels_key=labels_key,
         image_column=image_column,

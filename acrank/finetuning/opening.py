@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 from acrank.errors import TargetError, UsageError
-from acrank.targets import READERS, Options, Target, open_with
+from acrank.targets import LAYOUTS, Target, TargetOptions, open_target
 
 
-def open_parts(path: str | Path, options: Options | None = None, *, split_by: str = "seed") -> dict[str, Target]:
+def open_parts(path: str | Path, options: TargetOptions | None = None, *, split_by: str = "seed") -> dict[str, Target]:
     """The target under the names that `make_partition` expects.
 
     Args:
@@ -23,11 +22,11 @@ def open_parts(path: str | Path, options: Options | None = None, *, split_by: st
     """
 
     def opened(split: str | None) -> Target:
-        return open_with(path, dataclasses.replace(options or Options(), split=split))
+        return open_target(path, options, split=split)
 
     if split_by == "seed":
         whole = opened(None)
-        return {"all": opened("all") if "split" in READERS[whole.layout].uses else whole}
+        return {"all": opened("all") if "split" in LAYOUTS[whole.layout].uses else whole}
     try:
         parts = {"train": opened("train"), "test": opened("test")}
     except (TargetError, UsageError) as error:

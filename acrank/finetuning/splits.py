@@ -10,7 +10,7 @@ import numpy as np
 from acrank.errors import TargetError
 from acrank.system.streams import Purpose, stream
 from acrank.targets import Target
-from acrank.targets.sampling import draw
+from acrank.targets.sampling import draw_sample
 
 PARTS = ("train", "val", "test")
 
@@ -115,7 +115,9 @@ def make_partition(
             left, taken = hold_out(train.labels, val_share, source=stream(Purpose.VAL_SPLIT, split), leave=1)
             train, val = Part(train.target, left), Part(train.target, taken)
     if train_size is not None and train_size < len(train):
-        chosen = draw(train.labels, train_size, seed=0, repeat=split, task="classification", purpose=Purpose.TRAIN_PART)
+        chosen = draw_sample(
+            train.labels, train_size, seed=0, repeat=split, task="classification", purpose=Purpose.TRAIN_PART
+        )
         train = Part(train.target, train.indices[chosen])
     return Partition(train, val, test)
 

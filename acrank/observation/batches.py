@@ -109,7 +109,7 @@ def batch_of(draw: Draw, spec: BatchSpec) -> Batch:
     """
     classes = len(draw.target.classes)
     if not isinstance(draw, PatchDraw):
-        labels, fold, permutation = (torch.from_numpy(part) for part in (draw.labels, draw.fold, draw.permutation))
+        labels, fold, permutation = (torch.from_numpy(part) for part in (draw.labels, draw.half, draw.permutation))
         return Batch(draw.batch(spec), labels, fold, permutation, classes, draw.repeat)
     patches = draw.patches(spec.size)
     each = patches.labels.shape[1]
@@ -118,7 +118,7 @@ def batch_of(draw: Draw, spec: BatchSpec) -> Batch:
     return Batch(
         draw.batch(spec),
         torch.from_numpy(patches.labels),
-        torch.from_numpy(np.repeat(draw.fold, each)),
+        torch.from_numpy(np.repeat(draw.half, each)),
         shuffle,
         classes,
         draw.repeat,

@@ -1,4 +1,4 @@
-"""Images and volumes made ready for one candidate: channels, size, normalisation."""
+"""Images and volumes converted to a network's input: channels, size, normalisation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
-def prepare(
+def prepare_images(
     images: Sequence[np.ndarray],
     *,
     size: tuple[int, ...],
@@ -24,28 +24,29 @@ def prepare(
     std: Sequence[float],
     colour: bool = True,
 ) -> torch.Tensor:
-    """Images or volumes as a candidate expects them: one batch of its size, channels and scale.
+    """Images or volumes as one batch of a network's input size, channels and normalisation.
 
     Grey images are repeated for three channels, colour images become luminance (ITU-R BT.601) for one. Images are
     resized to exactly `size`, bilinear (volumes trilinear) and antialiased. The aspect ratio is not kept: cropping
-    could cut away what the label is about, and padding would add edges that no image has.
+    could remove what the label refers to, and padding would add edges that no image has.
 
     Args:
         images: float32 [C, H, W] or [C, X, Y, Z] in [0, 1], each of any size, with 1 or `in_chans` channels or 3 for 1;
-            taken one after the other.
+            each is read once, in order.
         size: (height, width), or three sizes for volumes.
-        in_chans: channels of the candidate's first layer.
+        in_chans: channels of the network's first layer.
         mean, std: per channel, in units of [0, 1]; `std` positive.
-        colour: whether three channels are colours, which one channel of luminance may stand for.
+        colour: True if three channels are colours, which can be converted to luminance.
 
     Returns:
         float32 [n, in_chans, *size].
 
     Raises:
-        CandidateError: the candidate cannot take images of these axes or channels, or its mean and std do not fit.
+        CandidateError: the network does not take images of these axes or channels, or its mean and std do not fit.
 
     Example:
-        >>> batch = prepare([np.ones((1, 4, 6), np.float32)], size=(2, 2), in_chans=3, mean=[0.5] * 3, std=[0.5] * 3)
+        >>> images = [np.ones((1, 4, 6), np.float32)]
+        >>> batch = prepare_images(images, size=(2, 2), in_chans=3, mean=[0.5] * 3, std=[0.5] * 3)
         >>> tuple(batch.shape), batch.unique().tolist()
         ((1, 3, 2, 2), [1.0])
     """
@@ -54,7 +55,7 @@ def prepare(
     _refuse_normalisation(in_chans, mean, std)
     batch = torch.empty((len(images), in_chans, *size), dtype=torch.float32)
     for place, image in enumerate(images):
-        refuse_axes(len(size), image.ndim - 1)
+        check_axes(len(size), image.ndim - 1)
         batch[place] = _resized(_with_channels(image, in_chans, colour), size)
     return _normalised(batch, mean, std)
 
@@ -62,17 +63,17 @@ def prepare(
 def prepare_patches(
     patches: Sequence[np.ndarray], *, in_chans: int, mean: Sequence[float], std: Sequence[float], colour: bool = True
 ) -> torch.Tensor:
-    """Patches of one size as a candidate expects them: channels and scale as in `prepare`, never resized.
+    """Patches of one size as one batch with a network's channels and normalisation, as `prepare_images`, not resized.
 
     Args:
         patches: float32 [C, H, W] or [C, X, Y, Z] in [0, 1], all of one size.
-        in_chans, mean, std, colour: as in `prepare`.
+        in_chans, mean, std, colour: as in `prepare_images`.
 
     Returns:
         float32 [n, in_chans, *size].
 
     Raises:
-        CandidateError: as in `prepare`.
+        CandidateError: the network does not take these channels, or its mean and std do not fit.
     """
     import torch
 
@@ -81,18 +82,18 @@ def prepare_patches(
     return _normalised(torch.stack([torch.from_numpy(part) for part in parts]).float(), mean, std)
 
 
-def refuse_axes(wanted: int, given: int) -> None:
-    """Tell a candidate for images from a target of volumes, and the reverse, by their spatial axes.
+def check_axes(expected: int, given: int) -> None:
+    """Refuse images for a 3D network and volumes for a 2D network, by their numbers of spatial axes.
 
     Raises:
         CandidateError: they differ.
 
     Example:
-        >>> refuse_axes(2, 2)
+        >>> check_axes(2, 2)
     """
-    if wanted != given:
+    if expected != given:
         kinds = {2: "images (2 dimensions)", 3: "volumes (3 dimensions)"}
-        candidate, target = (kinds.get(axes, f"{axes} dimensions") for axes in (wanted, given))
+        candidate, target = (kinds.get(axes, f"{axes} dimensions") for axes in (expected, given))
         hint = "choose 3D candidates, or --slices 3" if given == 3 else "choose candidates for images"
         raise CandidateError(f"the candidate takes {candidate}, the target holds {target}", hint=hint)
 
@@ -100,9 +101,9 @@ def refuse_axes(wanted: int, given: int) -> None:
 def _normalised(batch: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
     import torch
 
-    each = (1, -1, *[1] * (batch.dim() - 2))
-    centre, spread = (torch.tensor(list(values), dtype=torch.float32).view(each) for values in (mean, std))
-    return batch.sub_(centre).div_(spread)
+    shape = (1, -1, *[1] * (batch.dim() - 2))
+    centre, scale = (torch.tensor(list(values), dtype=torch.float32).view(shape) for values in (mean, std))
+    return batch.sub_(centre).div_(scale)
 
 
 def _with_channels(image: np.ndarray, in_chans: int, colour: bool) -> np.ndarray:
@@ -115,7 +116,7 @@ def _with_channels(image: np.ndarray, in_chans: int, colour: bool) -> np.ndarray
         return np.tensordot(np.array([_LUMINANCE], dtype=np.float32), image, axes=1)
     raise CandidateError(
         f"the candidate takes {in_chans} channels, the images have {count}",
-        hint="only grey and colour are turned into each other; choose candidates of matching channels",
+        hint="only grey and colour are converted; choose candidates of matching channels",
     )
 
 
@@ -126,14 +127,14 @@ def _resized(image: np.ndarray, size: tuple[int, ...]) -> torch.Tensor:
     if image.shape[1:] == tuple(size):
         return tensor
     if len(size) == 2:
-        return _plane(tensor, size)
-    # the filter is a product of one for each axis: y and z of every x, then x with y and z as one
-    across = _plane(tensor.flatten(0, 1), size[1:]).unflatten(0, tensor.shape[:2])
-    return _plane(across.flatten(2), (size[0], size[1] * size[2])).unflatten(2, size[1:])
+        return _resized_planes(tensor, size)
+    # the filter is a product of one per axis: y and z of every x, then x with y and z flattened into one axis
+    across = _resized_planes(tensor.flatten(0, 1), size[1:]).reshape(*tensor.shape[:2], -1)
+    return _resized_planes(across, (size[0], size[1] * size[2])).reshape(-1, *size)
 
 
-def _plane(images: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
-    """[m, h, w] -> [m, *size], bilinear, the filter widened where it shrinks."""
+def _resized_planes(images: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
+    """[m, h, w] -> [m, *size], bilinear, with a wider filter if it shrinks."""
     import torch
 
     return torch.nn.functional.interpolate(

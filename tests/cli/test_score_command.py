@@ -287,7 +287,7 @@ def test_kernel_scores_alone_have_a_value_and_its_control(acrank: Command, folde
     for row in Ranking.load(folder / "run.json").rows:
         (candidate,) = load_zoo(folder / "zoo" / "zoo.yaml").select([row.model]).candidates
         ((seen,), _) = observe_ready(make_ready(candidate, draws, settings), settings)
-        folds = (draws[0].fold,) if name == "kernel_ridge_accuracy" else ()
+        folds = (draws[0].half,) if name == "kernel_ridge_accuracy" else ()
         value = row.scores[name]
         for found, labels in ((value.value, truth), (value.shuffled, truth[draws[0].permutation])):
             assert found == pytest.approx(SCORES[name].function(seen.gram, labels, *folds), abs=1e-6)

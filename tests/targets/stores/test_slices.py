@@ -81,14 +81,14 @@ def test_patches_of_one_volume_share_a_half(tmp_path: Path) -> None:
     (draw,) = make_draws(target, samples=24, repeats=1, seed=0)
     assert len(draw.indices) == 24
     for volume in range(6):
-        assert len(set(draw.fold[draw.indices == volume].tolist())) == 1
+        assert len(set(draw.half[draw.indices == volume].tolist())) == 1
     batch = draw.batch(BatchSpec((8, 8), 3, (0.0,) * 3, (1.0,) * 3))
     assert tuple(batch.shape) == (24, 3, 8, 8)  # beyond the edge the border is repeated
 
 
 @pytest.mark.parametrize("count", [0, 2, -1])
 def test_counts_without_a_middle(tmp_path: Path, count: int) -> None:
-    with pytest.raises(UsageError, match="no middle one"):
+    with pytest.raises(UsageError, match="--slices must be odd"):
         open_target(write(tmp_path / "v.npz", images=VOLUMES, labels=LABELS), slices=count)
 
 
