@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from acrank.cli.console import check_outputs, say, show, warn, write
-from acrank.cli.options import Format, FormatOption, OutputOption, SeedOption, VerboseOption, words_of
+from acrank.cli.options import Format, FormatOption, OutputOption, SeedOption, VerboseOption
 from acrank.errors import TableError, UsageError
 from acrank.system.files import check_writable
+from acrank.system.words import words_of
 
 if TYPE_CHECKING:
     from acrank.comparison import Comparison, Scores, Truth

@@ -16,12 +16,12 @@ from acrank.cli.options import (
     VerboseOption,
     ZooOptions,
     with_settings,
-    words_of,
 )
 from acrank.cli.progress import progress
 from acrank.finetuning.finetune_settings import FinetuneSettings
 from acrank.formats import format_of, render
 from acrank.system.files import atomic_write
+from acrank.system.words import words_of
 from acrank.targets.options import TargetOptions
 
 if TYPE_CHECKING:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +18,7 @@ from typer.core import TyperCommand
 from acrank.cli.console import set_verbosity
 from acrank.errors import UsageError
 from acrank.system.options import Opt, options_of
+from acrank.system.words import words_of
 
 if TYPE_CHECKING:
     from acrank.zoo import Zoo
@@ -160,15 +160,6 @@ def with_settings(function: Callable[..., None]) -> Callable[..., None]:
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return command
-
-
-def words_of(values: Iterable[str]) -> list[str]:
-    """The words of a list option: repeated, separated by commas, or both; quotes keep a comma within a word.
-
-    >>> words_of(["a, b", "c", '"d,e"'])
-    ['a', 'b', 'c', 'd,e']
-    """
-    return [word.strip() for row in csv.reader(values, skipinitialspace=True) for word in row if word.strip()]
 
 
 def _parameter(field: dataclasses.Field[Any], hint: Any, option: Opt) -> inspect.Parameter:

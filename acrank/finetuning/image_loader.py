@@ -14,8 +14,8 @@ from acrank.finetuning.tasks.classification import Classification
 from acrank.finetuning.tasks.task import Evaluation
 from acrank.system.streams import Purpose
 from acrank.targets import Target
-from acrank.targets.preparation import prepare, refuse_axes
-from acrank.targets.sampling import draw
+from acrank.targets.preparation import check_axes, prepare_images
+from acrank.targets.sampling import draw_sample
 from acrank.zoo.loading import LoadedModel
 
 #: Prepared images are held in memory up to this size, beyond it they are read batch by batch.
@@ -78,9 +78,9 @@ class Images:
         return self._read(indices) if self._held is None else self._held[indices]
 
     def _read(self, indices: Tensor) -> Tensor:
-        refuse_axes(len(self.loaded.input.size), self.target.axes)
+        check_axes(len(self.loaded.input.size), self.target.axes)
         images = [self.target.read(int(index)) for index in indices]
-        return prepare(images, self.loaded.input, colour=self.target.colour)
+        return prepare_images(images, self.loaded.input, colour=self.target.colour)
 
 
 class ImageLoader:
@@ -107,7 +107,7 @@ class ImageLoader:
 
     def sample(self, least: int = _SAMPLE, seed: int = 0) -> tuple[Tensor, Tensor]:
         """A stratified sample of the images."""
-        places = draw(
+        places = draw_sample(
             self.labels.numpy(), max(_SAMPLE, least), seed=seed, repeat=0, task="classification", purpose=Purpose.SAMPLE
         )
         return self.take(torch.from_numpy(places))

@@ -16,7 +16,7 @@ from acrank.finetuning.tasks.task import Evaluation
 from acrank.system.streams import Purpose, stream
 from acrank.targets import Target
 from acrank.targets.patches import foreground_places, patch_corner, patch_image, patch_mask
-from acrank.targets.preparation import prepare_patches, refuse_axes
+from acrank.targets.preparation import check_axes, prepare_patches
 from acrank.zoo.loading import LoadedModel
 
 _OVERLAP = 0.25  # of sliding windows
@@ -47,7 +47,9 @@ class Scenes:
             window = (1, *shape[1:]) if self.target.slices else shape
             starts = range(shape[0] if self.target.slices else 1)
             rest = (0,) * (len(shape) - 1)
-            parts = [patch_image(self.target, index, (start, *rest), window, shape) for start in starts]
+            parts = [
+                patch_image(self.target, index, corner=(start, *rest), size=window, shape=shape) for start in starts
+            ]
             image = self._prepared(parts)
             if not self._claim(image.numel() * FLOAT_BYTES):
                 return image
@@ -62,8 +64,8 @@ class Scenes:
             CandidateError: the candidate takes input of other dimensions.
         """
         if index not in self._masks:
-            refuse_axes(len(self.loaded.input.size), self.target.axes)
-            mask = self.target.masked.mask(index)
+            check_axes(len(self.loaded.input.size), self.target.axes)
+            mask = self.target.mask_store.mask(index)
             if not self._claim(mask.nbytes):
                 return mask
             self._masks[index] = mask
@@ -76,14 +78,14 @@ class Scenes:
         """
         mask, sliced = self.mask(index), self.target.slices is not None
         size = (1, *self.loaded.input.size) if sliced else self.loaded.input.size
-        corner = patch_corner(mask.shape, size, rng, self._foreground(index) if foreground else ())
+        corner = patch_corner(mask.shape, size, rng, places=self._foreground(index) if foreground else ())
         held = self.image(index) if self._room else self._images.get(index)
         if held is not None and all(have >= want for have, want in zip(mask.shape, size, strict=True)):
             whole, plane = (held[corner[0]], corner[1:]) if sliced else (held[0], corner)
             ends = zip(plane, self.loaded.input.size, strict=True)
             image = whole[(slice(None), *(slice(begin, begin + want) for begin, want in ends))]
         else:
-            image = self._prepared([patch_image(self.target, index, corner, size, mask.shape)])[0]
+            image = self._prepared([patch_image(self.target, index, corner=corner, size=size, shape=mask.shape)])[0]
         labels = torch.from_numpy(patch_mask(mask, corner, size).astype(np.int64))
         return image, labels[0] if sliced else labels
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,8 @@ import numpy.typing as npt
 
 from acrank.errors import TargetError, UsageError
 from acrank.system.streams import Purpose, stream
-from acrank.targets import READERS, Options, Target, open_with
-from acrank.targets.sampling import draw
+from acrank.targets import LAYOUTS, Target, TargetOptions, open_target
+from acrank.targets.sampling import draw_sample
 
 Indices = npt.NDArray[np.int64]
 
@@ -49,7 +48,7 @@ class Partition:
     test: Part
 
 
-def open_splits(path: str | Path, options: Options | None = None, *, split_by: str = "seed") -> dict[str, Target]:
+def open_splits(path: str | Path, options: TargetOptions | None = None, *, split_by: str = "seed") -> dict[str, Target]:
     """The target as one, or as its own splits: the mapping that `make_partition` takes.
 
     Args:
@@ -63,11 +62,11 @@ def open_splits(path: str | Path, options: Options | None = None, *, split_by: s
     """
 
     def opened(split: str | None) -> Target:
-        return open_with(path, dataclasses.replace(options or Options(), split=split))
+        return open_target(path, options, split=split)
 
     if split_by == "seed":
         whole = opened(None)
-        return {"all": opened("all") if "split" in READERS[whole.layout].uses else whole}
+        return {"all": opened("all") if "split" in LAYOUTS[whole.layout].uses else whole}
     try:
         targets = {"train": opened("train"), "test": opened("test")}
     except (TargetError, UsageError) as error:
@@ -107,7 +106,9 @@ def make_partition(
             kept, held_out = hold_out(train.labels, val_share, source=stream(Purpose.VAL_SPLIT, split), leave=1)
             train, val = Part(train.target, kept), Part(train.target, held_out)
     if train_size is not None and train_size < len(train):
-        chosen = draw(train.labels, train_size, seed=0, repeat=split, task="classification", purpose=Purpose.TRAIN_PART)
+        chosen = draw_sample(
+            train.labels, train_size, seed=0, repeat=split, task="classification", purpose=Purpose.TRAIN_PART
+        )
         train = Part(train.target, train.indices[chosen])
     return Partition(train, val, test)
 

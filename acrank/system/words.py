@@ -1,7 +1,8 @@
-"""Hints about words that are not known."""
+"""Words that users give: lists of them, and hints about unknown ones."""
 
 from __future__ import annotations
 
+import csv
 import difflib
 from collections.abc import Iterable
 
@@ -17,3 +18,13 @@ def closest(word: str, known: Iterable[str], otherwise: str) -> str:
     """
     found = difflib.get_close_matches(word, list(known), n=3)
     return f"did you mean {' or '.join(map(repr, found))}?" if found else otherwise
+
+
+def words_of(values: Iterable[str]) -> list[str]:
+    """The words of a list: repeated, separated by commas, or both; quotes keep a comma within a word.
+
+    Example:
+        >>> words_of(["a, b", "c", '"d,e"'])
+        ['a', 'b', 'c', 'd,e']
+    """
+    return [word.strip() for row in csv.reader(values, skipinitialspace=True) for word in row if word.strip()]

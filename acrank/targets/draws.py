@@ -1,4 +1,4 @@
-"""A sampled batch of the target, decoded once and prepared for whatever input a candidate wants."""
+"""Draws: sampled images or patches of a target, decoded once and prepared for each network's input."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ import numpy.typing as npt
 from acrank.system.network_input import NetworkInput
 from acrank.system.streams import Purpose, stream
 from acrank.targets.patches import Patches, cut_patches
-from acrank.targets.preparation import prepare, prepare_patches, refuse_axes
-from acrank.targets.sampling import draw, halves
+from acrank.targets.preparation import check_axes, prepare_images, prepare_patches
+from acrank.targets.sampling import draw_sample, halves
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from acrank.targets import Target
 
-#: Decoded images are kept for the next candidate up to this many bytes per draw; beyond, each input decodes them again.
+#: Decoded images up to this many bytes per draw are kept for the next candidate; larger draws are decoded every time.
 KEEP_BYTES = 512 * 2**20
 
 
-class _Reading(Sequence[npt.NDArray[np.float32]]):
-    """Images read one at a time, and kept for as long as they are few or small: volumes would fill the memory."""
+class _LazyImages(Sequence[npt.NDArray[np.float32]]):
+    """Images read one at a time, and kept while they fit in KEEP_BYTES: volumes would fill the memory."""
 
     def __init__(self, target: Target, indices: npt.NDArray[np.int64]) -> None:
         self._target, self._indices = target, indices
@@ -47,21 +47,21 @@ class _Reading(Sequence[npt.NDArray[np.float32]]):
 
     @property
     def kept(self) -> list[npt.NDArray[np.float32]] | None:
-        """All images in order, once each was read in turn and there was room for them."""
+        """All images in order, if each was read in turn and they fit."""
         return self._kept if len(self._kept) == len(self._indices) else None
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Draw:
-    """One stratified sample: which images, their labels, the halves of the cross-fit, and a shuffle for the control.
+    """One stratified sample of a target.
 
     Attributes:
-        target: where the images are.
+        target: the target.
         repeat: number of the draw, from 0.
-        indices: positions in the target's sorted ids, int64 [n].
-        labels: [n], int64.
-        half: [n], bool.
-        permutation: [n], int64.
+        indices: the sampled images, as positions in the target's ids, int64 [n].
+        labels: their labels, int64 [n].
+        half: their halves of the cross-fit, bool [n].
+        permutation: a shuffle of the labels for the control, int64 [n].
     """
 
     target: Target
@@ -74,95 +74,101 @@ class Draw:
     _batch: tuple[NetworkInput, Tensor] | None = field(default=None, repr=False)
 
     def batch(self, network_input: NetworkInput) -> Tensor:
-        """The images as one tensor, float32 [n, c, *size]; the last one asked for is kept.
+        """The images or patches as one tensor, float32 [n, c, *size]; the last one is kept.
 
         Raises:
-            TargetError: an image cannot be read.
+            TargetError: an image or mask cannot be read.
             CandidateError: they are volumes and the candidate is for images, the reverse, or channels do not match.
         """
         if self._batch is None or self._batch[0] != network_input:
-            refuse_axes(len(network_input.size), self.target.axes)
-            reading = self._images or _Reading(self.target, self.indices)
-            batch = prepare(reading, network_input, colour=self.target.colour)
-            self._images = self._images or (reading.kept if isinstance(reading, _Reading) else None)
-            self._batch = (network_input, batch)
+            self._batch = (network_input, self._prepared(network_input))
         return self._batch[1]
+
+    def _prepared(self, network_input: NetworkInput) -> Tensor:
+        check_axes(len(network_input.size), self.target.axes)
+        images = self._images or _LazyImages(self.target, self.indices)
+        batch = prepare_images(images, network_input, colour=self.target.colour)
+        self._images = images.kept if isinstance(images, _LazyImages) else images
+        return batch
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the drawn images as they are stored."""
+        """SHA-256 of the sampled images as stored."""
         return self.target.raw_digest(self.indices)
 
     @property
     def ids(self) -> list[str]:
-        """Sample ids of the drawn images."""
+        """Ids of the sampled images."""
         return [self.target.ids[index] for index in self.indices]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class PatchDraw(Draw):
-    """A draw of patches with masks: `indices` names an image for each patch, and an image's patches share a half.
+    """A draw of patches with masks: `indices` names the image of each patch; patches of one image share a half.
 
     Attributes:
         seed: of the patches.
     """
 
-    seed: int = 0
+    seed: int
     _patches: tuple[tuple[int, ...], Patches] | None = field(default=None, repr=False)
 
     def patches(self, size: tuple[int, ...]) -> Patches:
-        """The patches of that size; the last ones asked for are kept.
+        """The patches of a size; the last ones are kept.
 
         Raises:
             TargetError: an image or mask cannot be read.
-            CandidateError: patches of other axes than the target's.
+            CandidateError: the size has another number of axes than the target.
         """
         if self._patches is None or self._patches[0] != size:
             found = cut_patches(self.target, self.indices, size, seed=self.seed, repeat=self.repeat)
             self._patches = (size, found)
         return self._patches[1]
 
-    def batch(self, network_input: NetworkInput) -> Tensor:
-        """The patches as one tensor, float32 [n, c, *size]; the last one asked for is kept.
-
-        Raises:
-            TargetError, CandidateError: as in `patches`, or channels that do not match.
-        """
-        if self._batch is None or self._batch[0] != network_input:
-            images = self.patches(network_input.size).images
-            found = prepare_patches(images, network_input, colour=self.target.colour)
-            self._batch = (network_input, found)
-        return self._batch[1]
+    def _prepared(self, network_input: NetworkInput) -> Tensor:
+        images = self.patches(network_input.size).images
+        return prepare_patches(images, network_input, colour=self.target.colour)
 
 
 def make_draws(target: Target, *, samples: int | None, repeats: int, seed: int) -> list[Draw]:
-    """The draws of a run; they depend on the target's sorted ids and labels and on the seed alone.
+    """The draws of a run; they depend only on the target's sorted ids and labels and on the seed.
 
-    Where a draw takes the whole target, the draws differ in their halves only. Of a segmentation target, samples are
-    patches, one from every image in turn; None takes one from each.
+    If a draw takes the whole target, the draws differ in their halves only. For a segmentation target, samples are
+    patches, one from each image in turn; None takes one from each.
 
     Raises:
         TargetError: fewer samples than classes, or a single class.
     """
-    if target.task == "segmentation":
-        return [_patch_draw(target, samples or len(target), repeat, seed) for repeat in range(repeats)]
-    out: list[Draw] = []
-    for repeat in range(repeats):
-        indices = draw(target.labels, samples, seed=seed, repeat=repeat, task=target.task)
-        labels = target.labels[indices]
-        half = halves(labels, seed=seed, repeat=repeat, task=target.task)
-        shuffle = np.random.default_rng(stream(Purpose.SHUFFLE, seed, repeat)).permutation(len(indices))
-        out.append(Draw(target, repeat, indices, labels, half, shuffle))
-    return out
+    make_draw = _patch_draw if target.task == "segmentation" else _image_draw
+    return [make_draw(target, samples, repeat=repeat, seed=seed) for repeat in range(repeats)]
 
 
-def _patch_draw(target: Target, samples: int, repeat: int, seed: int) -> PatchDraw:
-    """Patches from as many images as there are, each in turn, halved by image."""
-    chosen = draw(target.labels, samples, seed=seed, repeat=repeat, task=target.task)
+def _image_draw(target: Target, samples: int | None, *, repeat: int, seed: int) -> Draw:
+    indices = draw_sample(target.labels, samples, seed=seed, repeat=repeat, task=target.task)
+    labels = target.labels[indices]
+    return Draw(
+        target=target,
+        repeat=repeat,
+        indices=indices,
+        labels=labels,
+        half=halves(labels, seed=seed, repeat=repeat, task=target.task),
+        permutation=np.random.default_rng(stream(Purpose.SHUFFLE, seed, repeat)).permutation(len(indices)),
+    )
+
+
+def _patch_draw(target: Target, samples: int | None, *, repeat: int, seed: int) -> PatchDraw:
+    """Patches from as many images as possible, each in turn, halved by image."""
+    count = samples or len(target)
+    chosen = draw_sample(target.labels, count, seed=seed, repeat=repeat, task=target.task)
     order = np.random.default_rng(stream(Purpose.PATCH_IMAGES, seed, repeat)).permutation(chosen)
+    indices = np.sort(np.resize(order, count))
     half = halves(target.labels[chosen], seed=seed, repeat=repeat, task=target.task)
-    indices = np.sort(np.resize(order, samples))
-    shuffle = np.random.default_rng(stream(Purpose.SHUFFLE, seed, repeat)).permutation(samples)
     return PatchDraw(
-        target, repeat, indices, target.labels[indices], half[np.searchsorted(chosen, indices)], shuffle, seed=seed
+        target=target,
+        repeat=repeat,
+        indices=indices,
+        labels=target.labels[indices],
+        half=half[np.searchsorted(chosen, indices)],
+        permutation=np.random.default_rng(stream(Purpose.SHUFFLE, seed, repeat)).permutation(count),
+        seed=seed,
     )

@@ -1,4 +1,4 @@
-"""What the values of masks mean."""
+"""The class that each value of a mask stands for."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from acrank.errors import TargetError
-from acrank.targets.target import IGNORED, listing
+from acrank.targets.target import IGNORED, first_few
 
-#: From so many masks, spread over a target, the values are told.
-PROBED = 64
+#: The values are inferred from up to this many masks, spread evenly over a target.
+_SAMPLED_MASKS = 64
 _MOST_CLASSES = 64
 _VOID = 255
 
 
 @dataclass(frozen=True)
-class Coding:
-    """Which value of a mask is which class.
+class MaskValues:
+    """The mask value of every class.
 
     Attributes:
-        values: ascending; a class's index is its value's place.
-        void: whether 255 marks positions that count for nothing.
+        values: ascending; a class's index is its value's position here.
+        void: True if 255 marks ignored positions.
     """
 
     values: tuple[int, ...]
@@ -30,47 +30,44 @@ class Coding:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes: background and foreground where there are two."""
-        return ("background", "foreground") if len(self.values) == 2 else tuple(str(value) for value in self.values)
+        """Names of the classes: background and foreground if there are two, else their values."""
+        return ("background", "foreground") if len(self.values) == 2 else tuple(map(str, self.values))
 
     @property
     def note(self) -> str:
-        """For the reader of the results."""
-        void = f", {_VOID} counts for nothing" if self.void else ""
+        """A note for the target."""
+        void = f"; {_VOID} is ignored" if self.void else ""
         return f"masks: values {', '.join(map(str, self.values))} are the classes {', '.join(self.classes)}{void}"
 
-    def coded(self, raw: np.ndarray, where: str) -> np.ndarray:
-        """A mask of whole numbers as classes, int16 of its shape: places in `values`, or IGNORED.
-
-        Negative values count for nothing.
+    def to_classes(self, raw: np.ndarray, where: str) -> np.ndarray:
+        """The class indices of a mask of whole numbers, int16 of its shape; IGNORED where it is negative or void.
 
         Raises:
-            TargetError: another value that is no class.
+            TargetError: it holds any other value.
 
         Example:
-            >>> Coding((0, 5, 7), void=True).coded(np.array([5, 0, 255, 7]), "x").tolist()
+            >>> MaskValues((0, 5, 7), void=True).to_classes(np.array([5, 0, 255, 7]), "x").tolist()
             [1, 0, -1, 2]
         """
         places = np.searchsorted(self.values, raw).clip(max=len(self.values) - 1)
         known = np.asarray(self.values)[places] == raw
         odd = ~known & (raw >= 0) & ~(self.void & (raw == _VOID))
         if odd.any():
-            told = listing([str(value) for value in self.values])
             raise TargetError(
-                f"{where} holds the value {int(raw[odd][0])}; the classes are {told}",
+                f"{where} holds the value {int(raw[odd][0])}; the classes are {first_few(list(map(str, self.values)))}",
                 hint="write all masks with the same values",
             )
         return np.where(known, places, IGNORED).astype(np.int16)
 
 
-def coding_of(masks: Iterable[np.ndarray], where: str) -> Coding:
-    """The classes of a target, from some of its masks.
+def mask_values_of(masks: Iterable[np.ndarray], where: str) -> MaskValues:
+    """The classes of a target, inferred from some of its masks.
 
-    Two values, such as 0 and 1 or 0 and 255, are background and foreground; more are classes by value, where 255 beside
-    smaller ones marks positions that count for nothing.
+    Two values, such as 0 and 1 or 0 and 255, are background and foreground. More values are one class each, except
+    that 255 beside smaller ones marks ignored positions.
 
     Raises:
-        TargetError: fewer than two values, or so many that they can be no classes.
+        TargetError: fewer than two values, or too many to be classes.
     """
     found = sorted({int(value) for mask in masks for value in np.unique(mask) if value >= 0})
     void = len(found) > 2 and found[-1] == _VOID
@@ -81,13 +78,14 @@ def coding_of(masks: Iterable[np.ndarray], where: str) -> Coding:
         raise TargetError(
             f"{where}: the masks hold {len(found)} values", hint="masks must be class values, stored without loss (PNG)"
         )
-    return Coding(tuple(found), void)
+    return MaskValues(tuple(found), void)
 
 
-def probed(count: int) -> list[int]:
-    """Which of `count` masks tell the values, ascending.
+def sampled_masks(count: int) -> list[int]:
+    """Indices of the masks, out of `count`, from which the values are inferred, ascending.
 
-    >>> probed(3)
+    >>> sampled_masks(3)
     [0, 1, 2]
     """
-    return np.unique(np.linspace(0, count - 1, min(PROBED, count)).round().astype(int)).tolist()
+    places = np.linspace(0, count - 1, min(_SAMPLED_MASKS, count)).round().astype(int)
+    return [int(place) for place in np.unique(places)]

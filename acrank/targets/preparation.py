@@ -1,4 +1,4 @@
-"""Images and volumes made ready for one candidate: channels, size, normalisation."""
+"""Images and volumes converted to a network's input: channels, size, normalisation."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ if TYPE_CHECKING:
 _LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
-def prepare(images: Sequence[np.ndarray], network_input: NetworkInput, *, colour: bool = True) -> torch.Tensor:
-    """Images or volumes as a candidate expects them: one batch of its size, channels and scale.
+def prepare_images(images: Sequence[np.ndarray], network_input: NetworkInput, *, colour: bool = True) -> torch.Tensor:
+    """Images or volumes as one batch of a network's input size, channels and normalisation.
 
     Grey images are repeated for three channels, colour images become luminance (ITU-R BT.601) for one. Images are
-    resized to exactly its size, bilinear (volumes trilinear) and antialiased. The aspect ratio is not kept: cropping
-    could cut away what the label is about, and padding would add edges that no image has.
+    resized to exactly the input size, bilinear (volumes trilinear) and antialiased. The aspect ratio is not kept:
+    cropping could remove what the label refers to, and padding would add edges that no image has.
 
     Args:
         images: float32 [C, H, W] or [C, X, Y, Z] in [0, 1], each of any size, with as many channels as the network
-            takes, or 1 for 3, or 3 for 1; taken one after the other.
+            takes, or 1 for 3, or 3 for 1; each is read once, in order.
         network_input: of the candidate.
-        colour: whether three channels are colours, which one channel of luminance may stand for.
+        colour: True if three channels are colours, which can be converted to luminance.
 
     Returns:
         float32 [n, channels, *size].
 
     Raises:
-        CandidateError: the candidate cannot take images of these axes or channels.
+        CandidateError: the network does not take images of these axes or channels.
 
     Example:
         >>> rgb = NetworkInput(size=(2, 2), channels=3, mean=(0.5,) * 3, std=(0.5,) * 3)
-        >>> batch = prepare([np.ones((1, 4, 6), np.float32)], rgb)
+        >>> batch = prepare_images([np.ones((1, 4, 6), np.float32)], rgb)
         >>> tuple(batch.shape), batch.unique().tolist()
         ((1, 3, 2, 2), [1.0])
     """
@@ -46,23 +46,23 @@ def prepare(images: Sequence[np.ndarray], network_input: NetworkInput, *, colour
     size, channels = network_input.size, network_input.channels
     batch = torch.empty((len(images), channels, *size), dtype=torch.float32)
     for place, image in enumerate(images):
-        refuse_axes(len(size), image.ndim - 1)
+        check_axes(len(size), image.ndim - 1)
         batch[place] = _resized(_with_channels(image, channels, colour), size)
     return _normalised(batch, network_input)
 
 
 def prepare_patches(patches: Sequence[np.ndarray], network_input: NetworkInput, *, colour: bool = True) -> torch.Tensor:
-    """Patches of one size as a candidate expects them: channels and scale as in `prepare`, never resized.
+    """Patches of one size as one batch with a network's channels and normalisation, as `prepare_images`, not resized.
 
     Args:
         patches: float32 [C, H, W] or [C, X, Y, Z] in [0, 1], all of one size.
-        network_input, colour: as in `prepare`.
+        network_input, colour: as in `prepare_images`.
 
     Returns:
         float32 [n, channels, *size].
 
     Raises:
-        CandidateError: as in `prepare`.
+        CandidateError: the network does not take these channels.
     """
     import torch
 
@@ -70,18 +70,18 @@ def prepare_patches(patches: Sequence[np.ndarray], network_input: NetworkInput, 
     return _normalised(torch.stack([torch.from_numpy(part) for part in parts]).float(), network_input)
 
 
-def refuse_axes(wanted: int, given: int) -> None:
-    """Tell a candidate for images from a target of volumes, and the reverse, by their spatial axes.
+def check_axes(expected: int, given: int) -> None:
+    """Refuse images for a 3D network and volumes for a 2D network, by their numbers of spatial axes.
 
     Raises:
         CandidateError: they differ.
 
     Example:
-        >>> refuse_axes(2, 2)
+        >>> check_axes(2, 2)
     """
-    if wanted != given:
+    if expected != given:
         kinds = {2: "images (2 dimensions)", 3: "volumes (3 dimensions)"}
-        candidate, target = (kinds.get(axes, f"{axes} dimensions") for axes in (wanted, given))
+        candidate, target = (kinds.get(axes, f"{axes} dimensions") for axes in (expected, given))
         hint = "choose 3D candidates, or --slices 3" if given == 3 else "choose candidates for images"
         raise CandidateError(f"the candidate takes {candidate}, the target holds {target}", hint=hint)
 
@@ -90,10 +90,11 @@ def _normalised(batch: torch.Tensor, network_input: NetworkInput) -> torch.Tenso
     import torch
 
     shape = (1, -1, *[1] * (batch.dim() - 2))
-    mean, std = (
-        torch.tensor(values, dtype=torch.float32).view(shape) for values in (network_input.mean, network_input.std)
+    centre, scale = (
+        torch.tensor(list(values), dtype=torch.float32).view(shape)
+        for values in (network_input.mean, network_input.std)
     )
-    return batch.sub_(mean).div_(std)
+    return batch.sub_(centre).div_(scale)
 
 
 def _with_channels(image: np.ndarray, channels: int, colour: bool) -> np.ndarray:
@@ -106,7 +107,7 @@ def _with_channels(image: np.ndarray, channels: int, colour: bool) -> np.ndarray
         return np.tensordot(np.array([_LUMINANCE], dtype=np.float32), image, axes=1)
     raise CandidateError(
         f"the candidate takes {channels} channels, the images have {count}",
-        hint="only grey and colour are turned into each other; choose candidates of matching channels",
+        hint="only grey and colour are converted; choose candidates of matching channels",
     )
 
 
@@ -117,14 +118,14 @@ def _resized(image: np.ndarray, size: tuple[int, ...]) -> torch.Tensor:
     if image.shape[1:] == tuple(size):
         return tensor
     if len(size) == 2:
-        return _plane(tensor, size)
-    # the filter is a product of one for each axis: y and z of every x, then x with y and z as one
-    across = _plane(tensor.flatten(0, 1), size[1:]).unflatten(0, tensor.shape[:2])
-    return _plane(across.flatten(2), (size[0], size[1] * size[2])).unflatten(2, size[1:])
+        return _resized_planes(tensor, size)
+    # the filter is a product of one per axis: y and z of every x, then x with y and z flattened into one axis
+    across = _resized_planes(tensor.flatten(0, 1), size[1:]).reshape(*tensor.shape[:2], -1)
+    return _resized_planes(across, (size[0], size[1] * size[2])).reshape(-1, *size)
 
 
-def _plane(images: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
-    """[m, h, w] -> [m, *size], bilinear, the filter widened where it shrinks."""
+def _resized_planes(images: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
+    """[m, h, w] -> [m, *size], bilinear, with a wider filter if it shrinks."""
     import torch
 
     return torch.nn.functional.interpolate(

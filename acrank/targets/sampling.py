@@ -1,4 +1,4 @@
-"""Which images of a target are looked at: stratified, seeded draws, and their halves."""
+"""Stratified, seeded samples of a target's images, and their halves for cross-fitting."""
 
 from __future__ import annotations
 
@@ -6,35 +6,35 @@ import numpy as np
 
 from acrank.errors import TargetError
 from acrank.system.streams import Purpose, stream
-from acrank.targets.target import Task
+from acrank.targets.options import Task
 
 _BINS = 10
 
 
-def draw(
+def draw_sample(
     labels: np.ndarray, size: int | None, *, seed: int, repeat: int, task: Task, purpose: Purpose = Purpose.DRAW
 ) -> np.ndarray:
-    """Indices of a stratified sample, ascending; they depend on the labels' order, the seed and the repeat alone.
+    """Indices of a stratified sample, ascending; they depend only on the labels' order, the seed and the repeat.
 
-    Classes get shares proportional to their size (largest remainder), but at least two images each where they have two
-    and `size` allows it, else at least one. A sample contains the smaller samples of the same seed and repeat, but for
-    a few images where shares shift.
+    Classes get shares proportional to their size (largest remainder), but at least two images each if they have two
+    and `size` allows it, else at least one. A sample contains the smaller samples of the same seed and repeat, except
+    for a few images where shares shift.
 
     Multilabel samples are stratified by each image's rarest label, regression by up to ten bins of equal count.
 
     Args:
         labels: as in `Target.labels`, [N] or [N, k].
-        size: how many images; None, or at least N, takes all, and then repeats do not differ.
+        size: number of images; None, or at least N, takes all, and then repeats do not differ.
         seed: any non-negative integer.
         repeat: 0, 1, ...: each draws another sample.
-        task: what the labels are.
-        purpose: what the images are for; every purpose draws from streams of its own.
+        task: the task of the labels.
+        purpose: the use of the images; each purpose has its own random streams.
 
     Returns:
         int64 [min(size, N)].
 
     Raises:
-        TargetError: fewer images asked for than there are classes (multilabel: strata), or only one class.
+        TargetError: fewer images than classes (multilabel: strata), or only one class.
 
     Example:
         >>> draw(np.array([0, 0, 0, 0, 1, 1]), 4, seed=0, repeat=0, task="classification").tolist()
@@ -48,18 +48,19 @@ def draw(
         return np.arange(count, dtype=np.int64)
     shares = allocate(np.bincount(groups), take)
     ranks = _ranks_within(groups, _keys(count, stream(purpose, seed, repeat)))
-    return np.flatnonzero(ranks < shares[groups]).astype(np.int64)
+    chosen: np.ndarray = np.flatnonzero(ranks < shares[groups]).astype(np.int64)
+    return chosen
 
 
 def halves(labels: np.ndarray, *, seed: int, repeat: int, task: Task) -> np.ndarray:
     """Split a sample into two stratified halves, for cross-fitting: True marks the first.
 
-    Each class is halved; its odd image goes to the half that is smaller so far, so the halves differ by one at most.
+    Each class is halved; its odd image goes to the half that is smaller so far, so the halves differ by at most one.
 
     Args:
         labels: the sample's labels, as in `Target.labels`, [n] or [n, k].
         seed, repeat: those of the draw; the halves come from another stream.
-        task: what the labels are.
+        task: the task of the labels.
 
     Returns:
         bool [n].
@@ -72,14 +73,16 @@ def halves(labels: np.ndarray, *, seed: int, repeat: int, task: Task) -> np.ndar
     sizes = np.bincount(groups, minlength=1)
     odd = sizes % 2
     first = sizes // 2 + odd * (np.cumsum(odd) % 2)  # odd images alternate: first, second, first, ...
-    return _ranks_within(groups, _keys(len(labels), stream(Purpose.HALVES, seed, repeat))) < first[groups]
+    ranks = _ranks_within(groups, _keys(len(labels), stream(Purpose.HALVES, seed, repeat)))
+    is_first: np.ndarray = ranks < first[groups]
+    return is_first
 
 
 def allocate(sizes: np.ndarray, total: int) -> np.ndarray:
     """Divide `total` among strata in proportion to their sizes, by largest remainder, with a floor.
 
-    The floor is two, or the stratum's size if smaller; one where `total` does not reach for two. Ties go to the
-    first. Integers throughout, so no platform rounds otherwise.
+    The floor is two, or the stratum's size if smaller; one if `total` is too small for that. Ties go to the first.
+    All arithmetic is in integers, so that rounding is the same on every platform.
 
     Args:
         sizes: int64 [k], all positive.
@@ -93,13 +96,13 @@ def allocate(sizes: np.ndarray, total: int) -> np.ndarray:
         [16, 2, 2]
     """
     sizes = sizes.astype(np.int64)
-    whole = int(sizes.sum())
+    population = int(sizes.sum())
     floor = np.minimum(sizes, 2)
     floor = floor if floor.sum() <= total else np.ones_like(sizes)
-    shares = np.clip(sizes * total // whole, floor, sizes)
+    shares: np.ndarray = np.clip(sizes * total // population, floor, sizes)
     while shares.sum() != total:
-        # how far each stratum lies below its exact share, in units of 1 / whole
-        missing = sizes * total - shares * whole
+        # how far each stratum lies below its exact share, in units of 1 / population
+        missing = sizes * total - shares * population
         if shares.sum() < total:
             shares[np.argmax(np.where(shares < sizes, missing, np.iinfo(np.int64).min))] += 1
         else:
@@ -108,7 +111,7 @@ def allocate(sizes: np.ndarray, total: int) -> np.ndarray:
 
 
 def _strata(labels: np.ndarray, task: Task, take: int) -> np.ndarray:
-    """The stratum of each sample, int64 [N], numbered from 0 without gaps."""
+    """The stratum of each sample, int64 [N], numbered from 0 without gaps; `take` images will be drawn."""
     if task == "regression":
         bins = max(1, min(_BINS, take // 2))
         places = np.argsort(np.argsort(labels, kind="stable"), kind="stable")
@@ -123,10 +126,11 @@ def _strata(labels: np.ndarray, task: Task, take: int) -> np.ndarray:
 
 
 def _rarest(labels: np.ndarray) -> np.ndarray:
-    """The rarest label that each sample has, k where it has none."""
+    """The rarest label of each sample, k for a sample without labels."""
     counts = labels.sum(axis=0)
     rarity = np.where(labels.astype(bool), counts, len(labels) + 1)
-    return np.where(labels.any(axis=1), rarity.argmin(axis=1), labels.shape[1])
+    rarest: np.ndarray = np.where(labels.any(axis=1), rarity.argmin(axis=1), labels.shape[1])
+    return rarest
 
 
 def _refuse_few(groups: np.ndarray, take: int, task: Task) -> None:
@@ -138,8 +142,12 @@ def _refuse_few(groups: np.ndarray, take: int, task: Task) -> None:
         )
     needed = max(classes, 2)
     if take < needed:
-        groups_of = {"classification": "classes", "multilabel": "groups of labels", "regression": "parts of the range"}
-        groups_of["segmentation"] = "halves"
+        groups_of = {
+            "classification": "classes",
+            "multilabel": "groups of labels",
+            "regression": "parts of the range",
+            "segmentation": "halves",
+        }
         raise TargetError(
             f"a sample of {take} images is too small for {needed} {groups_of[task]}",
             hint=f"sample at least {2 * needed} images",
@@ -148,11 +156,12 @@ def _refuse_few(groups: np.ndarray, take: int, task: Task) -> None:
 
 def _keys(count: int, source: np.random.SeedSequence) -> np.ndarray:
     """One random uint64 per sample. NumPy promises this stream for every version, unlike that of `permutation`."""
-    return np.random.PCG64(source).random_raw(count)
+    keys: np.ndarray = np.random.PCG64(source).random_raw(count)
+    return keys
 
 
 def _ranks_within(groups: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """The place of each sample within its stratum, by key, from 0."""
+    """The rank of each sample within its stratum, by key, from 0."""
     order = np.lexsort((keys, groups))
     sizes = np.bincount(groups, minlength=1)
     starts = np.cumsum(sizes) - sizes

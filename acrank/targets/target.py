@@ -1,4 +1,4 @@
-"""What every reader returns, and what every reader is asked."""
+"""A target and its stores: what every layout returns."""
 
 from __future__ import annotations
 
@@ -8,90 +8,97 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Protocol, cast
+from typing import Protocol, cast
 
 import numpy as np
 
 from acrank.errors import TargetError
+from acrank.targets.options import Task
 
-Task = Literal["classification", "multilabel", "regression", "segmentation"]
-TASKS: tuple[Task, ...] = ("classification", "multilabel", "regression", "segmentation")
-#: What folders of splits are called, lower case.
+#: Names of folders that hold splits, lower case.
 SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
-#: Millimetres between the positions of a volume, along each axis.
-Spacing = tuple[float, float, float]
-#: In a mask: a position that counts for nothing.
+#: In a mask: a position without a label, left out everywhere.
 IGNORED = -1
 
 
-@dataclass(frozen=True)
-class Options:
-    """What a user may say about a target; each reader lists in its `USES` which of these it understands."""
-
-    images_key: str | None = None
-    labels_key: str | None = None
-    split: str | None = None
-    image_column: str | None = None
-    label_column: str | None = None
-    task: Task | None = None
-    intensity: str | None = None
-    slices: int | None = None
-    spacing: Spacing | None = None
-
-
 class ImageStore(Protocol):
-    """Where the images of a target lie; picklable, and nothing is decoded before `read`."""
+    """Reads the images of a target one by one; picklable, and nothing is decoded before `read`."""
 
     def read(self, index: int) -> tuple[np.ndarray, str | None]:
-        """One image or volume, float32 [C, ...] in [0, 1], and what had to be assumed about its scale."""
+        """One image or volume, float32 [C, ...] in [0, 1], and a note if its value range had to be assumed."""
         ...
 
     def raw(self, index: int) -> bytes:
-        """One image as it is stored."""
+        """The stored bytes of one image."""
         ...
 
 
 class PartStore(ImageStore, Protocol):
-    """Images or volumes of which parts are read, without the rest where files allow it."""
+    """An image store that can read part of an image, without the rest if the file format allows it."""
 
     def shape(self, index: int) -> tuple[int, ...]:
-        """Spatial sizes of one image, [H, W] or [X, Y, Z]; of a volume in slices [slices, H, W]."""
+        """Spatial shape of one image: [H, W] or [X, Y, Z]; [slices, H, W] if volumes are read as slices."""
         ...
 
     def crop(self, index: int, where: tuple[slice, ...]) -> tuple[np.ndarray, str | None]:
-        """A part of one image, float32 [C, ...] in [0, 1], and what had to be assumed about its scale."""
+        """As `read`, but only the part given by one slice per spatial axis."""
         ...
 
 
 class MaskedStore(PartStore, Protocol):
-    """Images or volumes with a mask each; picklable."""
+    """A part store with one mask per image."""
 
     def mask(self, index: int) -> np.ndarray:
-        """The mask of one image, int16 of its spatial sizes: class indices, or IGNORED."""
+        """The mask of one image, int16 of its spatial shape: class indices, or IGNORED."""
         ...
 
     def raw_mask(self, index: int) -> bytes:
-        """One mask as it is stored."""
+        """The stored bytes of one mask."""
         ...
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
+class Labels:
+    """Encoded labels: see `Target` for shapes and dtypes of `values`."""
+
+    task: Task
+    values: np.ndarray
+    classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of_masks(cls, count: int, classes: tuple[str, ...]) -> Labels:
+        """Labels of `count` images with masks: zeros, for the labels are in the masks."""
+        return cls("segmentation", np.zeros(count, np.int64), classes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreInfo:
+    """A store and what a `Target` records about it (see there)."""
+
+    store: ImageStore
+    axes: int = 2
+    read_options: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Target:
-    """Labelled images to rank candidates for; images are decoded only when they are read.
+    """Labelled images to rank candidates on; an image is decoded only when it is read.
 
     Attributes:
-        name: the folder's or file's name.
-        layout: which reader opened it: "folders", "npz", "hdf5", "table", "masks", "decathlon" or "nnunet".
-        task: "classification", "multilabel", "regression" or "segmentation".
-        ids: one name per image, sorted and unique; every other order follows this one.
+        name: name of the folder, or of the file without its suffix.
+        layout: "folders", "npz", "hdf5", "table", "masks", "decathlon" or "nnunet".
+        task: one of `TASKS`.
+        ids: one name per image, sorted and unique; labels and indices follow this order.
         labels: int64 [N] indices into `classes` (classification), int64 [N, k] of 0 and 1 (multilabel),
             float64 [N] (regression), zeros (segmentation, where the labels are in the masks).
-        classes: names of the classes, of the k labels, or of what a mask's values mean; empty for regression.
-        images: where the images lie; for segmentation a `MaskedStore`.
-        notes: what a reader of the results should know, such as files left out.
-        axes: spatial axes of what candidates are shown: 2 for images and for slices of volumes, 3 for volumes.
-        slices: how many adjacent slices of a volume are the channels of an image; None where it is not cut.
-        reading: what the values depend on beside the files (intensities, spacing, slices); empty for images.
+        classes: names of the classes, or of the k labels; empty for regression.
+        images: the store that reads the images; for segmentation a `MaskedStore`.
+        notes: remarks for the user, such as files left out.
+        axes: spatial axes of a network's input: 2 for images and for slices of volumes, 3 for volumes.
+        slices: number of adjacent slices of a volume that become channels; None for whole images or volumes.
+        read_options: options that change the values read (intensities, spacing, slices); empty for images.
     """
 
     name: str
@@ -104,7 +111,7 @@ class Target:
     notes: list[str] = field(default_factory=list)
     axes: int = 2
     slices: int | None = None
-    reading: str = ""
+    read_options: str = ""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -117,19 +124,19 @@ class Target:
 
     @property
     def colour(self) -> bool:
-        """Whether three channels are red, green and blue; those of volumes are modalities, or slices."""
+        """True if three channels mean red, green and blue; in volumes they are modalities or slices."""
         return self.axes == 2 and self.slices is None
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 (64 hexadecimal digits) of layout, task, classes, ids, labels and reading; no image is looked at."""
-        about = json.dumps([self.layout, self.task, self.classes, self.labels.shape], ensure_ascii=True)
-        digest = hashlib.sha256(about.encode())
+        """SHA-256 (64 hexadecimal digits) of layout, task, classes, ids, labels and read options; reads no image."""
+        header = json.dumps([self.layout, self.task, self.classes, self.labels.shape], ensure_ascii=True)
+        digest = hashlib.sha256(header.encode())
         digest.update("\0".join(self.ids).encode("utf-8", "surrogateescape"))
         digest.update(b"\0\0")
         digest.update(self.labels.astype("<f8" if self.task == "regression" else "<i8").tobytes())
-        if self.reading:
-            digest.update(b"\0\0" + self.reading.encode())
+        if self.read_options:
+            digest.update(b"\0\0" + self.read_options.encode())
         return digest.hexdigest()
 
     def read(self, index: int) -> np.ndarray:
@@ -137,34 +144,38 @@ class Target:
 
         Raises:
             TargetError: it cannot be read; the message names it.
-            IndexError: there is no such image.
+            IndexError: the index is out of range.
         """
         image, assumption = self.images.read(range(len(self))[index])
-        if assumption and assumption not in self.notes:
-            self.notes.append(assumption)
+        self.add_note(assumption)
         return image
 
+    def add_note(self, text: str | None) -> None:
+        """Append a note, unless it is None or already there."""
+        if text and text not in self.notes:
+            self.notes.append(text)
+
     def raw_digest(self, indices: Iterable[int]) -> str:
-        """SHA-256 of these images (and masks) as they are stored, in the order given, without decoding them.
+        """SHA-256 of these images (and masks) as stored, in the given order, without decoding them.
 
         Raises:
             TargetError: an image cannot be read.
-            IndexError: there is no such image.
+            IndexError: an index is out of range.
         """
         digest = hashlib.sha256()
         for index in indices:
             place = range(len(self))[int(index)]
             parts = [self.images.raw(place)]
             if self.task == "segmentation":
-                parts.append(self.masked.raw_mask(place))
+                parts.append(self.mask_store.raw_mask(place))
             for raw in parts:
                 digest.update(len(raw).to_bytes(8, "little"))
                 digest.update(raw)
         return digest.hexdigest()
 
     @property
-    def masked(self) -> MaskedStore:
-        """The images of a segmentation target, with their masks.
+    def mask_store(self) -> MaskedStore:
+        """The images of a segmentation target with their masks.
 
         Raises:
             TargetError: the target has no masks.
@@ -174,42 +185,55 @@ class Target:
         return cast(MaskedStore, self.images)
 
 
-def name_of(path: Path) -> str:
-    """A target's name: the folder's name, or the file's without its suffix."""
-    whole = path.absolute()
-    return whole.name if path.is_dir() else whole.stem
+def make_target(
+    path: Path, *, layout: str, ids: tuple[str, ...], labels: Labels, info: StoreInfo, notes: Sequence[str]
+) -> Target:
+    """The target at a path, named after the folder or file."""
+    name = path.absolute().name if path.is_dir() else path.absolute().stem
+    return Target(
+        name=name,
+        layout=layout,
+        task=labels.task,
+        ids=ids,
+        labels=labels.values,
+        classes=labels.classes,
+        images=info.store,
+        notes=[*notes, *labels.notes, *info.notes],
+        axes=info.axes,
+        read_options=info.read_options,
+    )
 
 
-def listing(names: Sequence[str], limit: int = 5) -> str:
-    """A few names and how many more there are.
+def first_few(names: Sequence[str], limit: int = 5) -> str:
+    """The first names, and how many more there are.
 
-    >>> listing(["a", "b", "c"], limit=2)
+    >>> first_few(["a", "b", "c"], limit=2)
     'a, b and 1 more'
     """
     shown = ", ".join(names[:limit])
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
 
 
-def choose_splits(split: str | None, available: Sequence[str], where: Path, notes: list[str]) -> list[str]:
-    """Which splits to read, in sorted order: the one asked for, all of them for "all", else "train".
+def choose_splits(split: str | None, available: Sequence[str], *, path: Path, notes: list[str]) -> list[str]:
+    """The splits to read, sorted: the given one, all of them for "all", "train" for None.
 
-    Empty where the target has no splits.
+    Empty if the target has no splits. A default among several splits is added to the notes.
 
     Raises:
-        TargetError: there is no such split.
+        TargetError: the split does not exist.
     """
-    there = sorted(available)
-    if not there and split in (None, "all"):
+    names = sorted(available)
+    if not names and split in (None, "all"):
         return []
-    if not there:
-        raise TargetError(f"{where} has no splits, so no split {split!r}", hint="leave the split out")
+    if not names:
+        raise TargetError(f"{path} has no splits, so no split {split!r}", hint="leave the split out")
     if split == "all":
-        return there
-    wanted = split or "train"
-    if wanted not in there:
+        return names
+    chosen = split or "train"
+    if chosen not in names:
         raise TargetError(
-            f"{where} has no split {wanted!r}, only {listing(there)}", hint='name one of them, or "all" to join them'
+            f"{path} has no split {chosen!r}, only {first_few(names)}", hint='name one of them, or "all" to join them'
         )
-    if split is None and len(there) > 1:
-        notes.append(f'split "train" of {", ".join(there)} ("all" joins them)')
-    return [wanted]
+    if split is None and len(names) > 1:
+        notes.append(f'split "train" of {", ".join(names)} ("all" joins them)')
+    return [chosen]

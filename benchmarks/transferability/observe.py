@@ -72,11 +72,28 @@ def draws_of(study: Study, target: Target, count: int) -> list[Draw]:
             places = np.sort(np.resize(np.random.default_rng([0, split, 3]).permutation(len(part.indices)), PATCHES))
             shuffle = np.random.default_rng([0, split, 1]).permutation(PATCHES)
             found.append(
-                PatchDraw(target, split, part.indices[places], part.labels[places], fold[places], shuffle, seed=0)
+                PatchDraw(
+                    target=target,
+                    repeat=split,
+                    indices=part.indices[places],
+                    labels=part.labels[places],
+                    half=fold[places],
+                    permutation=shuffle,
+                    seed=0,
+                )
             )
         else:
             shuffle = np.random.default_rng([0, split, 1]).permutation(len(part.indices))
-            found.append(Draw(target, split, part.indices, part.labels, fold, shuffle))
+            found.append(
+                Draw(
+                    target=target,
+                    repeat=split,
+                    indices=part.indices,
+                    labels=part.labels,
+                    half=fold,
+                    permutation=shuffle,
+                )
+            )
     return found
 
 

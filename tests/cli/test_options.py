@@ -7,15 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from acrank.targets.options import TargetOptions
 from helpers.workbench import Outcome, make_images, make_zoo
 
 from acrank.cli.execution import Execution
-from acrank.cli.options import ZooOptions, words_of
+from acrank.cli.options import ZooOptions
 from acrank.finetuning.finetune_settings import FinetuneSettings
 from acrank.records import Ranking
 from acrank.settings import Settings
 from acrank.system.options import options_of
+from acrank.system.words import words_of
+from acrank.targets.options import TargetOptions
 
 Run = Callable[..., Outcome]
 

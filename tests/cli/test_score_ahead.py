@@ -74,7 +74,7 @@ def test_nothing_is_loaded_or_decoded_twice_and_what_is_cached_not_at_all(
     loaded: Counter[str] = Counter()
     threads: list[str] = []
     prepared: Counter[tuple[int, ...]] = Counter()
-    read, prepare = loading.read_state_dict, sys.modules["acrank.targets.draws"].prepare
+    read, prepare = loading.read_state_dict, sys.modules["acrank.targets.draws"].prepare_images
 
     def reading(path: Path, *more: object) -> object:
         loaded[path.name] += 1
@@ -86,7 +86,7 @@ def test_nothing_is_loaded_or_decoded_twice_and_what_is_cached_not_at_all(
         return prepare(images, network_input, **more)
 
     monkeypatch.setattr(loading, "read_state_dict", reading)
-    monkeypatch.setattr("acrank.targets.draws.prepare", preparing)
+    monkeypatch.setattr("acrank.targets.draws.prepare_images", preparing)
     cache = ObservationCache(own_cache).open()
     record(zoo.select(["m1"], []), tmp_path / "first.json", cache=cache)
     loaded.clear(), threads.clear(), prepared.clear()

@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from acrank.cli.execution import Execution, Executor
 from helpers.faulty_zoo import comparable, faulty, good, write_faulty_zoo
 from helpers.workbench import Outcome, make_images, make_zoo
 from PIL import Image
 
 import acrank as package
+from acrank.cli.execution import Execution, Executor
 from acrank.records import Ranking
 from acrank.settings import Settings
 from acrank.system.machine import pick_device, use_device
@@ -221,7 +221,7 @@ def test_what_workers_find_out_about_the_target_is_a_warning_here(acrank: Comman
     assert acrank(*words("-o", "two.json", "--workers", 1)).code == 0
     notes = Ranking.load(Path("two.json")).warnings
     assert notes == Ranking.load(Path("local.json")).warnings
-    assert "float images taken to lie in [0, 1]" in notes
+    assert "float images: assumed range [0, 1]" in notes
     assert open_target("target").notes == []  # the note comes from reading an image
 
 

@@ -160,7 +160,7 @@ def test_a_flat_network_on_volumes_is_skipped_with_a_reason(
 def test_an_unknown_intensity_rule_ends_the_run(acrank: Run, volumes: Path) -> None:
     run = acrank("score", "--zoo", volumes / "zoo.yaml", "--data", volumes / "dec", "--intensity", "bright")
     assert run.code == 2
-    assert "no intensity rule 'bright'" in run.err
+    assert "unknown intensity rule 'bright'" in run.err
 
 
 def test_wnets_find_vessels(shared: Path) -> None:

@@ -136,7 +136,7 @@ def test_an_intensity_rule_is_not_taken_from_the_cache(acrank: Run, solid: Path,
     ("option", "message"),
     [
         (("--spacing", "1,1"), "no spacing '1,1'"),
-        (("--slices", 2), "no middle one"),
+        (("--slices", 2), "--slices must be odd"),
         (("--task", "ranking"), "no task 'ranking'"),
         (("--spacing", "1,1,1"), "--spacing does not apply"),
     ],

@@ -49,7 +49,7 @@ def test_vessels_open_as_a_target(tmp_path: Path) -> None:
     make_vessels(tmp_path / "t", n=4, size=48)
     target = open_target(tmp_path / "t")
     assert (target.layout, len(target), target.read(0).shape) == ("masks", 4, (3, 48, 48))
-    assert np.array_equal(target.masked.mask(2), vessel_retina(0, 2, size=48)[1])
+    assert np.array_equal(target.mask_store.mask(2), vessel_retina(0, 2, size=48)[1])
 
 
 @pytest.mark.parametrize("make", [make_vessels, make_nodules])

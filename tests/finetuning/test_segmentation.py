@@ -25,7 +25,7 @@ from acrank.finetuning.patch_loader import PatchLoader, Scenes
 from acrank.finetuning.saved_networks import HeadedNetwork
 from acrank.finetuning.splits import Part, open_splits
 from acrank.finetuning.tasks.segmentation import PositionHead, Segmentation
-from acrank.targets import Options, Target, open_target
+from acrank.targets import Target, open_target
 from acrank.zoo import load_zoo
 from acrank.zoo.loading import LoadedModel, load_candidate
 
@@ -80,7 +80,7 @@ def test_2d_candidates_learn_volumes_in_slices(tmp_path: Path) -> None:
     candidate = LoadedModel(nn.Identity(), input_of((16, 16), 3))
     loader, task = PatchLoader(Scenes(target, candidate), Part(target, np.arange(6)), 2), Segmentation(2)
     head = PositionHead(3, 2)
-    image, labels = loader.scenes.image(0), torch.from_numpy(target.masked.mask(0).astype(np.int64))
+    image, labels = loader.scenes.image(0), torch.from_numpy(target.mask_store.mask(0).astype(np.int64))
     assert image.shape == (24, 3, 24, 24)
     assert torch.equal(image[5, 0], image[4, 1])  # neighbours are channels
     found = loader.evaluate(lambda inputs: head(inputs).detach(), task)
@@ -126,7 +126,7 @@ def test_patches_are_parts_of_image_and_mask(tmp_path: Path) -> None:
     target = open_target(make_masks(tmp_path / "target"))
     loader = loader_of(target)
     images = [torch.from_numpy(target.read(index)) for index in range(len(target))]
-    masks = [torch.from_numpy(target.masked.mask(index)) for index in range(len(target))]
+    masks = [torch.from_numpy(target.mask_store.mask(index)) for index in range(len(target))]
     torch.manual_seed(0)
     batches = list(loader.batches(8, "none"))
     assert sum(len(labels) for _, labels in batches) == 3 * len(target)
@@ -181,7 +181,7 @@ def test_light_augmentation_mirrors_image_and_mask_together(tmp_path: Path) -> N
                 for flipped in (False, True)
                 if torch.equal(image, torch.from_numpy(target.read(index)).flip(-1 if flipped else ()))
             )
-            mask = torch.from_numpy(target.masked.mask(index)).long()
+            mask = torch.from_numpy(target.mask_store.mask(index)).long()
             assert torch.equal(label, mask.flip(-1) if flipped else mask)
             mirrored += flipped
     assert 5 <= mirrored <= 23  # of 28
@@ -210,7 +210,7 @@ def test_sliding_windows_give_what_the_whole_image_gives_where_windows_do_not_ma
     whole, losses = [], []
     for index in range(len(target)):
         logits = head(torch.from_numpy(target.read(index))[None]).detach()
-        labels = torch.from_numpy(target.masked.mask(index)).long()
+        labels = torch.from_numpy(target.mask_store.mask(index)).long()
         whole.append(task.overlap(logits[0], labels))
         losses.append(float(task.loss(logits, labels[None])))
     expected = task.summary(whole, float(np.mean(losses)))

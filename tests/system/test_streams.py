@@ -10,7 +10,7 @@ import pytest
 
 from acrank.finetuning.splits import partition_indices
 from acrank.system.streams import Purpose, seed_of, stream
-from acrank.targets.sampling import draw
+from acrank.targets.sampling import draw_sample
 
 #: Purposes, with the number of words that their streams have.
 WORDS = {
@@ -64,7 +64,7 @@ def test_draws_and_test_parts_overlap_as_chance_has_it() -> None:
     tests = [set(partition_indices(labels, split=i, val_share=0.2, test_share=0.3)["test"].tolist()) for i in range(50)]
     overlaps = np.empty((50, 50))
     for seed in range(50):
-        draws = [draw(labels, 20, seed=seed, repeat=repeat, task="classification") for repeat in range(3)]
+        draws = [draw_sample(labels, 20, seed=seed, repeat=repeat, task="classification") for repeat in range(3)]
         for split, test in enumerate(tests):
             overlaps[seed, split] = np.mean([len(test.intersection(one.tolist())) for one in draws])
     n, drawn, share = 200, 20, 0.3

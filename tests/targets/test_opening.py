@@ -1,4 +1,4 @@
-"""open_target itself: which reader, refused options, fingerprints, and what it imports."""
+"""open_target itself: layouts, refused options, fingerprints, and what it imports."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from acrank.errors import TargetError, UsageError
-from acrank.targets import open_target
+from acrank.targets import TargetOptions, open_target
 
 IMAGES = np.zeros((4, 5, 5), np.uint8)
 
@@ -43,7 +43,7 @@ def test_a_missing_path(tmp_path: Path, name: str) -> None:
 
 def test_an_unknown_file(tmp_path: Path) -> None:
     (tmp_path / "x.bin").write_bytes(b"\x00\x01")
-    with pytest.raises(TargetError, match="is no target that acrank reads"):
+    with pytest.raises(TargetError, match="unsupported target"):
         open_target(tmp_path / "x.bin")
 
 
@@ -54,8 +54,18 @@ def test_options_of_other_layouts_are_refused(tmp_path: Path) -> None:
     assert caught.value.hint == "it is for npz and hdf5; leave it out"
     with pytest.raises(UsageError, match="--label-column"):
         open_target(arrays(tmp_path / "a.npz"), label_column="x")
-    with pytest.raises(UsageError, match="no task 'ranking'"):
-        open_target(folder, task="ranking")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="unknown task 'ranking'"):
+        open_target(folder, task="ranking")
+
+
+def test_options_as_keywords_and_as_one_value_are_the_same(tmp_path: Path) -> None:
+    file = arrays(tmp_path / "a.npz")
+    options = TargetOptions(task="regression", split="val")
+    assert open_target(file, options, split="all").task == open_target(file, task="regression").task == "regression"
+    with pytest.raises(TargetError, match="no split 'val'"):
+        open_target(file, options)
+    with pytest.raises(TypeError, match="image_key"):
+        open_target(file, image_key="x")
 
 
 def test_fingerprints_tell_targets_apart(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_labels_are_those_of_the_mask_at_the_positions(folder: Path) -> None:
     target = open_target(folder)
     patches = cut_patches(target, np.arange(6), (16, 24), seed=1, repeat=0)
     for i in range(6):
-        (top, left), mask = patches.corners[i], target.masked.mask(i)
+        (top, left), mask = patches.corners[i], target.mask_store.mask(i)
         y, x = np.unravel_index(patches.positions[i], (16, 24))
         assert np.array_equal(mask[top + y, left + x], patches.labels[i])
         assert patches.images[i].shape == (1, 16, 24)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from acrank.errors import TargetError
 from acrank.targets import open_target
-from acrank.targets.sampling import allocate, draw, halves
+from acrank.targets.sampling import allocate, draw_sample, halves
 
 class_sizes = st.lists(st.integers(1, 60), min_size=2, max_size=12)
 seeds = st.integers(0, 2**40)
@@ -32,7 +32,7 @@ def drawn(pull: st.DrawFn) -> tuple[np.ndarray, int, int]:
 @given(drawn())
 def test_a_draw_has_the_size_and_every_class(case: tuple[np.ndarray, int, int]) -> None:
     labels, size, seed = case
-    picks = draw(labels, size, seed=seed, repeat=0, task="classification")
+    picks = draw_sample(labels, size, seed=seed, repeat=0, task="classification")
     assert picks.dtype == np.int64
     assert len(picks) == min(size, len(labels))
     assert (np.diff(picks) > 0).all()
@@ -45,8 +45,8 @@ def test_a_draw_has_the_size_and_every_class(case: tuple[np.ndarray, int, int]) 
 @given(drawn())
 def test_a_draw_repeats_itself(case: tuple[np.ndarray, int, int]) -> None:
     labels, size, seed = case
-    first = draw(labels, size, seed=seed, repeat=3, task="classification")
-    np.testing.assert_array_equal(draw(labels.copy(), size, seed=seed, repeat=3, task="classification"), first)
+    first = draw_sample(labels, size, seed=seed, repeat=3, task="classification")
+    np.testing.assert_array_equal(draw_sample(labels.copy(), size, seed=seed, repeat=3, task="classification"), first)
 
 
 @given(drawn(), st.permutations(range(12)))
@@ -60,14 +60,14 @@ def test_a_draw_does_not_depend_on_which_number_a_class_has(
     half = len(labels)
     if np.bincount(labels).min() < 2:
         return
-    one, other = (draw(these, half, seed=seed, repeat=0, task="classification") for these in (doubled, renamed))
+    one, other = (draw_sample(these, half, seed=seed, repeat=0, task="classification") for these in (doubled, renamed))
     np.testing.assert_array_equal(one, other)
 
 
 @given(class_sizes.filter(lambda sizes: min(sizes) > 1), st.integers(1, 4))
 def test_whole_shares_are_exact(sizes: list[int], times: int) -> None:
     labels = labels_of([size * 4 for size in sizes], 0)
-    picks = draw(labels, sum(sizes) * times, seed=1, repeat=0, task="classification")
+    picks = draw_sample(labels, sum(sizes) * times, seed=1, repeat=0, task="classification")
     assert np.bincount(labels[picks]).tolist() == [size * times for size in sizes]
 
 
@@ -108,7 +108,7 @@ def test_a_rare_class_is_taken_at_the_expense_of_the_large_ones() -> None:
 def test_repeats_and_seeds_draw_other_images(case: tuple[np.ndarray, int, int]) -> None:
     labels = np.tile(case[0], 20)
     picks = {
-        tuple(draw(labels, len(labels) // 2, seed=case[2] + more, repeat=repeat, task="classification").tolist())
+        tuple(draw_sample(labels, len(labels) // 2, seed=case[2] + more, repeat=repeat, task="classification").tolist())
         for more in range(2)
         for repeat in range(3)
     }
@@ -119,7 +119,7 @@ def test_every_image_is_drawn_about_equally_often() -> None:
     labels = np.repeat([0, 1], [30, 10])
     counts = np.zeros(40)
     for repeat in range(800):
-        counts[draw(labels, 8, seed=5, repeat=repeat, task="classification")] += 1
+        counts[draw_sample(labels, 8, seed=5, repeat=repeat, task="classification")] += 1
     # each image has probability 0.2: binomial, sd 11.3; five of them
     assert np.abs(counts - 160).max() < 57
 
@@ -127,13 +127,21 @@ def test_every_image_is_drawn_about_equally_often() -> None:
 def test_the_stream_is_the_same_everywhere() -> None:
     """Recorded from this implementation with NumPy 2.4; NumPy promises the stream of PCG64 for every version."""
     labels = np.arange(1000) % 7
-    assert draw(labels, 7, seed=3, repeat=1, task="classification").tolist() == [16, 171, 245, 606, 741, 775, 918]
+    assert draw_sample(labels, 7, seed=3, repeat=1, task="classification").tolist() == [
+        16,
+        171,
+        245,
+        606,
+        741,
+        775,
+        918,
+    ]
 
 
 def test_all_are_taken_where_there_are_no_more() -> None:
     labels = np.array([0, 1, 1])
     for size in (None, 3, 99):
-        assert draw(labels, size, seed=0, repeat=0, task="classification").tolist() == [0, 1, 2]
+        assert draw_sample(labels, size, seed=0, repeat=0, task="classification").tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize(
@@ -146,17 +154,17 @@ def test_all_are_taken_where_there_are_no_more() -> None:
 )
 def test_what_cannot_be_drawn(labels: np.ndarray, size: int | None, message: str) -> None:
     with pytest.raises(TargetError, match=message) as caught:
-        draw(labels, size, seed=0, repeat=0, task="classification")
+        draw_sample(labels, size, seed=0, repeat=0, task="classification")
     assert caught.value.hint
 
 
 def test_a_regression_sample_covers_the_range() -> None:
     labels = np.random.default_rng(0).permutation(np.linspace(0, 1, 500) ** 3)
-    picks = draw(labels, 20, seed=0, repeat=0, task="regression")
+    picks = draw_sample(labels, 20, seed=0, repeat=0, task="regression")
     tenths = np.quantile(labels, np.linspace(0, 1, 11))
     assert np.histogram(labels[picks], tenths)[0].tolist() == [2] * 10
     with pytest.raises(TargetError, match="a sample of 1 images is too small for 2 parts of the range"):
-        draw(labels, 1, seed=0, repeat=0, task="regression")
+        draw_sample(labels, 1, seed=0, repeat=0, task="regression")
 
 
 def test_a_multilabel_sample_holds_rare_labels() -> None:
@@ -165,12 +173,12 @@ def test_a_multilabel_sample_holds_rare_labels() -> None:
     flags[::50, 1] = 1
     flags[[100, 301], 2] = 1  # 100 has all three
     for repeat in range(20):
-        picks = draw(flags, 30, seed=0, repeat=repeat, task="multilabel")
+        picks = draw_sample(flags, 30, seed=0, repeat=repeat, task="multilabel")
         assert len(picks) == 30
         assert flags[picks, 2].sum() == 2
         assert flags[picks, 1].sum() >= 2
     with pytest.raises(TargetError, match="a sample of 3 images is too small for 4 groups of labels"):
-        draw(flags, 3, seed=0, repeat=0, task="multilabel")
+        draw_sample(flags, 3, seed=0, repeat=0, task="multilabel")
 
 
 @given(drawn())
@@ -197,7 +205,7 @@ def test_halves_do_not_follow_the_draw() -> None:
     labels[0] = 1
     first = halves(labels, seed=0, repeat=0, task="classification")
     other = np.zeros(400, dtype=bool)
-    other[draw(labels, 200, seed=0, repeat=0, task="classification")] = True
+    other[draw_sample(labels, 200, seed=0, repeat=0, task="classification")] = True
     assert 0.35 < (first == other).mean() < 0.65
 
 
@@ -217,6 +225,6 @@ def test_the_order_in_which_files_were_made_does_not_matter(tmp_path: Path) -> N
             (tmp_path / name / file).parent.mkdir(parents=True, exist_ok=True)
             Image.new("L", (2, 2)).save(tmp_path / name / file)
         target = open_target(tmp_path / name)
-        picks = draw(target.labels, 8, seed=0, repeat=0, task=target.task)
+        picks = draw_sample(target.labels, 8, seed=0, repeat=0, task=target.task)
         found.append([target.ids[pick] for pick in picks])
     assert found[0] == found[1]

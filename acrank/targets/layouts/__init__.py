@@ -1,1 +1,1 @@
-"""What a folder or file means: one file a layout, each opened by a function that returns a `Target`."""
+"""Layouts of folders and files: one module per layout, with a function that opens it as a `Target`."""

@@ -2,93 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from acrank.errors import TargetError
-from acrank.targets.mask_values import Coding, coding_of, probed
-from acrank.targets.stores.array_items import ArrayStore, ItemStore, StoredArray, starts_of, store_of
+from acrank.targets.mask_values import MaskValues, mask_values_of, sampled_masks
+from acrank.targets.stores.array_items import ArrayStore, ItemStore, StoredArray, item_count, make_array_store
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MaskedArrayStore(ArrayStore):
-    """Images or volumes with a mask each.
+    """Images or volumes with one mask each.
 
     Attributes:
         masks: the masks, in the order of the images.
-        coding: what their values mean.
+        mask_values: the class of each of their values.
     """
 
-    masks: ItemStore = ItemStore("", (), ())  # noqa: RUF009 - frozen; a default only because the parent has some
-    coding: Coding = Coding(())  # noqa: RUF009
+    masks: ItemStore
+    mask_values: MaskValues
 
     def mask(self, index: int) -> np.ndarray:
-        """One mask, int16 of the image's spatial sizes: class indices, or IGNORED.
+        """One mask, int16 of the image's spatial shape: class indices, or IGNORED.
 
         Raises:
-            TargetError: values that are no whole numbers, or no classes.
+            TargetError: values that are not whole numbers, or not classes.
         """
-        where = f"{self.masks.where}: mask {index}"
-        return self.coding.coded(_numbers(self.masks, index), where).reshape(self.shape(index))
+        raw = _whole_numbers(self.masks, index)
+        return self.mask_values.to_classes(raw, f"{self.masks.where}: mask {index}").reshape(self.shape(index))
 
     def raw_mask(self, index: int) -> bytes:
-        """The values' bytes after their dtype and shape."""
         return self.masks.raw(index)
 
 
-def are_masks(path: str, images: StoredArray, images_key: str, labels: StoredArray, labels_key: str) -> bool:
-    """Whether an array of labels holds masks: numbers of more than two axes, of the sizes of the images.
-
-    Raises:
-        TargetError: so many axes, but of other sizes.
-    """
-    if len(labels.shape) < 3 or labels.dtype.kind not in "buif":
-        return False
-    shape, spatial = images.shape[1:], _spatial(labels)
-    if spatial in (shape, shape[1:], shape[:-1]):
-        return True
-    told = f"masks {labels_key!r} of shape {list(labels.shape)}, images {images_key!r} of {list(images.shape)}"
-    raise TargetError(
-        f"{path}: {told}",
-        hint="masks must have the sizes of their images and one channel; labels must be [N], or [N, k] of 0 and 1",
-    )
-
-
-def with_masks(
-    where: str, parts: dict[str, StoredArray], masks: tuple[StoredArray, ...], intensity: str | None, notes: list[str]
+def make_masked_store(
+    where: str, parts: dict[str, StoredArray], masks: Sequence[StoredArray], *, intensity: str | None, notes: list[str]
 ) -> MaskedArrayStore:
-    """Images or volumes with their masks; the classes are told from up to 64 masks.
+    """The images or volumes of all splits with their masks; the classes are inferred from up to 64 masks.
 
     Args:
         where: the file and the masks' key, for messages.
         parts: key -> array of images.
         masks: the arrays of masks, in the order of the parts.
         intensity: the user's rule for volumes.
-        notes: what was assumed is added here.
+        notes: assumptions are appended here.
 
     Raises:
-        TargetError: splits of different forms, values of no known range, or masks that are no classes.
-        UsageError: no such rule.
+        TargetError: as `make_array_store`, or masks whose values are not classes.
+        UsageError: an unknown intensity rule.
     """
-    plain = store_of(where, parts, intensity=intensity, mask=_spatial(masks[0]), notes=notes)
-    stored = ItemStore(where, masks, starts_of(masks))
-    count = sum(mask.shape[0] for mask in masks)
-    coding = coding_of((_numbers(stored, place) for place in probed(count)), where)
-    return MaskedArrayStore(
-        plain.where, plain.parts, plain.starts, plain.form, plain.top, plain.rule, masks=stored, coding=coding
-    )
+    plain = make_array_store(where, parts, intensity=intensity, mask=mask_shape(masks[0]), notes=notes)
+    stored = ItemStore(where, tuple(masks))
+    sampled = sampled_masks(sum(map(item_count, masks)))
+    mask_values = mask_values_of((_whole_numbers(stored, place) for place in sampled), where)
+    notes.append(mask_values.note)
+    return MaskedArrayStore(**vars(plain), masks=stored, mask_values=mask_values)
 
 
-def _spatial(masks: StoredArray) -> tuple[int, ...]:
-    """A mask's sizes without its axis of one channel, where it has one."""
+def mask_shape(masks: StoredArray) -> tuple[int, ...]:
+    """The spatial shape of a mask: its shape without an axis of one channel."""
     shape = masks.shape[1:]
     if len(shape) < 3 or 1 not in (shape[0], shape[-1]):
         return shape
     return shape[1:] if shape[0] == 1 else shape[:-1]
 
 
-def _numbers(masks: ItemStore, index: int) -> np.ndarray:
+def _whole_numbers(masks: ItemStore, index: int) -> np.ndarray:
     raw = masks.item(index)
     if raw.dtype.kind == "f" and not (raw == np.floor(raw)).all():
         raise TargetError(f"{masks.where}: mask {index} holds fractions", hint="masks must be class values")

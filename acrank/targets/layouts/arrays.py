@@ -1,4 +1,4 @@
-"""What .npz and HDF5 targets share: which arrays to read, and images or volumes within arrays."""
+"""The shared part of .npz and HDF5 targets: which arrays to read, and a target from them."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from pathlib import Path
 import numpy as np
 
 from acrank.errors import TargetError
-from acrank.targets.labels import Labels, encode
-from acrank.targets.layouts.array_masks import are_masks, with_masks
-from acrank.targets.stores.array_items import ArrayStore, StoredArray, length, store_of
-from acrank.targets.target import Options, Target, choose_splits, listing, name_of
+from acrank.targets.labels import encode_labels
+from acrank.targets.layouts.array_masks import make_masked_store, mask_shape
+from acrank.targets.options import TargetOptions
+from acrank.targets.stores.array_items import ArrayStore, StoredArray, item_count, make_array_store
+from acrank.targets.target import Labels, StoreInfo, Target, choose_splits, first_few, make_target
 
 _SPLITS = ("train", "val", "test")
 _JOINTS = ("_", "/")  # train_images, or a group train with images
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Arrays to read: the split ("" where there are none) and the keys of images and of labels or masks."""
+class _Keys:
+    """The arrays of one split ("" if there are no splits): the keys of its images, and of its labels or masks."""
 
     split: str
     images: str
@@ -29,117 +30,108 @@ class Choice:
 
 def open_arrays(
     path: Path,
-    options: Options,
+    options: TargetOptions,
     *,
     layout: str,
     keys: Sequence[str],
     array: Callable[[str], StoredArray],
     labels: Callable[[str], np.ndarray],
 ) -> Target:
-    """A target from a file of named arrays; masks instead of labels make it one for segmentation.
+    """A target from a file of named arrays; masks instead of labels make it a segmentation target.
 
     Args:
         path: the file.
         options: keys, split, task and intensity.
-        layout: what to call the layout.
+        layout: name of the layout.
         keys: names of the arrays in the file.
         array: opens one array of images or masks without reading it.
         labels: reads one array of labels.
 
     Raises:
-        TargetError: keys or splits not found, lengths that differ, no images, or labels that cannot be used.
+        TargetError: keys or splits not found, lengths that differ, no images, or unusable labels.
     """
     notes: list[str] = []
-    choices = _choices(path, options, keys, notes)
-    parts = {one.images: array(one.images) for one in choices}
+    splits = _keys_of_splits(path, options, keys, notes)
+    parts = {one.images: array(one.images) for one in splits}
     if options.task in (None, "segmentation") and all(
-        are_masks(str(path), parts[one.images], one.images, array(one.labels), one.labels) for one in choices
+        _are_masks(path, one, images=parts[one.images], labels=array(one.labels)) for one in splits
     ):
-        return _masked(path, options, layout, choices, parts, [array(one.labels) for one in choices], notes)
-    found = [labels(one.labels) for one in choices]
-    ids = _ids(path, choices, parts, [len(values) if values.ndim else 0 for values in found])
-    encoded = encode(_joined(found, path), ids=ids, task=options.task, where=str(path))
-    store = store_of(str(path), parts, intensity=options.intensity, mask=None, notes=notes)
-    notes += encoded.notes
-    return _target(path, layout, ids, encoded, store, notes)
+        masks = [array(one.labels) for one in splits]
+        ids = _ids(path, splits, parts, counts=[item_count(part) for part in masks])
+        where = f"{path}: {splits[0].labels!r}"
+        masked = make_masked_store(where, parts, masks, intensity=options.intensity, notes=notes)
+        encoded = Labels.of_masks(len(ids), masked.mask_values.classes)
+        return make_target(path, layout=layout, ids=ids, labels=encoded, info=_info(masked), notes=notes)
+    found = [labels(one.labels) for one in splits]
+    ids = _ids(path, splits, parts, counts=[len(values) if values.ndim else 0 for values in found])
+    if len({values.shape[1:] for values in found}) > 1:
+        raise TargetError(f"{path}: the splits' labels have different shapes", hint="read one split")
+    encoded = encode_labels(np.concatenate(found), ids=ids, task=options.task, where=str(path))
+    store = make_array_store(str(path), parts, intensity=options.intensity, mask=None, notes=notes)
+    return make_target(path, layout=layout, ids=ids, labels=encoded, info=_info(store), notes=notes)
 
 
-def _masked(
-    path: Path,
-    options: Options,
-    layout: str,
-    choices: Sequence[Choice],
-    parts: dict[str, StoredArray],
-    masks: Sequence[StoredArray],
-    notes: list[str],
-) -> Target:
-    """A target of images or volumes with masks."""
-    ids = _ids(path, choices, parts, [length(mask) for mask in masks])
-    where = f"{path}: {choices[0].labels!r}"
-    store = with_masks(where, parts, tuple(masks), options.intensity, notes)
-    notes.append(store.coding.note)
-    labels = Labels("segmentation", np.zeros(len(ids), np.int64), store.coding.classes)
-    return _target(path, layout, ids, labels, store, notes)
-
-
-def _target(
-    path: Path, layout: str, ids: tuple[str, ...], labels: Labels, store: ArrayStore, notes: list[str]
-) -> Target:
-    return Target(
-        name_of(path),
-        layout,
-        labels.task,
-        ids,
-        labels.values,
-        labels.classes,
-        store,
-        notes,
-        axes=store.form.axes,
-        reading=str(store.rule or ""),
+def _are_masks(path: Path, keys: _Keys, *, images: StoredArray, labels: StoredArray) -> bool:
+    """True if an array of labels holds masks: numbers with more than two axes, of the images' sizes (else refused)."""
+    if len(labels.shape) < 3 or labels.dtype.kind not in "buif":
+        return False
+    shape = images.shape[1:]
+    if mask_shape(labels) in (shape, shape[1:], shape[:-1]):
+        return True
+    masks = f"masks {keys.labels!r} of shape {list(labels.shape)}"
+    raise TargetError(
+        f"{path}: {masks}, images {keys.images!r} of {list(images.shape)}",
+        hint="masks must have the sizes of their images and one channel; labels must be [N], or [N, k] of 0 and 1",
     )
 
 
-def _choices(path: Path, options: Options, keys: Sequence[str], notes: list[str]) -> list[Choice]:
+def _info(store: ArrayStore) -> StoreInfo:
+    return StoreInfo(store=store, axes=store.axes.spatial, read_options=str(store.rule or ""))
+
+
+def _keys_of_splits(path: Path, options: TargetOptions, keys: Sequence[str], notes: list[str]) -> list[_Keys]:
     if options.images_key is None and options.labels_key is None:
         prefixes = {name: f"{name}{joint}" for name in _SPLITS for joint in _JOINTS if f"{name}{joint}images" in keys}
-        chosen = choose_splits(options.split, list(prefixes), path, notes) if prefixes else []
+        chosen = choose_splits(options.split, list(prefixes), path=path, notes=notes) if prefixes else []
         if chosen:
             return [
-                Choice(name, f"{prefixes[name]}images", _labels_key(path, prefixes[name], options, keys, notes))
-                for name in chosen
+                _Keys(name, f"{prefix}images", _labels_key(path, prefix, options, keys=keys, notes=notes))
+                for name, prefix in ((name, prefixes[name]) for name in chosen)
             ]
-    images = _present(path, options.images_key or "images", keys)
-    labels = options.labels_key and _present(path, options.labels_key, keys)
-    choice = Choice("", images, labels or _labels_key(path, "", options, keys, notes))
-    choose_splits(options.split, [], path, notes)
-    return [choice]
+    images = _existing(path, options.images_key or "images", keys)
+    labels = options.labels_key and _existing(path, options.labels_key, keys)
+    found = _Keys("", images, labels or _labels_key(path, "", options, keys=keys, notes=notes))
+    choose_splits(options.split, [], path=path, notes=notes)
+    return [found]
 
 
-def _labels_key(path: Path, prefix: str, options: Options, keys: Sequence[str], notes: list[str]) -> str:
-    """Labels go before masks where both are there, unless the task is segmentation."""
-    names = [f"{prefix}{name}" for name in ("labels", "masks")]
+def _labels_key(path: Path, prefix: str, options: TargetOptions, *, keys: Sequence[str], notes: list[str]) -> str:
+    """Labels are preferred to masks, unless the task is segmentation."""
+    names = [f"{prefix}labels", f"{prefix}masks"]
     if options.task == "segmentation":
         names.reverse()
     there = [name for name in names if name in keys]
     if len(there) == 2 and options.task is None:
-        notes.append(f"{names[1]} are left out: {names[0]} are there (the task segmentation takes the masks)")
-    return there[0] if there else _present(path, f"{prefix}labels", keys)
+        notes.append(f"{names[1]} are left out in favour of {names[0]} (use the task segmentation to read them)")
+    return there[0] if there else _existing(path, f"{prefix}labels", keys)
 
 
-def _present(path: Path, key: str, keys: Sequence[str]) -> str:
+def _existing(path: Path, key: str, keys: Sequence[str]) -> str:
     if key not in keys:
-        there = listing(sorted(keys), 12) or "nothing"
+        there = first_few(sorted(keys), 12) or "nothing"
         raise TargetError(
             f"{path} has no array {key!r}; it has: {there}", hint="name the arrays: --images-key and --labels-key"
         )
     return key
 
 
-def _ids(path: Path, choices: Sequence[Choice], parts: dict[str, StoredArray], given: Sequence[int]) -> tuple[str, ...]:
-    """Names that sort in the order of the arrays, once there are as many labels as images."""
+def _ids(
+    path: Path, splits: Sequence[_Keys], parts: dict[str, StoredArray], *, counts: Sequence[int]
+) -> tuple[str, ...]:
+    """Ids that sort in the order of the arrays; refuses counts of labels that differ from those of images."""
     found: list[str] = []
-    for one, labels in zip(choices, given, strict=True):
-        count = length(parts[one.images])
+    for one, labels in zip(splits, counts, strict=True):
+        count = item_count(parts[one.images])
         if count != labels:
             raise TargetError(
                 f"{path}: {count} images in {one.images!r}, {labels} labels in {one.labels!r}",
@@ -151,9 +143,3 @@ def _ids(path: Path, choices: Sequence[Choice], parts: dict[str, StoredArray], g
         prefix = f"{one.split}/" if one.split else ""
         found += [f"{prefix}{place:0{width}d}" for place in range(count)]
     return tuple(found)
-
-
-def _joined(found: list[np.ndarray], path: Path) -> np.ndarray:
-    if len({values.shape[1:] for values in found}) > 1:
-        raise TargetError(f"{path}: the splits' labels have different shapes", hint="read one split")
-    return np.concatenate(found)

@@ -1,4 +1,4 @@
-"""Targets as folders: one folder of images or volumes per class, or train/, val/ and test/ that hold such folders."""
+"""Class folders: one folder of images or volumes per class, or train/, val/ and test/ with such folders inside."""
 
 from __future__ import annotations
 
@@ -11,30 +11,31 @@ from pathlib import Path
 import numpy as np
 
 from acrank.errors import TargetError
+from acrank.targets.options import TargetOptions
 from acrank.targets.stores.images import IMAGE_SUFFIXES
-from acrank.targets.stores.volumes import files_stored, is_volume
-from acrank.targets.target import SPLIT_NAMES, Options, Target, choose_splits, listing, name_of
+from acrank.targets.stores.volumes import file_store_info, is_volume
+from acrank.targets.target import SPLIT_NAMES, Labels, Target, choose_splits, first_few, make_target
 
-LAYOUT = "folders"
+NAME = "folders"
 USES = frozenset({"split", "task", "intensity", "slices", "spacing"})
 
-_NO_IMAGES = frozenset(
+_OTHER_SUFFIXES = frozenset(
     {".txt", ".md", ".rst", ".pdf", ".html", ".json", ".jsonl", ".yaml", ".yml", ".xml", ".csv", ".tsv", ".xlsx"}
     | {".db", ".ini", ".log", ".lock", ".py", ".sh", ".zip", ".tar", ".gz", ".md5", ".sha256"}
 )
 _CLUTTER = frozenset({"__MACOSX", "__pycache__", "@eaDir", "lost+found"})
-_MASKED = re.compile(r"[_-]mask(?:[_-]?\d+)?\.[^.]+$", re.IGNORECASE)
+_MASK_NAME = re.compile(r"[_-]mask(?:[_-]?\d+)?\.[^.]+$", re.IGNORECASE)
 
 
-def open_folders(path: Path, options: Options) -> Target:
+def open_folders(path: Path, options: TargetOptions) -> Target:
     """Open a folder with one folder of images, or of NIfTI volumes, per class; ids are the paths below it.
 
-    Files are found without opening or examining any of them. Hidden files and files that are clearly no images are
-    left out; files of an unknown kind too, and they are counted in the notes. Folders within a class belong to it.
+    Files are listed without opening any of them. Hidden files and files that are clearly not images are left out;
+    files of unknown kinds too, with a note on their number. Folders within a class belong to it.
 
     Raises:
-        TargetError: no class folders, one class, a class without images, no such split, images beside volumes, or a
-            segmentation set.
+        TargetError: no class folders, one class, a class without images, an unknown split, images beside volumes, or a
+            segmentation target.
     """
     if options.task not in (None, "classification"):
         raise TargetError(
@@ -42,28 +43,16 @@ def open_folders(path: Path, options: Options) -> Target:
             hint="give a table of image paths and labels",
         )
     notes: list[str] = []
-    folders = _class_folders(path, options.split, notes)
-    ids, names = _images(path, folders, notes)
-    order = sorted(range(len(ids)), key=ids.__getitem__)
-    classes = tuple(sorted(set(names)))
+    found = sorted(_images(path, _class_folders(path, options.split, notes), notes))
+    ids = tuple(name for name, _ in found)
+    classes = sorted({label for _, label in found})
     if len(classes) < 2:
         raise TargetError(f"{path} has one class only: {classes[0]}", hint="ranking needs at least two class folders")
     places = {name: place for place, name in enumerate(classes)}
-    labels = np.array([places[names[place]] for place in order], dtype=np.int64)
-    sorted_ids = tuple(ids[place] for place in order)
-    stored = files_stored(path, sorted_ids, options)
-    return Target(
-        name_of(path),
-        LAYOUT,
-        "classification",
-        sorted_ids,
-        labels,
-        classes,
-        stored.store,
-        [*notes, *stored.notes],
-        axes=stored.axes,
-        reading=stored.reading,
-    )
+    values = np.array([places[label] for _, label in found], dtype=np.int64)
+    labels = Labels("classification", values, tuple(classes))
+    info = file_store_info(path, ids, options)
+    return make_target(path, layout=NAME, ids=ids, labels=labels, info=info, notes=notes)
 
 
 def _class_folders(path: Path, split: str | None, notes: list[str]) -> list[tuple[str, str]]:
@@ -71,33 +60,35 @@ def _class_folders(path: Path, split: str | None, notes: list[str]) -> list[tupl
     folders, files = _entries(path)
     loose = sum(_suffix(name) in IMAGE_SUFFIXES or is_volume(name) for name in files)
     if not folders:
-        raise _no_folders(path, loose)
+        raise TargetError(
+            f"{path} holds {loose} images but no class folders" if loose else f"no images in {path}",
+            hint="give a folder with one folder of images per class, or a table of paths and labels",
+        )
     if loose:
         notes.append(f"{loose} images beside the class folders are left out")
     splits = _split_folders(path, folders)
     _refuse_segmentation(path, folders)
-    chosen = choose_splits(split, splits, path, notes)
+    chosen = choose_splits(split, splits, path=path, notes=notes)
     if not chosen:
         return [(name, name) for name in folders]
     beside = sorted(set(folders) - set(splits))
     if beside:
-        notes.append(f"folders beside the splits are left out: {listing(beside)}")
+        notes.append(f"folders beside the splits are left out: {first_few(beside)}")
     return [(f"{part}/{name}", name) for part in chosen for name in _entries(path / part)[0]]
 
 
 def _split_folders(path: Path, folders: list[str]) -> list[str]:
-    """The folders that are splits: named so, and holding folders rather than images.
+    """The folders that are splits: those with a split's name that hold folders rather than images.
 
-    A class may be called "train": one such name among others is a split only where a second split lies beside it.
+    A class may be called "train": a single such name among others is a class.
     """
     named = [name for name in folders if name.lower() in SPLIT_NAMES]
     if not named or (len(named) == 1 and len(folders) > 1):
         return []
-    holding = {name: _entries(path / name) for name in named}
-    splits = [name for name in named if holding[name][0]]
+    splits = [name for name in named if _entries(path / name)[0]]
     if not splits and len(named) == len(folders):
         raise TargetError(
-            f"{path} holds {listing(named)} but no class folders in them",
+            f"{path} holds {first_few(named)} but no class folders in them",
             hint="put one folder per class into each split, or give a table of image paths and labels",
         )
     return splits
@@ -107,58 +98,42 @@ def _refuse_segmentation(path: Path, folders: list[str]) -> None:
     lower = {name.lower().rstrip("s") for name in folders}
     if len(folders) == 2 and "mask" in lower and lower & {"image", "img"}:
         raise TargetError(
-            f"{path} is a segmentation set: it holds {' and '.join(sorted(folders))}, not classes",
+            f"{path} is a segmentation target: it holds {' and '.join(sorted(folders))}, not classes",
             hint="call the folders images and masks",
         )
 
 
-def _images(path: Path, folders: list[tuple[str, str]], notes: list[str]) -> tuple[list[str], list[str]]:
-    """Ids and class names of all images, unsorted."""
-    ids: list[str] = []
-    names: list[str] = []
+def _images(path: Path, folders: list[tuple[str, str]], notes: list[str]) -> list[tuple[str, str]]:
+    """(id, class) of every image in the class folders."""
+    images: list[tuple[str, str]] = []
     unknown: Counter[str] = Counter()
     empty: list[str] = []
-    for folder, name in folders:
-        before = len(ids)
-        for found in _walk(path, folder):
-            suffix = _suffix(found)
-            if suffix in IMAGE_SUFFIXES or is_volume(found):
-                ids.append(found)
-            elif suffix not in _NO_IMAGES:
+    for folder, label in folders:
+        before = len(images)
+        for name in _walk(path, folder):
+            suffix = _suffix(name)
+            if suffix in IMAGE_SUFFIXES or is_volume(name):
+                images.append((name, label))
+            elif suffix not in _OTHER_SUFFIXES:
                 unknown[suffix or "no suffix"] += 1
-        names += [name] * (len(ids) - before)
-        if len(ids) == before:
+        if len(images) == before:
             empty.append(folder)
-    _refuse_empty(path, folders, empty, unknown)
-    notes += _about(ids, unknown)
-    return ids, names
-
-
-def _refuse_empty(path: Path, folders: list[tuple[str, str]], empty: list[str], unknown: Counter[str]) -> None:
-    kinds = f" (files of unknown kinds: {_counts(unknown)})" if unknown else ""
-    if len(empty) == len(folders):
+    kinds = first_few([f"{suffix} ({count})" for suffix, count in sorted(unknown.items())])
+    besides = f" (files of unknown kinds: {kinds})" if unknown else ""
+    if not images:
         raise TargetError(
-            f"no images in {path}{kinds}",
-            hint="give a folder with one folder of PNG, JPEG or NIfTI files per class",
+            f"no images in {path}{besides}", hint="give a folder with one folder of PNG, JPEG or NIfTI files per class"
         )
     if empty:
         raise TargetError(
-            f"{path}: the class folder {listing(empty)} holds no images{kinds}", hint="remove the folder or fill it"
+            f"{path}: the class folder {first_few(empty)} holds no images{besides}", hint="remove the folder or fill it"
         )
-
-
-def _about(ids: list[str], unknown: Counter[str]) -> list[str]:
-    notes = []
     if unknown:
-        notes.append(f"{sum(unknown.values())} files of unknown kinds are left out: {_counts(unknown)}")
-    masks = sum("mask" in name.lower() and _MASKED.search(name) is not None for name in ids)
+        notes.append(f"{unknown.total()} files of unknown kinds are left out: {kinds}")
+    masks = sum("mask" in name.lower() and _MASK_NAME.search(name) is not None for name, _ in images)
     if masks:
-        notes.append(f"{masks} files are named like segmentation masks and count as images: move them out if they are")
-    return notes
-
-
-def _counts(unknown: Counter[str]) -> str:
-    return listing([f"{suffix} ({count})" for suffix, count in sorted(unknown.items())])
+        notes.append(f"{masks} files are named like segmentation masks but read as images: move them out if they are")
+    return images
 
 
 def _entries(path: Path) -> tuple[list[str], list[str]]:
@@ -171,7 +146,7 @@ def _entries(path: Path) -> tuple[list[str], list[str]]:
 
 
 def _walk(root: Path, folder: str) -> Iterator[str]:
-    """Every visible file below root/folder, as a path from `root` with forward slashes; links that circle end."""
+    """Every visible file below root/folder, relative to `root` with forward slashes; circular links end."""
     waiting, seen = [folder], set()
     while waiting:
         here = waiting.pop()
@@ -199,8 +174,3 @@ def _scan(path: Path) -> Iterator[os.DirEntry[str]]:
 def _suffix(name: str) -> str:
     stem, dot, suffix = name[name.rfind("/") + 1 :].rpartition(".")
     return dot + suffix.lower() if stem else ""
-
-
-def _no_folders(path: Path, loose: int) -> TargetError:
-    what = f"{path} holds {loose} images but no class folders" if loose else f"no images in {path}"
-    return TargetError(what, hint="give a folder with one folder of images per class, or a table of paths and labels")

@@ -10,16 +10,17 @@ import numpy as np
 
 from acrank.errors import TargetError
 from acrank.targets.layouts.arrays import open_arrays
-from acrank.targets.target import Options, Target
+from acrank.targets.options import TargetOptions
+from acrank.targets.target import Target
 
-LAYOUT = "hdf5"
+NAME = "hdf5"
 USES = frozenset({"images_key", "labels_key", "split", "task", "intensity", "slices"})
 
 
-def open_hdf5(path: Path, options: Options) -> Target:
+def open_hdf5(path: Path, options: TargetOptions) -> Target:
     """Open datasets [N, H, W], [N, H, W, C] or [N, C, H, W] with labels (numbers or strings) [N], [N, 1] or [N, k].
 
-    Keys may lie in groups (`scans/images`). Images are read one by one when asked for.
+    Keys may lie in groups (`scans/images`). Images are read one by one, on demand.
 
     Raises:
         TargetError: not an HDF5 file, keys not found, or datasets that do not fit together.
@@ -27,7 +28,7 @@ def open_hdf5(path: Path, options: Options) -> Target:
     return open_arrays(
         path,
         options,
-        layout=LAYOUT,
+        layout=NAME,
         keys=_keys(path),
         array=lambda key: StoredDataset(path, key),
         labels=lambda key: _labels(path, key),
@@ -35,7 +36,7 @@ def open_hdf5(path: Path, options: Options) -> Target:
 
 
 class StoredDataset:
-    """One dataset of an HDF5 file, read item by item; each process opens the file for itself."""
+    """One dataset of an HDF5 file, read item by item; each process opens the file itself."""
 
     def __init__(self, path: Path, key: str) -> None:
         self.path, self.key = path, key
@@ -46,15 +47,11 @@ class StoredDataset:
         self._process: int | None = None
 
     def item(self, index: int) -> np.ndarray:
-        """The item at `index` along the first axis.
-
-        Raises:
-            TargetError: the file is damaged.
-        """
         if self._dataset is None or self._process != os.getpid():
             self._dataset, self._process = _open(self.path)[self.key], os.getpid()
         try:
-            return self._dataset[index]
+            values: np.ndarray = self._dataset[index]
+            return values
         except OSError as error:
             raise _damaged(self.path, error) from error
 
@@ -66,13 +63,8 @@ def _keys(path: Path) -> list[str]:
     import h5py
 
     found: list[str] = []
-
-    def note(name: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset):
-            found.append(name)
-
     with _open(path) as file:
-        file.visititems(note)
+        file.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
     return found
 
 

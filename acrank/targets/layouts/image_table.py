@@ -1,4 +1,4 @@
-"""Targets as tables: a CSV or TSV with the path of one image or volume and its label, or labels, per row."""
+"""Tables: a CSV or TSV file with the path of one image or volume and its label, or labels, per row."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from pathlib import Path
 import numpy as np
 
 from acrank.errors import TargetError
-from acrank.targets.labels import encode
-from acrank.targets.stores.volumes import files_stored
-from acrank.targets.target import Options, Target, choose_splits, listing, name_of
+from acrank.targets.labels import encode_labels
+from acrank.targets.options import TargetOptions
+from acrank.targets.stores.volumes import file_store_info
+from acrank.targets.target import Target, choose_splits, first_few, make_target
 
-LAYOUT = "table"
+NAME = "table"
 USES = frozenset({"split", "image_column", "label_column", "task", "intensity", "slices", "spacing"})
 
 _IMAGE_NAMES = ("path", "image", "file", "filename", "file_name", "filepath", "file_path", "image_path", "img")
 _LABEL_NAMES = ("label", "class", "target", "category")
 
 
-def open_table(path: Path, options: Options) -> Target:
+def open_table(path: Path, options: TargetOptions) -> Target:
     """Open a table with a header; paths are relative to the table's folder, and are the ids.
 
-    The columns are named, or guessed from usual names. `label_column` may name several columns of 0 and 1, separated by
-    commas: a multilabel task. A column called `split` gives splits. Backslashes in paths count as slashes.
+    The columns are given, or recognised by usual names. `label_column` may name several columns of 0 and 1, separated
+    by commas, for a multilabel task. A column called `split` gives splits. Backslashes in paths count as slashes.
 
     Raises:
         TargetError: columns not found or ambiguous, rows that do not fit the header, images missing or listed twice,
@@ -34,32 +35,19 @@ def open_table(path: Path, options: Options) -> Target:
     """
     notes: list[str] = []
     header, rows = _read(path)
-    image = _column(path, header, options.image_column, _IMAGE_NAMES, "image")
-    labels = _label_columns(path, header, options.label_column)
-    rows = _of_split(path, header, rows, options.split, notes)
+    image = header.index(_column(path, header, options.image_column, usual=_IMAGE_NAMES, what="image"))
+    columns = _label_columns(path, header, options.label_column)
+    rows = _rows_of_split(path, header, rows, split=options.split, notes=notes)
     if not rows:
         raise TargetError(f"no images in {path}: the table has no rows", hint="give one row per image")
-    place = header.index(image)
-    rows = sorted(rows, key=lambda row: _tidy(row[place]))
-    ids = tuple(_tidy(row[place]) for row in rows)
+    rows = sorted(rows, key=lambda row: _tidy(row[image]))
+    ids = tuple(_tidy(row[image]) for row in rows)
     _refuse_repeated(path, ids)
     _refuse_absent(path, ids)
-    values = np.array([[row[header.index(name)] for name in labels] for row in rows])
-    encoded = encode(values, ids=ids, task=options.task, where=str(path), names=labels)
-    notes += encoded.notes
-    stored = files_stored(path.parent, ids, options)
-    return Target(
-        name_of(path),
-        LAYOUT,
-        encoded.task,
-        ids,
-        encoded.values,
-        encoded.classes,
-        stored.store,
-        [*notes, *stored.notes],
-        axes=stored.axes,
-        reading=stored.reading,
-    )
+    values = np.array([[row[header.index(name)] for name in columns] for row in rows])
+    labels = encode_labels(values, ids=ids, task=options.task, where=str(path), names=columns)
+    info = file_store_info(path.parent, ids, options)
+    return make_target(path, layout=NAME, ids=ids, labels=labels, info=info, notes=notes)
 
 
 def _read(path: Path) -> tuple[list[str], list[list[str]]]:
@@ -76,7 +64,9 @@ def _read(path: Path) -> tuple[list[str], list[list[str]]]:
     if not numbered:
         raise TargetError(f"{path} is empty", hint="the first row names the columns, then one row per image")
     header = numbered[0][1]
-    _refuse_twice(path, header)
+    twice = [name for name, count in Counter(header).items() if count > 1 and name]
+    if twice:
+        raise TargetError(f"{path} has two columns called {twice[0]!r}", hint="rename one of them")
     for number, row in numbered[1:]:
         if len(row) != len(header):
             raise TargetError(
@@ -86,45 +76,36 @@ def _read(path: Path) -> tuple[list[str], list[list[str]]]:
     return header, [row for _, row in numbered[1:]]
 
 
-def _refuse_twice(path: Path, header: list[str]) -> None:
-    twice = [name for name, count in Counter(header).items() if count > 1 and name]
-    if twice:
-        raise TargetError(f"{path} has two columns called {twice[0]!r}", hint="rename one of them")
-
-
-def _column(path: Path, header: Sequence[str], named: str | None, usual: Sequence[str], what: str) -> str:
-    if named is not None:
-        return _known(path, header, named, what)
-    found = [name for name in header if name.lower() in usual]
+def _column(path: Path, header: Sequence[str], name: str | None, *, usual: Sequence[str], what: str) -> str:
+    """The column that the user names, else the only one with a usual name."""
+    if name in header:
+        return str(name)
+    known = f"columns: {first_few(header, 12)}"
+    if name is not None:
+        raise TargetError(f"{path} has no column {name!r}; {known}", hint=f"name one of them: --{what}-column")
+    found = [column for column in header if column.lower() in usual]
     if len(found) != 1:
         problem = "no column" if not found else f"several columns ({', '.join(found)})"
         raise TargetError(
-            f"{path} has {problem} that may hold the {what}; columns: {listing(header, 12)}",
-            hint=f"name the column: --{what}-column",
+            f"{path} has {problem} that may hold the {what}; {known}", hint=f"name the column: --{what}-column"
         )
     return found[0]
 
 
-def _known(path: Path, header: Sequence[str], name: str, what: str) -> str:
-    if name not in header:
-        raise TargetError(
-            f"{path} has no column {name!r}; columns: {listing(header, 12)}", hint=f"name one of them: --{what}-column"
-        )
-    return name
+def _label_columns(path: Path, header: Sequence[str], names: tuple[str, ...] | None) -> list[str]:
+    if names is None:
+        return [_column(path, header, None, usual=_LABEL_NAMES, what="label")]
+    # the name of a single column may hold a comma
+    whole = [name for name in (",".join(names), ", ".join(names)) if name in header]
+    return [_column(path, header, name, usual=_LABEL_NAMES, what="label") for name in whole or names]
 
 
-def _label_columns(path: Path, header: Sequence[str], named: str | None) -> list[str]:
-    if named is None or named in header or "," not in named:
-        return [_column(path, header, named, _LABEL_NAMES, "label")]
-    return [_known(path, header, name.strip(), "label") for name in named.split(",")]
-
-
-def _of_split(
-    path: Path, header: list[str], rows: list[list[str]], split: str | None, notes: list[str]
+def _rows_of_split(
+    path: Path, header: list[str], rows: list[list[str]], *, split: str | None, notes: list[str]
 ) -> list[list[str]]:
     place = next((place for place, name in enumerate(header) if name.lower() == "split"), None)
-    there = [] if place is None else sorted({row[place] for row in rows} - {""})
-    chosen = choose_splits(split, there, path, notes)
+    names = [] if place is None else sorted({row[place] for row in rows} - {""})
+    chosen = choose_splits(split, names, path=path, notes=notes)
     return rows if place is None or split == "all" or not chosen else [row for row in rows if row[place] in chosen]
 
 
@@ -136,13 +117,13 @@ def _refuse_repeated(path: Path, ids: Sequence[str]) -> None:
     twice = [name for name, count in Counter(ids).items() if count > 1]
     if twice:
         raise TargetError(
-            f"{path} lists {len(twice)} images more than once: {listing(twice, 3)}",
+            f"{path} lists {len(twice)} images more than once: {first_few(twice, 3)}",
             hint="keep one row per image; for several labels use one column per label",
         )
 
 
 def _refuse_absent(path: Path, ids: Sequence[str]) -> None:
-    """Look the images up folder by folder, which is much faster than one by one."""
+    """Looks the images up folder by folder, which is much faster than one by one."""
     folders: dict[str, set[str]] = {}
     absent = []
     for name in ids:
@@ -153,7 +134,7 @@ def _refuse_absent(path: Path, ids: Sequence[str]) -> None:
             absent.append(name or "(an empty path)")
     if absent:
         raise TargetError(
-            f"{path}: {len(absent)} of {len(ids)} images are missing: {listing(absent, 3)}",
+            f"{path}: {len(absent)} of {len(ids)} images are missing: {first_few(absent, 3)}",
             hint="paths are taken relative to the table's folder",
         )
 

@@ -1,4 +1,4 @@
-"""Targets as images/ and masks/, in splits or not: one mask per image, told by name."""
+"""Mask folders: images/ and masks/, with or without splits, paired by file name."""
 
 from __future__ import annotations
 
@@ -8,87 +8,91 @@ from pathlib import Path
 import numpy as np
 
 from acrank.errors import TargetError
-from acrank.targets.mask_values import Coding, coding_of, probed
+from acrank.targets.mask_values import MaskValues, mask_values_of, sampled_masks
 from acrank.targets.stores.images import IMAGE_SUFFIXES, FileStore
-from acrank.targets.stores.nifti import SUFFIXES
-from acrank.targets.target import SPLIT_NAMES, Options, Target, choose_splits, listing, name_of
+from acrank.targets.stores.volumes import is_volume
+from acrank.targets.target import (
+    SPLIT_NAMES,
+    Labels,
+    StoreInfo,
+    Target,
+    TargetOptions,
+    choose_splits,
+    first_few,
+    make_target,
+)
 
-LAYOUT = "masks"
+NAME = "masks"
 USES = frozenset({"task", "split"})
 
 _IMAGES, _MASKS = ("images", "image", "imgs", "img"), ("masks", "mask", "labels", "annotations")
-_Pair = tuple[str, str]  # folder of images, folder of masks, from the target's folder
+_Pair = tuple[str, str]  # folder of images, folder of masks, below the target's folder
 
 
-def is_masked(path: Path) -> bool:
-    """Whether a folder holds images and masks, in splits or not, and nothing else of weight.
+def is_mask_folder(path: Path) -> bool:
+    """True if a folder holds a folder of images and one of masks, in splits or not, and no third folder.
 
-    `labels` counts only where no third folder lies beside: class folders may be called anything.
+    A third folder makes them class folders, which may have any name.
     """
     return bool(_pairs(path)[0])
 
 
-def open_masks(path: Path, options: Options) -> Target:
+def open_masks(path: Path, options: TargetOptions) -> Target:
     """Open a folder with `images/` and `masks/`, whose files pair by stem (a mask may add `_mask` or `_seg`).
 
     Splits may lie above (`train/images`, `train/masks`) or below (`images/train`, `masks/train`).
 
-    Masks are single-channel files of class values. Two values, such as 0 and 1 or 0 and 255, are background and
-    foreground; more are classes by value, where 255 beside smaller ones marks positions that count for nothing. The
-    values are told from up to 64 masks spread over the target; a mask with another value is refused when it is read.
+    Masks are single-channel files of class values (see `mask_values_of`). The values are inferred from up to 64 masks
+    spread over the target; a mask with another value is refused when it is read.
 
     Raises:
-        TargetError: an image without a mask, no images, no such split, one value only, or masks that are no classes.
+        TargetError: an image without a mask, no images, an unknown split, a single value, or values that are not
+            classes.
     """
     if options.task not in (None, "segmentation"):
         raise TargetError(f"{path} holds images and masks", hint="leave the task out: it is segmentation")
     pairs, lacking = _pairs(path)
     if not pairs:
         raise TargetError(f"{path} has no images/ and masks/", hint="give a folder that holds both")
-    notes = [f"splits without masks are left out: {listing(lacking)}"] if lacking else []
-    chosen = choose_splits(options.split, [name for name in pairs if name], path, notes) or [""]
+    notes = [f"splits without masks are left out: {first_few(lacking)}"] if lacking else []
+    chosen = choose_splits(options.split, [name for name in pairs if name], path=path, notes=notes) or [""]
     found = sorted(one for split in chosen for one in _paired(path, split, pairs[split]))
     ids, images, masks = (tuple(column) for column in zip(*found, strict=True))
-    coding = coding_of((read_mask(path / masks[place]) for place in probed(len(masks))), str(path))
-    store = PairStore(path, FileStore(path, images), masks, coding)
-    labels = np.zeros(len(ids), np.int64)
-    return Target(name_of(path), LAYOUT, "segmentation", ids, labels, coding.classes, store, [*notes, coding.note])
+    values = mask_values_of((_read_mask(path / masks[place]) for place in sampled_masks(len(masks))), str(path))
+    store = PairStore(images=FileStore(path, images), masks=FileStore(path, masks), mask_values=values)
+    info = StoreInfo(store=store, notes=(values.note,))
+    labels = Labels.of_masks(len(ids), values.classes)
+    return make_target(path, layout=NAME, ids=ids, labels=labels, info=info, notes=notes)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PairStore:
-    """Images and masks in files of their own.
+    """Image files and mask files, in the same order.
 
     Attributes:
-        root: what the paths start from.
         images: the image files.
-        masks: the mask files, in the same order.
-        coding: what a mask's values mean.
+        masks: the mask files.
+        mask_values: the class of each value of the masks.
     """
 
-    root: Path
     images: FileStore
-    masks: tuple[str, ...]
-    coding: Coding
+    masks: FileStore
+    mask_values: MaskValues
 
     def read(self, index: int) -> tuple[np.ndarray, str | None]:
-        """One image, float32 [C, H, W] in [0, 1], and what was assumed about its scale."""
         return self.images.read(index)
 
     def raw(self, index: int) -> bytes:
-        """The image file's bytes."""
         return self.images.raw(index)
 
     def raw_mask(self, index: int) -> bytes:
-        """The mask file's bytes."""
-        return FileStore(self.root, self.masks).raw(index)
+        return self.masks.raw(index)
 
     def shape(self, index: int) -> tuple[int, ...]:
-        """(height, width) of one mask."""
         return self.mask(index).shape
 
     def crop(self, index: int, where: tuple[slice, ...]) -> tuple[np.ndarray, str | None]:
-        """A part of one image; the file is decoded whole.
+        """A part of one image, which is decoded whole.
 
         Raises:
             TargetError: the image cannot be read, or differs in size from its mask.
@@ -105,23 +109,19 @@ class PairStore:
         """One mask, int16 [H, W]: class indices, or IGNORED.
 
         Raises:
-            TargetError: the mask cannot be read, or holds a value that is no class.
+            TargetError: the mask cannot be read, or holds a value that is not a class.
         """
-        path = self.root / self.masks[index]
-        return self.coding.coded(read_mask(path), str(path))
+        path = self.masks.root / self.masks.paths[index]
+        return self.mask_values.to_classes(_read_mask(path), str(path))
 
 
-def read_mask(path: Path) -> np.ndarray:
-    """A mask file as it is stored, uint8 [H, W]; palettes give their indices.
-
-    Raises:
-        TargetError: not readable, or colours instead of class values.
-    """
+def _read_mask(path: Path) -> np.ndarray:
+    """A mask file as stored, uint8 [H, W]; palettes give their indices."""
     from PIL import Image
 
     try:
-        with Image.open(path) as opened:
-            values = np.asarray(opened)
+        with Image.open(path) as file:
+            values = np.asarray(file)
     except MemoryError:
         raise
     except Exception as error:  # damaged files make Pillow raise nearly anything
@@ -130,13 +130,13 @@ def read_mask(path: Path) -> np.ndarray:
         values = values[..., 0]
     if values.ndim != 2 or values.dtype.kind not in "bui" or values.min(initial=0) < 0 or values.max(initial=0) > 255:
         raise TargetError(
-            f"{path} is no mask of class values", hint="store one channel of 0, 1, 2, … (a palette is fine)"
+            f"{path} is not a mask of class values", hint="store one channel of 0, 1, 2, … (a palette is fine)"
         )
     return values.astype(np.uint8)
 
 
 def _pairs(path: Path) -> tuple[dict[str, _Pair], list[str]]:
-    """Split -> folders of images and of masks ("" where there are no splits), and splits that lack masks."""
+    """Split -> folders of images and of masks ("" without splits), and the splits that lack masks."""
     pair = _pair_in(path)
     if pair is None:
         names = sorted(_folders(path).values())
@@ -155,7 +155,7 @@ def _pairs(path: Path) -> tuple[dict[str, _Pair], list[str]]:
 
 
 def _pair_in(path: Path) -> _Pair | None:
-    """The names of the folders of images and of masks, where there are these two and no third."""
+    """Names of the folders of images and of masks, None unless there are exactly these two."""
     folders = _folders(path)
     images = next((folders[name] for name in _IMAGES if name in folders), None)
     masks = next((folders[name] for name in _MASKS if name in folders), None)
@@ -168,18 +168,18 @@ def _folders(path: Path) -> dict[str, str]:
 
 
 def _paired(path: Path, split: str, pair: _Pair) -> list[tuple[str, str, str]]:
-    """Id, image path and mask path of every image in a pair of folders; a mask without an image is left out."""
+    """(id, image path, mask path) of every image in a pair of folders; a mask without an image is left out."""
     pictures, truths = (_files(path / name) for name in pair)
     if not pictures:
-        volumes = any(entry.name.lower().endswith(SUFFIXES) for entry in (path / pair[0]).iterdir())
+        volumes = any(is_volume(entry.name) for entry in (path / pair[0]).iterdir())
         hint = "describe volumes in a dataset.json, as Decathlon does" if volumes else "put PNG or TIFF files there"
         raise TargetError(f"no images in {path / pair[0]}", hint=hint)
     chosen = {stem: _match(stem, truths) for stem in pictures}
     lacking = sorted(stem for stem, mask in chosen.items() if mask is None)
     if lacking:
         raise TargetError(
-            f"{path / pair[0]}: {len(lacking)} images have no mask: {listing(lacking, 3)}",
-            hint="a mask is called as its image is, or with _mask, _seg or _label behind it",
+            f"{path / pair[0]}: {len(lacking)} images have no mask: {first_few(lacking, 3)}",
+            hint="a mask has the name of its image, alone or followed by _mask, _seg or _label",
         )
     prefix = f"{split}/" if split else ""
     return [(prefix + stem, f"{pair[0]}/{name}", f"{pair[1]}/{chosen[stem]}") for stem, name in pictures.items()]
@@ -191,11 +191,7 @@ def _match(stem: str, truths: dict[str, str]) -> str | None:
 
 
 def _files(folder: Path) -> dict[str, str]:
-    """Stem -> file name of the images in a folder.
-
-    Raises:
-        TargetError: two files of one stem.
-    """
+    """Stem -> file name of the images in a folder; refuses two files of one stem."""
     found: dict[str, str] = {}
     for entry in sorted(folder.iterdir()):
         if entry.is_file() and entry.name[0] != "." and entry.suffix.lower() in IMAGE_SUFFIXES:

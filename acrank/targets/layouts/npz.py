@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import zipfile
 import zlib
@@ -12,21 +13,22 @@ import numpy as np
 
 from acrank.errors import TargetError
 from acrank.targets.layouts.arrays import open_arrays
-from acrank.targets.target import Options, Target
+from acrank.targets.options import TargetOptions
+from acrank.targets.target import Target
 
-LAYOUT = "npz"
+NAME = "npz"
 USES = frozenset({"images_key", "labels_key", "split", "task", "intensity", "slices"})
 
-#: Arrays up to this size are held in memory once an image is read; of larger ones only single images are.
+#: Arrays up to this size are held in memory once an image is read; larger ones are read image by image.
 HELD_BYTES = 512 * 2**20
 _DAMAGE = (OSError, zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError)
 
 
-def open_npz(path: Path, options: Options) -> Target:
+def open_npz(path: Path, options: TargetOptions) -> Target:
     """Open arrays [N, H, W], [N, H, W, C] or [N, C, H, W] with labels [N], [N, 1] or [N, k].
 
     Without keys: MedMNIST's `train_images` and `train_labels` (also val and test), or `images` and `labels`.
-    No image is read before it is asked for; nothing is ever unpickled.
+    No image is read on opening; nothing is ever unpickled.
 
     Raises:
         TargetError: not an .npz file, keys not found, or arrays that do not fit together.
@@ -39,20 +41,17 @@ def open_npz(path: Path, options: Options) -> Target:
     return open_arrays(
         path,
         options,
-        layout=LAYOUT,
+        layout=NAME,
         keys=keys,
         array=lambda key: ZippedArray(path, key),
-        labels=lambda key: _whole(path, key),
+        labels=lambda key: _read_array(path, key),
     )
 
 
 class ZippedArray:
-    """One array of an .npz file, read item by item; shape [N, ...] and dtype are known without reading it.
+    """One array of an .npz file, read item by item; shape [N, ...] and dtype come from its header.
 
-    Reading ascending indices of a large compressed array passes over it once; going back starts over.
-
-    Raises:
-        TargetError: the array holds Python objects, or the file is damaged.
+    Reading ascending indices of a large compressed array decompresses it once; going back starts over.
     """
 
     def __init__(self, path: Path, key: str) -> None:
@@ -70,32 +69,24 @@ class ZippedArray:
             raise TargetError(f"{path}: {key!r} holds Python objects", hint="store it as an array of numbers")
 
     def item(self, index: int) -> np.ndarray:
-        """The item at `index` along the first axis.
-
-        Raises:
-            TargetError: the file is damaged.
-        """
         try:
-            return self._held()[index] if self._holds() else self._passing(index)
+            if not self._fortran and self.dtype.itemsize * math.prod(self.shape) > HELD_BYTES:
+                return self._streamed(index)
+            if self._values is None:
+                self._values = _read_array(self.path, self.key)
+            item: np.ndarray = self._values[index]
+            return item
         except _DAMAGE as error:
             raise _damaged(self.path, error) from error
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_file": None, "_values": None, "_process": None}
 
-    def _holds(self) -> bool:
-        return self._fortran or self.dtype.itemsize * int(np.prod(self.shape, dtype=np.int64)) <= HELD_BYTES
-
-    def _held(self) -> np.ndarray:
-        if self._values is None:
-            self._values = _whole(self.path, self.key)
-        return self._values
-
-    def _passing(self, index: int) -> np.ndarray:
+    def _streamed(self, index: int) -> np.ndarray:
         if self._file is None or self._process != os.getpid():  # a forked process must not share the position
             self._file = zipfile.ZipFile(self.path).open(f"{self.key}.npy")  # noqa: SIM115 - open for the next item
             self._process = os.getpid()
-        size = self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=np.int64))
+        size = self.dtype.itemsize * math.prod(self.shape[1:])
         self._file.seek(self._start + index * size)
         return np.frombuffer(self._file.read(size), self.dtype).reshape(self.shape[1:])
 
@@ -109,10 +100,11 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     raise ValueError(f"array format {version} is not one of plain numbers")
 
 
-def _whole(path: Path, key: str) -> np.ndarray:
+def _read_array(path: Path, key: str) -> np.ndarray:
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return archive[key]
+            values: np.ndarray = archive[key]
+            return values
     except _DAMAGE as error:
         raise _damaged(path, error) from error
 

@@ -1,4 +1,4 @@
-"""Volumes that a dataset.json describes: Medical Segmentation Decathlon (MONAI's data lists too) and nnU-Net v2 raw."""
+"""Volumes with a dataset.json: Medical Segmentation Decathlon (also MONAI's data lists) and nnU-Net v2 raw."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from acrank.errors import TargetError
-from acrank.targets.stores.intensity import intensity_named
-from acrank.targets.stores.nifti import SUFFIXES
+from acrank.targets.options import TargetOptions
+from acrank.targets.stores.intensity import parse_intensity
+from acrank.targets.stores.nifti import NIFTI_SUFFIXES
 from acrank.targets.stores.volumes import MaskedVolumeStore
-from acrank.targets.target import Options, Target, listing, name_of
+from acrank.targets.target import Labels, Target, first_few, make_target
 
 DECATHLON = "decathlon"
 NNUNET = "nnunet"
@@ -23,41 +22,40 @@ _Case = tuple[tuple[str, ...], str]  # files of the channels, file of the mask
 
 
 def layout_of(path: Path) -> str | None:
-    """Which of the two a folder's dataset.json is for; None where there is none."""
+    """The layout that a folder's dataset.json describes; None without such a file."""
     if not (path / "dataset.json").is_file():
         return None
-    about = _described(path)
-    return DECATHLON if isinstance(about.get("training"), list) else NNUNET
+    return DECATHLON if isinstance(_description(path).get("training"), list) else NNUNET
 
 
-def open_decathlon(path: Path, options: Options) -> Target:
+def open_decathlon(path: Path, options: TargetOptions) -> Target:
     """Open a Decathlon folder: dataset.json has pairs under `training`, the values in `labels`, channels in `modality`.
 
     Raises:
-        TargetError: the description lacks something, or names files that are not there.
+        TargetError: the description is incomplete, or names files that do not exist.
     """
-    about = _described(path)
+    about = _description(path)
     pairs = [_pair(path, entry) for entry in about["training"]]
     cases: dict[str, _Case] = {_stem(image): ((image,), mask) for image, mask in pairs}
     if len(cases) < len(pairs):
         raise TargetError(f"{path / 'dataset.json'} lists two images of one name", hint="name each case differently")
-    names = {str(name): value for value, name in _mapping(path, about, "labels").items()}
+    labels = {str(name): value for value, name in _mapping(path, about, "labels").items()}
     channels = _mapping(path, about, "modality") if "modality" in about else {"0": "unknown"}
-    return _target(path, DECATHLON, options, cases, names, [channels[key] for key in sorted(channels, key=_number)])
+    return _open_cases(path, options, layout=DECATHLON, cases=cases, labels=labels, channels=channels)
 
 
-def open_nnunet(path: Path, options: Options) -> Target:
+def open_nnunet(path: Path, options: TargetOptions) -> Target:
     """Open an nnU-Net v2 raw folder: imagesTr/CASE_0000.nii.gz for each channel, labelsTr/CASE.nii.gz, dataset.json.
 
     Raises:
-        TargetError: the description lacks something, or files are missing.
+        TargetError: the description is incomplete, or files are missing.
     """
-    about = _described(path)
+    about = _description(path)
     channels = _mapping(path, about, "channel_names" if "channel_names" in about else "modality")
     ending = str(about.get("file_ending", ".nii.gz"))
-    if ending not in SUFFIXES:
+    if ending not in NIFTI_SUFFIXES:
         raise TargetError(f"{path} holds {ending} files", hint="volumes must be NIfTI: .nii or .nii.gz")
-    stems = [entry.name.removesuffix(ending) for entry in _entries(path / "labelsTr") if entry.name.endswith(ending)]
+    stems = [name.removesuffix(ending) for name in _names_in(path / "labelsTr") if name.endswith(ending)]
     cases = {
         stem: (
             tuple(f"imagesTr/{stem}_{channel:04d}{ending}" for channel in range(len(channels))),
@@ -65,53 +63,42 @@ def open_nnunet(path: Path, options: Options) -> Target:
         )
         for stem in stems
     }
-    names = _mapping(path, about, "labels")
-    return _target(path, NNUNET, options, cases, names, [channels[key] for key in sorted(channels, key=_number)])
+    labels = _mapping(path, about, "labels")
+    return _open_cases(path, options, layout=NNUNET, cases=cases, labels=labels, channels=channels)
 
 
-def _target(
+def _open_cases(
     path: Path,
+    options: TargetOptions,
+    *,
     layout: str,
-    options: Options,
     cases: dict[str, _Case],
     labels: dict[str, Any],
-    channels: list[Any],
+    channels: dict[str, Any],
 ) -> Target:
-    """The target of named cases, whichever layout they came in."""
+    """The target of named cases; `labels` maps names to values, `channels` numbers to names."""
     if options.task not in (None, "segmentation"):
         raise TargetError(f"{path} holds volumes with masks", hint="leave the task out: it is segmentation")
     if not cases:
         raise TargetError(f"no volumes in {path}", hint="dataset.json and the folders beside it must name some")
     classes, values, notes = _classes(path, labels)
-    ids = tuple(sorted(cases))
     _refuse_missing(path, [name for images, mask in cases.values() for name in (*images, mask)])
-    rules = tuple(intensity_named(options.intensity, str(channel)) for channel in channels)
+    ids = tuple(sorted(cases))
+    names = [str(channels[key]) for key in sorted(channels, key=_number)]
     store = MaskedVolumeStore(
-        path,
-        tuple(cases[one][0] for one in ids),
-        rules,
-        options.spacing,
+        root=path,
+        channels=tuple(cases[one][0] for one in ids),
+        rules=tuple(parse_intensity(options.intensity, name) for name in names),
+        spacing=options.spacing,
         masks=tuple(cases[one][1] for one in ids),
         values=values,
     )
-    labels_of = np.zeros(len(ids), np.int64)
-    notes += store.about([str(channel) for channel in channels])
-    return Target(
-        name_of(path),
-        layout,
-        "segmentation",
-        ids,
-        labels_of,
-        classes,
-        store,
-        notes,
-        axes=3,
-        reading=store.reading,
-    )
+    encoded = Labels.of_masks(len(ids), classes)
+    return make_target(path, layout=layout, ids=ids, labels=encoded, info=store.info(names), notes=notes)
 
 
 def _classes(path: Path, labels: dict[str, Any]) -> tuple[tuple[str, ...], tuple[int, ...], list[str]]:
-    """Names and values of the classes, by value; the label `ignore` is none, and its positions count for nothing."""
+    """Names and values of the classes, by value, and notes; positions of the label `ignore` are ignored."""
     try:
         pairs = sorted((int(value), str(name)) for name, value in labels.items() if str(name).lower() != "ignore")
     except (TypeError, ValueError) as error:
@@ -126,7 +113,7 @@ def _classes(path: Path, labels: dict[str, Any]) -> tuple[tuple[str, ...], tuple
     return tuple(name for _, name in pairs), tuple(value for value, _ in pairs), notes
 
 
-def _described(path: Path) -> dict[str, Any]:
+def _description(path: Path) -> dict[str, Any]:
     where = path / "dataset.json"
     try:
         about = json.loads(where.read_text(encoding="utf-8-sig"))
@@ -148,7 +135,7 @@ def _pair(path: Path, entry: Any) -> tuple[str, str]:
     """Paths of an image and its mask below the folder."""
     if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in ("image", "label")):
         raise TargetError(
-            f"{path / 'dataset.json'}: {entry!r} is no pair", hint="give `image` and `label`, one path each"
+            f"{path / 'dataset.json'}: {entry!r} is not a pair", hint="give `image` and `label`, one path each"
         )
     image, label = (Path(entry[key]).as_posix().removeprefix("./") for key in ("image", "label"))
     for name in (image, label):
@@ -159,21 +146,22 @@ def _pair(path: Path, entry: Any) -> tuple[str, str]:
 
 def _stem(name: str) -> str:
     last = name[name.rfind("/") + 1 :]
-    return next((last.removesuffix(suffix) for suffix in SUFFIXES if last.endswith(suffix)), last)
+    return next((last.removesuffix(suffix) for suffix in NIFTI_SUFFIXES if last.endswith(suffix)), last)
 
 
 def _refuse_missing(path: Path, names: Iterable[str]) -> None:
     lacking = sorted(name for name in names if not (path / name).is_file())
     if lacking:
-        raise TargetError(f"{path} lacks {len(lacking)} files: {listing(lacking, 3)}", hint="check dataset.json")
+        raise TargetError(f"{path} lacks {len(lacking)} files: {first_few(lacking, 3)}", hint="check dataset.json")
 
 
-def _entries(folder: Path) -> list[Path]:
+def _names_in(folder: Path) -> list[str]:
     try:
-        return sorted(entry for entry in folder.iterdir() if entry.name[0] != ".")
+        return sorted(entry.name for entry in folder.iterdir() if entry.name[0] != ".")
     except OSError as error:
         raise TargetError(f"cannot read {folder}: {error.strerror}", hint="nnU-Net's masks lie in labelsTr") from error
 
 
 def _number(key: str) -> tuple[int, str]:
+    """Sorts keys by number, others behind."""
     return (int(key), key) if key.isdigit() else (10**9, key)

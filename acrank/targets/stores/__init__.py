@@ -1,1 +1,1 @@
-"""Where the images and masks of a target lie, and how one of them is read."""
+"""Stores: how the images and masks of a target are read from disk."""

@@ -1,4 +1,4 @@
-"""Stored images turned into float32 [C, H, W] in [0, 1]: files of every kind that Pillow reads, and arrays."""
+"""Stored images as float32 [C, H, W] in [0, 1]: files of every kind that Pillow reads, and arrays."""
 
 from __future__ import annotations
 
@@ -20,22 +20,20 @@ IMAGE_SUFFIXES = frozenset(
 )
 _TO_GREY = frozenset({"1", "LA", "La"})
 _SIXTEEN_BIT = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
-_ONE = 1.001  # interpolation leaves values a hair above 1
+_ONE = 1.001  # interpolation leaves values slightly above 1
 
 
 @dataclass(frozen=True)
 class FileStore:
-    """Images in files of their own, relative to a folder; `paths` with forward slashes."""
+    """Image files below a folder; `paths` are relative to it, with forward slashes."""
 
     root: Path
     paths: tuple[str, ...]
 
     def read(self, index: int) -> tuple[np.ndarray, str | None]:
-        """One image, float32 [C, H, W] in [0, 1], and what was assumed about its scale."""
-        return decode(self.root / self.paths[index])
+        return decode_image(self.root / self.paths[index])
 
     def raw(self, index: int) -> bytes:
-        """The file's bytes."""
         path = self.root / self.paths[index]
         try:
             return path.read_bytes()
@@ -43,14 +41,14 @@ class FileStore:
             raise TargetError(f"cannot read {path}: {error.strerror}", hint="check the file") from error
 
 
-def decode(path: Path) -> tuple[np.ndarray, str | None]:
+def decode_image(path: Path) -> tuple[np.ndarray, str | None]:
     """Decode an image file: orientation applied, alpha dropped, palettes and CMYK as RGB, first frame only.
 
     Args:
-        path: 8-bit, 16-bit (taken as 0 to 65535) or float ([0, 1], or [0, 255] where values exceed 1).
+        path: 8-bit, 16-bit (0 to 65535) or float ([0, 1], or [0, 255] if values exceed 1).
 
     Returns:
-        float32 [C, H, W] in [0, 1] with C 1 (grey) or 3 (colour), and for float images the scale assumed.
+        float32 [C, H, W] in [0, 1] with C 1 (grey) or 3 (colour), and for float images a note on the assumed range.
 
     Raises:
         TargetError: not a readable image, or values out of range.
@@ -58,18 +56,18 @@ def decode(path: Path) -> tuple[np.ndarray, str | None]:
     from PIL import Image, ImageOps
 
     try:
-        with Image.open(path) as opened:
-            array = _array(ImageOps.exif_transpose(opened))
+        with Image.open(path) as file:
+            array = _to_array(ImageOps.exif_transpose(file))
     except MemoryError:
         raise
     except Exception as error:  # damaged files make Pillow raise nearly anything
         raise TargetError(
             f"cannot read the image {path}: {error}", hint="replace the file, or take it out of the target"
         ) from error
-    return to_unit(channels_first(array, str(path)), where=str(path))
+    return rescale_by_dtype(_channels_first(array, str(path)), where=str(path))
 
 
-def _array(image: Image.Image) -> np.ndarray:
+def _to_array(image: Image.Image) -> np.ndarray:
     if image.mode in _SIXTEEN_BIT:
         values = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:
@@ -82,16 +80,8 @@ def _array(image: Image.Image) -> np.ndarray:
     return np.asarray(image)
 
 
-def channels_first(array: np.ndarray, where: str) -> np.ndarray:
-    """[H, W], [H, W, C] or [C, H, W] with C up to 4, as [C, H, W]; where both ends could be C, the last is.
-
-    Raises:
-        TargetError: the shape is not an image's.
-
-    Example:
-        >>> channels_first(np.zeros((28, 30, 3)), "x").shape
-        (3, 28, 30)
-    """
+def _channels_first(array: np.ndarray, where: str) -> np.ndarray:
+    """[H, W], [H, W, C] or [C, H, W] with C up to 4, as [C, H, W]; C is the last axis if both could be."""
     if array.ndim == 2 and array.size:
         return array[None]
     if array.ndim == 3 and array.size:
@@ -104,22 +94,22 @@ def channels_first(array: np.ndarray, where: str) -> np.ndarray:
     )
 
 
-def to_unit(array: np.ndarray, *, where: str, top: float | None = None) -> tuple[np.ndarray, str | None]:
-    """Values to float32 in [0, 1], by dtype: bool, uint8 / 255, uint16 / 65535, floats by their range.
+def rescale_by_dtype(array: np.ndarray, *, where: str, top: float | None = None) -> tuple[np.ndarray, str | None]:
+    """Values as float32 in [0, 1], by dtype: bool, uint8 / 255, uint16 / 65535, floats / `top`.
 
     Args:
         array: any shape.
-        where: what to name in errors.
-        top: for floats, what stands for full intensity: 1 or 255; None tells from the values.
+        where: the image, for messages.
+        top: for floats, the value of full intensity, 1 or 255; None infers it from the values.
 
     Returns:
-        The array, and for floats the scale assumed.
+        The array, and for floats a note on the assumed range.
 
     Raises:
         TargetError: another dtype, or floats that are not finite or outside [0, 1] and [0, 255].
 
     Example:
-        >>> to_unit(np.array([0, 51, 255], dtype=np.uint8), where="x")[0].tolist()
+        >>> rescale_by_dtype(np.array([0, 51, 255], dtype=np.uint8), where="x")[0].tolist()
         [0.0, 0.20000000298023224, 1.0]
     """
     if array.dtype == np.bool_:
@@ -132,19 +122,23 @@ def to_unit(array: np.ndarray, *, where: str, top: float | None = None) -> tuple
         )
     top = top or float_top(array, where)
     _refuse_outside(array, top, where)
-    unit = np.clip(array.astype(np.float32) / np.float32(top), 0.0, 1.0)
-    return unit, f"float images taken to lie in [0, {top:g}]"
+    return np.clip(array.astype(np.float32) / np.float32(top), 0.0, 1.0), float_note(top)
 
 
 def float_top(array: np.ndarray, where: str) -> float:
-    """What stands for full intensity in a float image: 1, or 255 where values exceed 1.
+    """The value of full intensity in a float image: 1, or 255 if values exceed 1.
 
     Raises:
-        TargetError: not finite, negative, or above 255.
+        TargetError: values are not finite, negative, or above 255.
     """
     top = 1.0 if array.max() <= _ONE else 255.0
     _refuse_outside(array, top, where)
     return top
+
+
+def float_note(top: float) -> str:
+    """The note on the assumed range of float images."""
+    return f"float images: assumed range [0, {top:g}]"
 
 
 def _refuse_outside(array: np.ndarray, top: float, where: str) -> None:

@@ -1,4 +1,4 @@
-"""How a volume's values become [0, 1]: a window, percentiles or standard deviations."""
+"""Rules that scale a volume's values to [0, 1]: a window, percentiles or standard deviations."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import numpy as np
 
 from acrank.errors import UsageError
 
-#: What CT in Hounsfield units is cut to, unless the user says otherwise.
+#: The default window of CT, in Hounsfield units.
 CT_WINDOW = (-1000.0, 1000.0)
 _TAILS = (0.5, 99.5)
 _DEVIATIONS = 3.0
-_LOOKED_AT = 10**6
+_SAMPLED_VALUES = 10**6
 _WINDOW = re.compile(r"window:(?P<low>-?\d+(?:\.\d+)?),(?P<high>-?\d+(?:\.\d+)?)")
 
 
 @dataclass(frozen=True)
 class Intensity:
-    """How a channel's values become [0, 1].
+    """The rule that scales the values of one channel to [0, 1].
 
     Attributes:
-        rule: "window" (low to high), "percentile" (the volume's 0.5th to 99.5th) or "zscore" (three deviations around
-            the volume's mean).
+        rule: "window" (low to high), "percentile" (the volume's 0.5th to 99.5th) or "zscore" (three standard deviations
+            on each side of the volume's mean).
         low, high: of the window.
     """
 
@@ -35,7 +35,7 @@ class Intensity:
         return f"window {self.low:g} to {self.high:g}" if self.rule == "window" else self.rule
 
     def limits(self, values: np.ndarray) -> tuple[float, float]:
-        """What becomes 0 and what becomes 1, from a whole channel of a volume; of a large one, from a part of it.
+        """The values that become 0 and 1, from a whole channel of a volume; about 10^6 values of a large one are used.
 
         Example:
             >>> Intensity("window", -160, 240).limits(np.zeros(4))
@@ -44,7 +44,7 @@ class Intensity:
         if self.rule == "window":
             return self.low, self.high
         values = values.reshape(-1)
-        values = values[:: max(1, len(values) // _LOOKED_AT)]
+        values = values[:: max(1, len(values) // _SAMPLED_VALUES)]
         if self.rule == "percentile":
             low, high = np.percentile(values, _TAILS)
             return float(low), float(high)
@@ -52,16 +52,16 @@ class Intensity:
         return mean - reach, mean + reach
 
 
-def intensity_named(text: str | None, channel: str) -> Intensity:
-    """The rule that the user gives; without one, a window for a channel called CT, percentiles for any other.
+def parse_intensity(text: str | None, channel: str) -> Intensity:
+    """The rule in the user's words; None means a window for a channel called CT, else percentiles.
 
     Raises:
-        UsageError: no such rule.
+        UsageError: an unknown rule.
 
     Example:
-        >>> str(intensity_named(None, "CT")), str(intensity_named(None, "T2"))
+        >>> str(parse_intensity(None, "CT")), str(parse_intensity(None, "T2"))
         ('window -1000 to 1000', 'percentile')
-        >>> str(intensity_named("window:-160,240", "CT"))
+        >>> str(parse_intensity("window:-160,240", "CT"))
         'window -160 to 240'
     """
     if text is None:
@@ -71,17 +71,18 @@ def intensity_named(text: str | None, channel: str) -> Intensity:
     found = _WINDOW.fullmatch(text)
     if found is None or float(found["low"]) >= float(found["high"]):
         raise UsageError(
-            f"no intensity rule {text!r}", hint="percentile, zscore, or window:LOW,HIGH such as window:-160,240"
+            f"unknown intensity rule {text!r}", hint="percentile, zscore, or window:LOW,HIGH such as window:-160,240"
         )
     return Intensity("window", float(found["low"]), float(found["high"]))
 
 
-def unit(values: np.ndarray, low: float, high: float) -> np.ndarray:
+def rescale(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """Values as float32 in [0, 1]: `low` and less become 0, `high` and more 1.
 
     Example:
-        >>> unit(np.array([-5.0, 0.0, 5.0, 20.0]), 0.0, 10.0).tolist()
+        >>> rescale(np.array([-5.0, 0.0, 5.0, 20.0]), 0.0, 10.0).tolist()
         [0.0, 0.0, 0.5, 1.0]
     """
     width = high - low if high > low else 1.0
-    return np.clip((values.astype(np.float32) - np.float32(low)) / np.float32(width), 0.0, 1.0)
+    scaled: np.ndarray = np.clip((values.astype(np.float32) - np.float32(low)) / np.float32(width), 0.0, 1.0)
+    return scaled

@@ -1,9 +1,9 @@
-"""2.5D: volumes shown to candidates for images, adjacent axial slices as channels.
+"""2.5D: volumes read as images for 2D networks, with adjacent axial slices as channels.
 
-Of a classification target each volume gives one stack, the slices around its middle. Of a segmentation target each
-patch is a part of one slice, drawn as all patches are, with the slices around it as further channels; its mask is that
-of the slice in the middle. The ids stay those of the volumes, so that patches of one volume share a half of a
-cross-fit. Before the first and behind the last slice of a volume, that slice is repeated.
+In a classification target each volume gives one stack, the slices around its middle. In a segmentation target each
+patch is a part of one slice, drawn as all patches are, with the neighbouring slices as further channels; its mask is
+that of the slice in the middle. The ids stay those of the volumes, so patches of one volume share a half of a
+cross-fit. Beyond the first and the last slice of a volume, that slice is repeated.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from acrank.targets.target import MaskedStore, PartStore, Target
 
 
 class SlicedStore(PartStore, Protocol):
-    """Volumes that say which of their axes slices follow each other on: 2 for RAS+, or 0 for arrays of slices."""
+    """A store of volumes that names the axis of its slices."""
 
     @property
     def slice_axis(self) -> int:
-        """The spatial axis of the slices."""
+        """The spatial axis along which slices are stacked: 2 for RAS+ volumes, 0 for arrays."""
         ...
 
 
@@ -30,10 +30,10 @@ class SlicedStore(PartStore, Protocol):
 class SliceStore:
     """Stacks of adjacent slices, float32 [C * count, H, W]: for each channel of the volume, its slices in order.
 
-    Slices of RAS+ volumes are turned as they are looked at: anterior at the top, the patient's right on the left.
+    Slices of RAS+ volumes are shown upright: anterior at the top, the patient's right on the left.
 
     Attributes:
-        volumes: where the slices are taken from.
+        volumes: the store of the volumes.
         count: slices in a stack; odd.
     """
 
@@ -46,11 +46,9 @@ class SliceStore:
         return self.crop(index, (slice(slices // 2, slices // 2 + 1), slice(0, height), slice(0, width)))
 
     def raw(self, index: int) -> bytes:
-        """The whole volume as it is stored."""
         return self.volumes.raw(index)
 
     def raw_mask(self, index: int) -> bytes:
-        """The whole mask as it is stored."""
         return cast(MaskedStore, self.volumes).raw_mask(index)
 
     def shape(self, index: int) -> tuple[int, ...]:
@@ -60,10 +58,10 @@ class SliceStore:
 
     def mask(self, index: int) -> np.ndarray:
         """The mask of one volume, int16 [slices, H, W]."""
-        return self._turned(cast(MaskedStore, self.volumes).mask(index))
+        return self._upright(cast(MaskedStore, self.volumes).mask(index))
 
     def crop(self, index: int, where: tuple[slice, ...]) -> tuple[np.ndarray, str | None]:
-        """A part of the stack around the slice that `where` begins with; no more slices than that are asked for.
+        """A part of the stack around the first slice of `where`; reads only the slices of the stack.
 
         Raises:
             TargetError: the volume cannot be read.
@@ -74,17 +72,17 @@ class SliceStore:
         if self.volumes.slice_axis == 2:
             part = (_mirrored(part[2], width), _mirrored(part[1], height), part[0])
         found, assumption = self.volumes.crop(index, part)
-        turned = np.stack([self._turned(channel) for channel in found])
-        stack = turned[:, wanted - wanted[0]]
+        upright = np.stack([self._upright(channel) for channel in found])
+        stack = upright[:, wanted - wanted[0]]
         return np.ascontiguousarray(stack.reshape(-1, *stack.shape[2:])), assumption
 
-    def _turned(self, volume: np.ndarray) -> np.ndarray:
-        """[slices, H, W] of a volume's axes."""
+    def _upright(self, volume: np.ndarray) -> np.ndarray:
+        """[slices, H, W] from a volume's axes."""
         return volume if self.volumes.slice_axis == 0 else volume.transpose(2, 1, 0)[:, ::-1, ::-1]
 
 
-def sliced(target: Target, count: int) -> Target:
-    """A target of volumes as one of images of `count` adjacent slices each.
+def slice_volumes(target: Target, count: int) -> Target:
+    """A target of volumes as a target of images, each of `count` adjacent slices.
 
     Example:
         >>> import tempfile, numpy, pathlib
@@ -103,7 +101,7 @@ def sliced(target: Target, count: int) -> Target:
         notes=[*target.notes, f"volumes as images: {what}"],
         axes=2,
         slices=count,
-        reading=f"{target.reading}; slices {count}",
+        read_options=f"{target.read_options}; slices {count}",
     )
 
 

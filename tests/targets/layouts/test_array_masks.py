@@ -66,10 +66,10 @@ def test_forms(
     target = open_target(write(images=pixels, **{key: halves(*spatial).reshape(masks[1:])[None].repeat(5, 0)}))
     assert (target.task, target.axes, target.classes) == ("segmentation", axes, ("background", "foreground"))
     assert target.read(2).shape == (channels, *spatial)
-    assert np.array_equal(target.masked.mask(4), halves(*spatial))
-    assert target.masked.shape(0) == spatial
+    assert np.array_equal(target.mask_store.mask(4), halves(*spatial))
+    assert target.mask_store.shape(0) == spatial
     where = tuple(slice(1, 3) for _ in spatial)
-    assert np.array_equal(target.masked.crop(3, where)[0], target.read(3)[(slice(None), *where)])
+    assert np.array_equal(target.mask_store.crop(3, where)[0], target.read(3)[(slice(None), *where)])
 
 
 def test_splits_and_groups(write: Writer, tmp_path: Path) -> None:
@@ -100,8 +100,8 @@ def test_values_that_count_for_nothing(write: Writer) -> None:
     masks = halves(4, 8, 9, value=3).astype(np.int16)
     masks[:, 0], masks[:, 1] = 255, -1
     target = open_target(write(images=np.zeros((4, 8, 9), np.uint8), masks=masks))
-    assert target.notes == ["masks: values 0, 3 are the classes background, foreground, 255 counts for nothing"]
-    coded = target.masked.mask(0)
+    assert target.notes == ["masks: values 0, 3 are the classes background, foreground; 255 is ignored"]
+    coded = target.mask_store.mask(0)
     assert (coded[:2] == IGNORED).all()
     assert coded[2].tolist() == [0] * 4 + [1] * 5
 

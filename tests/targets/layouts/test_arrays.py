@@ -129,7 +129,7 @@ def test_a_dark_float_image_keeps_the_scale_of_the_others(write: Writer) -> None
     stored[2] = 0.5  # alone it would pass for mid-grey in [0, 1]
     target = open_target(write(images=stored, labels=[0, 1, 0, 1]))
     np.testing.assert_allclose(target.read(2), 0.5 / 255, rtol=1e-6)
-    assert target.notes == ["float images taken to lie in [0, 255]"]
+    assert target.notes == ["float images: assumed range [0, 255]"]
 
 
 def test_a_float_image_beyond_the_scale_is_refused_when_read(write: Writer) -> None:
@@ -204,7 +204,7 @@ def test_a_pickled_target_reads_the_same(write: Writer) -> None:
 def read_for_itself(target: Target) -> None:
     """Two processes that read through one open file would move each other's place in it."""
     target.read(11)
-    sys.exit(0 if target.images.parts[0]._process in (None, os.getpid()) else 1)  # type: ignore[attr-defined]
+    sys.exit(0 if target.images.items.parts[0]._process in (None, os.getpid()) else 1)  # type: ignore[attr-defined]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

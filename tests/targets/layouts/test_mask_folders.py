@@ -29,7 +29,7 @@ def test_two_values_are_background_and_foreground(tmp_path: Path, value: int, su
     )
     assert (target.task, target.layout, target.ids) == ("segmentation", "masks", ("a", "b"))
     assert target.classes == ("background", "foreground")
-    assert np.array_equal(target.masked.mask(1), half(1))
+    assert np.array_equal(target.mask_store.mask(1), half(1))
     assert target.read(0).shape == (1, 6, 8)
 
 
@@ -38,7 +38,7 @@ def test_more_values_are_classes_and_255_counts_for_nothing(tmp_path: Path) -> N
     mask[0], mask[1] = 3, 255
     target = open_target(write(tmp_path / "t", {"a": mask, "b": half(7)}))
     assert target.classes == ("0", "3", "7")
-    coded = target.masked.mask(0)
+    coded = target.mask_store.mask(0)
     assert (coded[0] == 1).all()
     assert (coded[1] == IGNORED).all()
     assert coded[2].tolist() == [2] * 4 + [0] * 4
@@ -49,7 +49,7 @@ def test_a_palette_gives_its_indices(tmp_path: Path) -> None:
     painted = Image.fromarray(half(1)).convert("P")
     painted.putpalette([9, 9, 9, 200, 0, 0])
     painted.save(folder / "masks" / "a.png")
-    assert np.array_equal(open_target(folder).masked.mask(0), half(1))
+    assert np.array_equal(open_target(folder).mask_store.mask(0), half(1))
 
 
 def test_a_value_beyond_the_probed_masks_is_refused_when_read(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_value_beyond_the_probed_masks_is_refused_when_read(tmp_path: Path) ->
     target = open_target(folder)
     Image.fromarray(half(9)).save(folder / "masks" / "001.png")
     with pytest.raises(TargetError, match=r"001\.png holds the value 9; the classes are 0, 1"):
-        target.masked.mask(1)
+        target.mask_store.mask(1)
 
 
 def test_unusable_masks(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_unusable_masks(tmp_path: Path) -> None:
     Image.fromarray(np.stack([noise, noise.T.reshape(6, 8), noise], -1).astype(np.uint8)).save(
         folder / "masks" / "a.png"
     )
-    with pytest.raises(TargetError, match="no mask of class values"):
+    with pytest.raises(TargetError, match="is not a mask of class values"):
         open_target(folder)
 
 
@@ -79,7 +79,7 @@ def test_image_and_mask_of_different_sizes(tmp_path: Path) -> None:
     folder = write(tmp_path / "t", {"a": half(1), "b": half(1)})
     Image.fromarray(half(1, (4, 4))).save(folder / "masks" / "a.png")
     with pytest.raises(TargetError, match=r"is \(6, 8\), its mask \(4, 4\)"):
-        open_target(folder).masked.crop(0, (slice(0, 4), slice(0, 4)))
+        open_target(folder).mask_store.crop(0, (slice(0, 4), slice(0, 4)))
 
 
 def test_masks_are_part_of_the_digest(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_splits_of_images_and_masks(tmp_path: Path, build: Callable[[Path], Path
     assert open_target(folder, split="val").ids == ("val/v0", "val/v1")
     joined = open_target(folder, split="all")
     assert joined.ids == ("train/t0", "train/t1", "val/v0", "val/v1")
-    assert np.array_equal(joined.masked.mask(3), half(1))
+    assert np.array_equal(joined.mask_store.mask(3), half(1))
     with pytest.raises(TargetError, match="no split 'test', only train, val"):
         open_target(folder, split="test")
 

@@ -38,14 +38,14 @@ def test_both_layouts_hold_the_same(both: tuple[Path, Path]) -> None:
     assert first.classes == second.classes == ("background", "nodule")
     for i in range(4):
         assert np.array_equal(first.read(i), second.read(i))
-        assert np.array_equal(first.masked.mask(i), second.masked.mask(i))
+        assert np.array_equal(first.mask_store.mask(i), second.mask_store.mask(i))
 
 
 def test_ct_is_cut_to_a_window(both: tuple[Path, Path]) -> None:
     scan, mask = nodule_scan(0, 2, size=24)
     target = open_target(both[0])
     assert np.allclose(target.read(2)[0], np.clip((scan + 1000) / 2000, 0, 1), atol=1e-6)
-    assert np.array_equal(target.masked.mask(2), mask)
+    assert np.array_equal(target.mask_store.mask(2), mask)
     narrow = open_target(both[0], intensity="window:-900,100").read(2)[0]
     assert np.allclose(narrow, np.clip((scan + 900) / 1000, 0, 1), atol=1e-6)
 
@@ -57,7 +57,7 @@ def test_percentiles_and_deviations(both: tuple[Path, Path]) -> None:
     assert np.allclose(percentile, np.clip((scan - low) / (high - low), 0, 1), atol=1e-5)
     scaled = open_target(both[0], intensity="zscore").read(1)[0]
     assert np.allclose(scaled, np.clip((scan - scan.mean()) / scan.std() / 6 + 0.5, 0, 1), atol=1e-5)
-    with pytest.raises(UsageError, match="no intensity rule"):
+    with pytest.raises(UsageError, match="unknown intensity rule"):
         open_target(both[0], intensity="window:9,1")
 
 
@@ -73,7 +73,7 @@ def test_parts_are_turned_as_nibabel_turns_the_whole(tmp_path: Path, codes: str,
     where = (slice(1, 4), slice(2, 5), slice(0, 3))
     assert volume.shape == whole.shape
     assert volume.spacing == pytest.approx(whole.header.get_zooms())
-    assert np.array_equal(volume.parts(where)[0], whole.get_fdata()[where].astype(np.float32))
+    assert np.array_equal(volume.crop(where)[0], whole.get_fdata()[where].astype(np.float32))
 
 
 def test_channels_in_files_or_in_a_fourth_axis(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_channels_in_files_or_in_a_fourth_axis(tmp_path: Path) -> None:
 def test_ignored_and_unknown_labels_count_for_nothing(both: tuple[Path, Path]) -> None:
     target = open_target(describe(both[1], labels={"background": 0, "wall": 5, "ignore": 1}))
     assert target.classes == ("background", "wall")
-    mask = target.masked.mask(0)
+    mask = target.mask_store.mask(0)
     assert np.array_equal(mask == IGNORED, nodule_scan(0, 0, size=24)[1] == 1)
 
 
@@ -106,7 +106,7 @@ def test_ignored_and_unknown_labels_count_for_nothing(both: tuple[Path, Path]) -
         ({"labels": {"a": "background", "1": "x"}}, "not one number each"),
         ({"training": [{"image": "./imagesTr/none.nii.gz", "label": "./labelsTr/none.nii.gz"}]}, "lacks 2 files"),
         ({"training": [{"image": "../x.nii.gz", "label": "./labelsTr/y.nii.gz"}]}, "outside its folder"),
-        ({"training": ["x"]}, "is no pair"),
+        ({"training": ["x"]}, "is not a pair"),
         ({"training": []}, "no volumes"),
     ],
 )
@@ -128,7 +128,7 @@ def test_mask_of_another_size(both: tuple[Path, Path]) -> None:
         nibabel.Nifti1Image(np.zeros((4, 4, 4), np.uint8), np.eye(4)), both[0] / "labelsTr" / "nodule_000.nii.gz"
     )
     with pytest.raises(TargetError, match="sizes differ"):
-        open_target(both[0]).masked.mask(0)
+        open_target(both[0]).mask_store.mask(0)
 
 
 def test_without_nibabel_the_extra_is_named(both: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from acrank.errors import TargetError
-from acrank.targets.stores.images import decode
+from acrank.targets.stores.images import decode_image
 
 RNG = np.random.default_rng(1)
 GREY = RNG.integers(0, 256, (6, 8), dtype=np.uint8)
@@ -18,7 +18,7 @@ COLOUR = RNG.integers(0, 256, (6, 8, 3), dtype=np.uint8)
 
 def saved(path: Path, picture: Image.Image, **options: object) -> np.ndarray:
     picture.save(path, **options)
-    image, _ = decode(path)
+    image, _ = decode_image(path)
     assert image.dtype == np.float32
     assert 0 <= image.min() <= image.max() <= 1
     return image
@@ -51,7 +51,7 @@ def test_thirty_two_bit_integers_must_fit_in_sixteen(tmp_path: Path) -> None:
     for value in (-1, 65536):
         Image.fromarray(np.full((2, 2), value, np.int32)).save(tmp_path / "i.tif")
         with pytest.raises(TargetError, match=f"{value} do not fit in 16 bits"):
-            decode(tmp_path / "i.tif")
+            decode_image(tmp_path / "i.tif")
 
 
 def test_a_palette_gives_its_colours(tmp_path: Path) -> None:
@@ -92,21 +92,21 @@ def test_orientation_is_applied(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("value", "expected", "top"), [(0.25, 0.25, 1), (1.0, 1.0, 1), (51.0, 0.2, 255)])
 def test_float_images_say_the_scale_they_were_given(tmp_path: Path, value: float, expected: float, top: int) -> None:
     Image.fromarray(np.full((3, 3), value, np.float32)).save(tmp_path / "f.tif")
-    image, assumption = decode(tmp_path / "f.tif")
+    image, assumption = decode_image(tmp_path / "f.tif")
     np.testing.assert_allclose(image, expected, rtol=1e-6)
-    assert assumption == f"float images taken to lie in [0, {top}]"
+    assert assumption == f"float images: assumed range [0, {top}]"
 
 
 @pytest.mark.parametrize("value", [-0.5, 256.0, np.nan, np.inf])
 def test_float_images_out_of_range(tmp_path: Path, value: float) -> None:
     Image.fromarray(np.full((3, 3), value, np.float32)).save(tmp_path / "f.tif")
     with pytest.raises(TargetError, match=r"f\.tif: float values from"):
-        decode(tmp_path / "f.tif")
+        decode_image(tmp_path / "f.tif")
 
 
 def test_rounding_above_one_is_no_other_scale(tmp_path: Path) -> None:
     Image.fromarray(np.full((3, 3), 1.0001, np.float32)).save(tmp_path / "f.tif")
-    assert decode(tmp_path / "f.tif")[0].max() == 1.0
+    assert decode_image(tmp_path / "f.tif")[0].max() == 1.0
 
 
 @pytest.mark.parametrize("keep", [0, 10, 60, 200])
@@ -115,5 +115,5 @@ def test_damaged_files_are_named(tmp_path: Path, keep: int) -> None:
     Image.fromarray(RNG.integers(0, 256, (40, 40), dtype=np.uint8)).save(path)
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(TargetError, match=r"cannot read the image .*cut\.png") as caught:
-        decode(path)
+        decode_image(path)
     assert caught.value.hint

@@ -89,7 +89,7 @@ def test_patches_of_one_volume_share_a_half(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("count", [0, 2, -1])
 def test_counts_without_a_middle(tmp_path: Path, count: int) -> None:
-    with pytest.raises(UsageError, match="no middle one"):
+    with pytest.raises(UsageError, match="--slices must be odd"):
         open_target(write(tmp_path / "v.npz", images=VOLUMES, labels=LABELS), slices=count)
 
 

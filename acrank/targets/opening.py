@@ -1,0 +1,119 @@
+"""Opening a target: its layout is recognised, and no image is decoded.
+
+A new layout is one file with `NAME`, `USES` and an opener, and one row in `LAYOUTS`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from acrank.errors import TargetError, UsageError
+from acrank.targets.layouts import class_folders, hdf5, image_table, mask_folders, npz, volume_datasets
+from acrank.targets.options import TargetOptions
+from acrank.targets.stores.slices import slice_volumes
+from acrank.targets.target import Target
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One layout of a folder or file.
+
+    Attributes:
+        open: (path, options) -> Target.
+        uses: names of the options that it supports.
+        magic: first bytes of such a file; empty if it has none.
+        suffixes: suffixes of such a file, lower case; empty for folders.
+    """
+
+    open: Callable[[Path, TargetOptions], Target]
+    uses: frozenset[str]
+    magic: bytes = b""
+    suffixes: tuple[str, ...] = ()
+
+
+#: Name -> layout.
+LAYOUTS: dict[str, Layout] = {
+    class_folders.NAME: Layout(class_folders.open_folders, class_folders.USES),
+    npz.NAME: Layout(npz.open_npz, npz.USES, magic=b"PK\x03\x04", suffixes=(".npz",)),
+    hdf5.NAME: Layout(hdf5.open_hdf5, hdf5.USES, magic=b"\x89HDF\r\n\x1a\n", suffixes=(".h5", ".hdf5", ".hdf")),
+    image_table.NAME: Layout(image_table.open_table, image_table.USES, suffixes=(".csv", ".tsv")),
+    mask_folders.NAME: Layout(mask_folders.open_masks, mask_folders.USES),
+    volume_datasets.DECATHLON: Layout(volume_datasets.open_decathlon, volume_datasets.USES),
+    volume_datasets.NNUNET: Layout(volume_datasets.open_nnunet, volume_datasets.USES),
+}
+
+
+def open_target(path: str | os.PathLike[str], options: TargetOptions | None = None, **fields: Any) -> Target:
+    """Open labelled images or volumes: class folders, an .npz or HDF5 file of arrays, or a table of paths and labels.
+
+    For segmentation: a folder with images/ and masks/, arrays of images and of masks, or NIfTI volumes in the layout of
+    Decathlon or nnU-Net v2.
+
+    Args:
+        path: the folder or file; its layout is inferred from its content, then from its suffix.
+        options: how to open it.
+        **fields: fields of `TargetOptions`, such as `split="all"`, that replace those of `options`.
+
+    Raises:
+        TargetError: the target cannot be used; the message says why.
+        UsageError: an option has an invalid value, or the target does not support it.
+        TypeError: an unknown keyword.
+
+    Example:
+        >>> import numpy, tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> file = os.path.join(folder.name, "small.npz")
+        >>> numpy.savez(file, images=numpy.zeros((4, 8, 8), numpy.uint8), labels=numpy.array([0, 0, 1, 1]))
+        >>> target = open_target(file, task="classification")
+        >>> target.task, target.ids, target.read(0).shape
+        ('classification', ('0', '1', '2', '3'), (1, 8, 8))
+        >>> folder.cleanup()
+    """
+    path = Path(path)
+    options = dataclasses.replace(options or TargetOptions(), **fields)
+    layout = _layout_of(path)
+    _refuse_unsupported(path, layout, options)
+    target = LAYOUTS[layout].open(path, options)
+    _refuse_volume_options(path, target, options)
+    return target if options.slices is None else slice_volumes(target, options.slices)
+
+
+def _layout_of(path: Path) -> str:
+    if path.is_dir():
+        return volume_datasets.layout_of(path) or (
+            mask_folders.NAME if mask_folders.is_mask_folder(path) else class_folders.NAME
+        )
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        raise TargetError(f"cannot read the target {path}: {error.strerror}", hint="check the path") from error
+    by_content = [name for name, layout in LAYOUTS.items() if layout.magic and start.startswith(layout.magic)]
+    by_suffix = [name for name, layout in LAYOUTS.items() if path.suffix.lower() in layout.suffixes]
+    if not by_content and not by_suffix:
+        raise TargetError(f"unsupported target {path}", hint="give a folder of class folders, .npz, .h5, .csv or .tsv")
+    return (by_content or by_suffix)[0]
+
+
+def _refuse_unsupported(path: Path, layout: str, options: TargetOptions) -> None:
+    for option, value in dataclasses.asdict(options).items():
+        if value is not None and option not in LAYOUTS[layout].uses:
+            takers = " and ".join(name for name, other in LAYOUTS.items() if option in other.uses)
+            raise UsageError(
+                f"--{option.replace('_', '-')} does not apply to {path} (layout: {layout})",
+                hint=f"it is for {takers}; leave it out",
+            )
+
+
+def _refuse_volume_options(path: Path, target: Target, options: TargetOptions) -> None:
+    for option in ("intensity", "slices", "spacing"):
+        if target.axes == 2 and getattr(options, option) is not None:
+            raise UsageError(
+                f"--{option} is for volumes, and {path} holds images",
+                hint="leave it out; of arrays, volumes of four slices or fewer must be stored as [N, 1, D, H, W]",
+            )

@@ -1,0 +1,79 @@
+"""The user's options for a target. Light: loads neither NumPy nor a layout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal, get_args
+
+from acrank.errors import UsageError
+from acrank.system.options import Opt, check_options
+from acrank.system.words import words_of
+
+Task = Literal["classification", "multilabel", "regression", "segmentation"]
+TASKS: tuple[Task, ...] = get_args(Task)
+#: Millimetres between the voxels of a volume, along x, y and z.
+Spacing = tuple[float, float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetOptions:
+    """The user's options for a target; each layout lists in its `USES` those that it supports.
+
+    Attributes:
+        split: the split to read, or "all" to join them; None reads "train" if the target has splits.
+        task: one of `TASKS`; None infers it from the labels.
+        images_key, labels_key: names of the arrays in an .npz or HDF5 file.
+        image_column: the column of paths in a table.
+        label_column: the column of labels in a table, or several; a string may name several, separated by commas.
+        intensity: how a volume's values are scaled to [0, 1]: "window:LOW,HIGH", "percentile" or "zscore". None means a
+            window of -1000 to 1000 if dataset.json says CT, the full range for uint8 arrays, else percentiles.
+        slices: for 2D networks on volumes: this many adjacent axial slices become the channels of an image (odd; see
+            `acrank.targets.stores.slices`).
+        spacing: millimetres along x, y and z to which NIfTI volumes are resampled.
+
+    Raises:
+        UsageError: an unknown task, an even number of slices, or a spacing that is not three positive numbers.
+
+    Example:
+        >>> TargetOptions(slices=4)
+        Traceback (most recent call last):
+        ...
+        acrank.errors.UsageError: --slices must be odd and positive, got 4
+    """
+
+    PANEL: ClassVar = "Data"
+
+    split: Annotated[str | None, Opt(help="Split of the target; 'all' joins them. [train]")] = None
+    task: Annotated[Task | None, Opt(help="What the labels are. [inferred from the labels]", choices=TASKS)] = None
+    images_key: Annotated[str | None, Opt(help="Name of the images in .npz or HDF5.")] = None
+    labels_key: Annotated[str | None, Opt(help="Name of the labels, or masks, in .npz or HDF5.")] = None
+    image_column: Annotated[str | None, Opt(help="Column of paths in a CSV.")] = None
+    label_column: Annotated[
+        tuple[str, ...] | None, Opt(help="Column of labels in a CSV, or several.", metavar="NAME,…")
+    ] = None
+    intensity: Annotated[
+        str | None,
+        Opt(help="Volumes: window:LOW,HIGH, percentile or zscore. [CT: window:-1000,1000, else percentile]"),
+    ] = None
+    slices: Annotated[
+        int | None,
+        Opt(
+            help="For 2D networks on volumes: K adjacent axial slices become the channels of an image (K odd).",
+            metavar="K",
+        ),
+    ] = None
+    spacing: Annotated[
+        Spacing | None, Opt(help="NIfTI: resample to these millimetres, such as 1,1,2.5.", metavar="X,Y,Z")
+    ] = None
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if isinstance(self.label_column, str):
+            object.__setattr__(self, "label_column", tuple(words_of([self.label_column])))
+        if self.slices is not None and (self.slices < 1 or self.slices % 2 == 0):
+            raise UsageError(f"--slices must be odd and positive, got {self.slices}", hint="choose 1, 3 or 5")
+        if self.spacing is not None and not (len(self.spacing) == 3 and all(0 < step < 1e4 for step in self.spacing)):
+            raise UsageError(
+                f"--spacing needs three positive numbers, got {','.join(map(str, self.spacing))}",
+                hint="give millimetres along x, y and z, such as 1,1,2.5",
+            )
