@@ -89,9 +89,9 @@ def compare(
     view = found.view()
     write(view, output or [])
     if plot:
-        from acrank.comparison.plotting import plot as draw
+        from acrank.comparison.plotting import plot_comparison
 
-        draw(found, plot)
+        plot_comparison(found, plot)
     show(view, format)
     _explain(found, verbose)
 
@@ -99,9 +99,9 @@ def compare(
 def _check_paths(plot: Path | None, output: list[Path]) -> None:
     check_outputs(output)
     if plot:
-        from acrank.comparison.plotting import check_plot
+        from acrank.comparison.plotting import check_plot_path
 
-        check_plot(plot)
+        check_plot_path(plot)
         check_writable(plot)
 
 

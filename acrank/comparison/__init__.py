@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 from acrank.comparison.comparing import compare
-from acrank.comparison.results import Comparison, Estimate, Result
+from acrank.comparison.results import Comparison, Estimate, ScoreResult
 from acrank.comparison.tables import Measurement, Scores, Truth, read_scores, read_truth
 
 __all__ = [
     "Comparison",
     "Estimate",
     "Measurement",
-    "Result",
+    "ScoreResult",
     "Scores",
     "Truth",
     "compare",

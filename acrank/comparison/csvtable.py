@@ -1,66 +1,71 @@
-"""A CSV file as named columns of text, with errors that say which line and column."""
+"""A CSV file as rows of text cells; every error names the file, the line and the column."""
 
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from acrank.errors import TableError
 
-#: How an empty cell may be written, in lower case.
+#: Spellings of an empty cell, in lower case.
 EMPTY = frozenset({"", "nan", "na", "n/a", "null", "none"})
 
 
-@dataclass(frozen=True)
-class CsvTable:
-    """The cells of a CSV file as stripped text.
-
-    Attributes:
-        path: where it was read, for messages.
-        columns: header, in the file's order.
-        rows: one dict per line: column -> text.
-        lines: line number of each row in the file.
-    """
+@dataclass(frozen=True, kw_only=True)
+class CsvRow:
+    """One row: its file, its line number, and the stripped text of its cells by column."""
 
     path: Path
-    columns: list[str]
-    rows: list[dict[str, str]]
-    lines: list[int]
+    line: int
+    cells: dict[str, str]
 
-    def require(self, *names: str, hint: str) -> None:
-        """Raise TableError unless every named column is there."""
-        for name in names:
-            if name not in self.columns:
-                raise TableError(f"{self.path} has no column {name!r}: it has {', '.join(self.columns)}", hint=hint)
+    def text(self, column: str) -> str:
+        """A cell as text; "" if the file lacks the column."""
+        return self.cells.get(column, "")
 
-    def number(self, index: int, column: str) -> float | None:
-        """One cell as a float, None where it is empty.
+    def number(self, column: str) -> float | None:
+        """A cell as a float; None if it is empty or NaN, or the file lacks the column.
 
         Raises:
             TableError: the cell holds text.
         """
-        text = self.rows[index][column]
-        if text.lower() in EMPTY:
-            return None
+        text = self.text(column)
         try:
-            return float(text)
+            value = math.nan if text.lower() in EMPTY else float(text)
         except ValueError as error:
-            raise TableError(
-                f"{self.path}, line {self.lines[index]}: column {column!r} holds {text!r}, not a number",
+            raise self.error(
+                f"column {column!r} holds {text!r}, not a number",
                 hint="leave the cell empty where there is no value, or name the score columns with --score",
             ) from error
+        return None if math.isnan(value) else value
 
-    def text(self, index: int, column: str, default: str = "") -> str:
-        """One cell as text; `default` where the table lacks the column."""
-        return self.rows[index].get(column, default)
+    def error(self, problem: str, *, hint: str) -> TableError:
+        """The error to raise for a problem in this row."""
+        return TableError(f"{self.path}, line {self.line}: {problem}", hint=hint)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CsvTable:
+    """A CSV file: its path, its columns in order, and its rows."""
+
+    path: Path
+    columns: list[str]
+    rows: list[CsvRow]
+
+    def require(self, *names: str, hint: str) -> None:
+        """Raise TableError unless the table has every named column."""
+        for name in names:
+            if name not in self.columns:
+                raise TableError(f"{self.path} has no column {name!r}: it has {', '.join(self.columns)}", hint=hint)
 
 
 def read_csv(path: Path) -> CsvTable:
     """Read a comma-separated UTF-8 file with a header.
 
     Raises:
-        TableError: unreadable, empty, a repeated column, or a line with too few or too many cells.
+        TableError: unreadable, empty, a duplicate or unnamed column, or a line with too few or too many cells.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -74,14 +79,13 @@ def read_csv(path: Path) -> CsvTable:
         raise TableError(f"{path} holds no rows", hint="give a CSV with a header and one line per model")
     columns = numbered[0][1]
     _check_header(path, columns)
+    rows = []
     for line, cells in numbered[1:]:
+        row = CsvRow(path=path, line=line, cells=dict(zip(columns, cells, strict=False)))
         if len(cells) != len(columns):
-            raise TableError(
-                f"{path}, line {line}: {len(cells)} cells under {len(columns)} columns",
-                hint="quote cells that hold commas",
-            )
-    rows = [dict(zip(columns, cells, strict=True)) for _, cells in numbered[1:]]
-    return CsvTable(path, columns, rows, [line for line, _ in numbered[1:]])
+            raise row.error(f"{len(cells)} cells under {len(columns)} columns", hint="quote cells that hold commas")
+        rows.append(row)
+    return CsvTable(path=path, columns=columns, rows=rows)
 
 
 def _check_header(path: Path, columns: list[str]) -> None:

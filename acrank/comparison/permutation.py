@@ -1,4 +1,4 @@
-"""What rankings that know nothing look like: the permutation distribution, p-values, and the random baseline."""
+"""Rankings in random order: the permutation distribution, p-values, and the baseline "random ranking"."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acrank.comparison.resampling import TAUS, top_names
+from acrank.comparison.statistics import Floats
 
-Floats = NDArray[np.float64]
 Levels = NDArray[np.int64]
 
-#: Entries of one [permutations, models, models] block: bounds the memory.
+#: Most entries of a [permutations, models, models] block: bounds the memory.
 _BLOCK = 2_000_000
 
 
 class Permutations:
     """Distributions of the taus under random order, each computed once.
 
-    They depend only on the number of models and on how many share a value, so all scores without ties share one.
-    All n! orders are used where they are no more than `resamples`, random ones otherwise.
+    They depend only on the number of models and on the ties, so all scores without ties share one. All n! orders are
+    used if there are at most `resamples` of them, else random ones.
     """
 
     def __init__(self, seed: int, resamples: int) -> None:
@@ -36,14 +36,14 @@ class Permutations:
 
         Args:
             score, truth: [n], no NaN, neither constant.
-            values: the taus that were observed, by name.
+            values: name -> observed tau.
         """
         null = self.taus(score, truth)
         exact = self._is_exact(len(score))
         return {name: _two_sided(null[name], values[name], exact) for name in TAUS}
 
     def taus(self, score: Floats, truth: Floats) -> dict[str, Floats]:
-        """The taus of random orders of these two columns: name -> [permutations]."""
+        """The taus of these two columns in random order: name -> [permutations]."""
         x, y = (np.sort(np.unique(column, return_inverse=True)[1]) for column in (score, truth))
         key = x.tobytes() + y.tobytes()
         if key not in self._known:
@@ -51,7 +51,7 @@ class Permutations:
         return self._known[key]
 
     def orders(self, n: int) -> NDArray[np.intp]:
-        """Permutations of n models: [permutations, n]."""
+        """Orders of n models: [permutations, n]."""
         if self._is_exact(n):
             return np.array(list(itertools.permutations(range(n))), dtype=np.intp)
         rng = np.random.default_rng([self._seed, zlib.crc32(f"permutations of {n}".encode())])
@@ -59,11 +59,13 @@ class Permutations:
 
     def random_ranking(self, truth: Floats, top: tuple[int, ...]) -> dict[str, Floats]:
         """Every figure of a ranking without ties in random order: name -> [permutations]."""
+        from scipy.stats import rankdata
+
         n = len(truth)
         ranking = np.arange(n, dtype=np.float64)
         truths = np.sort(truth)[self.orders(n)]
         found = dict(self.taus(ranking, truth))
-        found["spearman"] = _correlations(ranking, _mean_ranks(np.sort(truth))[self.orders(n)])
+        found["spearman"] = _correlations(ranking, rankdata(np.sort(truth))[self.orders(n)])
         found["pearson"] = _correlations(ranking, truths)
         for k in top:
             reached, best = truths[:, :k].max(axis=1), truth.max()
@@ -88,7 +90,7 @@ def taus_of_orders(score: Levels, truth: Levels, orders: NDArray[np.intp]) -> di
 
 def _taus(score: Levels, truths: Levels) -> dict[str, Floats]:
     n = len(score)
-    # ranks, signs and their sums all fit two bytes up to 32,767 models, which is three times as fast
+    # up to 32,767 models, ranks, signs and their sums all fit two bytes, which is three times as fast
     narrow = np.dtype(np.int16 if n < 2**15 else np.int32)
     x: NDArray[Any] = score.astype(narrow)
     y: NDArray[Any] = truths.astype(narrow)
@@ -97,14 +99,14 @@ def _taus(score: Levels, truths: Levels) -> dict[str, Floats]:
     scores = np.broadcast_to(score, truths.shape)
     untied = n - np.bincount(score)[scores], n - np.bincount(truths[0])[truths]
     by_score, by_truth = (
-        _tau(_weights(first, second), balance, *untied) for first, second in ((scores, truths), (truths, scores))
+        _tau(_weights(first, second), balance, untied) for first, second in ((scores, truths), (truths, scores))
     )
-    values = (by_score + by_truth) / 2, by_truth, _tau(np.ones(truths.shape), balance, *untied)
+    values = (by_score + by_truth) / 2, by_truth, _tau(np.ones(truths.shape), balance, untied)
     return dict(zip(TAUS, values, strict=True))
 
 
 def _weights(first: Levels, second: Levels) -> Floats:
-    """1/(1+r) with r the rank by `first`, ties by `second`, the best being 0."""
+    """1/(1+r), where r is the rank by `first` and within ties by `second`, from 0 for the best."""
     ascending = np.lexsort((second, first), axis=-1)
     weights = np.empty(first.shape)
     n = first.shape[1]
@@ -112,9 +114,10 @@ def _weights(first: Levels, second: Levels) -> Floats:
     return weights
 
 
-def _tau(weights: Floats, balance: NDArray[np.int32], untied_score: Levels, untied_truth: Levels) -> Floats:
-    spread = np.sqrt((weights * untied_score).sum(axis=1) * (weights * untied_truth).sum(axis=1))
-    return (weights * balance).sum(axis=1) / spread
+def _tau(weights: Floats, balance: NDArray[np.int32], untied: tuple[Levels, Levels]) -> Floats:
+    by_score, by_truth = ((weights * pairs).sum(axis=1) for pairs in untied)
+    tau: Floats = (weights * balance).sum(axis=1) / np.sqrt(by_score * by_truth)
+    return tau
 
 
 def _two_sided(null: Floats, value: float, exact: bool) -> float:
@@ -124,13 +127,8 @@ def _two_sided(null: Floats, value: float, exact: bool) -> float:
     return min(1.0, 2 * tail)
 
 
-def _mean_ranks(column: Floats) -> Floats:
-    from scipy.stats import rankdata
-
-    return np.asarray(rankdata(column), dtype=np.float64)
-
-
 def _correlations(score: Floats, truths: Floats) -> Floats:
     dx = score - score.mean()
     dy = truths - truths.mean(axis=1, keepdims=True)
-    return (dy @ dx) / np.sqrt((dx @ dx) * (dy**2).sum(axis=1))
+    correlations: Floats = (dy @ dx) / np.sqrt((dx @ dx) * (dy**2).sum(axis=1))
+    return correlations

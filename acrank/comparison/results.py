@@ -1,24 +1,20 @@
-"""What a comparison found: one Result per dataset and score, and the Comparison that holds them all."""
+"""The results of a comparison: one ScoreResult per dataset and score, and the Comparison that holds them all."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from acrank.comparison.resampling import CORRELATIONS, TAUS, top_names
-from acrank.comparison.study import Study
+from acrank.comparison.aligning import AlignedDataset
+from acrank.comparison.resampling import CORRELATIONS, TAUS, interval, top_names
+from acrank.comparison.statistics import Floats
 
 if TYPE_CHECKING:
     import pandas
 
     from acrank.records import View
-
-SCHEMA_VERSION = 1
-KIND = "acrank-comparison"
 
 
 @dataclass(frozen=True)
@@ -29,26 +25,34 @@ class Estimate:
     low: float | None = None
     high: float | None = None
 
+    @classmethod
+    def of(cls, value: float, draws: Floats) -> Estimate:
+        """A value with the percentile interval of its draws; None throughout if the value is undefined."""
+        if not np.isfinite(value):
+            return cls(None)
+        low, high = interval(draws) or (None, None)
+        return cls(value, low, high)
 
-@dataclass(frozen=True)
-class Result:
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreResult:
     """How well one score orders the models of one dataset, or of all datasets on average.
 
     Attributes:
         dataset: its name; "mean of N" for an average over N datasets.
         score: the column, or the baseline.
-        kind: "score", "baseline" (a trivial ranking) or "random" (the distribution of random rankings: mean and the
-            range of 95% of them, rather than an interval of the mean).
+        kind: "score", "baseline" (a trivial ranking) or "random" (the distribution of random rankings: the mean, and
+            as interval the range of 95% of them).
         higher_is_better: the direction that was used; None for "random".
-        n: models with both a score and a truth.
+        n: number of models with both a score and a truth.
         figures: name -> Estimate, all computed with higher meaning better.
         p_values: tau -> two-sided permutation p-value.
-        versus: the score that this one is paired with, "" for none.
+        versus: the score that this one is paired with, "" if none.
         difference: weighted tau minus that of `versus`, on the models that have both.
         flipped: weighted tau of the negated score.
-        flip_gain: what flipping would add to the weighted tau.
+        flip_gain: weighted tau of the negated score minus that of the score.
         without_value: models with a truth that lack this score.
-        reason: why figures are undefined, "" where none is.
+        reason: why figures are undefined, "" if none is.
     """
 
     dataset: str
@@ -68,7 +72,10 @@ class Result:
     @property
     def verdict(self) -> str:
         """Against `versus`: "better", "worse" or "undecided" (the interval holds 0); "" without a difference."""
-        return _verdict(self.difference)
+        low, high = self.difference.low, self.difference.high
+        if low is None or high is None:
+            return ""
+        return "better" if low > 0 else "worse" if high < 0 else "undecided"
 
     @property
     def better_flipped(self) -> bool:
@@ -76,7 +83,7 @@ class Result:
         return self.flip_gain.value is not None and self.flip_gain.value > 0
 
     def to_record(self) -> dict[str, Any]:
-        """Plain data, one level deep: `<figure>`, `<figure>_low`, `<figure>_high`, `<tau>_p` and the rest."""
+        """Plain data, one level deep: `<figure>`, `<figure>_low`, `<figure>_high`, `<tau>_p` and the other fields."""
         record: dict[str, Any] = {"dataset": self.dataset, "score": self.score, "kind": self.kind}
         record |= {"higher_is_better": self.higher_is_better, "n": self.n}
         for name, found in self.figures.items():
@@ -89,22 +96,7 @@ class Result:
         return record | {"without_value": list(self.without_value), "reason": self.reason or None}
 
 
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """A result, with what averages and differences are made from.
-
-    Attributes:
-        result: the figures.
-        draws: figure -> [resamples]; empty where the score is undefined.
-        column: [n] the score, oriented, NaN where a model lacks it.
-    """
-
-    result: Result
-    draws: dict[str, NDArray[np.float64]]
-    column: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """Scores compared with ground truth.
 
@@ -112,23 +104,23 @@ class Comparison:
         results: per dataset, every score and then the baselines.
         averages: every score and baseline averaged over the datasets where it is defined; empty for one dataset.
         missing: dataset -> {"without_truth": models, "without_score": models}.
-        warnings: what a reader must know.
-        settings: how it was computed.
-        studies: the aligned columns, for plots.
+        warnings: what a reader of the results must know.
+        settings: how they were computed.
+        datasets: the aligned columns, for plots.
     """
 
-    results: list[Result]
-    averages: list[Result]
+    results: list[ScoreResult]
+    averages: list[ScoreResult]
     missing: dict[str, dict[str, list[str]]]
     warnings: list[str]
     settings: dict[str, Any]
-    studies: list[Study] = field(repr=False, default_factory=list)
+    datasets: list[AlignedDataset] = field(repr=False, default_factory=list)
 
     def to_record(self) -> dict[str, Any]:
         """The comparison as plain data, ready for JSON."""
         return {
-            "kind": KIND,
-            "schema_version": SCHEMA_VERSION,
+            "kind": "acrank-comparison",
+            "schema_version": 1,
             "settings": self.settings,
             "warnings": self.warnings,
             "missing": self.missing,
@@ -137,23 +129,27 @@ class Comparison:
         }
 
     def to_frame(self) -> pandas.DataFrame:
-        """Results and then averages, one row each, with the columns of the CSV view."""
+        """Results and then averages as a DataFrame, one row each, with the columns of the CSV view."""
         import pandas
 
         view = self.view()
         return pandas.DataFrame(view.rows, columns=pandas.Index(view.columns))
 
     def view(self) -> View:
-        """The comparison ready to be rendered; averages stand below the results."""
+        """The comparison ready to be rendered: the results, and below them the averages."""
         from acrank.records import View
 
         records = [result.to_record() for result in (*self.results, *self.averages)]
         columns = list(records[0]) if records else []
-        rows = [[_cell(record[name]) for name in columns] for record in records]
-        title, brief = "Scores against ground truth", self._brief(columns)
-        return View(columns=columns, rows=rows, record=self.to_record(), title=title, brief=brief)
+        return View(
+            columns=columns,
+            rows=[[_cell(record[name]) for name in columns] for record in records],
+            record=self.to_record(),
+            title="Scores against ground truth",
+            brief=self._brief(columns),
+        )
 
-    def _brief(self, columns: Sequence[str]) -> list[str]:
+    def _brief(self, columns: list[str]) -> list[str]:
         top = top_names(self.settings["top_k"][0])
         names = ["dataset", "score", "n", *_with_interval("weighted_tau"), "weighted_tau_p"]
         names += [*CORRELATIONS[1:], *top, "versus", *_with_interval("difference"), "verdict", "reason"]
@@ -167,12 +163,6 @@ def _with_interval(name: str) -> list[str]:
 
 def _flat(name: str, found: Estimate) -> dict[str, float | None]:
     return dict(zip(_with_interval(name), (found.value, found.low, found.high), strict=True))
-
-
-def _verdict(difference: Estimate) -> str:
-    if difference.low is None or difference.high is None:
-        return ""
-    return "better" if difference.low > 0 else "worse" if difference.high < 0 else "undecided"
 
 
 def _cell(value: Any) -> Any:

@@ -1,16 +1,17 @@
-"""What `compare` and `check` read: scores (a run record, a CSV of `acrank score`, a long table) and ground truth.
+"""Tables of `compare` and `check`: scores (a run record, a CSV of `acrank score`, a long table) and ground truth.
 
-Datasets are told apart by the `dataset` column; without one everything belongs to the dataset "" (unnamed).
+The column `dataset` separates datasets; without it all rows belong to the unnamed dataset "".
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from acrank.comparison.csvtable import CsvTable, read_csv
+from acrank.comparison.csvtable import CsvRow, CsvTable, read_csv
 from acrank.errors import TableError
 from acrank.records import RESERVED, Ranking
 
@@ -24,10 +25,9 @@ class Measurement:
 
     Attributes:
         mean: mean over the seeds, in the truth's own unit.
-        se: standard error of the mean: over the seeds (ddof 1) where there are several, else as given, else None.
+        se: standard error of the mean: over the seeds (ddof 1) if there are several, else as given, else None.
         seeds: value of every seed.
-        labels: what each seed is called (`split/seed`), so that seeds shared between models can be told; empty
-            where the table has neither column.
+        labels: name of every seed (`split/seed`), by which models share seeds; empty if the table has neither column.
     """
 
     mean: float
@@ -42,8 +42,8 @@ class Truth:
 
     Attributes:
         where: the file, for messages.
-        datasets: dataset -> model -> Measurement; the dataset is "" where the table has no such column.
-        method: the finetuning method that was chosen, None where the table names none.
+        datasets: dataset -> model -> Measurement; the dataset is "" if the table has no such column.
+        method: the chosen finetuning method, None if the table has no such column.
         unknown: dataset -> models that are listed without any value.
     """
 
@@ -60,13 +60,13 @@ class Scores:
     Attributes:
         where: the file, for messages.
         datasets: dataset -> score -> model -> value, scores in the file's order; "" for the unnamed dataset.
-        models: dataset -> every model that the file lists, skipped ones too.
+        models: dataset -> every model that the file lists, skipped ones included.
         higher_is_better: directions that the file itself records (run records do, tables do not).
-        sd: dataset -> score -> model -> standard deviation over the sampled batches, where given.
-        params: dataset -> model -> number of parameters, where given.
-        reference: dataset -> name -> model -> figure from the manifest, where given.
-        rank_by: the score that orders a run record, else None.
-        skipped: model -> why it was skipped.
+        sd: dataset -> score -> model -> standard deviation over the sampled batches, if given.
+        params: dataset -> model -> number of parameters, if given.
+        reference: dataset -> name -> model -> figure from the manifest, if given.
+        rank_by: the score that ranks a run record, else None.
+        skipped: model -> reason why it was skipped.
         truth: the ground truth of a long table (one with a `ground_truth` column), else None.
     """
 
@@ -87,14 +87,14 @@ class Scores:
         return list(dict.fromkeys(name for scores in self.datasets.values() for name in scores))
 
     def named(self, dataset: str) -> Scores:
-        """The same scores, with the unnamed dataset called `dataset`."""
-        parts = {name: getattr(self, name) for name in ("datasets", "models", "sd", "params", "reference")}
-        renamed = {name: {key or dataset: found for key, found in part.items()} for name, part in parts.items()}
-        return Scores(**{**vars(self), **renamed})
+        """The same scores with the unnamed dataset renamed to `dataset`."""
+        parts = ("datasets", "models", "sd", "params", "reference")
+        renamed: Any = {part: {key or dataset: found for key, found in getattr(self, part).items()} for part in parts}
+        return replace(self, **renamed)
 
 
 def is_score(column: str) -> bool:
-    """Whether a column of a table can be a score: not a reserved name, nor a standard deviation.
+    """Whether a table's column can be a score: neither a reserved name nor a standard deviation.
 
     >>> is_score("logme"), is_score("params"), is_score("logme_sd")
     (True, False, False)
@@ -107,58 +107,70 @@ def read_scores(path: Path, *, only: Iterable[str] = (), method: str | None = No
 
     Args:
         path: the file; anything but .json is read as CSV.
-        only: keep these score columns, in this order; all where empty.
-        method: for a long table whose truth has several methods, the one to keep.
+        only: keep these score columns, in this order; all if empty.
+        method: the finetuning method to keep, for a long table with several.
 
     Raises:
-        TableError: unreadable, a needed column missing, a repeated model, or text where a number belongs.
+        TableError: unreadable, a missing column, a duplicate model, or text in place of a number.
     """
-    found = _from_record(path) if path.suffix.lower() == ".json" else _from_csv(path, list(only), method)
-    return _chosen(found, list(only)) if only else found
+    wanted = list(only)
+    scores = _from_record(path) if path.suffix.lower() == ".json" else _from_csv(path, wanted, method)
+    for name in wanted:
+        if name not in scores.names:
+            raise TableError(f"{path} has no score {name!r}", hint=f"it has {', '.join(scores.names)}")
+    if not wanted:
+        return scores
+    datasets = {dataset: {name: found[name] for name in wanted} for dataset, found in scores.datasets.items()}
+    return replace(scores, datasets=datasets, rank_by=scores.rank_by if scores.rank_by in wanted else None)
 
 
 def read_truth(path: Path, *, method: str | None = None) -> Truth:
     """Read ground truth: `model,ground_truth` and optionally `dataset, ground_truth_se, method, seed, split`.
 
-    Repeated rows of a model are its seeds. Rows with an empty `ground_truth` count as unknown.
+    Several rows of a model are its seeds. A row with an empty `ground_truth` lists a model without a value.
 
     Raises:
-        TableError: unreadable, a needed column missing, several methods and none chosen, a seed given twice, an
-            infinite value or a negative standard error.
+        TableError: unreadable, a missing column, several methods and none chosen, a duplicate seed, an infinite value
+            or a negative standard error.
     """
-    return truth_of(read_csv(path), method=method)
+    return _truth_in(read_csv(path), method)
 
 
-def truth_of(table: CsvTable, *, method: str | None = None) -> Truth:
-    """The ground truth in a table that was read already; see `read_truth`."""
+def _truth_in(table: CsvTable, method: str | None) -> Truth:
     table.require("model", "ground_truth", hint="a truth table has the columns model,ground_truth")
-    chosen = _method(table, method)
-    seeds: dict[tuple[str, str], dict[str, float]] = {}
+    chosen = _choose_method(table, method)
+    label_columns = [name for name in ("split", "seed") if name in table.columns]
+    seeds: dict[str, dict[str, dict[str, float]]] = {}  # dataset -> model -> label -> value
     errors: dict[tuple[str, str], float] = {}
-    listed: dict[str, dict[str, None]] = {}
-    for i in range(len(table.rows)):
-        if chosen is not None and table.text(i, "method") != chosen:
+    for row in table.rows:
+        if chosen is not None and row.text("method") != chosen:
             continue
-        key = (table.text(i, "dataset"), _model(table, i))
-        listed.setdefault(key[0], {})[key[1]] = None
-        value = _finite(table, i, "ground_truth")
-        if value is not None:
-            own = seeds.setdefault(key, {})
-            label = _label(table, i, len(own))
-            if label in own:
-                raise TableError(
-                    f"{table.path}, line {table.lines[i]}: column 'seed': {key[1]!r} has seed {label!r} twice",
-                    hint="remove the duplicate, or number the seeds in a column `seed`",
-                )
-            own[label] = value
-            error = _finite(table, i, "ground_truth_se") if "ground_truth_se" in table.columns else None
-            if error is not None:
-                errors[key] = error
-    known: dict[str, dict[str, Measurement]] = {dataset: {} for dataset in listed}
-    for key, own in seeds.items():
-        known[key[0]][key[1]] = _measurement(own, errors.get(key), bool({"seed", "split"} & set(table.columns)))
-    unknown = {dataset: [m for m in models if m not in known[dataset]] for dataset, models in listed.items()}
-    return Truth(str(table.path), known, chosen, {dataset: models for dataset, models in unknown.items() if models})
+        dataset, model = row.text("dataset"), _model_of(row)
+        own = seeds.setdefault(dataset, {}).setdefault(model, {})
+        value = _finite(row, "ground_truth")
+        if value is None:
+            continue
+        label = "/".join(row.text(name) for name in label_columns) if label_columns else str(len(own))
+        if label in own:
+            raise row.error(
+                f"column 'seed': {model!r} has seed {label!r} twice",
+                hint="remove the duplicate, or number the seeds in a column `seed`",
+            )
+        own[label] = value
+        error = _finite(row, "ground_truth_se")
+        if error is not None:
+            errors[dataset, model] = error
+    known = {
+        dataset: {
+            model: _measurement(own, errors.get((dataset, model)), labelled=bool(label_columns))
+            for model, own in models.items()
+            if own
+        }
+        for dataset, models in seeds.items()
+    }
+    empty = {dataset: [model for model, own in models.items() if not own] for dataset, models in seeds.items()}
+    unknown = {dataset: models for dataset, models in empty.items() if models}
+    return Truth(where=str(table.path), datasets=known, method=chosen, unknown=unknown)
 
 
 def _from_record(path: Path) -> Scores:
@@ -166,7 +178,6 @@ def _from_record(path: Path) -> Scores:
     columns: dict[str, Column] = {name: {} for name in run.score_names}
     spread: dict[str, Column] = {name: {} for name in columns}
     reference: dict[str, Column] = {}
-    params: Column = {}
     for row in run.rows:
         for name in columns if row.status == "scored" else ():
             value = row.value(name)
@@ -175,12 +186,11 @@ def _from_record(path: Path) -> Scores:
                 spread[name][row.model] = row.scores[name].sd or 0.0
         for name, figure in row.reference.items():
             reference.setdefault(name, {})[row.model] = float(figure)
-        if row.params is not None:
-            params[row.model] = float(row.params)
+    params = {row.model: float(row.params) for row in run.rows if row.params is not None}
     return Scores(
-        str(path),
-        {"": columns},
-        {"": [row.model for row in run.rows]},
+        where=str(path),
+        datasets={"": columns},
+        models={"": [row.model for row in run.rows]},
         higher_is_better=dict(run.higher_is_better),
         sd={"": spread},
         params={"": params} if params else {},
@@ -194,97 +204,71 @@ def _from_csv(path: Path, only: list[str], method: str | None) -> Scores:
     table = read_csv(path)
     table.require("model", hint="a score table has a column `model` and one column per score")
     names = [name for name in table.columns if (name in only if only else is_score(name))]
-    if not names and "ground_truth" not in table.columns:  # with ground truth the baselines remain
+    has_truth = "ground_truth" in table.columns
+    if not names and not has_truth:  # with ground truth the baselines remain
         raise TableError(f"{path} has no score columns", hint="add one column per score beside `model`")
-    scores = Scores(
-        str(path), {}, {}, truth=truth_of(table, method=method) if "ground_truth" in table.columns else None
-    )
-    for i in range(len(table.rows)):
-        _add_row(scores, table, i, names)
+    scores = Scores(str(path), {}, {}, truth=_truth_in(table, method) if has_truth else None)
+    for row in table.rows:
+        _add_row(scores, row, names)
     return scores
 
 
-def _add_row(scores: Scores, table: CsvTable, i: int, names: list[str]) -> None:
-    dataset, model = table.text(i, "dataset"), _model(table, i)
+def _add_row(scores: Scores, row: CsvRow, names: list[str]) -> None:
+    dataset, model = row.text("dataset"), _model_of(row)
     models = scores.models.setdefault(dataset, [])
     columns = scores.datasets.setdefault(dataset, {name: {} for name in names})
     if model not in models:
         models.append(model)
     elif scores.truth is None:
-        raise TableError(
-            f"{table.path}, line {table.lines[i]}: model {model!r} is there twice", hint="keep one row per model"
-        )
-    if table.text(i, "status") == "skipped":
-        scores.skipped[model] = table.text(i, "reason")
+        raise row.error(f"model {model!r} appears twice", hint="keep one row per model")
+    if row.text("status") == "skipped":
+        scores.skipped[model] = row.text("reason")
         return
     for name in names:
-        _add(columns[name], model, table, i, name)
-        if f"{name}_sd" in table.columns:
-            _add(scores.sd.setdefault(dataset, {}).setdefault(name, {}), model, table, i, f"{name}_sd")
-    if "params" in table.columns:
-        _add(scores.params.setdefault(dataset, {}), model, table, i, "params")
+        _add_cell(columns[name], row, name)
+        if f"{name}_sd" in row.cells:
+            _add_cell(scores.sd.setdefault(dataset, {}).setdefault(name, {}), row, f"{name}_sd")
+    if "params" in row.cells:
+        _add_cell(scores.params.setdefault(dataset, {}), row, "params")
 
 
-def _add(column: Column, model: str, table: CsvTable, i: int, name: str) -> None:
-    """Put a value in a column; a long table with seeds repeats it, and must not change it."""
-    value = table.number(i, name)
-    if value is None or math.isnan(value):
-        return
-    if column.setdefault(model, value) != value:
-        raise TableError(
-            f"{table.path}, line {table.lines[i]}: column {name!r} has two values for model {model!r}",
+def _add_cell(column: Column, row: CsvRow, name: str) -> None:
+    """Add a value to a column; a long table repeats it for every seed, and must not change it."""
+    value, model = row.number(name), row.text("model")
+    if value is not None and column.setdefault(model, value) != value:
+        raise row.error(
+            f"column {name!r} has two values for model {model!r}",
             hint="a score has one value per model and dataset; only ground_truth varies with the seed",
         )
 
 
-def _chosen(scores: Scores, only: list[str]) -> Scores:
-    for name in only:
-        if name not in scores.names:
-            raise TableError(f"{scores.where} has no score {name!r}", hint=f"it has {', '.join(scores.names)}")
-    datasets = {key: {name: found[name] for name in only} for key, found in scores.datasets.items()}
-    rank_by = scores.rank_by if scores.rank_by in only else None
-    return Scores(**{**vars(scores), "datasets": datasets, "rank_by": rank_by})
-
-
-def _method(table: CsvTable, wanted: str | None) -> str | None:
-    methods = list(dict.fromkeys(row["method"] for row in table.rows)) if "method" in table.columns else []
+def _choose_method(table: CsvTable, wanted: str | None) -> str | None:
+    methods = list(dict.fromkeys(row.text("method") for row in table.rows)) if "method" in table.columns else []
+    listed = ", ".join(map(repr, methods))
     if wanted is None and len(methods) > 1:
-        raise TableError(
-            f"{table.path} has several methods: {', '.join(map(repr, methods))}", hint="choose one with --method NAME"
-        )
+        raise TableError(f"{table.path} has several methods: {listed}", hint="choose one with --method NAME")
     if wanted is not None and wanted not in methods:
-        has = f"it has {', '.join(map(repr, methods))}" if methods else "it has no column `method`"
+        has = f"it has {listed}" if methods else "it has no column `method`"
         raise TableError(f"{table.path} has no method {wanted!r}", hint=has)
     return methods[0] if wanted is None and methods else wanted
 
 
-def _model(table: CsvTable, i: int) -> str:
-    name = table.text(i, "model")
-    if not name:
-        raise TableError(f"{table.path}, line {table.lines[i]}: column 'model' is empty", hint="name every model")
-    return name
+def _model_of(row: CsvRow) -> str:
+    if not row.text("model"):
+        raise row.error("column 'model' is empty", hint="name every model")
+    return row.text("model")
 
 
-def _label(table: CsvTable, i: int, count: int) -> str:
-    parts = [table.text(i, column) for column in ("split", "seed") if column in table.columns]
-    return "/".join(parts) if parts else str(count)
-
-
-def _finite(table: CsvTable, i: int, column: str) -> float | None:
-    value = table.number(i, column)
-    if value is None or math.isnan(value):
-        return None
-    if math.isinf(value) or (column == "ground_truth_se" and value < 0):
-        raise TableError(
-            f"{table.path}, line {table.lines[i]}: column {column!r} holds {value}",
-            hint="leave the cell empty where there is no value",
-        )
+def _finite(row: CsvRow, column: str) -> float | None:
+    value = row.number(column)
+    if value is not None and (math.isinf(value) or (column == "ground_truth_se" and value < 0)):
+        raise row.error(f"column {column!r} holds {value}", hint="leave the cell empty where there is no value")
     return value
 
 
-def _measurement(seeds: dict[str, float], given: float | None, labelled: bool) -> Measurement:
+def _measurement(seeds: dict[str, float], given: float | None, *, labelled: bool) -> Measurement:
     values = list(seeds.values())
     mean = math.fsum(values) / len(values)
     if len(values) > 1:
         given = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1) / len(values))
-    return Measurement(mean, given, tuple(values), tuple(seeds) if labelled else ())
+    return Measurement(mean=mean, se=given, seeds=tuple(values), labels=tuple(seeds) if labelled else ())

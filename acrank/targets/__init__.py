@@ -1,4 +1,4 @@
-"""Targets: labelled images or volumes in folders, arrays or tables. Light to import; `open_target` loads the layouts."""
+"""Targets: labelled images or volumes in folders, arrays or tables. Light; `open_target` loads the layouts."""
 
 from __future__ import annotations
 

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from acrank.comparison.intervals import bootstrap_counts, interval
-from acrank.comparison.measuring import Frame
+from acrank.comparison.aligning import AlignedDataset
+from acrank.comparison.measuring import ResampledDataset
 from acrank.comparison.permutation import Permutations
+from acrank.comparison.resampling import bootstrap_counts, interval
 from acrank.comparison.statistics import weighted_tau
-from acrank.comparison.study import Study
 from acrank.comparison.tables import Measurement
 
 Floats = NDArray[np.float64]
@@ -28,7 +28,7 @@ SIZES = (8, 12, 20, 50)
 SEEDS = 3
 #: Noise of one seed; the models' own spread is 1.
 NOISES = (0.3, 1.0)
-VERSIONS = 50
+TRUTHS = 50
 
 
 def draw(rng: np.random.Generator, n: int, noise: float) -> tuple[Floats, Floats]:
@@ -50,10 +50,12 @@ def coverage(task: tuple[int, float, int, int]) -> dict[str, float]:
         score, seeds = draw(rng, n, noise)
         found = [Measurement(float(s.mean()), float(s.std(ddof=1) / SEEDS**0.5), tuple(s)) for s in seeds]
         names = [f"{j:02d}" for j in range(n)]
-        study = Study("", names, seeds.mean(axis=1), found, {})
+        study = AlignedDataset(name="", models=names, truth=seeds.mean(axis=1), measurements=found, columns={})
         counts = bootstrap_counts([names], resamples, i)[0]
-        for way, versions in (("models", [study.truth]), ("models and seeds", study.truth_versions(VERSIONS, i))):
-            draws = Frame(study, counts, versions, (), Permutations(i, resamples)).draws(score)["weighted_tau"]
+        permutations = Permutations(i, resamples)
+        for way, truths in (("models", [study.truth]), ("models and seeds", study.resampled_truths(TRUTHS, i))):
+            data = ResampledDataset(aligned=study, counts=counts, truths=truths, top=(), permutations=permutations)
+            draws = data.draws(score)["weighted_tau"]
             low, high = interval(draws) or (np.nan, np.nan)
             held[way] += low <= target <= high
             width[way] += high - low

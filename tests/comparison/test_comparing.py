@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from acrank.comparison import Comparison, Measurement, Result, Scores, Truth, compare
-from acrank.comparison.study import studies_of
+from acrank.comparison import Comparison, Measurement, ScoreResult, Scores, Truth, compare
+from acrank.comparison.aligning import align
 from acrank.errors import TableError, UsageError
 
 
@@ -41,7 +41,7 @@ def random_study(n: int = 12, seed: int = 0) -> tuple[Scores, Truth]:
     return scores_of({"": {"good": column(good), "bad": column(bad)}}), truth_of({"": column(truth + 5)})
 
 
-def result(found: Comparison, score: str, dataset: str | None = None) -> Result:
+def result(found: Comparison, score: str, dataset: str | None = None) -> ScoreResult:
     return next(r for r in found.results if r.score == score and dataset in (None, r.dataset))
 
 
@@ -237,7 +237,7 @@ def test_seeds_that_all_models_share_are_drawn_together() -> None:
     def orders(labels: tuple[str, ...]) -> set[tuple[int, ...]]:
         truth = Truth("t", {"": {f"m{i}": seeds(i, labels) for i in range(6)}})
         scores = scores_of({"": {"s": {f"m{i}": float(i) for i in range(6)}}})
-        versions = studies_of(scores, truth, {"s": True})[0].truth_versions(30, 0)
+        versions = align(scores, truth, {"s": True})[0].resampled_truths(30, 0)
         return {tuple(np.argsort(version)) for version in versions}
 
     assert orders(("1", "2", "3")) == {(0, 1, 2, 3, 4, 5)}  # one shift for all: the order stays

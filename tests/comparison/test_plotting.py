@@ -15,7 +15,7 @@ from acrank.errors import MissingExtraError, UsageError
 
 pytest.importorskip("matplotlib")
 
-from acrank.comparison.plotting import check_plot, plot
+from acrank.comparison.plotting import check_plot_path, plot_comparison
 
 NAMES = ["plain", "ckpt[final].pth", "$\\frac{$", "<b>&", "ü"]
 
@@ -32,10 +32,10 @@ def comparison() -> Comparison:
 @pytest.mark.parametrize("suffix", ["png", "svg"])
 def test_the_same_comparison_gives_the_same_bytes_in_another_process(tmp_path: Path, suffix: str) -> None:
     here = tmp_path / f"here.{suffix}"
-    plot(comparison(), here)
+    plot_comparison(comparison(), here)
     there = tmp_path / f"there.{suffix}"
     code = "import sys; sys.path.insert(0, sys.argv[1]); import test_plotting as t; from pathlib import Path;"
-    code += "t.plot(t.comparison(), Path(sys.argv[2]))"
+    code += "t.plot_comparison(t.comparison(), Path(sys.argv[2]))"
     subprocess.run([sys.executable, "-c", code, str(Path(__file__).parent), str(there)], check=True)
     assert here.read_bytes() == there.read_bytes()
 
@@ -43,20 +43,20 @@ def test_the_same_comparison_gives_the_same_bytes_in_another_process(tmp_path: P
 def test_an_svg_is_well_formed_and_a_png_has_a_panel_per_score(tmp_path: Path) -> None:
     from matplotlib.image import imread
 
-    plot(comparison(), tmp_path / "plot.svg")
+    plot_comparison(comparison(), tmp_path / "plot.svg")
     assert ElementTree.parse(tmp_path / "plot.svg").getroot().tag.endswith("svg")
-    plot(comparison(), tmp_path / "plot.png")
+    plot_comparison(comparison(), tmp_path / "plot.png")
     height, width, _ = imread(tmp_path / "plot.png").shape
     assert (height, width) == (320, 720)
 
 
 def test_another_suffix_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no plot format for 'plot\.pdf'"):
-        check_plot(tmp_path / "plot.pdf")
+        check_plot_path(tmp_path / "plot.pdf")
 
 
 def test_without_matplotlib_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingExtraError) as caught:
-        check_plot(tmp_path / "plot.png")
+        check_plot_path(tmp_path / "plot.png")
     assert "acrank[report]" in str(caught.value.hint)

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acrank.comparison import resampling, statistics
-from acrank.comparison.intervals import bootstrap_counts, estimate, interval
+from acrank.comparison.resampling import bootstrap_counts, interval
+from acrank.comparison.results import Estimate
 
 
 @given(
@@ -69,5 +70,5 @@ def test_other_datasets_do_not_change_the_draws_of_one() -> None:
 def test_no_interval_where_most_resamples_are_undefined() -> None:
     draws = np.array([0.1, 0.2, np.nan, np.nan])
     assert interval(draws) is None
-    assert estimate(0.5, draws).low is None
-    assert estimate(float("nan"), np.ones(4)).value is None
+    assert Estimate.of(0.5, draws).low is None
+    assert Estimate.of(float("nan"), np.ones(4)).value is None

@@ -109,7 +109,7 @@ def test_only_the_wanted_scores_are_read_even_where_others_are_text(tmp_path: Pa
         ("model,s,s\na,1,2\n", "two columns 's'"),
         ("model,,s\na,1,2\n", "column 2 has no name"),
         ("model,s\na,1,2\n", r"line 2: 3 cells under 2 columns"),
-        ("model,s\na,1\na,2\n", r"line 3: model 'a' is there twice"),
+        ("model,s\na,1\na,2\n", r"line 3: model 'a' appears twice"),
         ("model,s\n,1\n", r"line 2: column 'model' is empty"),
         ("model,params\na,1\n", "no score columns"),
         ("model,s\na,1,5\n", "3 cells"),

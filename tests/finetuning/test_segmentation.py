@@ -92,7 +92,7 @@ def test_2d_candidates_learn_volumes_in_slices(tmp_path: Path) -> None:
         assert inputs.shape[1:] == (3, 16, 16)
         assert masks.shape[1:] == (16, 16)
     zoo = write_zoo(tmp_path / "zoo", dense_entry(tmp_path / "zoo", "dense2"))
-    parts = open_splits(tmp_path / "target", Options(slices=3))
+    parts = open_splits(tmp_path / "target", TargetOptions(slices=3))
     settings = quick(lrs=[0.1], epochs=2, patches=4, batch_size=4)
     outcome = finetune(zoo, parts, ["ac-norm"], settings, work_dir=tmp_path / "work").outcomes[0]
     assert outcome.ground_truth is not None
