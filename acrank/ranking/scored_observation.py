@@ -28,7 +28,7 @@ class Seen:
     ) -> None:
         self.observation, self.settings, self.repeat = observation, settings, repeat
         self._cache, self._key = cache, key
-        self._values = cache.values(key) if cache else {}
+        self._values = cache.load_values(key) if cache else {}
         self._changed = False
 
     def score(self, name: str, kind: str = "") -> Evaluation:
@@ -48,7 +48,7 @@ class Seen:
     def save(self) -> None:
         """Put what was worked out into the cache."""
         if self._cache and self._changed:
-            self._cache.note_values(self._key, self._values)
+            self._cache.store_values(self._key, self._values)
 
     def _arrays(self, kind: str) -> dict[str, Any]:
         seen, protocol = self.observation, self.settings.protocol

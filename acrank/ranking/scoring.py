@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
@@ -13,13 +12,12 @@ import numpy as np
 
 from acrank.cache import ObservationCache
 from acrank.errors import NothingRankedError, TableError, UsageError
-from acrank.executors import Ahead, InProcess, TaskExecutor, results
-from acrank.executors import describe as describe_executor
+from acrank.executors import InProcess, Prefetcher, TaskExecutor, describe_executor, run_tasks
 from acrank.ranking.candidates import Prepared, evaluate, may_load_ahead, prepare
 from acrank.ranking.summary import with_pool_values
 from acrank.records import Ranking, Row
 from acrank.settings import LATER, Settings
-from acrank.system.machine import describe, is_out_of_memory, pick_device, reason_of
+from acrank.system.machine import is_out_of_memory, pick_device, reason_of, run_environment
 from acrank.targets import Target, open_target
 from acrank.targets.draws import make_draws
 from acrank.zoo import Zoo, load_zoo
@@ -104,7 +102,7 @@ class _Run:
             pick_device(settings.device)  # one that is not there ends the run, not every candidate
         protocol = self.settings.protocol
         self.draws = make_draws(target, samples=protocol.samples, repeats=protocol.repeats, seed=settings.seed)
-        self.environment = describe()
+        self.environment = run_environment()
         self.about_target = {
             "name": target.name,
             "layout": target.layout,
@@ -123,23 +121,23 @@ class _Run:
         """
         waiting = [candidate for candidate in self.zoo.candidates if candidate.id not in skip]
         with self._task(waiting) as task:
-            for candidate, outcome in results(self.executor, task, waiting):
+            for candidate, outcome in run_tasks(self.executor, task, waiting):
                 if isinstance(outcome, UsageError):
                     raise outcome
                 row = _lost(candidate, outcome) if isinstance(outcome, Exception) else self._received(*outcome)
-                row.details["entry"] = entry_digest(candidate)
+                row.details["entry"] = candidate.digest
                 yield row
 
     @contextmanager
     def _task(self, waiting: Sequence[Candidate]) -> Iterator[Callable[[Candidate], _Outcome]]:
         """What the executor calls with each candidate; in this process, the next one loads meanwhile."""
         task = partial(_evaluate, self.draws, self.settings, self.cache)
-        if not (isinstance(self.executor, InProcess) and self.executor.ahead):
+        if not (isinstance(self.executor, InProcess) and self.executor.prefetch):
             yield task
             return
         load = partial(prepare, draws=self.draws, settings=self.settings, cache=self.cache)
-        with Ahead(load, waiting, may=may_load_ahead, short=is_out_of_memory) as ahead:
-            yield partial(task, prepared=ahead.take)
+        with Prefetcher(load, waiting, allowed=may_load_ahead, is_out_of_memory=is_out_of_memory) as prefetcher:
+            yield partial(task, prepared=prefetcher.next)
 
     def _received(self, row: Row, notes: list[str]) -> Row:
         """What another process found out about the target while it read it belongs to this one's target, too."""
@@ -163,7 +161,7 @@ class _Run:
                     f"cannot resume: {part} differ from the earlier run in {', '.join(changed)}",
                     hint="run without --resume, or with the earlier settings and data",
                 )
-        entries = {candidate.id: entry_digest(candidate) for candidate in self.zoo.candidates}
+        entries = {candidate.id: candidate.digest for candidate in self.zoo.candidates}
         return [
             row for row in earlier.rows if row.status == "scored" and entries.get(row.model) == row.details.get("entry")
         ]
@@ -248,11 +246,6 @@ def warnings_of(ranking: Ranking) -> list[str]:
     if uncached:
         out.append(f"the cache could not be written for {len(uncached)} of {len(ranking.rows)}: {uncached[0]}")
     return out
-
-
-def entry_digest(candidate: Candidate) -> str:
-    """SHA-256 of a manifest entry as it is resolved, so that a changed entry is scored again."""
-    return hashlib.sha256(candidate.model_dump_json(exclude={"folder"}).encode()).hexdigest()
 
 
 def _evaluate(

@@ -1,4 +1,4 @@
-"""YAML with the line of every value, and duplicate keys as errors: what plain `safe_load` loses."""
+"""YAML with the line of every value and with duplicate keys as errors, both of which `yaml.safe_load` loses."""
 
 from __future__ import annotations
 
@@ -7,13 +7,19 @@ from typing import Any
 
 import yaml
 
-#: Where a value sits: mapping keys and list positions from the top.
+#: The mapping keys and list positions that lead from the top to a value.
 Place = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong in a file: its `line` (from 1, None where unknown), `where` it is, and the `text`."""
+    """One problem of a file.
+
+    Attributes:
+        line: from 1; None where unknown.
+        where: the part of the file, such as "model 'a'"; may be empty.
+        text: the problem.
+    """
 
     line: int | None
     where: str
@@ -26,14 +32,14 @@ class Problem:
 
 @dataclass(frozen=True)
 class Document:
-    """Parsed YAML: the data, the line of each place, and the duplicate keys found."""
+    """Parsed YAML: the data, the line of each place, and the problems found."""
 
     data: Any
     lines: dict[Place, int]
     problems: list[Problem]
 
     def line_of(self, place: Place) -> int | None:
-        """The line of a place, or of the nearest place around it."""
+        """The line of a place, or of the innermost place around it that has one."""
         for end in range(len(place), -1, -1):
             if place[:end] in self.lines:
                 return self.lines[place[:end]]
@@ -43,7 +49,7 @@ class Document:
 def read_yaml(text: str) -> Document:
     """Parse one YAML document with the safe loader.
 
-    A text that is not YAML comes back as a Document without data and with one problem.
+    A text that is not YAML gives a Document without data and with one problem.
 
     >>> document = read_yaml("a: 1\\nb: [x, y]\\n")
     >>> document.data, document.line_of(("b", 1))
@@ -61,7 +67,7 @@ def read_yaml(text: str) -> Document:
         mark = getattr(error, "problem_mark", None)
         what = getattr(error, "problem", None) or str(error)
         return Document(None, {}, [Problem(mark.line + 1 if mark else None, "", f"not valid YAML: {what}")])
-    except (ValueError, RecursionError) as error:  # an impossible date, or nesting without end
+    except (ValueError, RecursionError) as error:  # an invalid date, or endless nesting
         return Document(None, {}, [Problem(None, "", f"not valid YAML: {error}")])
 
 
@@ -84,7 +90,8 @@ def _walk_mapping(
     for key, value in node.value:
         name, line = str(key.value), key.start_mark.line + 1
         if name in first:
-            problems.append(Problem(line, "", f"duplicate key {name!r} (first on line {first[name]})", "remove one"))
+            text = f"duplicate key {name!r} (first on line {first[name]})"
+            problems.append(Problem(line, "", text, hint="remove one"))
         first.setdefault(name, line)
         _walk(value, (*place, name), lines, problems, seen)
         lines[(*place, name)] = line
