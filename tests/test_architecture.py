@@ -17,7 +17,7 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "system": set(),
     "norm": set(),
-    "executors": set(),
+    "executors": {"system"},
     "demo": set(),
     "records": {"system"},
     "scores": {"norm", "system"},

@@ -1,8 +1,7 @@
 """Observations on disk, so that a second run reads no weights and decodes no images.
 
-One HDF5 file per candidate and draw (`files`), named by the hash of everything that the observation depends on
-(`keys`). A file is written whole or not at all and carries the digest of its content; one that does not fit is
-observed anew.
+One HDF5 file per candidate and draw (`observation_file`), named by the hash of everything that the observation depends
+on (`keys`). A file is written whole or not at all and has a digest of its content; a damaged one is observed anew.
 """
 
 from __future__ import annotations
@@ -20,13 +19,12 @@ from acrank.cache.observation_file import read_observation, write_observation
 from acrank.errors import OutputError
 from acrank.records import CandidateInfo
 from acrank.scores.inputs import Observation
-from acrank.system.files import atomic_write, check_writable, sha256_of
+from acrank.system.files import SETTLED_SECONDS, atomic_write, check_writable, sha256_of
 
 __all__ = ["ObservationCache", "default_folder", "identity_of", "key_of"]
 
 _HASHES = "weights.json"
 _HINT = "set ACRANK_CACHE to another folder, or give --no-cache"
-_SETTLED = 2.0  # a file changed within these seconds of being hashed may change again under the same time stamp
 
 
 def default_folder() -> Path:
@@ -37,13 +35,13 @@ def default_folder() -> Path:
 
 
 class ObservationCache:
-    """Observations under a folder, by key. Safe for several processes at once: every write replaces a whole file.
+    """Observations in a folder, by key. Safe for several processes at once: every write replaces a whole file.
 
-    A write that fails, as on a full disk, costs the next run its time but this one nothing: it raises no error, and
-    `take_failure` tells of it.
+    A failed write, as on a full disk, raises no error: `take_failure` returns its message, and the next run observes
+    again.
 
     Args:
-        folder: made when something is stored.
+        folder: created by the first write.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -51,10 +49,10 @@ class ObservationCache:
         self._failure: str | None = None
 
     def open(self) -> ObservationCache:
-        """Make the folder now rather than in the middle of the work; returns itself.
+        """Create the folder before the work; returns itself.
 
         Raises:
-            OutputError: it cannot be made or written.
+            OutputError: the folder cannot be created or written.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -64,7 +62,7 @@ class ObservationCache:
         return self
 
     def load(self, key: str) -> tuple[Observation, CandidateInfo] | None:
-        """What was stored under a key; None where there is nothing, or nothing that can be trusted."""
+        """The observation of a key with its candidate's info; None where there is none, or a damaged one."""
         import h5py
 
         path = self._path(key)
@@ -75,20 +73,20 @@ class ObservationCache:
         try:
             with h5py.File(io.BytesIO(raw), "r") as file:
                 return read_observation(file, key)
-        except (OSError, KeyError, ValueError, TypeError, RuntimeError):  # damaged or foreign: as if it were not there
+        except (OSError, KeyError, ValueError, TypeError, RuntimeError):  # damaged or foreign
             return None
 
-    def store(self, key: str, seen: Observation, about: CandidateInfo, ids: list[str]) -> None:
-        """Put an observation under its key."""
+    def store(self, key: str, observation: Observation, info: CandidateInfo, ids: list[str]) -> None:
+        """Write an observation, with its candidate's info and the ids of its images."""
         import h5py
 
         buffer = io.BytesIO()
         with h5py.File(buffer, "w") as file:
-            write_observation(file, key, seen, about, ids)
+            write_observation(file, key, observation, info=info, ids=ids)
         self._write(self._path(key), buffer.getvalue())
 
-    def values(self, key: str) -> dict[str, Any]:
-        """What scores came to on an observation, by name; empty where nothing was noted by this code."""
+    def load_values(self, key: str) -> dict[str, Any]:
+        """Scores of an observation, by name; empty where this version of the code has stored none."""
         try:
             found = json.loads(self._path(key).with_suffix(".json").read_text())
         except (OSError, ValueError):
@@ -96,55 +94,53 @@ class ObservationCache:
         known = isinstance(found, dict) and found.get("code") == code_digest() and found.get("key") == key
         return dict(found["values"]) if known else {}
 
-    def note_values(self, key: str, values: Mapping[str, Any]) -> None:
-        """Remember what scores came to; `values` is plain data."""
+    def store_values(self, key: str, values: Mapping[str, Any]) -> None:
+        """Write scores of an observation, by name, as plain data."""
         record = {"key": key, "code": code_digest(), "values": values}
         self._write(self._path(key).with_suffix(".json"), json.dumps(record))
 
     def take_failure(self) -> str | None:
-        """Why the last write that failed did, and forget it; None where all went well since this was last asked."""
+        """Return and clear the message of the last failed write, or None."""
         failure, self._failure = self._failure, None
         return failure
 
     def entries(self) -> Iterator[Path]:
-        """The files of all observations."""
+        """Paths of all observations."""
         return self.folder.glob("observations/*/*.h5")
 
     def summaries(self) -> list[dict[str, Any]]:
-        """For each observation: key, weights file, images, features, layers and bytes; damaged ones are left out."""
-        found = ((path, self.load(path.stem)) for path in sorted(self.entries()))
+        """Key, weights file, images, features, layers and bytes of each observation; damaged ones are left out."""
         return [
             {
                 "key": path.stem[:12],
-                "weights": entry[1].weights.get("file"),
-                "images": len(entry[0].labels),
-                "features": None if entry[0].features is None else entry[0].features.shape[1],
-                "layers": len(entry[0].shifts),
+                "weights": info.weights.get("file"),
+                "images": len(observation.labels),
+                "features": None if observation.features is None else observation.features.shape[1],
+                "layers": len(observation.shifts),
                 "bytes": path.stat().st_size,
             }
-            for path, entry in found
-            if entry
+            for path in sorted(self.entries())
+            if (entry := self.load(path.stem))
+            for observation, info in [entry]
         ]
 
     def clear(self) -> int:
-        """Remove all that was written here, leftovers of killed processes too; how many observations there were."""
-        count = 0
-        for path in self.folder.glob("observations/*/*"):
-            count += path.suffix == ".h5"
+        """Remove every file, leftovers of killed processes too; returns the number of observations."""
+        paths = list(self.folder.glob("observations/*/*"))
+        for path in [*paths, self.folder / _HASHES]:
             path.unlink(missing_ok=True)
-        (self.folder / _HASHES).unlink(missing_ok=True)
-        return count
+        return sum(path.suffix == ".h5" for path in paths)
 
     def hash_of(self, path: Path) -> str:
         """SHA-256 of a file, remembered by path, size and time stamp."""
-        about = path.stat()
-        stamp = [about.st_size, about.st_mtime_ns]
+        info = path.stat()
+        stamp = [info.st_size, info.st_mtime_ns]
         name = str(path.resolve())
         known = self._hashes().get(name)
         if isinstance(known, list) and len(known) == 3 and known[:2] == stamp:
             return str(known[2])
         digest = sha256_of(path)
-        if time.time() - about.st_mtime > _SETTLED and self.folder.is_dir():
+        if time.time() - info.st_mtime > SETTLED_SECONDS and self.folder.is_dir():
             hashes = {**self._hashes(), name: [*stamp, digest]}
             self._write(self.folder / _HASHES, json.dumps(hashes, indent=0))
         return digest

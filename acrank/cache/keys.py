@@ -1,11 +1,10 @@
-"""What an observation depends on, told without loading anything heavy."""
+"""Cache keys: hashes of everything that an observation depends on. Imports nothing heavy."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import hashlib
-import importlib.metadata
 import importlib.util
 import json
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 
 from acrank.cache.observation_file import FORMAT
 from acrank.system.files import sha256_of
+from acrank.system.machine import package_versions
 from acrank.system.streams import STREAMS
 
 if TYPE_CHECKING:
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 
 def identity_of(candidate: Candidate, settings: Settings, cache: ObservationCache) -> dict[str, Any] | None:
-    """What a candidate's network and weights are, told without loading them.
+    """A candidate's manifest entry with the hashes of its weights and code, which are not loaded.
 
-    None where that cannot be told (a hub source, a missing file, code that is not allowed or not found, another hash
-    than the manifest's): such a candidate is loaded, and the loader says what is wrong.
+    None where there is no such identity (a hub source, a missing file, code that is not allowed or not found, another
+    hash than the manifest's): such a candidate is loaded, and the loader reports what is wrong.
     """
     files = [candidate.weights_path] if candidate.weights_path else _files_in(candidate.local_dir)
-    code = _code_of(candidate) if candidate.factory else None
-    if candidate.factory and (code is None or not settings.allow_code):
+    code = _code_file(candidate.factory[0], candidate.folder) if candidate.factory and settings.allow_code else None
+    if candidate.factory and code is None:
         return None
     try:
         hashes = [cache.hash_of(path) for path in files]
@@ -52,12 +52,10 @@ def key_of(identity: dict[str, Any], draw: Draw, settings: Settings) -> str:
     labels = hashlib.sha256()
     for part in (draw.labels, draw.half, draw.permutation):
         labels.update(np.ascontiguousarray(part).tobytes())
-    about = {
+    parts = {
         "format": FORMAT,
-        "versions": [
-            code_digest(),
-            *(_version(name) for name in ("torch", "timm", "monai", "segmentation-models-pytorch")),
-        ],
+        "code": code_digest(),
+        "versions": _versions(),
         "candidate": identity,
         "target": draw.target.fingerprint,
         "images": draw.digest,
@@ -65,12 +63,15 @@ def key_of(identity: dict[str, Any], draw: Draw, settings: Settings) -> str:
         "plan": dataclasses.asdict(settings.plan()),
         "random": [STREAMS, settings.seed, draw.repeat],
     }
-    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+_versions = functools.cache(package_versions)
 
 
 @functools.cache
 def code_digest() -> str:
-    """SHA-256 of acrank's own code, its command line and views aside: a change of it makes every entry stale."""
+    """SHA-256 of acrank's own code but for its command line and views: a change makes every entry stale."""
     package = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
@@ -80,30 +81,23 @@ def code_digest() -> str:
 
 
 def _files_in(folder: Path | None) -> list[Path]:
-    """Everything in a `local-dir:` that a network is made from."""
+    """The files of a `local-dir:` source that a network is made from."""
     if folder is None or not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if path.suffix in (".json", ".safetensors", ".bin", ".pth"))
 
 
-def _code_of(candidate: Candidate) -> Path | None:
-    """The file that a factory lives in: beside the manifest, or installed; found without running it."""
-    module = (candidate.factory or ("", ""))[0]
-    beside = candidate.folder / f"{module.replace('.', '/')}.py"
+def _code_file(module: str, folder: Path) -> Path | None:
+    """The file of a factory's module, beside the manifest or installed; found without running it."""
+    beside = folder / f"{module.replace('.', '/')}.py"
     if beside.is_file():
         return beside
+    package, *inner = module.split(".")
     try:
-        spec = importlib.util.find_spec(module.partition(".")[0])
+        spec = importlib.util.find_spec(package)
     except (ImportError, ValueError):
         return None
     if spec is None or not spec.origin:
         return None
-    inside = Path(spec.origin).parent.joinpath(*module.split(".")[1:]).with_suffix(".py")
-    return inside if "." in module and inside.is_file() else (Path(spec.origin) if "." not in module else None)
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+    path = Path(spec.origin).parent.joinpath(*inner).with_suffix(".py") if inner else Path(spec.origin)
+    return path if path.is_file() or not inner else None

@@ -1,4 +1,4 @@
-"""One observation as an HDF5 file: arrays, layers end to end, and a digest over all of it."""
+"""One observation as an HDF5 file: arrays, layers concatenated, and a digest of everything."""
 
 from __future__ import annotations
 
@@ -23,24 +23,26 @@ _ARRAYS = ("labels", "half", "permutation", "features", "logits", "groups", "lat
 _AFFINES = ("source_weight", "source_bias", "target_weight", "target_bias")
 
 
-def write_observation(file: h5py.File, key: str, seen: Observation, about: CandidateInfo, ids: list[str]) -> None:
-    """Fill an empty file with an observation under its key, what loading told, and the ids of the images."""
+def write_observation(
+    file: h5py.File, key: str, observation: Observation, *, info: CandidateInfo, ids: list[str]
+) -> None:
+    """Write an observation to an empty file, with its key, its candidate's `info` and the ids of its images."""
     for name in _ARRAYS:
-        if (array := getattr(seen, name)) is not None:
+        if (array := getattr(observation, name)) is not None:
             file[name] = array
     file["sample_ids"] = np.array([one.encode("utf-8", "surrogateescape") for one in ids])
     for group in _GROUPS:
-        _write_layers(file.create_group(group), getattr(seen, group))
-    if seen.maps is not None:
-        for place, one in enumerate(seen.maps):
+        _write_layers(file.create_group(group), getattr(observation, group))
+    if observation.maps is not None:
+        for place, one in enumerate(observation.maps):
             for name, array in one._asdict().items():
                 file[f"maps/{place}/{name}"] = array
-    file.attrs.update({"kind": MAGIC, "format": FORMAT, "key": key, "about": json.dumps(asdict(about))})
+    file.attrs.update({"kind": MAGIC, "format": FORMAT, "key": key, "about": json.dumps(asdict(info))})
     file.attrs["digest"] = _digest(file)
 
 
 def _write_layers(group: h5py.Group, layers: Sequence[LayerShift]) -> None:
-    """Layers end to end: names, channels, (eps, total, own) a layer, and the four affines a channel."""
+    """Write layers, concatenated: names, channels, (eps, total, own) per layer, and four affines per channel."""
     group["names"] = np.array([layer.name.encode() for layer in layers], dtype="S")
     group["channels"] = np.array([layer.channels for layer in layers], dtype=np.int64)
     group["sums"] = np.array([(layer.eps, layer.total, layer.own) for layer in layers]).reshape(-1, 3)
@@ -49,10 +51,10 @@ def _write_layers(group: h5py.Group, layers: Sequence[LayerShift]) -> None:
 
 
 def read_observation(file: h5py.File, key: str) -> tuple[Observation, CandidateInfo]:
-    """The observation in a file.
+    """The observation of a file, and its candidate's info.
 
     Raises:
-        ValueError: it is not this key's, not of this format, or not as it was written.
+        ValueError: the file is of another key or format, or has changed since it was written.
     """
     attrs = file.attrs
     if (attrs.get("kind"), attrs.get("format"), attrs.get("key")) != (MAGIC, FORMAT, key):
@@ -61,29 +63,30 @@ def read_observation(file: h5py.File, key: str) -> tuple[Observation, CandidateI
         raise ValueError("the content has changed since it was written")
     parts: dict[str, Any] = {name: file[name][()] if name in file else None for name in _ARRAYS}
     parts |= {name: _read_layers(file[name]) for name in _GROUPS}
-    maps = tuple(_read_map(file["maps"][str(place)]) for place in range(len(file["maps"]))) if "maps" in file else None
-    return Observation(**parts, maps=maps), _info(json.loads(attrs["about"]))
-
-
-def _info(about: dict[str, Any]) -> CandidateInfo:
-    return CandidateInfo(**{**about, "details": Details(**about["details"])})
+    if "maps" in file:
+        groups = (file["maps"][str(place)] for place in range(len(file["maps"])))
+        parts["maps"] = tuple(MapRows(*(group[name][()] for name in MapRows._fields)) for group in groups)
+    about = json.loads(attrs["about"])
+    return Observation(**parts), CandidateInfo(**{**about, "details": Details(**about["details"])})
 
 
 def _read_layers(group: h5py.Group) -> tuple[LayerShift, ...]:
     names, channels, sums = (group[name][()] for name in ("names", "channels", "sums"))
     parts = np.split(group["affines"][()], np.cumsum(channels)[:-1], axis=1)
     return tuple(
-        LayerShift(name.decode(), float(eps), part[0], part[1], part[2], part[3], float(total), float(own))
+        LayerShift(
+            name=name.decode(),
+            eps=float(eps),
+            **dict(zip(_AFFINES, part, strict=True)),
+            total=float(total),
+            own=float(own),
+        )
         for name, (eps, total, own), part in zip(names, sums, parts, strict=False)  # no layers leave one empty part
     )
 
 
-def _read_map(group: h5py.Group) -> MapRows:
-    return MapRows(*(group[name][()] for name in MapRows._fields))
-
-
 def _digest(file: h5py.File) -> str:
-    """SHA-256 over every array and attribute, the digest itself aside."""
+    """SHA-256 of every array and attribute but the digest itself."""
     import h5py
 
     digest = hashlib.sha256()

@@ -1,7 +1,8 @@
 """Where tasks run: in this process, in worker processes, on a Ray cluster, or in any `concurrent.futures.Executor`.
 
-Knows nothing of candidates. An executor has `submit(function, *args) -> Future`; `results` feeds it tasks and yields
-them as they end. An executor may say how many tasks it wants at once (`in_flight`) and what it is (`about`).
+Knows nothing of candidates. An executor has `submit(function, *args) -> Future`; `run_tasks` feeds it tasks and yields
+their outcomes as they end. Optional attributes of an executor: `in_flight`, how many tasks it takes at a time, and
+`about`, a dictionary for the run record.
 """
 
 from __future__ import annotations
@@ -12,39 +13,39 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any, Protocol, TypeVar
 
-from acrank.executors.prefetching import Ahead
+from acrank.executors.prefetching import Prefetcher
 from acrank.executors.processes import ProcessExecutor
 from acrank.executors.threads import available_cpus, limit_threads
 
 __all__ = [
-    "Ahead",
     "InProcess",
+    "Prefetcher",
     "ProcessExecutor",
     "TaskExecutor",
     "available_cpus",
-    "describe",
+    "describe_executor",
     "limit_threads",
-    "results",
+    "run_tasks",
 ]
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 class TaskExecutor(Protocol):
-    """What `results` asks of an executor; those of `concurrent.futures` have it."""
+    """What `run_tasks` asks of an executor; those of `concurrent.futures` have it."""
 
-    def submit(self, fn: Callable[..., Result], /, *args: Any) -> Future[Result]:
-        """Have `fn(*args)` run somewhere."""
+    def submit(self, fn: Callable[..., _Result], /, *args: Any) -> Future[_Result]:
+        """Schedule `fn(*args)`."""
         ...
 
 
 class InProcess:
-    """Runs each task at once, here; KeyboardInterrupt and SystemExit pass through.
+    """Runs each task at once in this process; KeyboardInterrupt and SystemExit pass through.
 
     Args:
-        ahead: whether `acrank.score` may load the next candidate in a second thread meanwhile; it is held in memory
-            beside the present one.
+        prefetch: whether `acrank.score` may load the next candidate in a second thread meanwhile; both are then held in
+            memory.
 
     >>> InProcess().submit(max, 1, 2).result()
     2
@@ -53,12 +54,12 @@ class InProcess:
     in_flight = 1
     about = {"kind": "local"}  # noqa: RUF012 - never written
 
-    def __init__(self, *, ahead: bool = True) -> None:
-        self.ahead = ahead
+    def __init__(self, *, prefetch: bool = True) -> None:
+        self.prefetch = prefetch
 
-    def submit(self, fn: Callable[..., Result], /, *args: Any) -> Future[Result]:
-        """`fn(*args)`, already done when this returns."""
-        future: Future[Result] = Future()
+    def submit(self, fn: Callable[..., _Result], /, *args: Any) -> Future[_Result]:
+        """The future of `fn(*args)`, already done."""
+        future: Future[_Result] = Future()
         try:
             future.set_result(fn(*args))
         except Exception as error:
@@ -66,20 +67,20 @@ class InProcess:
         return future
 
 
-def results(
-    executor: TaskExecutor, fn: Callable[[Item], Result], items: Iterable[Item]
-) -> Iterator[tuple[Item, Result | Exception]]:
-    """Every item once, with `fn(item)` or the exception that its task ended with, in the order in which they end.
+def run_tasks(
+    executor: TaskExecutor, fn: Callable[[_Item], _Result], items: Iterable[_Item]
+) -> Iterator[tuple[_Item, _Result | Exception]]:
+    """Yield each item once, in the order in which the tasks end, with `fn(item)` or the exception of its task.
 
-    `items` is read only as fast as tasks end: at most `executor.in_flight` are handed over at a time (twice the CPUs
+    `items` is read only as fast as tasks end: at most `executor.in_flight` are submitted at a time (twice the CPUs
     where the executor does not say), so thousands of them need no more memory than a few.
 
     Example:
-        >>> sorted(results(InProcess(), abs, [-1, 2]))
+        >>> sorted(run_tasks(InProcess(), abs, [-1, 2]))
         [(-1, 1), (2, 2)]
     """
     limit = max(1, getattr(executor, "in_flight", 2 * (os.cpu_count() or 1)))
-    pending: dict[Future[Result], Item] = {}
+    pending: dict[Future[_Result], _Item] = {}
     waiting = iter(items)
     while True:
         for item in waiting:
@@ -90,36 +91,32 @@ def results(
             return
         done, _ = wait(pending, return_when=FIRST_COMPLETED)
         for future in [one for one in pending if one in done]:  # ended together: in the order of submission
-            item = pending.pop(future)
-            yield item, _outcome(future)
+            yield pending.pop(future), _outcome(future)
 
 
-def describe(executor: TaskExecutor) -> dict[str, Any]:
-    """What a run record says about where the run was made.
+def describe_executor(executor: TaskExecutor) -> dict[str, Any]:
+    """The executor's entry in the run record, as plain data.
 
-    >>> describe(InProcess())["kind"]
+    >>> describe_executor(InProcess())["kind"]
     'local'
     """
-    about = getattr(executor, "about", {"kind": type(executor).__name__})
+    about = dict(getattr(executor, "about", {"kind": type(executor).__name__}))
     torch = sys.modules.get("torch")
-    threads = torch.get_num_threads() if torch and isinstance(executor, InProcess) else None
-    return {**about, **({"threads": threads} if threads else {})}
+    return about | ({"threads": torch.get_num_threads()} if torch and isinstance(executor, InProcess) else {})
 
 
-def _submitted(executor: TaskExecutor, fn: Callable[[Item], Result], item: Item) -> Future[Result]:
-    """A broken executor refuses: this task fails, and the caller hears of it as of any other."""
+def _submitted(executor: TaskExecutor, fn: Callable[[_Item], _Result], item: _Item) -> Future[_Result]:
+    """The future of `fn(item)`; a broken executor, which refuses the task, fails this one alone."""
     try:
         return executor.submit(fn, item)
     except Exception as error:
-        future: Future[Result] = Future()
+        future: Future[_Result] = Future()
         future.set_exception(error)
         return future
 
 
 def _outcome(future: Future[Any]) -> Any:
     error = future.exception()
-    if error is None:
-        return future.result()
-    if not isinstance(error, Exception):
+    if error is not None and not isinstance(error, Exception):
         raise error
-    return error
+    return future.result() if error is None else error

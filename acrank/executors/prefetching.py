@@ -7,64 +7,63 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
-Item = TypeVar("Item")
-Loaded = TypeVar("Loaded")
+_Item = TypeVar("_Item")
+_Loaded = TypeVar("_Loaded")
 _Answer = tuple[Any, BaseException | None]  # what was loaded, and what was raised instead
-PATIENCE = 2.0  # seconds that the end of a run waits for a load that nobody wants any more
+PATIENCE = 2.0  # seconds that `close` waits for a load whose result is no longer needed
 
 
-class Ahead(Generic[Item, Loaded]):
-    """Gives what `load` makes of each item, in turn; while one is worked on, a second thread loads the next.
+class Prefetcher(Generic[_Item, _Loaded]):
+    """Loads items in order; while one is worked on, a second thread loads the next.
 
-    Each item is loaded once, and never more than one ahead. What an item's load raises is raised when it is taken. An
-    item that ran out of memory beside the one before it is loaded once more, by itself.
+    Each item is loaded once and at most one ahead. What the load of an item raises is raised by its `next`. An item
+    that ran out of memory beside the one before it is loaded once more, alone.
 
     Args:
         load: called with an item, in one thread at a time.
-        items: in the order in which they are taken.
-        may: which items a second thread may load; the others are loaded when they are taken.
-        short: whether an error is a lack of memory.
+        items: in the order of `next`.
+        allowed: whether the second thread may load an item; the others are loaded in `next`.
+        is_out_of_memory: whether an error is a lack of memory.
 
     Example:
-        >>> with Ahead(str.upper, ["a", "b"]) as ahead:
-        ...     [ahead.take(), ahead.take()]
+        >>> with Prefetcher(str.upper, ["a", "b"]) as prefetcher:
+        ...     [prefetcher.next(), prefetcher.next()]
         ['A', 'B']
     """
 
     def __init__(
         self,
-        load: Callable[[Item], Loaded],
-        items: Sequence[Item],
+        load: Callable[[_Item], _Loaded],
+        items: Sequence[_Item],
         *,
-        may: Callable[[Item], bool] = lambda _: True,
-        short: Callable[[BaseException], bool] = lambda error: isinstance(error, MemoryError),
+        allowed: Callable[[_Item], bool] = lambda _: True,
+        is_out_of_memory: Callable[[BaseException], bool] = lambda error: isinstance(error, MemoryError),
     ) -> None:
-        self._load, self._items, self._may, self._short = load, items, may, short
+        self._load, self._items, self._allowed, self._is_out_of_memory = load, items, allowed, is_out_of_memory
         self._place = 0
         self._waiting = False  # whether the next item was handed to the thread
-        self._asked: SimpleQueue[Item | None] = SimpleQueue()
+        self._asked: SimpleQueue[_Item | None] = SimpleQueue()
         self._answers: SimpleQueue[_Answer] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    def take(self) -> Loaded:
-        """The next item, loaded; the one after it begins to load.
+    def next(self) -> _Loaded:
+        """The next item, loaded; the thread then begins to load the one after it.
 
         Raises:
-            IndexError: there are no more; besides what `load` raises.
+            IndexError: there are no more items; besides what `load` raises.
         """
         item = self._items[self._place]
-        answer: _Answer = self._answers.get() if self._waiting else _attempt(self._load, item)
-        value, error = answer
-        if self._waiting and error is not None and self._short(error):
-            value, error = _attempt(self._load, item)
+        value, error = self._answers.get() if self._waiting else self._attempt(item)
+        if self._waiting and error is not None and self._is_out_of_memory(error):
+            value, error = self._attempt(item)
         if error is not None and not isinstance(error, Exception):
             raise error  # an interrupt: nothing more is begun
         self._place += 1
         self._begin()
         if error is not None:
             raise error
-        found: Loaded = value
-        return found
+        loaded: _Loaded = value
+        return loaded
 
     def close(self) -> None:
         """End the thread; one that does not end soon is left behind and dies with the process."""
@@ -72,29 +71,28 @@ class Ahead(Generic[Item, Loaded]):
             self._asked.put(None)
             self._thread.join(PATIENCE)
 
-    def __enter__(self) -> Ahead[Item, Loaded]:
+    def __enter__(self) -> Prefetcher[_Item, _Loaded]:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
     def _begin(self) -> None:
-        self._waiting = self._place < len(self._items) and self._may(self._items[self._place])
+        self._waiting = self._place < len(self._items) and self._allowed(self._items[self._place])
         if not self._waiting:
             return
         if self._thread is None:
             # a daemon: a download that hangs must not keep the process from ending
-            self._thread = threading.Thread(target=self._work, name="acrank-ahead", daemon=True)
+            self._thread = threading.Thread(target=self._work, name="acrank-prefetch", daemon=True)
             self._thread.start()
         self._asked.put(self._items[self._place])
 
     def _work(self) -> None:
         while (item := self._asked.get()) is not None:
-            self._answers.put(_attempt(self._load, item))
+            self._answers.put(self._attempt(item))
 
-
-def _attempt(load: Callable[[Item], Any], item: Item) -> _Answer:
-    try:
-        return load(item), None
-    except BaseException as error:  # it is raised again where the item is taken
-        return None, error
+    def _attempt(self, item: _Item) -> _Answer:
+        try:
+            return self._load(item), None
+        except BaseException as error:  # raised again in `next`
+            return None, error

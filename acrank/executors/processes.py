@@ -1,7 +1,7 @@
-"""Worker processes that may die or hang: what one of them costs is the task that it held, never another.
+"""Worker processes that may die or hang without harm to any task but their own.
 
 `concurrent.futures.ProcessPoolExecutor` fails every pending task when one worker dies, and cannot end a task that
-hangs. Here each worker is one process behind its own pipe, watched by one thread, and started anew when it is gone.
+hangs. Here each worker is one process behind its own pipe, watched by one thread, and restarted when it dies.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from multiprocessing.context import SpawnProcess
 from typing import Any, TypeVar
 
 from acrank.errors import CandidateError, UsageError
-from acrank.executors.worker import Start, serve
+from acrank.executors.worker import WorkerSetup, serve
 
-Result = TypeVar("Result")
-TRIES = 2  # a worker that dies may have been killed by mistake; one that dies twice on a task dies of it
+_Result = TypeVar("_Result")
+TRIES = 2  # one dead worker may have been killed by mistake; after two, the task is the cause
 
 
 @dataclass
@@ -35,17 +35,17 @@ class _Task:
 
 
 class ProcessExecutor:
-    """Tasks in processes of their own, which are started as they are needed and kept.
-
-    Args:
-        workers: how many processes.
-        threads: that each computes with; None leaves it to the libraries.
-        timeout: seconds that one task may take; its worker is killed then. A worker's start does not count.
-        initializer: called in every new worker, before its first task; what it raises ends every task.
-        initargs: arguments of the initializer: one tuple for each worker, or one for all.
+    """Runs tasks in worker processes, which are started when they are needed and kept.
 
     A task whose worker dies is run once more; when that one dies too, its future raises CandidateError, as it does
     after `timeout`. Functions, arguments and results must be picklable.
+
+    Args:
+        workers: number of processes.
+        threads: of each worker's numeric libraries; None leaves it to the libraries.
+        timeout: seconds that one task may take before its worker is killed. A worker's start does not count.
+        initializer: called in every new worker, before its first task; what it raises ends every task.
+        initargs: arguments of the initializer: one tuple for each worker, or one for all.
 
     Example:
         >>> with ProcessExecutor(1) as executor:
@@ -63,29 +63,29 @@ class ProcessExecutor:
         initargs: Sequence[tuple[Any, ...]] = ((),),
     ) -> None:
         self.timeout = timeout
-        self.in_flight = workers + 1  # one in hand for the worker that is done first
+        self.in_flight = workers + 1  # one waits for the worker that is done first
         self.about: dict[str, Any] = {"kind": "processes", "workers": workers, "threads": threads}
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._function: tuple[Any, bytes] = (None, b"")
         self._closed = False
         self._workers: list[_Worker] = []
         for _, args in zip(range(workers), itertools.cycle(initargs), strict=False):
-            worker = _Worker(Start(threads, initializer, args))
+            worker = _Worker(WorkerSetup(threads, initializer, args))
             self._workers.append(worker)
             threading.Thread(target=self._work, args=(worker,), daemon=True).start()
 
-    def submit(self, fn: Callable[..., Result], /, *args: Any) -> Future[Result]:
-        """Have `fn(*args)` run in a worker; a function that is given again is not sent again."""
+    def submit(self, fn: Callable[..., _Result], /, *args: Any) -> Future[_Result]:
+        """Run `fn(*args)` in a worker; the function of the task before is not sent again."""
         if self._closed:
             raise RuntimeError("the executor is shut down")
         if self._function[0] is not fn:
             self._function = (fn, pickle.dumps(fn))
-        future: Future[Result] = Future()
+        future: Future[_Result] = Future()
         self._tasks.put(_Task(future, self._function[1], pickle.dumps(args)))
         return future
 
     def shutdown(self) -> None:
-        """Kill the workers, whatever they are at."""
+        """Kill the workers, busy or not."""
         self._closed = True
         for worker in self._workers:
             self._tasks.put(None)
@@ -98,13 +98,14 @@ class ProcessExecutor:
         self.shutdown()
 
     def _work(self, worker: _Worker) -> None:
-        """The thread of one worker: take a task, see it through, take the next."""
+        """The thread of one worker: run tasks until there are no more."""
         while (task := self._tasks.get()) is not None and not self._closed:
             if task.future.set_running_or_notify_cancel():
-                self._see_through(task, worker)
+                self._finish(task, worker)
         worker.kill()
 
-    def _see_through(self, task: _Task, worker: _Worker) -> None:
+    def _finish(self, task: _Task, worker: _Worker) -> None:
+        """Give a task's future its result; a task whose worker dies is tried again."""
         for left in reversed(range(TRIES)):
             try:
                 task.future.set_result(worker.run(task, self.timeout))
@@ -118,32 +119,29 @@ class ProcessExecutor:
 
 
 class _DeadWorkerError(Exception):
-    """The process is gone; says how."""
+    """The process has ended; the message says how."""
 
 
 class _Worker:
     """One process at a time, and the pipe to it."""
 
-    def __init__(self, start: Start) -> None:
-        self._start = start
+    def __init__(self, setup: WorkerSetup) -> None:
+        self._setup = setup
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
         self._function = b""
 
     def run(self, task: _Task, timeout: float | None) -> Any:
-        """The task's result, or what it raised.
+        """The task's result; raises what the task raised.
 
         Raises:
-            _DeadWorkerError: before the task was done.
-            CandidateError: it took too long.
+            _DeadWorkerError: the process died before the task was done.
+            CandidateError: the task took longer than `timeout`.
         """
-        pipe = self._ready()
+        pipe = self._live_pipe()
         try:
-            if self._function is not task.function:
-                pipe.send_bytes(task.function)
-                self._function = task.function
-            else:
-                pipe.send_bytes(b"")
+            pipe.send_bytes(b"" if self._function is task.function else task.function)
+            self._function = task.function
             pipe.send_bytes(task.args)
         except OSError as error:
             raise _DeadWorkerError(self._death()) from error
@@ -155,11 +153,11 @@ class _Worker:
         if process is not None:
             process.kill()
 
-    def _ready(self) -> Connection:
-        """The pipe to a live process, started now if need be.
+    def _live_pipe(self) -> Connection:
+        """The pipe to the process, which is started unless it is alive.
 
         Raises:
-            UsageError: it cannot start at all.
+            UsageError: it cannot start.
         """
         if self._process is not None and self._pipe is not None:
             if self._process.is_alive():
@@ -167,7 +165,7 @@ class _Worker:
             self._pipe.close()
         context = multiprocessing.get_context("spawn")  # a fork would copy locks that torch's threads hold
         self._pipe, theirs = context.Pipe()
-        process = context.Process(target=serve, args=(theirs, self._start), daemon=True)
+        process = context.Process(target=serve, args=(theirs, self._setup), daemon=True)
         process.start()
         theirs.close()
         self._process, self._function = process, b""
@@ -181,6 +179,7 @@ class _Worker:
         return self._pipe
 
     def _answer(self, pipe: Connection, timeout: float | None) -> Any:
+        """The process's next answer, unpacked."""
         assert self._process is not None
         started = time.monotonic()
         if not wait([pipe, self._process.sentinel], timeout):
@@ -199,6 +198,7 @@ class _Worker:
         return value
 
     def _death(self) -> str:
+        """How the process ended, for an error message."""
         assert self._process is not None
         self._process.join(5)
         self._process.kill()  # it closed its pipe and lives on

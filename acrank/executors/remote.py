@@ -1,4 +1,4 @@
-"""Tasks on a Ray cluster. Ray brings a task back that a lost node had, and starts it elsewhere."""
+"""Tasks on a Ray cluster. A task of a lost node is run again elsewhere, by Ray itself."""
 
 from __future__ import annotations
 
@@ -9,32 +9,33 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
-from acrank.errors import CandidateError, MissingExtraError, UsageError
+from acrank.errors import CandidateError, UsageError
 from acrank.executors.processes import ProcessExecutor
 from acrank.executors.threads import limit_threads
+from acrank.system.imports import extra
 
-Result = TypeVar("Result")
+_Result = TypeVar("_Result")
 RETRIES = 3  # of a task whose node or worker was lost
 
 
 class RayExecutor:
-    """Tasks on Ray's workers, each with its share of a node.
+    """Runs tasks on Ray's workers.
+
+    Functions and arguments must be picklable, acrank must be installed on the nodes, and files must have the same paths
+    there; relative paths start from this process's folder.
 
     Args:
         address: "auto" for the cluster that runs here, "host:port" or "ray://host:port" for another, "local" for one
             of this machine that ends with the executor. A Ray that is connected already is used as it is, and kept.
-        cpus, gpus: of a node, taken by one task; fractions share a CPU or GPU.
-        in_flight: tasks handed to Ray at a time; by default twice what the cluster can run at once.
-        threads: that a task computes with; by default as many as its CPUs.
-        timeout: seconds that one task may take; it runs in a process of its own on the node then.
+        cpus, gpus: of a node, for one task; fractions share a CPU or GPU.
+        in_flight: tasks submitted to Ray at a time; by default twice what the cluster can run at once.
+        threads: of a task's numeric libraries; by default as many as its CPUs.
+        timeout: seconds that one task may take; each then runs in a process of its own on the node.
         initializer: called in every worker before its first task.
-
-    Functions and arguments must be picklable, acrank installed on the nodes, and the files that tasks read visible
-    there under the same paths; relative ones are looked up in this process's folder.
 
     Raises:
         MissingExtraError: Ray is not installed.
-        UsageError: there is no cluster at the address, or no node of it has so many CPUs or GPUs.
+        UsageError: there is no cluster at the address, or no node of it has `cpus` and `gpus`.
     """
 
     def __init__(
@@ -53,31 +54,31 @@ class RayExecutor:
         if self._ours:
             _connect(self._ray, address)
         try:
-            places = _places(self._ray.nodes(), cpus, gpus)
+            slots = _slots(self._ray.nodes(), cpus, gpus)
         except UsageError:
             self.shutdown()
             raise
         threads = threads or max(1, int(cpus))
-        self.in_flight = in_flight or 2 * places
+        self.in_flight = in_flight or 2 * slots
         self.about = {"kind": "ray", "cpus": cpus, "gpus": gpus, "threads": threads}
-        self._how = {"folder": str(Path.cwd()), "threads": threads, "timeout": timeout, "initializer": initializer}
+        self._options = {"folder": str(Path.cwd()), "threads": threads, "timeout": timeout, "initializer": initializer}
         self._task = self._ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES)(_run)
         self._function: tuple[Any, Any] = (None, None)
         self._pending: dict[Future[Any], Any] = {}
 
-    def submit(self, fn: Callable[..., Result], /, *args: Any) -> Future[Result]:
-        """Have `fn(*args)` run on the cluster; a function that is given again is not sent again."""
+    def submit(self, fn: Callable[..., _Result], /, *args: Any) -> Future[_Result]:
+        """Run `fn(*args)` on the cluster; the function of the task before is not sent again."""
         if self._function[0] is not fn:
             self._function = (fn, self._ray.put(fn))
-        # In a list, Ray hands the reference over instead of the function: the worker may have it already.
-        reference = self._task.remote([self._function[1]], args, **self._how)
-        future: Future[Result] = Future()
+        # In a list, Ray passes the reference instead of the function: the worker may have the function already.
+        reference = self._task.remote([self._function[1]], args, **self._options)
+        future: Future[_Result] = Future()
         self._pending[future] = reference
         reference.future().add_done_callback(lambda done: self._finish(future, done))
         return future
 
     def shutdown(self) -> None:
-        """Cancel what is pending; end or leave the cluster, unless it was connected before."""
+        """Cancel pending tasks; end or leave the cluster, unless Ray was connected before."""
         for reference in list(getattr(self, "_pending", {}).values()):
             self._ray.cancel(reference, force=True)
         if self._ours:
@@ -90,7 +91,7 @@ class RayExecutor:
         self.shutdown()
 
     def _finish(self, future: Future[Any], done: Future[tuple[str, Any]]) -> None:
-        """Hand Ray's answer on; what went wrong with Ray itself, in one line."""
+        """Set the future to Ray's answer; a failure of Ray itself becomes one line."""
         self._pending.pop(future, None)
         error = done.exception()
         if error is not None:
@@ -98,24 +99,17 @@ class RayExecutor:
             future.set_exception(CandidateError(f"lost by Ray: {type(error).__name__}: {text[:200]}"))
             return
         kind, value = done.result()
-        if kind == "error":
-            future.set_exception(value)
-        else:
-            future.set_result(value)
+        (future.set_exception if kind == "error" else future.set_result)(value)
 
 
 def _ray() -> Any:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody was asked whether acrank may report
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # the user has not agreed to reports
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # or Ray warns on every start
-    try:
-        import ray
-    except ImportError as error:
-        raise MissingExtraError("the executor ray needs Ray", hint="pip install 'acrank[ray]'") from error
-    return ray
+    return extra("ray", "ray", "the executor ray needs")
 
 
 def _connect(ray: Any, address: str) -> None:
-    """Raises UsageError where there is no cluster. Ray's own lines, and what tasks print, stay off stdout."""
+    """Connect, or raise UsageError. Ray's own lines, and what tasks print, stay off stdout."""
     try:
         ray.init(address=address, log_to_driver=False, configure_logging=False)
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -125,14 +119,11 @@ def _connect(ray: Any, address: str) -> None:
         ) from error
 
 
-def _places(nodes: list[dict[str, Any]], cpus: float, gpus: float) -> int:
-    """How many tasks can run at once; without any, they would wait for ever."""
-    found = 0
-    for node in nodes:
-        if node["Alive"]:
-            has = node["Resources"]
-            rooms = [has.get(kind, 0) / need for kind, need in (("CPU", cpus), ("GPU", gpus)) if need]
-            found += int(min(rooms, default=1))
+def _slots(nodes: list[dict[str, Any]], cpus: float, gpus: float) -> int:
+    """Number of tasks that can run at once; UsageError where none can, which would wait for ever."""
+    needs = {kind: need for kind, need in (("CPU", cpus), ("GPU", gpus)) if need}
+    resources = [node["Resources"] for node in nodes if node["Alive"]]
+    found = sum(int(min((has.get(kind, 0) / need for kind, need in needs.items()), default=1)) for has in resources)
     if not found:
         raise UsageError(f"no node has {cpus:g} CPU and {gpus:g} GPU for a task", hint="lower --ray-cpus or --ray-gpus")
     return found
@@ -147,21 +138,21 @@ def _run(
     timeout: float | None,
     initializer: Callable[[], None] | None,
 ) -> tuple[str, Any]:
-    """On a worker: ("value", result) or ("error", exception)."""
+    """On a worker: run a task; returns ("value", result) or ("error", exception)."""
     limit_threads(threads)  # for every task: Ray sets its own number before each
     try:
         _begin(folder, None if timeout else initializer)
         fn = _fetched(function[0])
         if timeout is None:
             return "value", fn(*args)
-        return "value", _guarded(threads, timeout, initializer).submit(fn, *args).result()
+        return "value", _killable(threads, timeout, initializer).submit(fn, *args).result()
     except Exception as error:
         return "error", error
 
 
 @functools.lru_cache(maxsize=1)
 def _begin(folder: str, initializer: Callable[[], None] | None) -> None:
-    """Once per worker: the driver's folder where it exists here, libraries."""
+    """Once per worker: change to the driver's folder where it exists here, and call the initializer."""
     if Path(folder).is_dir():
         os.chdir(folder)
     if initializer is not None:
@@ -170,13 +161,13 @@ def _begin(folder: str, initializer: Callable[[], None] | None) -> None:
 
 @functools.lru_cache(maxsize=1)
 def _fetched(reference: Any) -> Any:
-    """The function, once per worker: what it carries, such as decoded images, serves the next task too."""
+    """The function, fetched once per worker: what it carries, such as decoded images, serves the next task too."""
     import ray
 
     return ray.get(reference)
 
 
 @functools.lru_cache(maxsize=1)
-def _guarded(threads: int, timeout: float, initializer: Callable[[], None] | None) -> ProcessExecutor:
-    """A process of its own, which can be killed without Ray taking it for a lost worker."""
+def _killable(threads: int, timeout: float, initializer: Callable[[], None] | None) -> ProcessExecutor:
+    """A process that can be killed without Ray taking it for a lost worker."""
     return ProcessExecutor(1, threads=threads, timeout=timeout, initializer=initializer)

@@ -1,4 +1,4 @@
-"""How many threads a process computes with."""
+"""CPUs that are available, and the number of threads of numeric libraries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def available_cpus() -> int:
-    """CPUs that this process may use, which in a container can be fewer than the machine has.
+    """Number of CPUs that this process may use; in a container that can be fewer than the machine has.
 
     >>> available_cpus() >= 1
     True
@@ -18,8 +18,8 @@ def available_cpus() -> int:
 
 
 def limit_threads(count: int) -> None:
-    """Let this process's numeric libraries, loaded or not yet, compute with `count` threads."""
+    """Set the number of threads of this process's numeric libraries, loaded or not yet."""
     os.environ.update(dict.fromkeys(_VARIABLES, str(count)))
-    torch = sys.modules.get("torch")  # read the variables when it was loaded
+    torch = sys.modules.get("torch")  # reads the variables only when it is loaded
     if torch is not None:
         torch.set_num_threads(count)

@@ -1,4 +1,4 @@
-"""What runs inside a worker process. Light: it must be able to set the number of threads before torch is loaded."""
+"""The main loop of a worker process. Imports no torch: the number of threads must be set before it is loaded."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from acrank.executors.threads import limit_threads
 
 
 @dataclass(frozen=True)
-class Start:
-    """How a worker begins: its threads, and what it calls before its first task."""
+class WorkerSetup:
+    """Threads of a worker, and the function that it calls before its first task."""
 
     threads: int | None
     initializer: Callable[..., None] | None
     initargs: tuple[Any, ...]
 
 
-def serve(pipe: Connection, start: Start) -> None:
-    """Announce that it is ready, then answer tasks until the parent closes the pipe."""
+def serve(pipe: Connection, setup: WorkerSetup) -> None:
+    """Send a first answer when the worker is ready, then answer tasks until the parent closes the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.dup2(2, 1)  # stdout is for the parent's data, whatever a candidate's code prints
-    if start.threads is not None:
-        limit_threads(start.threads)
+    if setup.threads is not None:
+        limit_threads(setup.threads)
     tasks = _Tasks()
     try:
-        pipe.send_bytes(_answer(start.initializer or _nothing, *start.initargs))
+        pipe.send_bytes(_answer(setup.initializer or (lambda: None), *setup.initargs))
         while True:
             pipe.send_bytes(_answer(tasks.run, pipe.recv_bytes(), pipe.recv_bytes()))
     except (EOFError, OSError):  # the parent is gone
@@ -42,13 +42,13 @@ def serve(pipe: Connection, start: Start) -> None:
 
 
 class _Tasks:
-    """Remembers the last function, so that what it carries, such as decoded images, serves the next task too."""
+    """Keeps the last function: what it carries, such as decoded images, serves the next task too."""
 
     def __init__(self) -> None:
         self._function: Callable[..., Any] | None = None
 
     def run(self, function: bytes, args: bytes) -> Any:
-        """One task: the pickled function, empty where it is the last one's, and its pickled arguments."""
+        """The result of a pickled function, empty where it is that of the last task, and its pickled arguments."""
         if function:
             self._function = pickle.loads(function)
         assert self._function is not None
@@ -56,7 +56,7 @@ class _Tasks:
 
 
 def _answer(function: Callable[..., Any], *args: Any) -> bytes:
-    """What the parent gets: ("value", result) or ("error", exception), pickled."""
+    """The message to the parent, pickled: ("value", result) or ("error", exception)."""
     try:
         return pickle.dumps(("value", function(*args)))
     except Exception as error:
@@ -64,7 +64,7 @@ def _answer(function: Callable[..., Any], *args: Any) -> bytes:
 
 
 def _error(error: Exception) -> bytes:
-    """The exception, or its text where it cannot travel."""
+    """The exception, or its text where it cannot be pickled and read again."""
     try:
         raw = pickle.dumps(("error", error))
         pickle.loads(raw)
@@ -73,12 +73,8 @@ def _error(error: Exception) -> bytes:
     return raw
 
 
-def _nothing() -> None:
-    """For a worker without initializer."""
-
-
 def _end_with_parent() -> None:
-    """A parent that was killed cannot end a worker that hangs."""
+    """End this process when the parent is gone: a parent that was killed cannot end a worker that hangs."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from acrank.finetuning.splits import Part, Partition, make_partition, open_split
 from acrank.finetuning.tasks import METRICS
 from acrank.finetuning.work_folder import RunKey, Store
 from acrank.system.files import check_writable
-from acrank.system.machine import describe, pick_device, reason_of
+from acrank.system.machine import pick_device, reason_of, run_environment
 from acrank.targets import Target
 from acrank.zoo import Candidate, Zoo, load_zoo
 from acrank.zoo.loading import LoadedModel, load_candidate
@@ -138,7 +137,7 @@ class _Flow:
     def open(self, work_dir: Path, resume: bool) -> None:
         about = {"settings": self.settings.record(), "target": self.about_target, "saves": self.save_dir is not None}
         self.store = Store(work_dir, about, resume=resume)
-        entries = {candidate.id: entry_digest(candidate) for candidate in self.zoo.candidates}
+        entries = {candidate.id: candidate.digest for candidate in self.zoo.candidates}
         found = {key: self.store.outcome(key) for key in self.keys}
         self.outcomes = {
             key: outcome
@@ -170,7 +169,7 @@ class _Flow:
         notes = [note for part in self.parts.values() for note in part.notes]
         settings = {**self.settings.record(), "zoo": {"name": self.zoo.path.name, "sha256": self.zoo.sha256}}
         outcomes = [*planned, *self.store.others(self.keys)]
-        return Results(outcomes, settings, describe(), self.about_target, list(dict.fromkeys(notes)))
+        return Results(outcomes, settings, run_environment(), self.about_target, list(dict.fromkeys(notes)))
 
     def _outcomes(
         self, candidate: Candidate, keys: Sequence[RunKey], on_epoch: Callable[[Progress], None] | None
@@ -201,7 +200,7 @@ class _Flow:
     ) -> Outcome:
         started = time.perf_counter()
         chosen = self.partitions[key.split]
-        shared = Shared(self.settings, self.store, self.device, self.save_dir, entry_digest(candidate))
+        shared = Shared(self.settings, self.store, self.device, self.save_dir, candidate.digest)
         done = self.epochs_each * len(self.outcomes)
 
         def tell(lr: float, epoch: int, behind: int) -> None:
@@ -241,11 +240,6 @@ class _Flow:
             str(self.settings.metric),
             reason=reason_of(error, lower="--batch-size"),
         )
-
-
-def entry_digest(candidate: Candidate) -> str:
-    """SHA-256 of a manifest entry as it is resolved, so that a changed entry is finetuned again."""
-    return hashlib.sha256(candidate.model_dump_json(exclude={"folder"}).encode()).hexdigest()
 
 
 def _refuse(parts: Mapping[str, Target], splits: int) -> None:

@@ -29,7 +29,7 @@ class ScoredObservation:
     ) -> None:
         self.observation, self.settings, self.repeat = observation, settings, repeat
         self._cache, self._key = cache, key
-        self._values = cache.values(key) if cache else {}
+        self._values = cache.load_values(key) if cache else {}
         self._changed = False
 
     def score(self, name: str, kind: str = "") -> Evaluation:
@@ -58,7 +58,7 @@ class ScoredObservation:
     def save(self) -> None:
         """Put what was computed into the cache."""
         if self._cache and self._changed:
-            self._cache.note_values(self._key, self._values)
+            self._cache.store_values(self._key, self._values)
 
     def _remember(self, label: str, compute: Callable[[], Any]) -> Any:
         if label not in self._values:

@@ -10,13 +10,13 @@ from typing import Any
 
 from acrank.cache import ObservationCache
 from acrank.errors import NothingRankedError, UsageError
-from acrank.executors import InProcess, Prefetcher, TaskExecutor, describe_executor, results
+from acrank.executors import InProcess, Prefetcher, TaskExecutor, describe_executor, run_tasks
 from acrank.ranking.candidates import PreparedCandidate, may_prefetch, prepare_candidate, score_candidate
 from acrank.ranking.joining import kept_rows
 from acrank.ranking.summary import summarise
 from acrank.records import Ranking, Row
 from acrank.settings import Settings
-from acrank.system.machine import environment_of_run, is_out_of_memory, pick_device, reason_of
+from acrank.system.machine import is_out_of_memory, pick_device, reason_of, run_environment
 from acrank.targets import Target, open_target
 from acrank.targets.draws import Draw, make_draws
 from acrank.zoo import Zoo, load_zoo
@@ -95,7 +95,7 @@ class _Run:
         self.draws = make_draws(
             target, samples=self.settings.samples, repeats=self.settings.repeats or 1, seed=settings.seed
         )
-        self.environment = environment_of_run()
+        self.environment = run_environment()
         self.target_record: dict[str, Any] = {
             "name": target.name,
             "layout": target.layout,
@@ -114,7 +114,7 @@ class _Run:
         """
         waiting = [candidate for candidate in self.zoo.candidates if candidate.id not in skip]
         with self._task(waiting) as task:
-            for candidate, outcome in results(self.executor, task, waiting):
+            for candidate, outcome in run_tasks(self.executor, task, waiting):
                 if isinstance(outcome, UsageError):
                     raise outcome
                 if isinstance(outcome, Exception):  # the task never came back
@@ -131,7 +131,7 @@ class _Run:
     def _task(self, waiting: Sequence[Candidate]) -> Iterator[Callable[[Candidate], tuple[Row, list[str]]]]:
         """What the executor calls with each candidate; in this process, the next one loads meanwhile."""
         task = partial(_score, self.draws, self.settings, self.cache)
-        if not (isinstance(self.executor, InProcess) and self.executor.ahead):
+        if not (isinstance(self.executor, InProcess) and self.executor.prefetch):
             yield task
             return
         load = partial(prepare_candidate, draws=self.draws, settings=self.settings, cache=self.cache)

@@ -13,17 +13,20 @@ from pathlib import Path
 from acrank.errors import OutputError
 
 _PREFIX = ".acrank-"  # of temporary files; the path's own name may be as long as a name can be
-_SETTLED = 2.0  # a file changed within these seconds may change again under the same time stamp
-_Stamp = tuple[int, ...]
+#: A file changed within these seconds may change again under the same time stamp: its hash is not remembered.
+SETTLED_SECONDS = 2.0
 
 
 def atomic_write(path: Path, data: str | bytes, *, durable: bool = False) -> None:
     """Write `data` to `path` so that a reader sees the old file or the new one, never half of it.
 
-    A killed process leaves the old file; after a loss of power only `durable` promises that, and a busy disk can take
-    seconds over it: it is for what took long to work out.
+    Text is written as UTF-8 with its own line ends; what UTF-8 lacks (file names of other encodings) becomes escapes.
 
-    Text is written as UTF-8 with the line ends it has; what UTF-8 lacks (file names of other encodings) as escapes.
+    Args:
+        path: in a folder that exists.
+        data: all of the file.
+        durable: whether the old or the new file survives a loss of power, too. That can take seconds on a busy disk:
+            for results of long work.
 
     Raises:
         OutputError: the folder is missing, or the path cannot be written.
@@ -50,7 +53,11 @@ def atomic_write(path: Path, data: str | bytes, *, durable: bool = False) -> Non
 
 
 def check_writable(path: Path) -> None:
-    """Raise OutputError now rather than after the work: `path` must be writable, its folder must exist."""
+    """Check before the work that `path` can be written.
+
+    Raises:
+        OutputError: it is a folder or not writable, or its folder does not exist.
+    """
     try:
         if path.is_dir():
             raise OutputError(f"cannot write {path}: it is a folder", hint="name a file")
@@ -63,16 +70,16 @@ def check_writable(path: Path) -> None:
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file's content, as 64 hexadecimal digits.
 
-    A file is read once: its hash is remembered in this process until its size, place on the disk or time stamps change.
+    It is remembered in this process until the file's size, inode or time stamps change.
     """
-    about = path.stat()
-    stamp = (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
-    is_settled = time.time() - max(about.st_mtime, about.st_ctime) > _SETTLED
+    info = path.stat()
+    stamp = (info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
+    is_settled = time.time() - max(info.st_mtime, info.st_ctime) > SETTLED_SECONDS
     return _remembered_digest(path, stamp) if is_settled else _digest(path)
 
 
 @functools.lru_cache(maxsize=64)
-def _remembered_digest(path: Path, _: _Stamp) -> str:
+def _remembered_digest(path: Path, _: tuple[int, ...]) -> str:
     return _digest(path)
 
 

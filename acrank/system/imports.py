@@ -1,4 +1,4 @@
-"""Imports: optional packages with a helpful error, and loading without garbage collection."""
+"""Imports of optional packages, and imports without garbage collection."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def extra(module: str, name: str, what: str) -> Any:
 
     Args:
         module: its dotted name, such as "monai.networks.nets".
-        name: the extra of acrank that installs it.
-        what: what needs it, as the subject of a sentence ("NIfTI volumes need").
+        name: of the extra of acrank that installs it.
+        what: needs it, as the subject of a sentence ("NIfTI volumes need").
 
     Raises:
         MissingExtraError: it is not installed.
@@ -37,7 +37,7 @@ def extra(module: str, name: str, what: str) -> Any:
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """Inside this context no garbage is collected: imports leave none, and looking for it takes a sixth of their time.
+    """Inside this context no garbage is collected: imports leave none, and the search takes a sixth of their time.
 
     Example:
         >>> with gc_paused():

@@ -1,4 +1,4 @@
-"""What a result depends on besides its settings: versions, machine, seeds, device."""
+"""The machine of a run: device, memory, precision, determinism, and the versions of packages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import platform
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,26 +17,39 @@ from acrank.errors import AcrankError, UsageError
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 _WORKSPACES = (":4096:8", ":16:8")  # under which cuBLAS is deterministic
-_random = threading.RLock()
-_auto: str | None = None  # what `auto` means in this process, where it was given a device of its own
-_PACKAGES = ("acrank", "torch", "timm", "numpy", "scipy", "scikit-learn", "pillow")
+_random_state = threading.RLock()
+_auto_device: str | None = None  # what `auto` means in a process that was given its own device
+#: Packages that a result depends on: their versions are in the run record and in the keys of the cache.
+PACKAGES = (
+    *("acrank", "torch", "timm", "numpy", "scipy", "scikit-learn", "pillow"),
+    *("monai", "segmentation-models-pytorch"),
+)
 
 
-def describe() -> dict[str, Any]:
-    """Versions and machine of this run, as plain data for the record; loads no torch. Each row names its device."""
+def run_environment() -> dict[str, Any]:
+    """Machine and package versions, as plain data for the run record; loads no torch. Each row names its device."""
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
         "machine": platform.machine(),
         "cpus": os.cpu_count(),
-        "versions": {name: _version(name) for name in _PACKAGES},
+        "versions": package_versions(),
     }
 
 
+def package_versions() -> dict[str, str | None]:
+    """The installed version of each of `PACKAGES`, None where it is not installed."""
+    installed: dict[str, str | None] = dict.fromkeys(PACKAGES)
+    for name in PACKAGES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            installed[name] = importlib.metadata.version(name)
+    return installed
+
+
 def use_device(name: str | None) -> None:
-    """Let `auto` mean this device in this process, as in each worker of `--devices`; None takes that back."""
-    global _auto
-    _auto = name
+    """Make `auto` mean this device in this process, as in each worker of `--devices`; None undoes that."""
+    global _auto_device
+    _auto_device = name
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -45,37 +58,41 @@ def is_out_of_memory(error: BaseException) -> bool:
     >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."))
     True
     """
-    if isinstance(error, AcrankError):  # whose text may speak of memory in passing
+    if isinstance(error, AcrankError):  # its text may mention memory
         return False
-    named = type(error).__name__ in ("MemoryError", "OutOfMemoryError")
-    return named or any(sign in str(error) for sign in _OUT_OF_MEMORY)
+    return type(error).__name__ in ("MemoryError", "OutOfMemoryError") or any(
+        sign in str(error) for sign in _OUT_OF_MEMORY
+    )
 
 
 @contextmanager
 def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """Draw from torch's global random state as if it had just been seeded, and put it back afterwards.
+    """Inside this context torch's global generator is freshly seeded; its state is restored afterwards.
 
-    The state is the process's, so one thread at a time may use it so.
+    One thread at a time: the others wait.
 
     Args:
         seed: any integer.
-        device: whose state is put back too, where it is a GPU.
+        device: a GPU whose state is restored too; others are ignored.
     """
     import torch
 
     devices = [device] if device is not None and device.type == "cuda" else []
-    with _random, torch.random.fork_rng(devices=devices):
+    with _random_state, torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield
 
 
 @contextmanager
-def deterministic(wanted: bool) -> Iterator[None]:
-    """Let torch take deterministic algorithms alone, where that is wanted; its switches are put back afterwards.
+def deterministic(enabled: bool) -> Iterator[None]:
+    """Inside this context torch uses deterministic algorithms only; its switches, global ones, are restored afterwards.
 
-    They are the process's. An operation that has no such algorithm raises RuntimeError.
+    An operation without a deterministic algorithm raises RuntimeError.
+
+    Args:
+        enabled: False changes nothing.
     """
-    if not wanted:
+    if not enabled:
         yield
         return
     import torch
@@ -99,7 +116,7 @@ def deterministic(wanted: bool) -> Iterator[None]:
 
 
 def mixed_dtype(device: torch.device) -> torch.dtype:
-    """What autocast computes in on a device: bfloat16, or float16 on a GPU that lacks it."""
+    """The dtype of autocast on a device: bfloat16, or float16 on a GPU that lacks it."""
     import torch
 
     if device.type == "cpu" or (device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)):
@@ -108,7 +125,7 @@ def mixed_dtype(device: torch.device) -> torch.dtype:
 
 
 def channels_last(model: torch.nn.Module) -> torch.nn.Module:
-    """Lay out a network's 2D convolutions channels last, in place; its inputs follow, and most networks are faster."""
+    """Store a network's 2D convolutions channels last, in place: most networks are faster. Its inputs follow."""
     import torch
 
     for part in model.parameters():
@@ -118,16 +135,16 @@ def channels_last(model: torch.nn.Module) -> torch.nn.Module:
 
 
 def pick_device(wanted: str) -> torch.device:
-    """The device for `auto`, `cpu`, `cuda[:N]` or `mps`; auto takes that of `use_device`, else cuda, mps, cpu.
+    """The device for `auto`, `cpu`, `cuda[:N]` or `mps`; auto is that of `use_device`, else cuda, mps or cpu.
 
     Raises:
-        UsageError: not a device, or one that this machine lacks.
+        UsageError: not a device, or not available on this machine.
     """
     import torch
 
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if wanted == "auto" and _auto is not None:
-        return pick_device(_auto)
+    if wanted == "auto" and _auto_device is not None:
+        return pick_device(_auto_device)
     if wanted == "auto":
         return torch.device(next(name for name in ("cuda", "mps", "cpu") if available[name]))
     try:
@@ -137,19 +154,12 @@ def pick_device(wanted: str) -> torch.device:
     if not available.get(device.type, False):
         raise UsageError(f"device {wanted!r} is not available here", hint="use --device auto or cpu")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UsageError(f"device {wanted!r} is not there: {torch.cuda.device_count()} GPU(s)", hint="use cuda:0")
+        raise UsageError(f"device {wanted!r} is not available: {torch.cuda.device_count()} GPU(s)", hint="use cuda:0")
     return device
 
 
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
 def reason_of(error: Exception, *, lower: str = "--samples") -> str:
-    """Why a candidate could not be dealt with, in one line.
+    """Why a candidate was skipped, in one line.
 
     Args:
         lower: the option that saves memory.

@@ -1,7 +1,7 @@
-"""Random streams by purpose: whatever acrank draws comes from here, so that no two purposes share a stream.
+"""Random streams by purpose: all of acrank's random numbers come from here, so that no two purposes share a stream.
 
 The procedural images of `acrank.demo` and the resampling of `acrank.comparison` have streams of their own: those images
-are what the embedded checkpoints were made for, and comparisons name their streams by dataset.
+are part of what the embedded checkpoints were trained on, and comparisons name their streams by dataset.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ STREAMS = 2
 
 
 class Purpose(StrEnum):
-    """What random numbers are for, with the words that tell its streams apart."""
+    """What random numbers are for; the comments name the integers that tell the streams of one purpose apart."""
 
     DRAW = "images of a draw"  # seed, repeat
     HALVES = "halves of a draw"  # seed, repeat
@@ -63,7 +63,7 @@ def stream(purpose: Purpose, *words: int) -> np.random.SeedSequence:
 
 
 def seed_of(purpose: Purpose, *words: int, bits: int = 63) -> int:
-    """A seed of so many bits for a purpose, for libraries that take a number (torch: 63, scikit-learn: 32).
+    """A seed of `bits` bits for a purpose, for libraries that take a number (torch: 63, scikit-learn: 32).
 
     Example:
         >>> 0 <= seed_of(Purpose.SCORE, 0, 0, bits=32) < 2**32

@@ -33,7 +33,7 @@ class Document:
     problems: list[Problem]
 
     def line_of(self, place: Place) -> int | None:
-        """The line of a place, or of the nearest place around it."""
+        """The line of a place, or of the innermost place around it that has one."""
         for end in range(len(place), -1, -1):
             if place[:end] in self.lines:
                 return self.lines[place[:end]]
@@ -83,7 +83,8 @@ def _walk_mapping(
     for key, value in node.value:
         name, line = str(key.value), key.start_mark.line + 1
         if name in first:
-            problems.append(Problem(line, "", f"duplicate key {name!r} (first on line {first[name]})", "remove one"))
+            text = f"duplicate key {name!r} (first on line {first[name]})"
+            problems.append(Problem(line, "", text, hint="remove one"))
         first.setdefault(name, line)
         _walk(value, (*place, name), lines, problems, seen)
         lines[(*place, name)] = line

@@ -1,4 +1,4 @@
-"""The zoo: which checkpoints are candidates (manifest, light) and how one is loaded safely (loading, torch)."""
+"""The zoo: the manifest of candidates (light to import), and loading a candidate's network (with torch)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ __all__ = ["Candidate", "LoadedModel", "ManifestInput", "Zoo", "load_candidate",
 def __getattr__(name: str) -> Any:
     if name not in ("LoadedModel", "load_candidate"):
         raise AttributeError(f"module 'acrank.zoo' has no attribute {name!r}")
-    from acrank.zoo import loading  # torch is loaded here, not with the manifest
+    from acrank.zoo import loading  # loads torch, which the manifest does not need
 
     return getattr(loading, name)

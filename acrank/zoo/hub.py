@@ -1,9 +1,8 @@
-"""What timm needs to build a candidate, and the local file with its weights, downloaded where it must be."""
+"""How timm builds a candidate, and the local file with its weights, downloaded where needed."""
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from acrank.errors import CandidateError
+from acrank.system.words import closest
 from acrank.zoo.architectures.timm_import import import_timm
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ class Recipe:
     Attributes:
         architecture: a timm name, with its tag where it has one.
         weights: local file.
-        cfg: timm's pretrained configuration; of the architecture where the checkpoint brings none.
-        args: arguments of the architecture that the checkpoint was made with.
-        own_cfg: whether `cfg` speaks of this checkpoint, or only of the architecture in general.
+        cfg: timm's pretrained configuration of the checkpoint, or of the architecture where the checkpoint has none.
+        args: further arguments of the architecture.
+        own_cfg: whether `cfg` belongs to this checkpoint.
     """
 
     architecture: str
@@ -40,13 +40,13 @@ class Recipe:
     own_cfg: bool = True
 
 
-def resolve(candidate: Candidate) -> Recipe:
-    """The recipe of a candidate that timm builds; downloads what a hub source needs.
+def resolve_recipe(candidate: Candidate) -> Recipe:
+    """The recipe of a candidate that timm builds; downloads the files of a hub source.
 
     Files of a hub come through huggingface_hub, which honours HF_ENDPOINT, HF_HOME and HF_HUB_OFFLINE.
 
     Raises:
-        CandidateError: unknown to timm, no weights, or not reachable.
+        CandidateError: timm does not know the architecture, there are no weights, or the hub cannot be reached.
     """
     if candidate.weights_path and candidate.architecture:
         cfg = _registered(candidate.architecture)
@@ -54,8 +54,8 @@ def resolve(candidate: Candidate) -> Recipe:
     if candidate.local_dir:
         return _described(config_file(candidate.local_dir), weights_in(candidate.local_dir))
     source = candidate.source or ""
-    kind, colon, name = source.partition(":")
-    if colon and kind != "local-dir":
+    _, colon, name = source.partition(":")
+    if colon:
         config = _from_hub(name, ["config.json"])
         return _described(config, _from_hub(name, [*_FILES, *_OPEN_CLIP]))
     cfg = _registered(source)
@@ -63,18 +63,17 @@ def resolve(candidate: Candidate) -> Recipe:
 
 
 def _registered(name: str) -> dict[str, Any]:
-    """timm's configuration of a name, with or without tag."""
+    """timm's pretrained configuration of a name with or without a tag."""
     timm = import_timm()
     architecture = name.partition(".")[0]
     if not timm.models.is_model(architecture):
-        close = difflib.get_close_matches(architecture, timm.list_models(), n=3)
-        hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "`timm.list_models()` has all names"
+        hint = closest(architecture, timm.list_models(), "`timm.list_models()` has all names")
         raise CandidateError(f"timm has no architecture {architecture!r}", hint=hint)
     try:
         cfg = timm.models.get_pretrained_cfg(name)
     except RuntimeError as error:
-        tags = ", ".join(timm.list_models(f"{architecture}.*", pretrained=True)) or "there is none"
-        raise CandidateError(f"timm has no pretrained weights called {name!r}", hint=f"there are: {tags}") from error
+        tags = ", ".join(timm.list_models(f"{architecture}.*", pretrained=True)) or "none"
+        raise CandidateError(f"timm has no pretrained weights called {name!r}", hint=f"known: {tags}") from error
     return dict(cfg.to_dict()) if cfg else {}
 
 
@@ -88,7 +87,7 @@ def _registered_file(name: str, cfg: dict[str, Any]) -> Path:
 
 
 def _from_hub(repository: str, names: Sequence[str]) -> Path:
-    """The first of `names` that the repository has, in the local cache; `repository` may end in `@revision`."""
+    """The first of `names` in the repository, downloaded; `repository` may end in `@revision`."""
     import huggingface_hub
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
@@ -96,13 +95,12 @@ def _from_hub(repository: str, names: Sequence[str]) -> Path:
     for name in names:
         try:
             return Path(huggingface_hub.hf_hub_download(repo, name, revision=revision or None))
-        except LocalEntryNotFoundError as error:  # not cached, and the hub is out of reach or switched off
-            cause = error.__cause__ or error
-            raise CandidateError(f"cannot get {name} of {repository}: {_line(cause)}", hint=_NETWORK_HINT) from error
+        except LocalEntryNotFoundError as error:  # not cached, and the hub cannot be reached or is switched off
+            raise _unreachable(f"{name} of {repository}", error.__cause__ or error) from error
         except EntryNotFoundError:
             continue
         except Exception as error:  # the network fails in as many ways as HTTP libraries have exceptions
-            raise CandidateError(f"cannot get {name} of {repository}: {_line(error)}", hint=_NETWORK_HINT) from error
+            raise _unreachable(f"{name} of {repository}", error) from error
     raise CandidateError(f"{repository} has no {' or '.join(names)}", hint="is it a repository that timm can load?")
 
 
@@ -116,27 +114,35 @@ def _from_url(url: str) -> Path:
             folder.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(url, str(path), progress=False)
         except Exception as error:  # as above
-            raise CandidateError(f"cannot get {url}: {_line(error)}", hint=_NETWORK_HINT) from error
+            raise _unreachable(url, error) from error
     return path
 
 
-def _line(error: BaseException) -> str:
+def _unreachable(what: str, error: BaseException) -> CandidateError:
     text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 200 else text[:199] + "…"
+    text = text if len(text) <= 200 else text[:199] + "…"
+    return CandidateError(f"cannot get {what}: {text}", hint=_NETWORK_HINT)
 
 
 def config_file(folder: Path) -> Path:
-    """The config.json of a `local-dir:` source."""
+    """The config.json of a `local-dir:` source.
+
+    Raises:
+        CandidateError: there is none.
+    """
     path = folder / "config.json"
     if not path.is_file():
-        raise CandidateError(
-            f"{folder} has no config.json", hint="`local-dir:` reads what `timm.models.save_for_hf` wrote"
-        )
+        hint = "`local-dir:` reads what `timm.models.save_for_hf` wrote"
+        raise CandidateError(f"{folder} has no config.json", hint=hint)
     return path
 
 
 def weights_in(folder: Path) -> Path:
-    """The weights file of a `local-dir:` source: a well-known name first, else the only one of its suffix."""
+    """The weights file of a `local-dir:` source: one with a well-known name, else the only one of its suffix.
+
+    Raises:
+        CandidateError: there is none, or there are several.
+    """
     for name in (*_FILES, *_OPEN_CLIP):
         if (folder / name).is_file():
             return folder / name
@@ -151,14 +157,13 @@ def weights_in(folder: Path) -> Path:
 
 
 def _described(config: Path, weights: Path) -> Recipe:
-    """The recipe that a config.json describes: timm's layout, or its older flat one."""
+    """The recipe that a config.json describes, in timm's layout or its older flat one."""
     timm = import_timm()
     try:
         raw = json.loads(config.read_text(encoding="utf-8"))
         architecture, args = raw["architecture"], raw.get("model_args") or {}
-        given = {**raw.get("pretrained_cfg", raw)} | (
-            {"num_classes": raw["num_classes"]} if "num_classes" in raw else {}
-        )
+        given = {**raw.get("pretrained_cfg", raw)}
+        given["num_classes"] = raw.get("num_classes", given.get("num_classes"))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         text = f"{config.name} of {config.parent.name} names no timm architecture"
         raise CandidateError(text, hint="only repositories made with timm can be a source") from error

@@ -1,10 +1,11 @@
-"""Fitting a file's tensors into a network, and refusing networks that would stay random."""
+"""Matching a file's tensors with a network's, and refusing networks that would stay random."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,18 +15,18 @@ from acrank.zoo.architectures.timm_import import import_timm
 from acrank.zoo.tensor_names import likely_prefix
 
 _NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.LocalResponseNorm, nn.RMSNorm)
-_COUNTER = "num_batches_tracked"  # says how often, not what: a network is whole without it
+_COUNTER = "num_batches_tracked"  # changes no output of a network in eval mode
 
 
 @dataclass(frozen=True)
 class Fit:
-    """How a file's tensors meet a network's, by name, shape and kind of number.
+    """How a file's tensors match a network's, by name, shape and kind of number.
 
     Attributes:
-        matched: names that the file fills.
-        missing: names of the network that it does not fill, counters aside.
-        left_over: names of the file that the network does not have, or not in that shape.
-        clashes: for names that both have: what differs.
+        matched: names of the network that the file fills.
+        missing: names of the network that the file does not fill, but for counters.
+        left_over: names of the file that the network does not have, or in another shape.
+        clashes: what differs, for the missing names that the file has, too.
         share: matched share of the backbone's parameters, by number of elements, in [0, 1].
         lost_norms: names in `missing` that belong to the backbone's normalisation layers.
     """
@@ -38,15 +39,20 @@ class Fit:
     lost_norms: list[str]
 
     @property
-    def whole(self) -> bool:
-        """Whether the file fills everything."""
+    def is_whole(self) -> bool:
+        """Whether the file fills every tensor."""
         return not self.missing
 
 
 def fit(model: nn.Module, tensors: Mapping[str, Tensor], heads: Iterable[str] = ()) -> Fit:
-    """Compare, changing nothing. `heads` name the modules that are no part of the backbone.
+    """Compare a file's tensors with a network's; nothing is changed.
 
     A tensor that the network has under several names is filled by any of them.
+
+    Args:
+        model: the network.
+        tensors: of the file, under the network's names.
+        heads: names of the modules that are no part of the backbone.
     """
     own = _tensors(model)
     matched = [name for name, value in tensors.items() if name in own and _clash(value, own[name]) is None]
@@ -56,14 +62,24 @@ def fit(model: nn.Module, tensors: Mapping[str, Tensor], heads: Iterable[str] = 
     left_over = [name for name in tensors if name not in set(matched)]
     norms = _norm_names(model)
     lost = [name for name in missing if name in norms and not _under(name, heads)]
-    return Fit(matched, missing, left_over, clashes, _share(model, filled, heads), lost)
+    backbone = [value for name, value in model.named_parameters() if not _under(name, heads)]
+    total = sum(value.numel() for value in backbone)
+    return Fit(
+        matched=matched,
+        missing=missing,
+        left_over=left_over,
+        clashes=clashes,
+        share=sum(value.numel() for value in backbone if id(value) in filled) / total if total else 0.0,
+        lost_norms=lost,
+    )
 
 
-def check(model: nn.Module, tensors: Mapping[str, Tensor], found: Fit, min_match: float) -> None:
+def check_fit(model: nn.Module, tensors: Mapping[str, Tensor], found: Fit, *, min_match: float) -> None:
     """Refuse a network that the file does not really fill.
 
     Raises:
-        CandidateError: too small a share of the backbone, a normalisation tensor missing, or a weight not finite.
+        CandidateError: the file fills less than `min_match` of the backbone, a tensor of a normalisation layer is
+            missing, or a weight is not finite.
     """
     counts = f"{len(found.matched)} tensors matched, {len(found.missing)} missing, {len(found.left_over)} left over"
     if found.share < min_match:
@@ -81,7 +97,7 @@ def fill(model: nn.Module, tensors: Mapping[str, Tensor], found: Fit) -> None:
     """Copy the matched tensors into the network.
 
     Raises:
-        CandidateError: the network itself refuses them.
+        CandidateError: the network refuses them.
     """
     try:
         model.load_state_dict({name: tensors[name] for name in found.matched}, strict=False)
@@ -90,34 +106,31 @@ def fill(model: nn.Module, tensors: Mapping[str, Tensor], found: Fit) -> None:
 
 
 def adapt_channels(weight: Tensor, channels: int, base: int) -> Tensor:
-    """A first convolution's weight [out, base, ...] for images with `channels` channels, responses kept in scale.
+    """A first convolution's weight [out, base, ...] for `channels` channels, with responses of the same scale.
 
     One channel gets the sum over the old ones; more are the old ones repeated, times base / channels.
 
     Raises:
-        CandidateError: the weight's layout does not allow it.
+        CandidateError: the weight has another shape.
     """
     if base != 3 or weight.ndim != 4:
         return _repeated(weight, channels, base)
     try:
         adapted: Tensor = import_timm().models.adapt_input_conv(channels, weight)
-        return adapted
     except (NotImplementedError, AssertionError) as error:
         text = f"its first layer {tuple(weight.shape)} cannot be adapted to {channels} channels"
         raise CandidateError(text, hint=f"leave out in_chans: images are converted to {base} channels") from error
+    return adapted
 
 
-def untouched_statistics(model: nn.Module) -> bool:
-    """Whether the network has running statistics, and all are as initialised: mean 0, variance 1."""
-    layers = [m for m in model.modules() if isinstance(getattr(m, "running_mean", None), Tensor)]
-    return bool(layers) and all(
-        bool((layer.running_mean == 0).all()) and bool((layer.running_var == 1).all())  # type: ignore[union-attr]
-        for layer in layers
-    )
+def has_untouched_statistics(model: nn.Module) -> bool:
+    """Whether the network has running statistics, all as initialised: mean 0, variance 1."""
+    layers: list[Any] = [m for m in model.modules() if isinstance(getattr(m, "running_mean", None), Tensor)]
+    return bool(layers) and all(bool((m.running_mean == 0).all() and (m.running_var == 1).all()) for m in layers)
 
 
 def _is_finite(values: Tensor) -> bool:
-    """Whether all values are finite; a finite sum says so at a fraction of the cost, an infinite one may overflow."""
+    """Whether all values are finite. A finite sum proves it at a fraction of the cost; one that is not may overflow."""
     return bool(torch.isfinite(values.sum())) or bool(torch.isfinite(values).all())
 
 
@@ -127,9 +140,8 @@ def _repeated(weight: Tensor, channels: int, base: int) -> Tensor:
         raise CandidateError(text, hint="leave out in_chans")
     if channels == 1:
         return weight.sum(dim=1, keepdim=True)
-    times = [1] * weight.ndim
-    times[1] = math.ceil(channels / base)
-    return weight.repeat(times)[:, :channels] * (base / channels)
+    repeated = torch.cat([weight] * math.ceil(channels / base), dim=1)
+    return repeated[:, :channels] * (base / channels)
 
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:
@@ -142,12 +154,6 @@ def _clash(found: Tensor, wanted: Tensor) -> str | None:
     if found.is_floating_point() != wanted.is_floating_point():
         return f"file {found.dtype}, network {wanted.dtype}"
     return None
-
-
-def _share(model: nn.Module, filled: set[int], heads: Iterable[str]) -> float:
-    backbone = [value for name, value in model.named_parameters() if not _under(name, heads)]
-    total = sum(value.numel() for value in backbone)
-    return sum(value.numel() for value in backbone if id(value) in filled) / total if total else 0.0
 
 
 def _norm_names(model: nn.Module) -> set[str]:
@@ -173,4 +179,6 @@ def _hint(model: nn.Module, tensors: Mapping[str, Tensor]) -> str:
     prefix = likely_prefix(shapes, {name: tuple(value.shape) for name, value in _tensors(model).items()})
     if prefix:
         return f"its names would match with `strip_prefix: {prefix}`"
-    return f"do architecture and weights belong together? The file has names like {', '.join(list(tensors)[:3])}"
+    return (
+        f"check that architecture and weights belong together: the file has names like {', '.join(list(tensors)[:3])}"
+    )

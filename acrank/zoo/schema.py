@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -14,25 +15,23 @@ _FACTORY = re.compile(r"factory:(?P<module>[A-Za-z_][\w.]*):(?P<function>[A-Za-z
 _SOURCES = ("hf-hub", "hf_hub", "local-dir")
 
 
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
 def _pair(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple(value)
-    return (value, value) if isinstance(value, int) else value
+    return (value, value) if isinstance(value, int) else _tuple(value)
 
 
 def _row(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple(value)
-    return (value,) if isinstance(value, int | float) else value
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    return (value,) if isinstance(value, int | float) else _tuple(value)
 
 
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Text = Annotated[str, Field(min_length=1)]
+_Square = tuple[PositiveInt, PositiveInt]
+_Cube = tuple[PositiveInt, PositiveInt, PositiveInt]
 
 
 class _Strict(BaseModel):
@@ -40,19 +39,14 @@ class _Strict(BaseModel):
 
 
 class ManifestInput(_Strict):
-    """The `input` of a model: what of the network's input the manifest gives.
+    """The key `input` of a model; what it leaves out comes from the checkpoint, or is assumed.
 
     Attributes:
-        size: height and width in pixels, or three sizes of a volume; one number in YAML means a square, or a cube.
+        size: height and width in pixels, or three sizes of a volume; one number in YAML means a square or a cube.
         mean, std: per channel, of images scaled to [0, 1].
     """
 
-    size: (
-        Annotated[
-            tuple[PositiveInt, PositiveInt] | tuple[PositiveInt, PositiveInt, PositiveInt], BeforeValidator(_pair)
-        ]
-        | None
-    ) = None
+    size: Annotated[_Square | _Cube, BeforeValidator(_pair)] | None = None
     mean: Annotated[tuple[_Finite, ...], BeforeValidator(_row), Field(min_length=1)] | None = None
     std: Annotated[tuple[_Positive, ...], BeforeValidator(_row), Field(min_length=1)] | None = None
 
@@ -62,22 +56,23 @@ class Candidate(_Strict):
 
     Attributes:
         id: its name in every table; unique in the manifest.
-        source: timm's grammar: `resnet50.a1_in1k`, `hf-hub:org/name@revision`, `local-dir:path`.
+        source: in timm's notation: `resnet50.a1_in1k`, `hf-hub:org/name@revision`, `local-dir:path`.
         architecture: a timm architecture, `smp:Unet/resnet34`, `monai:UNet`, `genesis:unet3d`, or
             `factory:module:function`.
-        factory_args: keyword arguments of the factory, or of the smp: or monai: network.
-        weights: path of a safetensors or torch file, relative to the manifest; its suffix does not matter.
-        weights_key: where in the file the tensors are, such as `state_dict` or `model.ema`.
-        keep_prefix: keep only tensors whose name begins so (applied first, the prefix stays).
-        strip_prefix: remove this beginning from the names that have it.
+        factory_args: keyword arguments of the factory, or of the `smp:` or `monai:` network.
+        weights: path of a safetensors or torch file with any suffix, relative to the manifest.
+        weights_key: of the tensors in the file, such as `state_dict` or `model.ema`.
+        keep_prefix: only tensors whose names begin with this are kept; the prefix stays. Applied first.
+        strip_prefix: removed from the names that begin with it.
         rename: regular expression -> replacement, applied in order to every name, last.
-        sha256: what the file must hash to.
-        in_chans: channels of the images; the first convolution is adapted where the file has others.
+        sha256: of the file, which is refused if it has another.
+        in_chans: channels of the images; the first convolution is adapted where the file has other channels.
         input: size, mean and standard deviation of the input.
         min_match: share of the backbone's parameters that the file must fill, in (0, 1].
-        license, tags: for the reader and for selecting.
-        reference: figures known from elsewhere, such as an ImageNet accuracy.
-        folder: where its relative paths start from; the manifest's own, and no key of it.
+        license: for the reader.
+        tags: for selecting candidates.
+        reference: published figures, such as an ImageNet accuracy.
+        folder: that relative paths start from: the manifest's, which has no such key.
 
     Example:
         >>> Candidate(id="mine", architecture="resnet18", weights="r18.safetensors", folder=Path("/zoo")).weights_path
@@ -106,7 +101,7 @@ class Candidate(_Strict):
     @classmethod
     def _printable(cls, value: str) -> str:
         if not value.isprintable() or value != value.strip():
-            raise ValueError("must be one line of printable text without spaces around it")
+            raise ValueError("must be one line of printable text without spaces at its ends")
         return value
 
     @field_validator("source")
@@ -191,5 +186,10 @@ class Candidate(_Strict):
 
     @property
     def network(self) -> str:
-        """What the candidate is built from: its source or its architecture."""
+        """The source or the architecture."""
         return self.source or self.architecture or ""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the manifest entry as resolved, but for its folder: it changes when the entry changes."""
+        return hashlib.sha256(self.model_dump_json(exclude={"folder"}).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Building a network without drawing the weights that a file replaces: that takes longer than reading them."""
+"""Building a network without drawing the weights that a file replaces: the draw takes longer than reading them."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn import init
 from torch.overrides import TorchFunctionMode
 
-# in-place, on their first argument; the last is a step of drawing from a truncated normal distribution
+# in place, on their first argument; the last is a step of drawing from a truncated normal distribution
 _DRAWS = (init.uniform_, init.normal_, init.kaiming_uniform_, Tensor.uniform_, Tensor.normal_, Tensor.erfinv_)
 
 
-class Undrawn(TorchFunctionMode):
-    """While it lasts, what this thread would fill at random stays as it lies in memory.
+class skip_init(TorchFunctionMode):  # noqa: N801 - a context manager
+    """Inside this context random initialisation is skipped, in this thread; tensors keep what lies in memory.
 
     Example:
         >>> import torch
-        >>> with Undrawn() as undrawn:
+        >>> with skip_init() as skipped:
         ...     network, code = nn.Linear(2, 1), init.normal_(torch.empty(3))
-        >>> undrawn.is_replaced_in(network)
+        >>> skipped.is_replaced_in(network)
         False
         >>> del code
-        >>> undrawn.is_replaced_in(network)
+        >>> skipped.is_replaced_in(network)
         True
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._left: set[StorageWeakRef] = set()
+        self._skipped: set[StorageWeakRef] = set()
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
@@ -38,13 +38,13 @@ class Undrawn(TorchFunctionMode):
         if func not in _DRAWS:
             return func(*args, **(kwargs or {}))
         tensor = args[0] if args else kwargs["tensor"]
-        self._left.add(StorageWeakRef(tensor.untyped_storage()))
+        self._skipped.add(StorageWeakRef(tensor.untyped_storage()))
         return tensor
 
     def is_replaced_in(self, network: nn.Module) -> bool:
-        """Whether nothing is left of what was not drawn once the whole state dict of the network is filled.
+        """Whether loading a whole state dict into the network replaces every tensor whose draw was skipped.
 
-        What other buffers hold may have been worked out from what was not drawn: there must be none.
+        A floating-point buffer outside the state dict may have been computed from such a tensor: then False.
         """
         own = [value for value in network.state_dict(keep_vars=True).values() if isinstance(value, Tensor)]
         known = {id(tensor) for tensor in own}
@@ -52,4 +52,4 @@ class Undrawn(TorchFunctionMode):
             return False
         stores = [(tensor.untyped_storage(), tensor.nbytes) for tensor in own]
         filled = {StorageWeakRef(storage) for storage, size in stores if storage.nbytes() == size}
-        return {one for one in self._left if not one.expired()} <= filled
+        return {one for one in self._skipped if not one.expired()} <= filled

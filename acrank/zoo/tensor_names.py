@@ -1,4 +1,4 @@
-"""Tensor names: from how a file calls them to how the network calls them."""
+"""Tensor names: from those of a file to those of a network."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import TypeVar
 
 from acrank.errors import CandidateError
 
-T = TypeVar("T")
+_Tensor = TypeVar("_Tensor")
 
 
 def renamed(
-    tensors: Mapping[str, T], *, keep_prefix: str | None, strip_prefix: str | None, rename: Mapping[str, str]
-) -> dict[str, T]:
+    tensors: Mapping[str, _Tensor], *, keep_prefix: str | None, strip_prefix: str | None, rename: Mapping[str, str]
+) -> dict[str, _Tensor]:
     """The tensors under new names: `keep_prefix`, then `strip_prefix`, then the substitutions in order.
 
     Raises:
-        CandidateError: a prefix or a substitution that touches nothing, or two tensors that get the same name.
+        CandidateError: a prefix or substitution matches no name, or two tensors get the same name.
 
     Example:
         >>> renamed({"m.q.conv": 1, "m.k.conv": 2}, keep_prefix="m.q.", strip_prefix="m.", rename={r"^q\\.": ""})
@@ -38,7 +38,7 @@ def renamed(
 
 
 def likely_prefix(shapes: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]]) -> str | None:
-    """The beginning whose removal would make most names and shapes match, None where none would.
+    """The prefix whose removal makes most names and shapes match, None where none matches then.
 
     >>> likely_prefix({"module.a": (1,), "module.b": (2,)}, {"a": (1,), "b": (2,)})
     'module.'
@@ -53,8 +53,8 @@ def likely_prefix(shapes: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tu
     return best[0][0] if best and best[0][1] else None
 
 
-def _apply(tensors: Mapping[str, T], names: Mapping[str, str]) -> dict[str, T]:
-    out: dict[str, T] = {}
+def _apply(tensors: Mapping[str, _Tensor], names: Mapping[str, str]) -> dict[str, _Tensor]:
+    out: dict[str, _Tensor] = {}
     origin: dict[str, str] = {}
     for old, new in names.items():
         if new in out:

@@ -1,7 +1,8 @@
-"""What can be known about a zoo without loading a network: the schema, the files, their kinds and hashes."""
+"""Checks of a zoo without loading a network: the schema, the files, their kinds and hashes."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from acrank.errors import CandidateError
@@ -12,23 +13,23 @@ from acrank.zoo.weights import check_hash, kind_of
 
 
 def validate_zoo(path: str | Path) -> tuple[Zoo, list[Problem]]:
-    """The valid candidates of a manifest whose files are there and sound, and every problem with the others.
+    """The valid candidates of a manifest whose files are sound, and every problem with the others.
 
-    A file must exist, be safetensors or written by torch.save, be whole as far as its outside shows, and have its
-    `sha256` where one is given. Sources on a hub and timm's own names are not looked up. No torch is imported.
+    A file must exist, be safetensors or written by torch.save, not be truncated, and have its `sha256` where one is
+    given. Hub sources and timm's own names are not looked up. No torch is imported.
 
     Raises:
-        ManifestError: the manifest cannot be read at all.
+        ManifestError: the manifest cannot be read.
     """
     zoo, problems = check_zoo(path)
-    sound = []
+    sound: list[Candidate] = []
     for candidate in zoo.candidates:
         try:
             _check_files(candidate)
             sound.append(candidate)
         except CandidateError as error:
-            problems.append(Problem(None, f"model {candidate.id!r}", error.message, error.hint))
-    return Zoo(tuple(sound), zoo.path, zoo.sha256), problems
+            problems.append(Problem(None, f"model {candidate.id!r}", error.message, hint=error.hint))
+    return replace(zoo, candidates=tuple(sound)), problems
 
 
 def _check_files(candidate: Candidate) -> None:

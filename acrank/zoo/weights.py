@@ -1,8 +1,7 @@
-"""Weight files: recognised by content, read as data and never as code."""
+"""Weights files: recognised by their content, read as data and never as code."""
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 import zipfile
@@ -12,13 +11,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from acrank.errors import CandidateError
 from acrank.system.files import sha256_of
+from acrank.system.words import closest
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Kind = Literal["safetensors", "torch"]
 
-_TORCH_LEGACY = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")  # the number that torch.save wrote before it zipped
+_TORCH_LEGACY = (0x1950A86A20F9469CFC6C).to_bytes(
+    10, "little"
+)  # the magic number of torch.save before it wrote zip archives
 _RESAVE = "save its tensors with safetensors or torch.save, and point `weights` at that file"
 _DAMAGED = "download or copy it again"
 _NOT_WEIGHTS = (
@@ -31,13 +33,13 @@ _NOT_WEIGHTS = (
 
 
 def kind_of(path: Path) -> Kind:
-    """What a weights file is, judged by its content alone; no torch needed.
+    """The kind of a weights file, judged by its content alone; no torch needed.
 
     Returns:
         "safetensors", or "torch" for anything torch.save wrote, zipped or legacy.
 
     Raises:
-        CandidateError: missing, empty, truncated, or of a kind that is not read.
+        CandidateError: the file is missing, empty, truncated, or of an unsupported kind.
     """
     try:
         with path.open("rb") as file:
@@ -59,12 +61,12 @@ def read_state_dict(path: Path, key: str | None = None) -> dict[str, Tensor]:
     """The named tensors of a weights file, on the CPU.
 
     Args:
-        path: a safetensors file, or one that torch.save wrote; recognised by content.
-        key: where in the file the tensors are, such as `state_dict` or `model.ema`; without it they must be
-            at the top, or in the only nested mapping of tensors.
+        path: of a safetensors file, or of one that torch.save wrote.
+        key: of the tensors in the file, such as `state_dict` or `model.ema`; without it they must be at the top, or in
+            the only nested mapping of tensors.
 
     Raises:
-        CandidateError: unreadable, no or several mappings of tensors, or a pickle that would run code.
+        CandidateError: the file cannot be read, has no or several mappings of tensors, or would run code.
     """
     payload = _load_safetensors(path) if kind_of(path) == "safetensors" else _load_torch(path)
     return _at(payload, key, path) if key else _only(payload, path)
@@ -74,7 +76,7 @@ def check_hash(path: Path, wanted: str | None) -> str:
     """The file's SHA-256.
 
     Raises:
-        CandidateError: it is not the one that the manifest wants.
+        CandidateError: it is not `wanted`, the manifest's.
     """
     digest = sha256_of(path)
     if wanted and digest != wanted:
@@ -116,9 +118,8 @@ def _refused(path: Path, head: bytes) -> CandidateError:
             return CandidateError(f"{path} is {what}", hint=hint)
     if head[:1] == b"\x80" or head[257:262] == b"ustar":
         what = "a Python pickle" if head[:1] == b"\x80" else "a tar archive"
-        return CandidateError(
-            f"{path} is {what} that torch.save did not write; reading it could run code", hint=_RESAVE
-        )
+        text = f"{path} is {what} that torch.save did not write; reading it could run code"
+        return CandidateError(text, hint=_RESAVE)
     return CandidateError(f"{path} is neither safetensors nor a torch file", hint=_RESAVE)
 
 
@@ -138,7 +139,10 @@ def _load_torch(path: Path) -> Any:
     import torch
 
     try:
-        with torch.serialization.safe_globals(_numpy_scalars()), path.open("rb") as file:  # a path's suffix would count
+        with (
+            torch.serialization.safe_globals(_numpy_scalars()),
+            path.open("rb") as file,
+        ):  # of a path, torch would judge by the suffix
             return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         wanted = _code_wanted(str(error))
@@ -151,7 +155,7 @@ def _load_torch(path: Path) -> Any:
 
 
 def _code_wanted(message: str) -> str | None:
-    """The function or class that a refused pickle asks for, None when the pickle is merely broken."""
+    """The function or class that a refused pickle asks for, None where the pickle is only damaged."""
     found = re.search(r"GLOBAL ([\w.]+)", message) or re.search(
         r"[Uu]nsupported (?:class|global|operand) ([\w.]+)", message
     )
@@ -159,7 +163,7 @@ def _code_wanted(message: str) -> str | None:
 
 
 def _numpy_scalars() -> list[Any]:
-    """What a pickled NumPy number needs: its maker and the plain numeric dtypes. Training scripts store losses so."""
+    """Allowed globals of a pickled NumPy number, as training scripts store losses: its constructor, numeric dtypes."""
     import numpy as np
 
     scalar = np.float64(0).__reduce__()[0]
@@ -168,21 +172,22 @@ def _numpy_scalars() -> list[Any]:
 
 
 def _at(payload: Any, key: str, path: Path) -> dict[str, Tensor]:
-    """The tensors under a dotted key; entries beside them that are no tensors are left out."""
+    """The tensors under a dotted key, without other entries beside them."""
     found = _descend(payload, key)
     if found is None:
-        known = [name for name, _ in _mappings(payload)] or ([str(k) for k in payload] if _named(payload) else [])
-        close = difflib.get_close_matches(key, known, n=1) or known[:10]
-        hint = f"there is: {', '.join(close)}" if close else "leave `weights_key` out"
+        known = [name for name, _ in _mappings(payload)] or ([str(k) for k in payload] if _has_names(payload) else [])
+        hint = closest(key, known, f"known: {', '.join(known[:10])}" if known else "leave `weights_key` out")
         raise CandidateError(f"{path} has nothing under weights_key {key!r}", hint=hint)
-    tensors = {name: value for name, value in found.items() if _is_tensor(value)} if _named(found) else {}
+    tensors = {name: value for name, value in found.items() if _is_tensor(value)} if _has_names(found) else {}
     if not tensors:
-        raise CandidateError(f"{path} has no tensors under weights_key {key!r}", hint=_where(payload))
+        names = ", ".join(name for name, _ in _mappings(payload) if name)
+        hint = f"tensors are under: {names}" if names else _RESAVE
+        raise CandidateError(f"{path} has no tensors under weights_key {key!r}", hint=hint)
     return tensors
 
 
 def _descend(payload: Any, key: str) -> Any:
-    if not _named(payload):
+    if not _has_names(payload):
         return None
     if key in payload:
         return payload[key]
@@ -191,7 +196,7 @@ def _descend(payload: Any, key: str) -> Any:
 
 
 def _only(payload: Any, path: Path) -> dict[str, Tensor]:
-    if not _named(payload):
+    if not _has_names(payload):
         raise CandidateError(f"{path} holds a {type(payload).__name__}, not named tensors", hint=_RESAVE)
     if not payload:
         raise CandidateError(f"{path} holds nothing", hint=_RESAVE)
@@ -201,18 +206,13 @@ def _only(payload: Any, path: Path) -> dict[str, Tensor]:
         raise CandidateError(f"{path} has no mapping of tensors; its keys: {keys}", hint="give its `weights_key`")
     if len(found) > 1:
         names = ", ".join(name for name, _ in found)
-        raise CandidateError(f"{path} has several mappings of tensors: {names}", hint="say which by `weights_key`")
+        raise CandidateError(f"{path} has several mappings of tensors: {names}", hint="choose one with `weights_key`")
     return found[0][1]
 
 
-def _where(payload: Any) -> str:
-    names = [name for name, _ in _mappings(payload) if name]
-    return f"tensors are under: {', '.join(names)}" if names else _RESAVE
-
-
 def _mappings(payload: Any, name: str = "", depth: int = 3) -> Iterator[tuple[str, dict[str, Tensor]]]:
-    """Every mapping of tensors, at the top or nested, with its dotted key."""
-    if not _named(payload):
+    """Every mapping of tensors with its dotted key, at the top or nested."""
+    if not _has_names(payload):
         return
     tensors = {key: value for key, value in payload.items() if not key.endswith(("_metadata", "_extra_state"))}
     if tensors and all(_is_tensor(value) for value in tensors.values()):
@@ -223,7 +223,7 @@ def _mappings(payload: Any, name: str = "", depth: int = 3) -> Iterator[tuple[st
             yield from _mappings(value, f"{name}.{key}" if name else key, depth - 1)
 
 
-def _named(payload: Any) -> bool:
+def _has_names(payload: Any) -> bool:
     return isinstance(payload, Mapping) and all(isinstance(key, str) for key in payload)
 
 

@@ -17,7 +17,7 @@ from study import HERE, SIMULATIONS, Truth, runs_written, truths
 from targets import STUDIES
 
 from acrank.settings import PROTOCOLS
-from acrank.system.machine import describe
+from acrank.system.machine import run_environment
 
 
 def main() -> None:
@@ -60,7 +60,7 @@ def about(found: dict[str, Truth]) -> dict[str, object]:
         "protonets": list(PROTONETS),
         "panel_of_methods": list(PANEL),
         "targets": targets,
-        "environment": describe(),
+        "environment": run_environment(),
     }
 
 

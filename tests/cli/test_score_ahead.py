@@ -61,7 +61,7 @@ def record(zoo: Zoo, path: Path, **options: object) -> dict[str, object]:
 def test_the_record_is_bitwise_that_of_a_run_without(zoo: Zoo, tmp_path: Path, protocol: str) -> None:
     settings = Settings(protocol, samples=12, repeats=2)
     with_it = record(zoo, tmp_path / "a.json", settings=settings)
-    without = record(zoo, tmp_path / "b.json", settings=settings, executor=InProcess(ahead=False))
+    without = record(zoo, tmp_path / "b.json", settings=settings, executor=InProcess(prefetch=False))
     assert with_it == without
     reasons = [row["reason"] for row in with_it["rows"] if row["status"] == "skipped"]  # type: ignore[attr-defined]
     assert len(reasons) == 1
@@ -92,7 +92,7 @@ def test_nothing_is_loaded_or_decoded_twice_and_what_is_cached_not_at_all(
     loaded.clear(), threads.clear(), prepared.clear()
     record(zoo, tmp_path / "a.json", cache=cache)
     assert loaded == {"m0.pth": 1, "m3.pth": 1}  # m2 is refused before it is read
-    assert threads == ["MainThread", "acrank-ahead"]
+    assert threads == ["MainThread", "acrank-prefetch"]
     assert prepared == {(32, 32): 2, (64, 64): 2}  # two draws each
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acrank.executors import InProcess, available_cpus, describe, results
+from acrank.executors import InProcess, available_cpus, describe_executor, run_tasks
 
 
 def invert(x: int) -> float:
@@ -19,7 +19,7 @@ def invert(x: int) -> float:
 
 
 def test_in_this_process_items_come_in_order_with_value_or_exception() -> None:
-    found = list(results(InProcess(), invert, [2, 0, 4]))
+    found = list(run_tasks(InProcess(), invert, [2, 0, 4]))
     assert [item for item, _ in found] == [2, 0, 4]
     assert [found[0][1], found[2][1]] == [0.5, 0.25]
     assert isinstance(found[1][1], ZeroDivisionError)
@@ -27,7 +27,7 @@ def test_in_this_process_items_come_in_order_with_value_or_exception() -> None:
 
 def test_in_this_process_nothing_is_begun_before_it_is_asked_for() -> None:
     begun: list[int] = []
-    stream = results(InProcess(), begun.append, iter(range(5)))
+    stream = run_tasks(InProcess(), begun.append, iter(range(5)))
     next(stream)
     assert begun == [0]
 
@@ -37,13 +37,13 @@ def test_an_interrupt_passes_through() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(results(InProcess(), interrupted, [1]))
+        list(run_tasks(InProcess(), interrupted, [1]))
 
 
 @given(st.lists(st.integers(), max_size=30), st.integers(1, 5))
 def test_any_executor_of_the_standard_library_gives_every_item_once(items: list[int], workers: int) -> None:
     with ThreadPoolExecutor(workers) as pool:
-        found = list(results(pool, lambda x: x + 1, enumerate_once(items)))  # type: ignore[arg-type, operator]
+        found = list(run_tasks(pool, lambda x: x + 1, enumerate_once(items)))  # type: ignore[arg-type, operator]
     assert sorted(found) == sorted((x, x + 1) for x in items)
 
 
@@ -84,7 +84,7 @@ def test_no_more_in_flight_than_the_executor_wants() -> None:
             yield taken
 
     with Narrow() as pool:
-        stream = results(pool, abs, endless())
+        stream = run_tasks(pool, abs, endless())
         for done in range(1, 101):
             next(stream)
             assert taken <= done + 3
@@ -94,13 +94,13 @@ def test_no_more_in_flight_than_the_executor_wants() -> None:
 def test_an_executor_that_refuses_fails_its_tasks_one_by_one() -> None:
     pool = ThreadPoolExecutor(1)
     pool.shutdown()
-    found = list(results(pool, abs, [1, 2]))
+    found = list(run_tasks(pool, abs, [1, 2]))
     assert [item for item, _ in found] == [1, 2]
     assert all(isinstance(outcome, RuntimeError) for _, outcome in found)
 
 
 def test_what_a_record_says_of_an_executor() -> None:
     with ThreadPoolExecutor(1) as pool:
-        assert describe(pool) == {"kind": "ThreadPoolExecutor"}
-    assert describe(InProcess())["kind"] == "local"
+        assert describe_executor(pool) == {"kind": "ThreadPoolExecutor"}
+    assert describe_executor(InProcess())["kind"] == "local"
     assert available_cpus() >= 1

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from acrank.executors import Ahead
+from acrank.executors import Prefetcher
 from acrank.executors.prefetching import PATIENCE
 
 
@@ -43,23 +43,23 @@ def until(ready: Callable[[], bool]) -> None:
 
 def test_each_item_is_loaded_once_in_turn_and_one_ahead() -> None:
     loads = Loads()
-    with Ahead(loads, range(4)) as ahead:
-        assert ahead.take() == 0
+    with Prefetcher(loads, range(4)) as prefetcher:
+        assert prefetcher.next() == 0
         until(lambda: loads.seen == [0, 1])
         time.sleep(0.05)
         assert loads.seen == [0, 1], "two ahead"
-        assert [ahead.take() for _ in range(3)] == [1, 2, 3]
+        assert [prefetcher.next() for _ in range(3)] == [1, 2, 3]
     assert loads.seen == [0, 1, 2, 3]
     assert loads.most == 1
-    assert loads.threads == {"MainThread", "acrank-ahead"}
+    assert loads.threads == {"MainThread", "acrank-prefetch"}
 
 
 def test_an_error_is_raised_when_its_item_is_taken_and_the_next_goes_on() -> None:
-    with Ahead(Loads(fail), range(3)) as ahead:
-        assert ahead.take() == 0
+    with Prefetcher(Loads(fail), range(3)) as prefetcher:
+        assert prefetcher.next() == 0
         with pytest.raises(ValueError, match="one"):
-            ahead.take()
-        assert ahead.take() == 2
+            prefetcher.next()
+        assert prefetcher.next() == 2
 
 
 def test_an_interrupt_in_a_load_passes_through_and_nothing_more_is_begun() -> None:
@@ -69,10 +69,10 @@ def test_an_interrupt_in_a_load_passes_through_and_nothing_more_is_begun() -> No
         return item
 
     loads = Loads(stop)
-    with Ahead(loads, range(3)) as ahead:
-        ahead.take()
+    with Prefetcher(loads, range(3)) as prefetcher:
+        prefetcher.next()
         with pytest.raises(KeyboardInterrupt):
-            ahead.take()
+            prefetcher.next()
     assert loads.seen == [0, 1]
 
 
@@ -85,25 +85,25 @@ def test_what_ran_out_of_memory_beside_another_is_tried_alone() -> None:
             raise MemoryError
         return item
 
-    with Ahead(load, range(3)) as ahead:
-        assert [ahead.take() for _ in range(3)] == [0, 1, 2]
-    assert tries == ["MainThread", "acrank-ahead", "MainThread", "acrank-ahead"]
+    with Prefetcher(load, range(3)) as prefetcher:
+        assert [prefetcher.next() for _ in range(3)] == [0, 1, 2]
+    assert tries == ["MainThread", "acrank-prefetch", "MainThread", "acrank-prefetch"]
 
 
 def test_what_may_not_be_loaded_ahead_is_loaded_when_it_is_taken() -> None:
     loads = Loads()
-    with Ahead(loads, range(3), may=lambda item: False) as ahead:
+    with Prefetcher(loads, range(3), allowed=lambda item: False) as prefetcher:
         for item in range(3):
             time.sleep(0.02)
             assert loads.seen == list(range(item))
-            assert ahead.take() == item
+            assert prefetcher.next() == item
     assert loads.threads == {"MainThread"}
 
 
 def test_a_load_that_hangs_does_not_hold_up_the_end() -> None:
     free = threading.Event()
     started = time.monotonic()
-    with Ahead(lambda item: free.wait(60) if item else item, range(2)) as ahead:
-        ahead.take()
+    with Prefetcher(lambda item: free.wait(60) if item else item, range(2)) as prefetcher:
+        prefetcher.next()
     assert time.monotonic() - started < PATIENCE + 10
     free.set()

@@ -13,7 +13,7 @@ import pytest
 from helpers import faulty
 
 from acrank.errors import CandidateError, UsageError
-from acrank.executors import ProcessExecutor, results
+from acrank.executors import ProcessExecutor, run_tasks
 
 FOLDER = Path(__file__).parents[1]
 
@@ -27,7 +27,7 @@ def test_each_fault_costs_its_own_task_and_no_other(tmp_path: Path) -> None:
     once = f"once:{tmp_path / 'killed'}"
     words = ["a", "abort", "b", "hang", "c", once, "d", "exit", "raise", "unpicklable", "lambda", "e"]
     with ProcessExecutor(2, timeout=2) as executor:
-        pairs = list(results(executor, faulty.behave, words))
+        pairs = list(run_tasks(executor, faulty.behave, words))
     assert sorted(item for item, _ in pairs) == sorted(words)  # nothing lost, nothing doubled
     found = dict(pairs)
     assert {word: found[word] for word in [*"abcde", once]} == {word: f"{word} done" for word in [*"abcde", once]}
@@ -59,7 +59,7 @@ def test_a_function_is_sent_to_a_worker_once_and_keeps_its_state(tmp_path: Path)
 def test_each_worker_gets_its_threads_and_its_own_arguments() -> None:
     with ProcessExecutor(2, threads=3, initializer=faulty.tell_device, initargs=[("x",), ("y",)]) as executor:
         assert executor.in_flight == 3
-        seen = {outcome for _, outcome in results(executor, faulty.threads_and_device, range(40))}
+        seen = {outcome for _, outcome in run_tasks(executor, faulty.threads_and_device, range(40))}
     assert seen <= {("3", "x"), ("3", "y")}
     assert seen
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import builtins
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ import pytest
 from helpers import faulty
 
 from acrank.errors import CandidateError, MissingExtraError, UsageError
-from acrank.executors import results
+from acrank.executors import run_tasks
 
 
 @pytest.fixture
@@ -37,14 +37,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def test_without_ray_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     from acrank.executors.remote import RayExecutor
 
-    plain = builtins.__import__
-
-    def without(name: str, *args: Any, **more: Any) -> Any:
-        if name == "ray":
-            raise ImportError(name)
-        return plain(name, *args, **more)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtraError) as caught:
         RayExecutor("local")
     assert caught.value.hint == "pip install 'acrank[ray]'"
@@ -78,7 +71,7 @@ def test_each_fault_costs_its_own_task_and_no_other(cluster: Any, tmp_path: Path
     once = f"once:{tmp_path / 'killed'}"
     words = ["a", "abort", "b", "raise", "unpicklable", once, "c"]
     with RayExecutor(cluster.address) as executor:
-        pairs = list(results(executor, faulty.behave, words))
+        pairs = list(run_tasks(executor, faulty.behave, words))
     found = dict(pairs)
     assert sorted(item for item, _ in pairs) == sorted(words)
     assert {word: found[word] for word in [*"abc", once]} == {word: f"{word} done" for word in [*"abc", once]}
@@ -93,7 +86,7 @@ def test_a_task_that_hangs_is_killed_on_its_node(cluster: Any) -> None:
     from acrank.executors.remote import RayExecutor
 
     with RayExecutor(cluster.address, timeout=3) as executor:
-        found = dict(results(executor, faulty.behave, ["a", "hang", "abort", "b"]))
+        found = dict(run_tasks(executor, faulty.behave, ["a", "hang", "abort", "b"]))
     assert (found["a"], found["b"]) == ("a done", "b done")
     assert str(found["hang"]) == "timed out after 3 s"
     assert str(found["abort"]).startswith("its worker process died 2 times: killed by SIGABRT")
@@ -105,9 +98,9 @@ def test_a_function_is_fetched_by_a_worker_once(cluster: Any, tmp_path: Path) ->
 
     log = tmp_path / "log"
     with RayExecutor(cluster.address, threads=3) as executor:
-        list(results(executor, faulty.Counting(log), range(40)))
+        list(run_tasks(executor, faulty.Counting(log), range(40)))
         arrived = len(log.read_text().splitlines())
-        seen = {outcome for _, outcome in results(executor, faulty.threads_and_device, range(4))}
+        seen = {outcome for _, outcome in run_tasks(executor, faulty.threads_and_device, range(4))}
     assert 1 <= arrived <= 4  # workers, not tasks
     assert seen == {("3", None)}
 
@@ -118,7 +111,7 @@ def test_a_node_that_is_lost_in_mid_run_loses_no_task(cluster: Any) -> None:
 
     nodes = set()
     with RayExecutor(cluster.address) as executor:
-        stream = results(executor, faulty.node_after, [0.2] * 40)
+        stream = run_tasks(executor, faulty.node_after, [0.2] * 40)
         pairs = [next(stream) for _ in range(10)]
         nodes = {outcome for _, outcome in pairs}
         cluster.remove_node(cluster.second, allow_graceful=False)
@@ -143,7 +136,7 @@ def test_ctrl_c_leaves_nothing_running(cluster: Any, tmp_path: Path) -> None:
     threading.Thread(target=interrupt, daemon=True).start()
     try:
         with pytest.raises(KeyboardInterrupt), RayExecutor(cluster.address) as executor:
-            list(results(executor, faulty.note_and_hang, [str(marker)]))
+            list(run_tasks(executor, faulty.note_and_hang, [str(marker)]))
     finally:
         signal.signal(signal.SIGINT, before)
     pid = int(marker.read_text())

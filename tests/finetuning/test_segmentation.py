@@ -25,7 +25,7 @@ from acrank.finetuning.patch_loader import PatchLoader, Scenes
 from acrank.finetuning.saved_networks import HeadedNetwork
 from acrank.finetuning.splits import Part, open_splits
 from acrank.finetuning.tasks.segmentation import PositionHead, Segmentation
-from acrank.targets import Target, open_target
+from acrank.targets import Target, TargetOptions, open_target
 from acrank.zoo import load_zoo
 from acrank.zoo.loading import LoadedModel, load_candidate
 

@@ -121,7 +121,7 @@ def test_a_settled_file_is_hashed_once_until_it_changes(tmp_path: Path, monkeypa
     path.write_bytes(b"old")
     assert sha256_of(path) == sha256_of(path) == hashlib.sha256(b"old").hexdigest()
     assert len(reads) == 2  # it is too young to be trusted
-    monkeypatch.setattr(files, "_SETTLED", -1.0)
+    monkeypatch.setattr(files, "SETTLED_SECONDS", -1.0)
     assert sha256_of(path) == sha256_of(path) == hashlib.sha256(b"old").hexdigest()
     assert len(reads) == 3
     atomic_write(path, b"new")

@@ -1,4 +1,4 @@
-"""Device choice and the description of a run's surroundings."""
+"""Device choice and the environment of a run."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import torch
 
 import acrank
 from acrank.errors import UsageError
-from acrank.system.machine import describe, pick_device
+from acrank.system.machine import pick_device, run_environment
 
 
 def test_description_is_plain_data_with_versions() -> None:
-    found = describe()
+    found = run_environment()
     assert json.loads(json.dumps(found)) == found
     assert found["versions"]["acrank"] == acrank.__version__
     assert found["versions"]["torch"] == torch.__version__
 
 
 def test_a_missing_package_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("acrank.system.machine._PACKAGES", ("no-such-package-here",))
-    assert describe()["versions"] == {"no-such-package-here": None}
+    monkeypatch.setattr("acrank.system.machine.PACKAGES", ("no-such-package-here",))
+    assert run_environment()["versions"] == {"no-such-package-here": None}
 
 
 @pytest.mark.parametrize(
@@ -61,5 +61,5 @@ def test_a_gpu_beyond_the_last_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert pick_device("cuda:1") == torch.device("cuda:1")
-    with pytest.raises(UsageError, match=r"'cuda:2' is not there: 2 GPU"):
+    with pytest.raises(UsageError, match=r"'cuda:2' is not available: 2 GPU"):
         pick_device("cuda:2")

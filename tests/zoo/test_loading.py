@@ -166,7 +166,7 @@ def test_an_architectures_own_size_and_the_manifests(tmp_path: Path) -> None:
 def test_another_architectures_weights_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CandidateError, match="below min_match 90%") as caught:
         load_candidate(stored(tmp_path, network("test_byobnet").state_dict()))
-    assert "do architecture and weights belong together?" in (caught.value.hint or "")
+    assert "check that architecture and weights belong together" in (caught.value.hint or "")
     wider = timm.create_model("resnet18").state_dict()
     with pytest.raises(CandidateError, match=r"\(file \(64, 64, 3, 3\), network \(64, 64, 1, 1\)\)|below min_match"):
         load_candidate(stored(tmp_path, wider, architecture="resnet50"))

@@ -13,7 +13,7 @@ from acrank.errors import CandidateError
 from acrank.zoo import Candidate, load_candidate
 from acrank.zoo.architectures import timm_networks
 from acrank.zoo.architectures.timm_import import import_timm
-from acrank.zoo.skip_init import Undrawn
+from acrank.zoo.skip_init import skip_init
 
 timm = import_timm()
 
@@ -82,7 +82,7 @@ def test_an_error_is_that_of_the_network_with_its_draws(
 
 def test_the_networks_draws_are_skipped_and_the_generator_stays() -> None:
     before = torch.get_rng_state()
-    with Undrawn():
+    with skip_init():
         timm.create_model("test_resnet")
     assert torch.equal(torch.get_rng_state(), before)
     timm.create_model("test_resnet")
@@ -122,6 +122,6 @@ def index(layer: nn.Linear) -> None:
     ("also", "filled"), [(buffer, False), (attribute, False), (part, False), (dropped, True), (index, True)]
 )
 def test_what_no_file_fills_is_seen(also: Callable[[nn.Linear], None], filled: bool) -> None:
-    with Undrawn() as undrawn:
+    with skip_init() as skipped:
         network = Net(also)
-    assert undrawn.is_replaced_in(network) is filled
+    assert skipped.is_replaced_in(network) is filled

@@ -9,6 +9,7 @@ import numpy as np
 
 from acrank.errors import TargetError
 from acrank.targets.mask_values import MaskValues, mask_values_of, sampled_masks
+from acrank.targets.options import TargetOptions
 from acrank.targets.stores.images import IMAGE_SUFFIXES, FileStore
 from acrank.targets.stores.volumes import is_volume
 from acrank.targets.target import (
@@ -16,7 +17,6 @@ from acrank.targets.target import (
     Labels,
     StoreInfo,
     Target,
-    TargetOptions,
     choose_splits,
     first_few,
     make_target,

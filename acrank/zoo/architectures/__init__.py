@@ -1,1 +1,1 @@
-"""Networks without their weights: timm, other libraries, acrank's own, and a user's factories."""
+"""Networks without their weights: from timm, other libraries, acrank itself, and a user's factories."""

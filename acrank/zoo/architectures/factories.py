@@ -1,9 +1,8 @@
-"""Networks from the user's own code: `factory:module:function`. Runs code, so only when it is allowed."""
+"""Networks from the user's own code, `factory:module:function`, which runs only where that is allowed."""
 
 from __future__ import annotations
 
 import contextlib
-import difflib
 import importlib
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from acrank.errors import CandidateError
+from acrank.system.words import closest
 from acrank.zoo.architectures.timm_import import import_timm
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from acrank.zoo.schema import Candidate
 
 
-def build(candidate: Candidate, *, allow_code: bool) -> nn.Module:
-    """Call the candidate's factory with its `factory_args`.
+def build_from_factory(candidate: Candidate, *, allow_code: bool) -> nn.Module:
+    """The network that the candidate's factory returns for its `factory_args`.
 
-    The module may be installed, or lie in the manifest's folder, which comes first.
+    The module is in the manifest's folder, else installed.
 
     Raises:
         CandidateError: code is not allowed, the module or function is missing, or the factory fails.
@@ -33,7 +33,7 @@ def build(candidate: Candidate, *, allow_code: bool) -> nn.Module:
     module, name = candidate.factory or ("", "")
     if not allow_code:
         text = f"its architecture runs code ({candidate.architecture}), which is not allowed"
-        raise CandidateError(text, hint="look at that code, then give --allow-code")
+        raise CandidateError(text, hint="read that code, then give --allow-code")
     function = _function(_import(module, candidate.folder), name)
     try:
         model = function(**candidate.factory_args)
@@ -51,7 +51,7 @@ def _import(module: str, folder: Path) -> ModuleType:
     if local and known is not None and not _lives_in(known, folder):
         text = f"the name of the manifest's module {top!r} is taken by {getattr(known, '__file__', None) or 'Python'}"
         raise CandidateError(text, hint="rename the module")
-    import_timm()  # where its import needs help, the user's code may import it and torchvision all the same
+    import_timm()  # so that the user's code can import timm and torchvision, too
     try:
         with _first_on_path(folder if local else None):
             return importlib.import_module(module)
@@ -67,7 +67,7 @@ def _lives_in(module: ModuleType, folder: Path) -> bool:
 
 @contextlib.contextmanager
 def _first_on_path(folder: Path | None) -> Iterator[None]:
-    """While it lasts, imports look into `folder` first; None changes nothing."""
+    """Inside this context imports search `folder` first; None changes nothing."""
     before = list(sys.path)
     if folder:
         sys.path.insert(0, str(folder.resolve()))
@@ -83,6 +83,5 @@ def _function(module: ModuleType, name: str) -> Callable[..., Any]:
     if callable(function):
         return function
     known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"it has: {', '.join(sorted(known)[:10])}"
+    hint = closest(name, known, f"it has: {', '.join(sorted(known)[:10])}")
     raise CandidateError(f"module {module.__name__!r} has no function {name!r}", hint=hint)

@@ -37,7 +37,7 @@ class Down(nn.Module):
 
 
 class Up(nn.Module):
-    """Twice the size by a transposed convolution, joined with the encoder's map, then two units."""
+    """A transposed convolution that doubles the size, concatenation with the encoder's map, then two units."""
 
     def __init__(self, width_in: int, width: int) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Up(nn.Module):
 
 
 class Out(nn.Module):
-    """The head: a convolution of one position, its outputs as logits."""
+    """The head: a 1x1x1 convolution; its outputs are logits."""
 
     def __init__(self, width: int, outputs: int) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class Out(nn.Module):
 
 
 class UNet3D(nn.Module):
-    """Four levels of `width`, 2, 4 and 8 times as many channels (64 in the published checkpoints).
+    """Four levels of 1, 2, 4 and 8 times `width` channels; 64 in the published checkpoints.
 
     Sizes must be multiples of 8. Zhou et al., Models Genesis, Medical Image Analysis 2021, arXiv 2004.07882.
 
@@ -92,10 +92,10 @@ class UNet3D(nn.Module):
 
 
 def unet3d(tensors: Mapping[str, Tensor]) -> UNet3D:
-    """The network that a checkpoint is for: its width, channels and outputs are those of the tensors.
+    """The network whose width, channels and outputs are those of a checkpoint's tensors.
 
     Raises:
-        CandidateError: the names are others.
+        CandidateError: the tensors do not have Models Genesis' names.
     """
     if _STEM not in tensors or tensors[_STEM].ndim != 5:
         found = next((name for name in tensors if name.endswith(_STEM)), None)

@@ -10,7 +10,7 @@ from acrank.system.imports import gc_paused
 
 # The operators that torchvision describes on import but that only its missing binary part would declare.
 _SCHEMAS = tuple(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor" for name in ("nms", "qnms"))
-_declared: list[object] = []  # torch forgets the declarations when this object goes
+_declared: list[object] = []  # torch forgets the declarations when the library object is freed
 
 
 @gc_paused()
@@ -18,7 +18,7 @@ def import_timm() -> ModuleType:
     """The timm module.
 
     torchvision from PyPI is linked to CUDA; beside a CPU-only torch its import, and so timm's, fails on a missing
-    operator. Only then, the operators are declared (nothing here calls them) and the import is tried again.
+    operator. Only then, the operators are declared (acrank never calls them) and the import is tried again.
 
     Raises:
         RuntimeError, ImportError: timm cannot be imported for any other reason.
@@ -33,7 +33,8 @@ def import_timm() -> ModuleType:
         if "operator torchvision::nms does not exist" not in str(error) or _declared:
             raise
     _declare_operators()
-    _forget("timm", "torchvision")
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("timm", "torchvision")]:
+        del sys.modules[name]  # what the failed import left half-made
     return importlib.import_module("timm")
 
 
@@ -44,9 +45,3 @@ def _declare_operators() -> None:
     for schema in _SCHEMAS:
         library.define(schema)
     _declared.append(library)
-
-
-def _forget(*packages: str) -> None:
-    """Drop what the failed import left half-made."""
-    for name in [name for name in sys.modules if name.partition(".")[0] in packages]:
-        del sys.modules[name]

@@ -1,8 +1,7 @@
-"""Building the timm network that a file's tensors are for: its classes, its channels, its names."""
+"""timm networks with the classes, channels and tensor names of a file."""
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from acrank.errors import CandidateError
 from acrank.zoo.architectures.timm_import import import_timm
 from acrank.zoo.matching import adapt_channels, fit
-from acrank.zoo.skip_init import Undrawn
+from acrank.zoo.skip_init import skip_init
 
 if TYPE_CHECKING:
     from acrank.zoo.hub import Recipe
@@ -22,82 +21,82 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Built:
-    """A network, not yet filled, and the tensors as it calls them.
+class BuiltNetwork:
+    """A network, not yet filled, and the file's tensors under the network's names.
 
     Attributes:
-        heads: modules that classify; everything else is the backbone.
-        in_chans: channels that the network takes.
-        adapted: tensors changed for other channels.
+        heads: names of the modules that classify; everything else is the backbone.
+        channels: of the network's input.
+        axes: 3 for a network that takes volumes.
+        adapted: names of the tensors that were changed for other channels.
+        notes: for the reader of the ranking.
     """
 
     model: nn.Module
     tensors: dict[str, Tensor]
     heads: tuple[str, ...]
-    in_chans: int
+    channels: int
+    axes: int = 2
     adapted: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
-def build(recipe: Recipe, tensors: dict[str, Tensor], candidate: Candidate) -> Built:
-    """The network with the classes and channels that the file has, or with the manifest's `in_chans`.
+def build_with_timm(recipe: Recipe, tensors: dict[str, Tensor], candidate: Candidate) -> BuiltNetwork:
+    """The network with the file's classes and channels, or with the manifest's `in_chans`.
 
-    Its weights are drawn at random, unless the file as it is replaces them all.
+    Its weights are random; where the file replaces them all, they are not initialised.
 
     Raises:
-        CandidateError: timm cannot build it, or its first layer cannot be adapted.
+        CandidateError: timm cannot build the network, or its first layer cannot be adapted.
     """
-    return _undrawn(recipe, tensors, candidate) or _build(recipe, tensors, candidate)
+    return _without_init(recipe, tensors, candidate) or _build(recipe, tensors, candidate)
 
 
-def _undrawn(recipe: Recipe, tensors: dict[str, Tensor], candidate: Candidate) -> Built | None:
-    """The network without a draw, None where the file leaves something of it as it is."""
-    with torch.random.fork_rng(devices=[]), Undrawn() as undrawn:
+def _without_init(recipe: Recipe, tensors: dict[str, Tensor], candidate: Candidate) -> BuiltNetwork | None:
+    """The network without random initialisation, or None where the file does not replace all of it."""
+    with torch.random.fork_rng(devices=[]), skip_init() as skipped:
         try:
             built = _build(recipe, tensors, candidate)
-        except Exception:  # what it is about is said when the network is built with its draws
+        except Exception:  # raised again when the network is built with initialisation
             return None
-    is_whole = built.tensors is tensors and fit(built.model, tensors).whole
-    return built if is_whole and undrawn.is_replaced_in(built.model) else None
+    is_whole = built.tensors is tensors and fit(built.model, tensors).is_whole
+    return built if is_whole and skipped.is_replaced_in(built.model) else None
 
 
-def _build(recipe: Recipe, tensors: dict[str, Tensor], candidate: Candidate) -> Built:
+def _build(recipe: Recipe, tensors: dict[str, Tensor], candidate: Candidate) -> BuiltNetwork:
     heads, stems = _names(recipe.cfg.get("classifier")), _names(recipe.cfg.get("first_conv"))
     classes, channels = _outputs(tensors, heads), _channels(tensors, stems, recipe)
-    model = _create(recipe, candidate, classes, channels)
+    model = _create(recipe, candidate, classes=classes, channels=channels)
     if channels != 3 and not _same_stem(model, tensors, stems):  # a stem that folds pixels into channels
         channels = 3
-        model = _create(recipe, candidate, classes, channels)
+        model = _create(recipe, candidate, classes=classes, channels=channels)
     notes: list[str] = []
-    if not fit(model, tensors, heads).whole:
+    if not fit(model, tensors, heads).is_whole:
         tensors, notes = _converted(model, tensors)
         if _outputs(tensors, heads) != classes:
             classes = _outputs(tensors, heads)
-            model = _create(recipe, candidate, classes, channels)
-    built = Built(model, tensors, heads, channels, notes=notes)
-    return built if candidate.in_chans in (None, channels) else _with_channels(built, recipe, candidate, classes, stems)
+            model = _create(recipe, candidate, classes=classes, channels=channels)
+    wanted = candidate.in_chans or channels
+    if wanted == channels:
+        return BuiltNetwork(model, tensors, heads=heads, channels=channels, notes=notes)
+    names = [f"{stem}.weight" for stem in stems if f"{stem}.weight" in tensors]
+    return BuiltNetwork(
+        _create(recipe, candidate, classes=classes, channels=wanted),
+        tensors | {name: adapt_channels(tensors[name], wanted, channels) for name in names},
+        heads=heads,
+        channels=wanted,
+        adapted=names,
+        notes=[*notes, f"first layer adapted from {channels} to {wanted} channels"],
+    )
 
 
-def _with_channels(built: Built, recipe: Recipe, candidate: Candidate, classes: int, stems: tuple[str, ...]) -> Built:
-    wanted = candidate.in_chans or built.in_chans
-    model = _create(recipe, candidate, classes, wanted)
-    tensors, adapted = dict(built.tensors), []
-    for name in (f"{stem}.weight" for stem in stems):
-        if name in tensors:
-            tensors[name] = adapt_channels(tensors[name], wanted, built.in_chans)
-            adapted.append(name)
-    notes = [*built.notes, f"first layer adapted from {built.in_chans} to {wanted} channels"]
-    return dataclasses.replace(built, model=model, tensors=tensors, in_chans=wanted, adapted=adapted, notes=notes)
-
-
-def _create(recipe: Recipe, candidate: Candidate, classes: int, channels: int) -> nn.Module:
+def _create(recipe: Recipe, candidate: Candidate, *, classes: int, channels: int) -> nn.Module:
     timm = import_timm()
     args = {**recipe.args, "num_classes": classes, "in_chans": channels}
     size = candidate.input.size
     if size and recipe.cfg.get("fixed_input_size") and tuple(recipe.cfg["input_size"][1:]) != size:
         args["img_size"] = size
-    cfg = {**recipe.cfg, "num_classes": classes}
-    name = recipe.architecture
+    cfg, name = {**recipe.cfg, "num_classes": classes}, recipe.architecture
     try:
         model: nn.Module = timm.create_model(name, pretrained=False, pretrained_cfg=cfg, **args)
     except Exception as error:  # a hundred architectures, each with its own ways to refuse arguments
@@ -111,12 +110,12 @@ def _names(value: Any) -> tuple[str, ...]:
 
 
 def _outputs(tensors: Mapping[str, Tensor], heads: tuple[str, ...]) -> int:
-    """Classes of the file's own head, 0 where it has none."""
+    """Number of classes of the file's head, 0 where it has none."""
     return next((len(tensors[f"{head}.weight"]) for head in heads if f"{head}.weight" in tensors), 0)
 
 
 def _channels(tensors: Mapping[str, Tensor], stems: tuple[str, ...], recipe: Recipe) -> int:
-    """Channels of the file's first convolution; the configuration's where the first layer is none."""
+    """Channels of the file's first convolution; those of `recipe` where the first layer is no convolution."""
     found = [tensors[f"{stem}.weight"] for stem in stems if f"{stem}.weight" in tensors]
     if found and found[0].ndim == 4:
         return int(found[0].shape[1])
@@ -124,18 +123,19 @@ def _channels(tensors: Mapping[str, Tensor], stems: tuple[str, ...], recipe: Rec
 
 
 def _same_stem(model: nn.Module, tensors: Mapping[str, Tensor], stems: tuple[str, ...]) -> bool:
+    """Whether network and file agree in the channels of the first layers that both have."""
     own = model.state_dict()
     names = [f"{stem}.weight" for stem in stems]
     return all(own[name].shape[1] == tensors[name].shape[1] for name in names if name in own and name in tensors)
 
 
 def _converted(model: nn.Module, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-    """The tensors after timm's own translation from the original authors' names, where the architecture has one."""
+    """The tensors under timm's names, where the architecture translates those of the original authors, and notes."""
     function = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
     if function is None:
         return tensors, []
     try:
         converted = dict(function(dict(tensors), model))
-    except Exception as error:  # made for files of one origin: on others it fails anyhow, and names decide
+    except Exception as error:  # made for files of one origin; on others it may fail in any way
         return tensors, [f"timm's translation of tensor names does not apply ({type(error).__name__}: {error})"]
-    return (converted, ["tensor names translated by timm"]) if set(converted) != set(tensors) else (converted, [])
+    return converted, ["tensor names translated by timm"] if set(converted) != set(tensors) else []
