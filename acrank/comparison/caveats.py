@@ -16,17 +16,17 @@ def comparison_warnings(scores: Scores, datasets: list[AlignedDataset], results:
     """One line per warning."""
     found = [result for result in results if result.kind == "score"]
     return [
-        *(_few(dataset) for dataset in datasets if 0 < len(dataset.models) < ENOUGH),
+        *(
+            f"{_on(dataset.name)}only {len(dataset.models)} models: nothing can be concluded from fewer than {ENOUGH}"
+            for dataset in datasets
+            if 0 < len(dataset.models) < ENOUGH
+        ),
         *_uncompared(scores, datasets),
         *(line for dataset in datasets for line in _unmatched(dataset)),
         *(_flipped(result) for result in found if result.better_flipped),
-        *(_lacking(result) for result in found if result.without_value),
-        *(f"{_on(result.dataset)}{result.score}: undefined: {result.reason}" for result in found if result.reason),
+        *(f"{_of(item)} has no value for {', '.join(item.without_value)}" for item in found if item.without_value),
+        *(f"{_of(item)}: undefined: {item.reason}" for item in found if item.reason),
     ]
-
-
-def _few(dataset: AlignedDataset) -> str:
-    return f"{_on(dataset.name)}only {len(dataset.models)} models: nothing can be concluded from fewer than {ENOUGH}"
 
 
 def _uncompared(scores: Scores, datasets: list[AlignedDataset]) -> list[str]:
@@ -48,14 +48,14 @@ def _flipped(result: ScoreResult) -> str:
     interval = "" if gain.low is None or gain.high is None else f", 95% {gain.low:.2f} to {gain.high:.2f}"
     better = "higher" if result.higher_is_better else "lower"
     return (
-        f"{_on(result.dataset)}{result.score} ({better} is better) predicts better when flipped: weighted tau "
+        f"{_of(result)} ({better} is better) predicts better when flipped: weighted tau "
         f"{result.figures['weighted_tau'].value:.3f}, flipped {result.flipped:.3f} (gain {gain.value:.2f}{interval}); "
         "it was not flipped"
     )
 
 
-def _lacking(result: ScoreResult) -> str:
-    return f"{_on(result.dataset)}{result.score} has no value for {', '.join(result.without_value)}"
+def _of(result: ScoreResult) -> str:
+    return f"{_on(result.dataset)}{result.score}"
 
 
 def _on(dataset: str) -> str:

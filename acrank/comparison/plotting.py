@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _MAX_NAMES = 60
 #: The most panels; more make an image that no viewer opens.
 _MAX_PANELS = 400
-_KINDS = {".png": "png", ".svg": "svg"}
+_SUFFIXES = (".png", ".svg")
 
 
 def check_plot_path(path: Path) -> None:
@@ -32,7 +32,7 @@ def check_plot_path(path: Path) -> None:
         UsageError: the suffix is neither .png nor .svg.
         MissingExtraError: matplotlib is not installed.
     """
-    if path.suffix.lower() not in _KINDS:
+    if path.suffix.lower() not in _SUFFIXES:
         raise UsageError(f"no plot format for {path.name!r}", hint="end the path in .png or .svg")
     extra("matplotlib", "report", "plots need")
 
@@ -51,7 +51,7 @@ def plot_comparison(comparison: Comparison, path: Path) -> None:
     check_plot_path(path)
     import matplotlib
 
-    kind = _KINDS[path.suffix.lower()]
+    kind = path.suffix.lower().removeprefix(".")
     out = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "acrank", "font.family": "DejaVu Sans"}):
         figure = _draw(comparison)

@@ -1,4 +1,4 @@
-"""The output formats: one renderer per file, and the table FORMATS.
+"""The output formats: a function per format, and the table FORMATS.
 
 Every renderer takes a View: columns and rows for people and spreadsheets, and the full record for JSON.
 """
@@ -9,19 +9,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from acrank.errors import UsageError
-from acrank.formats.delimited import to_csv
+from acrank.formats.machine_readable import to_csv, to_json
 from acrank.formats.markdown import to_markdown
-from acrank.formats.record import to_json
 from acrank.formats.table import to_table
 from acrank.records import View
 
-FORMATS: dict[str, Callable[[View], str]] = {
-    "table": to_table,
-    "json": to_json,
-    "csv": to_csv,
-    "markdown": to_markdown,
-}
-
+Renderer = Callable[[View], str]
+FORMATS: dict[str, Renderer] = {"table": to_table, "json": to_json, "csv": to_csv, "markdown": to_markdown}
 _SUFFIXES = {".json": "json", ".csv": "csv", ".md": "markdown", ".txt": "table"}
 
 

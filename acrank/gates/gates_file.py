@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -139,14 +139,6 @@ class Gates(_Strict):
         return [name for name in type(self).model_fields if getattr(self, name) not in (None, False)]
 
 
-_SETTINGS: dict[str, type[_Strict]] = {
-    "top_k": TopK,
-    "margin": Margin,
-    "same_best": SameBest,
-    "weighted_tau": WeightedTau,
-    "no_skipped": NoSkipped,
-    "time": Time,
-}
 _KNOWN = ", ".join(Gates.model_fields)
 _PATHS = ("baseline", "truth")
 #: Settings whose flag is not `--` and their name.
@@ -234,6 +226,7 @@ def _hint(problems: list[ErrorDetails]) -> str:
     if unknown is None:
         missing = next((str(item["loc"][-1]) for item in problems if item["type"] == "missing"), None)
         return f"add it, or give {_FLAGS.get(missing, f'--{missing}')}" if missing else _README
-    level: type[_Strict] = Gates if len(unknown) == 1 else _SETTINGS[str(unknown[0])]
+    gate = Gates.model_fields.get(str(unknown[0]))
+    level: type[_Strict] = get_args(gate.annotation)[0] if gate else Gates  # every gate with settings is `X | None`
     known = list(level.model_fields)
     return closest(str(unknown[-1]), known, otherwise=f"known here: {', '.join(known)}")

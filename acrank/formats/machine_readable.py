@@ -1,4 +1,4 @@
-"""CSV: every column, floats at full precision, None as an empty cell."""
+"""The formats for programs: CSV with every column, and JSON with the full record."""
 
 from __future__ import annotations
 
@@ -11,8 +11,15 @@ if TYPE_CHECKING:
 
 
 def to_csv(view: View) -> str:
-    """CSV after RFC 4180, but with "\\n" line ends; floats in the shortest text that reads back exactly."""
+    """CSV after RFC 4180, but with "\\n" line ends; floats in the shortest text that reads back exactly, None empty."""
     return "".join(_line(cells) for cells in [view.columns, *view.rows])
+
+
+def to_json(view: View) -> str:
+    """The view's record; NaN and infinities are null."""
+    from acrank.records import dumps  # every command loads this module, few write a record
+
+    return dumps(view.record)
 
 
 def _line(cells: list[Any]) -> str:
