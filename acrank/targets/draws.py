@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from acrank.system.streams import Purpose, stream
 from acrank.targets.patches import Patches, cut_patches
-from acrank.targets.preparation import check_axes, prepare_images, prepare_patches
+from acrank.targets.preparation import check_axes, prepare_images
 from acrank.targets.sampling import draw_sample, halves
 
 if TYPE_CHECKING:
@@ -90,17 +90,18 @@ class Draw:
             CandidateError: they are volumes and the candidate is for images, the reverse, or channels do not match.
         """
         if self._batch is None or self._batch[0] != spec:
-            self._batch = (spec, self._prepared(spec))
+            check_axes(len(spec.size), self.target.axes)
+            images = self._inputs(spec.size)
+            batch = prepare_images(
+                images, size=spec.size, in_chans=spec.in_chans, mean=spec.mean, std=spec.std, colour=self.target.colour
+            )
+            if isinstance(images, _LazyImages):
+                self._images = images.kept
+            self._batch = (spec, batch)
         return self._batch[1]
 
-    def _prepared(self, spec: BatchSpec) -> Tensor:
-        check_axes(len(spec.size), self.target.axes)
-        images = self._images or _LazyImages(self.target, self.indices)
-        batch = prepare_images(
-            images, size=spec.size, in_chans=spec.in_chans, mean=spec.mean, std=spec.std, colour=self.target.colour
-        )
-        self._images = images.kept if isinstance(images, _LazyImages) else images
-        return batch
+    def _inputs(self, size: tuple[int, ...]) -> Sequence[npt.NDArray[np.float32]]:
+        return self._images or _LazyImages(self.target, self.indices)
 
     @cached_property
     def digest(self) -> str:
@@ -136,9 +137,8 @@ class PatchDraw(Draw):
             self._patches = (size, found)
         return self._patches[1]
 
-    def _prepared(self, spec: BatchSpec) -> Tensor:
-        images = self.patches(spec.size).images
-        return prepare_patches(images, in_chans=spec.in_chans, mean=spec.mean, std=spec.std, colour=self.target.colour)
+    def _inputs(self, size: tuple[int, ...]) -> Sequence[npt.NDArray[np.float32]]:
+        return self.patches(size).images
 
 
 def make_draws(target: Target, *, samples: int | None, repeats: int, seed: int) -> list[Draw]:

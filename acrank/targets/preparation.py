@@ -27,8 +27,9 @@ def prepare_images(
     """Images or volumes as one batch of a network's input size, channels and normalisation.
 
     Grey images are repeated for three channels, colour images become luminance (ITU-R BT.601) for one. Images are
-    resized to exactly `size`, bilinear (volumes trilinear) and antialiased. The aspect ratio is not kept: cropping
-    could remove what the label refers to, and padding would add edges that no image has.
+    resized to exactly `size`, bilinear (volumes trilinear) and antialiased; those of that size stay unchanged. The
+    aspect ratio is not kept: cropping could remove what the label refers to, and padding would add edges that no image
+    has.
 
     Args:
         images: float32 [C, H, W] or [C, X, Y, Z] in [0, 1], each of any size, with 1 or `in_chans` channels or 3 for 1;
@@ -58,28 +59,6 @@ def prepare_images(
         check_axes(len(size), image.ndim - 1)
         batch[place] = _resized(_with_channels(image, in_chans, colour), size)
     return _normalised(batch, mean, std)
-
-
-def prepare_patches(
-    patches: Sequence[np.ndarray], *, in_chans: int, mean: Sequence[float], std: Sequence[float], colour: bool = True
-) -> torch.Tensor:
-    """Patches of one size as one batch with a network's channels and normalisation, as `prepare_images`, not resized.
-
-    Args:
-        patches: float32 [C, H, W] or [C, X, Y, Z] in [0, 1], all of one size.
-        in_chans, mean, std, colour: as in `prepare_images`.
-
-    Returns:
-        float32 [n, in_chans, *size].
-
-    Raises:
-        CandidateError: the network does not take these channels, or its mean and std do not fit.
-    """
-    import torch
-
-    _refuse_normalisation(in_chans, mean, std)
-    parts = [np.ascontiguousarray(_with_channels(one, in_chans, colour)) for one in patches]
-    return _normalised(torch.stack([torch.from_numpy(part) for part in parts]).float(), mean, std)
 
 
 def check_axes(expected: int, given: int) -> None:

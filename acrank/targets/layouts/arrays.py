@@ -14,6 +14,8 @@ from acrank.targets.layouts.array_masks import make_masked_store, mask_shape
 from acrank.targets.stores.array_items import ArrayStore, StoredArray, item_count, make_array_store
 from acrank.targets.target import Labels, StoreInfo, Target, TargetOptions, choose_splits, first_few, make_target
 
+USES = frozenset({"images_key", "labels_key", "split", "task", "intensity", "slices"})
+
 _SPLITS = ("train", "val", "test")
 _JOINTS = ("_", "/")  # train_images, or a group train with images
 

@@ -13,7 +13,6 @@ from acrank.targets.layouts.arrays import open_arrays
 from acrank.targets.target import Target, TargetOptions
 
 NAME = "hdf5"
-USES = frozenset({"images_key", "labels_key", "split", "task", "intensity", "slices"})
 
 
 def open_hdf5(path: Path, options: TargetOptions) -> Target:

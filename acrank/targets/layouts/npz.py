@@ -16,7 +16,6 @@ from acrank.targets.layouts.arrays import open_arrays
 from acrank.targets.target import Target, TargetOptions
 
 NAME = "npz"
-USES = frozenset({"images_key", "labels_key", "split", "task", "intensity", "slices"})
 
 #: Arrays up to this size are held in memory once an image is read; larger ones are read image by image.
 HELD_BYTES = 512 * 2**20
