@@ -16,7 +16,7 @@ from acrank.finetuning.tasks.task import Evaluation
 from acrank.system.streams import Purpose, stream
 from acrank.targets import Target
 from acrank.targets.patches import foreground_places, patch_corner, patch_image, patch_mask
-from acrank.targets.preparation import check_axes, prepare_patches
+from acrank.targets.preparation import check_axes, prepare_images
 from acrank.zoo.loading import LoadedModel
 
 _OVERLAP = 0.25  # of sliding windows

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from acrank.system.network_input import NetworkInput
 from acrank.system.streams import Purpose, stream
 from acrank.targets.patches import Patches, cut_patches
-from acrank.targets.preparation import check_axes, prepare_images, prepare_patches
+from acrank.targets.preparation import check_axes, prepare_images
 from acrank.targets.sampling import draw_sample, halves
 
 if TYPE_CHECKING:
@@ -81,15 +81,16 @@ class Draw:
             CandidateError: they are volumes and the candidate is for images, the reverse, or channels do not match.
         """
         if self._batch is None or self._batch[0] != network_input:
-            self._batch = (network_input, self._prepared(network_input))
+            check_axes(len(network_input.size), self.target.axes)
+            images = self._inputs(network_input.size)
+            batch = prepare_images(images, network_input, colour=self.target.colour)
+            if isinstance(images, _LazyImages):
+                self._images = images.kept
+            self._batch = (network_input, batch)
         return self._batch[1]
 
-    def _prepared(self, network_input: NetworkInput) -> Tensor:
-        check_axes(len(network_input.size), self.target.axes)
-        images = self._images or _LazyImages(self.target, self.indices)
-        batch = prepare_images(images, network_input, colour=self.target.colour)
-        self._images = images.kept if isinstance(images, _LazyImages) else images
-        return batch
+    def _inputs(self, size: tuple[int, ...]) -> Sequence[npt.NDArray[np.float32]]:
+        return self._images or _LazyImages(self.target, self.indices)
 
     @cached_property
     def digest(self) -> str:
@@ -125,9 +126,8 @@ class PatchDraw(Draw):
             self._patches = (size, found)
         return self._patches[1]
 
-    def _prepared(self, network_input: NetworkInput) -> Tensor:
-        images = self.patches(network_input.size).images
-        return prepare_patches(images, network_input, colour=self.target.colour)
+    def _inputs(self, size: tuple[int, ...]) -> Sequence[npt.NDArray[np.float32]]:
+        return self.patches(size).images
 
 
 def make_draws(target: Target, *, samples: int | None, repeats: int, seed: int) -> list[Draw]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,6 @@ import numpy as np
 from acrank.errors import TargetError
 from acrank.targets.target import IGNORED, first_few
 
-#: The values are inferred from up to this many masks, spread evenly over a target.
 _SAMPLED_MASKS = 64
 _MOST_CLASSES = 64
 _VOID = 255
@@ -60,8 +59,8 @@ class MaskValues:
         return np.where(known, places, IGNORED).astype(np.int16)
 
 
-def mask_values_of(masks: Iterable[np.ndarray], where: str) -> MaskValues:
-    """The classes of a target, inferred from some of its masks.
+def mask_values_of(read: Callable[[int], np.ndarray], count: int, where: str) -> MaskValues:
+    """The classes of a target, inferred from up to 64 of its `count` masks, spread evenly.
 
     Two values, such as 0 and 1 or 0 and 255, are background and foreground. More values are one class each, except
     that 255 beside smaller ones marks ignored positions.
@@ -69,7 +68,8 @@ def mask_values_of(masks: Iterable[np.ndarray], where: str) -> MaskValues:
     Raises:
         TargetError: fewer than two values, or too many to be classes.
     """
-    found = sorted({int(value) for mask in masks for value in np.unique(mask) if value >= 0})
+    sampled = np.unique(np.linspace(0, count - 1, min(_SAMPLED_MASKS, count)).round().astype(int)).tolist()
+    found = sorted({int(value) for place in sampled for value in np.unique(read(place)) if value >= 0})
     void = len(found) > 2 and found[-1] == _VOID
     found = found[:-1] if void else found
     if len(found) < 2:
@@ -79,13 +79,3 @@ def mask_values_of(masks: Iterable[np.ndarray], where: str) -> MaskValues:
             f"{where}: the masks hold {len(found)} values", hint="masks must be class values, stored without loss (PNG)"
         )
     return MaskValues(tuple(found), void)
-
-
-def sampled_masks(count: int) -> list[int]:
-    """Indices of the masks, out of `count`, from which the values are inferred, ascending.
-
-    >>> sampled_masks(3)
-    [0, 1, 2]
-    """
-    places = np.linspace(0, count - 1, min(_SAMPLED_MASKS, count)).round().astype(int)
-    return [int(place) for place in np.unique(places)]

@@ -1,6 +1,6 @@
 """Opening a target: its layout is recognised, and no image is decoded.
 
-A new layout is one file with `NAME`, `USES` and an opener, and one row in `LAYOUTS`.
+A new layout is one file with its `NAME`, `USES` and opener, and one row in `LAYOUTS`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from acrank.errors import TargetError, UsageError
-from acrank.targets.layouts import class_folders, hdf5, image_table, mask_folders, npz, volume_datasets
+from acrank.targets.layouts import arrays, class_folders, hdf5, image_table, mask_folders, npz, volume_datasets
 from acrank.targets.options import TargetOptions
 from acrank.targets.stores.slices import slice_volumes
 from acrank.targets.target import Target
@@ -39,8 +39,8 @@ class Layout:
 #: Name -> layout.
 LAYOUTS: dict[str, Layout] = {
     class_folders.NAME: Layout(class_folders.open_folders, class_folders.USES),
-    npz.NAME: Layout(npz.open_npz, npz.USES, magic=b"PK\x03\x04", suffixes=(".npz",)),
-    hdf5.NAME: Layout(hdf5.open_hdf5, hdf5.USES, magic=b"\x89HDF\r\n\x1a\n", suffixes=(".h5", ".hdf5", ".hdf")),
+    npz.NAME: Layout(npz.open_npz, arrays.USES, magic=b"PK\x03\x04", suffixes=(".npz",)),
+    hdf5.NAME: Layout(hdf5.open_hdf5, arrays.USES, magic=b"\x89HDF\r\n\x1a\n", suffixes=(".h5", ".hdf5", ".hdf")),
     image_table.NAME: Layout(image_table.open_table, image_table.USES, suffixes=(".csv", ".tsv")),
     mask_folders.NAME: Layout(mask_folders.open_masks, mask_folders.USES),
     volume_datasets.DECATHLON: Layout(volume_datasets.open_decathlon, volume_datasets.USES),

@@ -51,25 +51,6 @@ def prepare_images(images: Sequence[np.ndarray], network_input: NetworkInput, *,
     return _normalised(batch, network_input)
 
 
-def prepare_patches(patches: Sequence[np.ndarray], network_input: NetworkInput, *, colour: bool = True) -> torch.Tensor:
-    """Patches of one size as one batch with a network's channels and normalisation, as `prepare_images`, not resized.
-
-    Args:
-        patches: float32 [C, H, W] or [C, X, Y, Z] in [0, 1], all of one size.
-        network_input, colour: as in `prepare_images`.
-
-    Returns:
-        float32 [n, channels, *size].
-
-    Raises:
-        CandidateError: the network does not take these channels.
-    """
-    import torch
-
-    parts = [np.ascontiguousarray(_with_channels(one, network_input.channels, colour)) for one in patches]
-    return _normalised(torch.stack([torch.from_numpy(part) for part in parts]).float(), network_input)
-
-
 def check_axes(expected: int, given: int) -> None:
     """Refuse images for a 3D network and volumes for a 2D network, by their numbers of spatial axes.
 

@@ -22,7 +22,10 @@ IGNORED = -1
 
 
 class ImageStore(Protocol):
-    """Reads the images of a target one by one; picklable, and nothing is decoded before `read`."""
+    """Reads the images of a target one by one; picklable, and nothing is decoded before `read`.
+
+    Methods of stores raise TargetError if a file is damaged or does not fit the others.
+    """
 
     def read(self, index: int) -> tuple[np.ndarray, str | None]:
         """One image or volume, float32 [C, ...] in [0, 1], and a note if its value range had to be assumed."""

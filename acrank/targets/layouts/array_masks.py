@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from acrank.errors import TargetError
-from acrank.targets.mask_values import MaskValues, mask_values_of, sampled_masks
+from acrank.targets.mask_values import MaskValues, mask_values_of
 from acrank.targets.stores.array_items import ArrayStore, ItemStore, StoredArray, item_count, make_array_store
 
 
@@ -25,11 +26,7 @@ class MaskedArrayStore(ArrayStore):
     mask_values: MaskValues
 
     def mask(self, index: int) -> np.ndarray:
-        """One mask, int16 of the image's spatial shape: class indices, or IGNORED.
-
-        Raises:
-            TargetError: values that are not whole numbers, or not classes.
-        """
+        """One mask, int16 of the image's spatial shape: class indices, or IGNORED."""
         raw = _whole_numbers(self.masks, index)
         return self.mask_values.to_classes(raw, f"{self.masks.where}: mask {index}").reshape(self.shape(index))
 
@@ -44,19 +41,15 @@ def make_masked_store(
 
     Args:
         where: the file and the masks' key, for messages.
-        parts: key -> array of images.
         masks: the arrays of masks, in the order of the parts.
-        intensity: the user's rule for volumes.
-        notes: assumptions are appended here.
+        parts, intensity, notes: as for `make_array_store`.
 
     Raises:
-        TargetError: as `make_array_store`, or masks whose values are not classes.
-        UsageError: an unknown intensity rule.
+        TargetError, UsageError: as `make_array_store`, or the values of masks are not classes.
     """
     plain = make_array_store(where, parts, intensity=intensity, mask=mask_shape(masks[0]), notes=notes)
     stored = ItemStore(where, tuple(masks))
-    sampled = sampled_masks(sum(map(item_count, masks)))
-    mask_values = mask_values_of((_whole_numbers(stored, place) for place in sampled), where)
+    mask_values = mask_values_of(partial(_whole_numbers, stored), sum(map(item_count, masks)), where)
     notes.append(mask_values.note)
     return MaskedArrayStore(**vars(plain), masks=stored, mask_values=mask_values)
 

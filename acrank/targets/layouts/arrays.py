@@ -15,6 +15,8 @@ from acrank.targets.options import TargetOptions
 from acrank.targets.stores.array_items import ArrayStore, StoredArray, item_count, make_array_store
 from acrank.targets.target import Labels, StoreInfo, Target, choose_splits, first_few, make_target
 
+USES = frozenset({"images_key", "labels_key", "split", "task", "intensity", "slices"})
+
 _SPLITS = ("train", "val", "test")
 _JOINTS = ("_", "/")  # train_images, or a group train with images
 

@@ -14,7 +14,6 @@ from acrank.targets.options import TargetOptions
 from acrank.targets.target import Target
 
 NAME = "hdf5"
-USES = frozenset({"images_key", "labels_key", "split", "task", "intensity", "slices"})
 
 
 def open_hdf5(path: Path, options: TargetOptions) -> Target:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from acrank.errors import TargetError
-from acrank.targets.mask_values import MaskValues, mask_values_of, sampled_masks
+from acrank.targets.mask_values import MaskValues, mask_values_of
 from acrank.targets.options import TargetOptions
 from acrank.targets.stores.images import IMAGE_SUFFIXES, FileStore
 from acrank.targets.stores.volumes import is_volume
@@ -26,6 +26,7 @@ NAME = "masks"
 USES = frozenset({"task", "split"})
 
 _IMAGES, _MASKS = ("images", "image", "imgs", "img"), ("masks", "mask", "labels", "annotations")
+_ENDINGS = tuple(f"{joint}{word}" for joint in "_-" for word in ("mask", "seg", "label", "gt", "manual1"))
 _Pair = tuple[str, str]  # folder of images, folder of masks, below the target's folder
 
 
@@ -58,7 +59,7 @@ def open_masks(path: Path, options: TargetOptions) -> Target:
     chosen = choose_splits(options.split, [name for name in pairs if name], path=path, notes=notes) or [""]
     found = sorted(one for split in chosen for one in _paired(path, split, pairs[split]))
     ids, images, masks = (tuple(column) for column in zip(*found, strict=True))
-    values = mask_values_of((_read_mask(path / masks[place]) for place in sampled_masks(len(masks))), str(path))
+    values = mask_values_of(lambda place: _read_mask(path / masks[place]), len(masks), str(path))
     store = PairStore(images=FileStore(path, images), masks=FileStore(path, masks), mask_values=values)
     info = StoreInfo(store=store, notes=(values.note,))
     labels = Labels.of_masks(len(ids), values.classes)
@@ -92,11 +93,7 @@ class PairStore:
         return self.mask(index).shape
 
     def crop(self, index: int, where: tuple[slice, ...]) -> tuple[np.ndarray, str | None]:
-        """A part of one image, which is decoded whole.
-
-        Raises:
-            TargetError: the image cannot be read, or differs in size from its mask.
-        """
+        """A part of one image, which is decoded whole."""
         image, assumption = self.read(index)
         size = self.shape(index)
         if image.shape[1:] != size:
@@ -106,11 +103,7 @@ class PairStore:
         return image[(slice(None), *where)], assumption
 
     def mask(self, index: int) -> np.ndarray:
-        """One mask, int16 [H, W]: class indices, or IGNORED.
-
-        Raises:
-            TargetError: the mask cannot be read, or holds a value that is not a class.
-        """
+        """One mask, int16 [H, W]: class indices, or IGNORED."""
         path = self.masks.root / self.masks.paths[index]
         return self.mask_values.to_classes(_read_mask(path), str(path))
 
@@ -174,7 +167,10 @@ def _paired(path: Path, split: str, pair: _Pair) -> list[tuple[str, str, str]]:
         volumes = any(is_volume(entry.name) for entry in (path / pair[0]).iterdir())
         hint = "describe volumes in a dataset.json, as Decathlon does" if volumes else "put PNG or TIFF files there"
         raise TargetError(f"no images in {path / pair[0]}", hint=hint)
-    chosen = {stem: _match(stem, truths) for stem in pictures}
+    chosen = {
+        stem: next((truths[name] for name in (stem, *(stem + ending for ending in _ENDINGS)) if name in truths), None)
+        for stem in pictures
+    }
     lacking = sorted(stem for stem, mask in chosen.items() if mask is None)
     if lacking:
         raise TargetError(
@@ -183,11 +179,6 @@ def _paired(path: Path, split: str, pair: _Pair) -> list[tuple[str, str, str]]:
         )
     prefix = f"{split}/" if split else ""
     return [(prefix + stem, f"{pair[0]}/{name}", f"{pair[1]}/{chosen[stem]}") for stem, name in pictures.items()]
-
-
-def _match(stem: str, truths: dict[str, str]) -> str | None:
-    names = [stem, *(f"{stem}{joint}{word}" for joint in "_-" for word in ("mask", "seg", "label", "gt", "manual1"))]
-    return next((truths[name] for name in names if name in truths), None)
 
 
 def _files(folder: Path) -> dict[str, str]:

@@ -17,7 +17,6 @@ from acrank.targets.options import TargetOptions
 from acrank.targets.target import Target
 
 NAME = "npz"
-USES = frozenset({"images_key", "labels_key", "split", "task", "intensity", "slices"})
 
 #: Arrays up to this size are held in memory once an image is read; larger ones are read image by image.
 HELD_BYTES = 512 * 2**20

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +81,10 @@ def _open_cases(
     if not cases:
         raise TargetError(f"no volumes in {path}", hint="dataset.json and the folders beside it must name some")
     classes, values, notes = _classes(path, labels)
-    _refuse_missing(path, [name for images, mask in cases.values() for name in (*images, mask)])
+    files = [name for images, mask in cases.values() for name in (*images, mask)]
+    lacking = sorted(name for name in files if not (path / name).is_file())
+    if lacking:
+        raise TargetError(f"{path} lacks {len(lacking)} files: {first_few(lacking, 3)}", hint="check dataset.json")
     ids = tuple(sorted(cases))
     names = [str(channels[key]) for key in sorted(channels, key=_number)]
     store = MaskedVolumeStore(
@@ -147,12 +149,6 @@ def _pair(path: Path, entry: Any) -> tuple[str, str]:
 def _stem(name: str) -> str:
     last = name[name.rfind("/") + 1 :]
     return next((last.removesuffix(suffix) for suffix in NIFTI_SUFFIXES if last.endswith(suffix)), last)
-
-
-def _refuse_missing(path: Path, names: Iterable[str]) -> None:
-    lacking = sorted(name for name in names if not (path / name).is_file())
-    if lacking:
-        raise TargetError(f"{path} lacks {len(lacking)} files: {first_few(lacking, 3)}", hint="check dataset.json")
 
 
 def _names_in(folder: Path) -> list[str]:

@@ -98,12 +98,7 @@ class ArrayStore:
 
 
 def make_array_store(
-    path: str,
-    parts: dict[str, StoredArray],
-    *,
-    intensity: str | None,
-    mask: tuple[int, ...] | None,
-    notes: list[str],
+    path: str, parts: dict[str, StoredArray], *, intensity: str | None, mask: tuple[int, ...] | None, notes: list[str]
 ) -> ArrayStore:
     """The images of all splits.
 

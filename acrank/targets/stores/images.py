@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from acrank.errors import TargetError
+from acrank.targets.stores.item_axes import item_axes_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -64,7 +65,8 @@ def decode_image(path: Path) -> tuple[np.ndarray, str | None]:
         raise TargetError(
             f"cannot read the image {path}: {error}", hint="replace the file, or take it out of the target"
         ) from error
-    return rescale_by_dtype(_channels_first(array, str(path)), where=str(path))
+    image = item_axes_of(array.shape, str(path)).to_channels_first(array)
+    return rescale_by_dtype(image, where=str(path))
 
 
 def _to_array(image: Image.Image) -> np.ndarray:
@@ -78,20 +80,6 @@ def _to_array(image: Image.Image) -> np.ndarray:
     elif image.mode not in ("L", "RGB", "F"):
         image = image.convert("RGB")
     return np.asarray(image)
-
-
-def _channels_first(array: np.ndarray, where: str) -> np.ndarray:
-    """[H, W], [H, W, C] or [C, H, W] with C up to 4, as [C, H, W]; C is the last axis if both could be."""
-    if array.ndim == 2 and array.size:
-        return array[None]
-    if array.ndim == 3 and array.size:
-        if array.shape[2] <= 4:
-            return np.moveaxis(array, 2, 0)
-        if array.shape[0] <= 4:
-            return array
-    raise TargetError(
-        f"{where}: images of shape {list(array.shape)}", hint="images must be [H, W], [H, W, C] or [C, H, W], C up to 4"
-    )
 
 
 def rescale_by_dtype(array: np.ndarray, *, where: str, top: float | None = None) -> tuple[np.ndarray, str | None]:

@@ -48,11 +48,7 @@ class Volume:
         self.channels = stored[3] if len(stored) == 4 else 1
 
     def shape_at(self, spacing: Spacing | None) -> tuple[int, ...]:
-        """Spatial shape after resampling to a spacing in millimetres; None keeps the file's own.
-
-        Raises:
-            TargetError: the header gives no spacing to start from.
-        """
+        """Spatial shape after resampling to a spacing in millimetres; None keeps the file's own."""
         if spacing is None:
             return self.shape
         if not all(have > 0 for have in self.spacing):
@@ -70,9 +66,6 @@ class Volume:
             shape: of another grid over the same space, to which the values are interpolated
                 (`scipy.ndimage.affine_transform`); None is the file's own. Reads no more than the part needs.
             order: 1 for linear interpolation, 0 for the nearest value, as masks need it.
-
-        Raises:
-            TargetError: the file is damaged, or values are not finite.
         """
         if shape is None or shape == self.shape:
             is_full = tuple(where) == full_slices(self.shape)

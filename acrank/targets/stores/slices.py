@@ -61,11 +61,7 @@ class SliceStore:
         return self._upright(cast(MaskedStore, self.volumes).mask(index))
 
     def crop(self, index: int, where: tuple[slice, ...]) -> tuple[np.ndarray, str | None]:
-        """A part of the stack around the first slice of `where`; reads only the slices of the stack.
-
-        Raises:
-            TargetError: the volume cannot be read.
-        """
+        """A part of the stack around the first slice of `where`; reads only the slices of the stack."""
         slices, height, width = self.shape(index)
         wanted = np.clip(np.arange(self.count) + where[0].start - self.count // 2, 0, slices - 1)
         part = (slice(int(wanted[0]), int(wanted[-1]) + 1), where[1], where[2])

@@ -50,11 +50,7 @@ class VolumeStore:
         return open_volume(self.root / self.channels[index][0]).shape_at(self.spacing)
 
     def crop(self, index: int, where: tuple[slice, ...]) -> tuple[np.ndarray, str | None]:
-        """A part of one volume, float32 [C, ...] in [0, 1]; of uncompressed files only that part is read.
-
-        Raises:
-            TargetError: a file cannot be read, or files of one volume differ in size.
-        """
+        """A part of one volume, float32 [C, ...] in [0, 1]; of uncompressed files only that part is read."""
         paths = [self.root / name for name in self.channels[index]]
         _refuse_sizes(paths)
         counts = [open_volume(path).channels for path in paths]
@@ -103,11 +99,7 @@ class MaskedVolumeStore(VolumeStore):
         return FileStore(self.root, self.masks).raw(index)
 
     def mask(self, index: int) -> np.ndarray:
-        """One mask, int16 [X, Y, Z]: indices into `values`, or IGNORED for any other value.
-
-        Raises:
-            TargetError: the file cannot be read, differs in size from its volume, or holds none of the values.
-        """
+        """One mask, int16 [X, Y, Z]: indices into `values`, or IGNORED for any other value."""
         path = self.root / self.masks[index]
         _refuse_sizes([self.root / self.channels[index][0], path])
         shape = self.shape(index)
