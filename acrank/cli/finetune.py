@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,7 +26,7 @@ from acrank.cli.target_options import (
     task_named,
 )
 from acrank.errors import UsageError
-from acrank.formats import View, format_of, render
+from acrank.formats import format_of, render
 from acrank.system.files import atomic_write
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def finetune(
     write(results, outputs)
     for text in results.warnings:
         warn(text)
-    show(view_of(results, format), format)
+    show(results.view(format), format)
     if not output:
         say(f"written: {', '.join(str(path) for path in outputs)}")
 
@@ -212,28 +212,7 @@ def rates_of(text: str) -> tuple[float, ...]:
 def write(results: Results, paths: tuple[Path, ...]) -> None:
     """The results to each path: the truth table as .csv, everything as .json, the means as .md and .txt."""
     for path in paths:
-        atomic_write(path, render(view_of(results, format_of(path)), format_of(path)))
-
-
-def view_of(results: Results, format_name: str) -> View:
-    """Every run for machines, means and standard errors for people."""
-    from acrank.finetuning.outcomes import COLUMNS, SUMMARY
-
-    record = results_record(results)
-    title = f"{results.target.get('name', 'target')}: finetuned, mean over runs (higher is better)"
-    if format_name in ("csv", "json"):
-        return View(list(COLUMNS), results.rows(), record, title)
-    return View(list(SUMMARY), results.summary(), record, title)
-
-
-def results_record(results: Results) -> dict[str, Any]:
-    """The results as plain data."""
-    import dataclasses
-
-    from acrank.finetuning.outcomes import SUMMARY
-
-    summary = [dict(zip(SUMMARY, row, strict=True)) for row in results.summary()]
-    return {"kind": "acrank-finetune", "schema_version": 1, "summary": summary, **dataclasses.asdict(results)}
+        atomic_write(path, render(results.view(format_of(path)), format_of(path)))
 
 
 def _on_result(partial: Results, outcome: Outcome, outputs: tuple[Path, ...]) -> None:
