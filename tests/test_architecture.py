@@ -33,7 +33,7 @@ ALLOWED: dict[str, set[str]] = {
         *("demo",),  # the example in the docstring of `score`
     },
     "finetuning": {
-        *("norm", "observation", "system", "targets", "zoo"),
+        *("formats", "norm", "observation", "system", "targets", "zoo"),
         *("demo",),  # the example in the docstring of `finetune`
     },
     "comparison": {"formats", "records", "system"},

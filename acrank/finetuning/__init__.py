@@ -1,4 +1,4 @@
-"""Finetuning: the ground truth of a ranking, with and without AC-Norm. Light to import; `finetune` loads torch."""
+"""Finetuning: the ground truth of a ranking, with and without AC-Norm. Only `finetune` loads torch."""
 
 from __future__ import annotations
 

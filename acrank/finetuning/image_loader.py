@@ -1,4 +1,4 @@
-"""A part of a target as one candidate takes it: batches to train on, a sample to look at, and an evaluation."""
+"""Loaders: a part of a target, prepared for one candidate. Here the protocol, and the loader of whole images."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch import Tensor
 
 from acrank.finetuning.splits import Part
 from acrank.finetuning.tasks.classification import Classification
-from acrank.finetuning.tasks.task import Evaluation
+from acrank.finetuning.tasks.task import Quality
 from acrank.system.streams import Purpose
 from acrank.targets import Target
 from acrank.targets.preparation import check_axes, prepare_images
 from acrank.targets.sampling import draw_sample
 from acrank.zoo.loading import LoadedModel
 
-#: Prepared images are held in memory up to this size, beyond it they are read batch by batch.
+#: Prepared images are held in memory up to this size; larger targets are read batch by batch.
 HELD_BYTES = 2 * 2**30
 FLOAT_BYTES = 4
 _EVALUATION_BATCH = 128
@@ -27,41 +27,41 @@ _SAMPLE = 128
 Predict = Callable[[Tensor], Tensor]
 
 
-class Loader(Protocol):
-    """One part of a partition, for one candidate and task."""
+class PartLoader(Protocol):
+    """One part of a partition, prepared for one candidate and task."""
 
     def __len__(self) -> int:
-        """Images of the part."""
+        """Number of images."""
         ...
 
     def steps(self, batch_size: int) -> int:
-        """Batches of an epoch."""
+        """Number of batches in an epoch."""
         ...
 
     def batches(self, batch_size: int, augment: str) -> Iterator[tuple[Tensor, Tensor]]:
-        """The inputs and labels of one epoch, on the CPU; draws from torch's generator."""
+        """Inputs and labels of one epoch, on the CPU; draws from torch's generator."""
         ...
 
     def sample(self, least: int, seed: int) -> tuple[Tensor, Tensor]:
-        """Inputs and labels to look at before training, without augmentation; `least` so many of them."""
+        """At least `least` inputs and labels, if there are as many, without augmentation."""
         ...
 
     def class_sizes(self, classes: int) -> Tensor:
         """How often each class occurs, int64 [classes]."""
         ...
 
-    def evaluate(self, predict: Predict, task: Any) -> Evaluation:
-        """How good a network is on this part.
+    def evaluate(self, predict: Predict, task: Any) -> Quality:
+        """The quality of a network on this part.
 
         Args:
             predict: inputs on the CPU -> the task's outputs, float32 on the CPU.
-            task: whose measures are taken.
+            task: computes the measures.
         """
         ...
 
 
-class Images:
-    """The images of a classification target as one candidate takes them."""
+class ImageSource:
+    """The images of a classification target, prepared for one candidate."""
 
     def __init__(self, target: Target, loaded: LoadedModel) -> None:
         self.target, self.loaded = target, loaded
@@ -73,7 +73,7 @@ class Images:
 
         Raises:
             TargetError: an image cannot be read.
-            CandidateError: the candidate cannot take such images.
+            CandidateError: the candidate does not take images of this kind.
         """
         return self._read(indices) if self._held is None else self._held[indices]
 
@@ -84,10 +84,10 @@ class Images:
 
 
 class ImageLoader:
-    """A `Loader` of whole images with one label each."""
+    """A `PartLoader` of whole images with one label each."""
 
-    def __init__(self, images: Images, part: Part) -> None:
-        self.images = images
+    def __init__(self, source: ImageSource, part: Part) -> None:
+        self.source = source
         self.indices = torch.from_numpy(part.indices)
         self.labels = torch.from_numpy(part.labels)
 
@@ -95,39 +95,43 @@ class ImageLoader:
         return len(self.indices)
 
     def steps(self, batch_size: int) -> int:
-        return steps_of(len(self), batch_size)
+        return count_batches(len(self), batch_size)
 
     def batches(self, batch_size: int, augment: str) -> Iterator[tuple[Tensor, Tensor]]:
-        """Every image once, in random order, but for a last one that would be alone: it has no batch statistics."""
-        for places in torch.randperm(len(self)).split(batch_size):
-            if len(places) > 1:
-                inputs, labels = self.take(places)
-                axis = self.images.target.left_right
-                yield augmented(inputs, axis) if augment == "light" else inputs, labels
+        """Every image once, in random order; a last batch of a single image is dropped: it has no batch statistics."""
+        for places in shuffled_batches(len(self), batch_size):
+            inputs, labels = self.take(places)
+            yield augmented(inputs, self.source.target.left_right) if augment == "light" else inputs, labels
 
     def sample(self, least: int = _SAMPLE, seed: int = 0) -> tuple[Tensor, Tensor]:
         """A stratified sample of the images."""
+        size = max(_SAMPLE, least)
         places = draw_sample(
-            self.labels.numpy(), max(_SAMPLE, least), seed=seed, repeat=0, task="classification", purpose=Purpose.SAMPLE
+            self.labels.numpy(), size, seed=seed, repeat=0, task="classification", purpose=Purpose.SAMPLE
         )
         return self.take(torch.from_numpy(places))
 
     def class_sizes(self, classes: int) -> Tensor:
         return torch.bincount(self.labels, minlength=classes)
 
-    def evaluate(self, predict: Predict, task: Classification) -> Evaluation:
-        parts = torch.arange(len(self)).split(_EVALUATION_BATCH)
-        return task.evaluate(torch.cat([predict(self.take(places)[0]) for places in parts]), self.labels)
+    def evaluate(self, predict: Predict, task: Classification) -> Quality:
+        batches = torch.split(torch.arange(len(self)), _EVALUATION_BATCH)
+        return task.evaluate(torch.cat([predict(self.take(places)[0]) for places in batches]), self.labels)
 
     def take(self, places: Tensor) -> tuple[Tensor, Tensor]:
         """Images and labels at `places` [n] of the part."""
-        return self.images.batch(self.indices[places]), self.labels[places]
+        return self.source.batch(self.indices[places]), self.labels[places]
 
 
-def steps_of(count: int, batch_size: int) -> int:
-    """Batches of so many inputs; one left alone makes none.
+def shuffled_batches(count: int, batch_size: int) -> Iterator[Tensor]:
+    """0 … count - 1 in random order, in batches of at least two; draws from torch's generator."""
+    return (places for places in torch.split(torch.randperm(count), batch_size) if len(places) > 1)
 
-    >>> steps_of(8, 4), steps_of(9, 4), steps_of(10, 4)
+
+def count_batches(count: int, batch_size: int) -> int:
+    """Number of the batches of at least two among `count` inputs.
+
+    >>> count_batches(8, 4), count_batches(9, 4), count_batches(10, 4)
     (2, 2, 3)
     """
     whole, rest = divmod(count, batch_size)
@@ -135,13 +139,13 @@ def steps_of(count: int, batch_size: int) -> int:
 
 
 def augmented(images: Tensor, left_right: int = -1) -> Tensor:
-    """Each image flipped left to right or not, and shifted by up to a sixteenth of its size, edges reflected.
+    """Images flipped left to right at random, and shifted by up to a sixteenth of their size, edges reflected.
 
     Draws from torch's CPU generator.
 
     Args:
         images: [n, c, *size] on the CPU, 2D or 3D.
-        left_right: the axis to flip, from the end.
+        left_right: the axis to flip, counted from the end.
 
     Example:
         >>> augmented(torch.zeros(2, 3, 32, 32)).shape

@@ -1,16 +1,20 @@
-"""What finetuning leaves behind: one outcome per run, the truth table, and its summary."""
+"""Results of finetuning: one outcome per run, the truth table, its summary, and the JSON record."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import KW_ONLY, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from acrank.formats import View
 
 COLUMNS = ("dataset", "model", "method", "seed", "split", "lr", "metric", "ground_truth")
-SUMMARY = ("model", "method", "metric", "mean", "se", "runs", "failed")
+SUMMARY_COLUMNS = ("model", "method", "metric", "mean", "se", "runs", "failed")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """One run: a candidate finetuned by one method, with one seed, on one split.
 
@@ -18,13 +22,15 @@ class Outcome:
         dataset: the target's name.
         model: the candidate's id.
         method: canonical name of the method, such as "ac-norm+l2-sp".
-        seed: of the head, the order of batches and augmentation; split: number of the partition, from 0.
+        seed: of the head, the order of batches and the augmentation.
+        split: number of the partition, from 0.
         metric: name of the quality measure.
-        lr: learning rate that the validation split chose; None where the run failed.
-        ground_truth: quality on the test split; None where the run failed.
-        trials: per learning rate: `lr`, `validation`, `test`, `epoch` (of the best, from 1), `epochs` (trained).
-        reason: why the run failed, empty where it did not.
-        details: what else is recorded: sizes of the splits, seconds, digest of the manifest entry.
+        lr: learning rate chosen on the validation split; None for a failed run.
+        ground_truth: quality on the test split; None for a failed run.
+        trials: one dict per learning rate: `lr`, `validation`, `test`, `epoch` (the best one, from 1), `epochs`
+            (trained).
+        reason: why the run failed, else empty.
+        details: sizes of the parts, seconds, digest of the manifest entry.
     """
 
     dataset: str
@@ -40,7 +46,7 @@ class Outcome:
     details: dict[str, Any] = field(default_factory=dict)
 
     def cells(self) -> list[Any]:
-        """The row of the truth table, in the order of COLUMNS; None where there is nothing."""
+        """The row of the truth table, in the order of COLUMNS; a failed run has None for `lr` and `ground_truth`."""
         return [getattr(self, name) for name in COLUMNS]
 
 
@@ -50,24 +56,26 @@ class Results:
 
     Attributes:
         outcomes: finished and failed runs.
-        settings, environment, target: how they came about.
-        warnings: what a reader must know.
+        settings, environment, target: what they depend on.
+        warnings: notes on the target for the reader.
     """
 
     outcomes: list[Outcome]
+    _: KW_ONLY
     settings: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     target: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
     def rows(self) -> list[list[Any]]:
-        """The truth table, one row per outcome; a failed run has neither learning rate nor ground truth."""
+        """The truth table, one row per outcome, in the order of COLUMNS."""
         return [outcome.cells() for outcome in self.outcomes]
 
     def summary(self) -> list[list[Any]]:
-        """Per candidate and method: mean and standard error over its runs (ddof 1), methods in order, best first.
+        """Mean and standard error (ddof 1) over the runs of each candidate and method: methods in order, best first.
 
-        >>> runs = [Outcome("d", "m", "vanilla", 0, i, "accuracy", 0.1, value) for i, value in enumerate((0.5, 0.7))]
+        >>> run = dict(dataset="d", model="m", method="vanilla", seed=0, metric="accuracy")
+        >>> runs = [Outcome(**run, split=i, ground_truth=value) for i, value in enumerate((0.5, 0.7))]
         >>> [[round(x, 3) if isinstance(x, float) else x for x in row] for row in Results(runs).summary()]
         [['m', 'vanilla', 'accuracy', 0.6, 0.1, 2, 0]]
         """
@@ -75,14 +83,29 @@ class Results:
         for outcome in self.outcomes:
             groups.setdefault((outcome.method, outcome.model, outcome.metric), []).append(outcome)
         methods = list(dict.fromkeys(method for method, _, _ in groups))
-        rows = [_summary(*key, group) for key, group in groups.items()]
+        rows = [[model, method, metric, *_statistics(group)] for (method, model, metric), group in groups.items()]
         return sorted(rows, key=lambda row: (methods.index(row[1]), row[3] is None, -(row[3] or 0.0), row[0]))
 
+    def to_record(self) -> dict[str, Any]:
+        """Everything as plain data, for JSON."""
+        summary = [dict(zip(SUMMARY_COLUMNS, row, strict=True)) for row in self.summary()]
+        return {"kind": "acrank-finetune", "schema_version": 1, "summary": summary, **dataclasses.asdict(self)}
 
-def _summary(method: str, model: str, metric: str, group: list[Outcome]) -> list[Any]:
-    values = [outcome.ground_truth for outcome in group if outcome.ground_truth is not None]
+    def view(self, format_name: str) -> View:
+        """The results for one of FORMATS: every run for "csv" and "json", the summary for "table" and "markdown"."""
+        from acrank.records import View
+
+        title = f"{self.target.get('name', 'target')}: finetuned, mean over runs (higher is better)"
+        if format_name in ("csv", "json"):
+            return View(columns=list(COLUMNS), rows=self.rows(), record=self.to_record(), title=title)
+        return View(columns=list(SUMMARY_COLUMNS), rows=self.summary(), record=self.to_record(), title=title)
+
+
+def _statistics(outcomes: list[Outcome]) -> list[Any]:
+    """Mean, standard error, number of finished runs, number of failed runs; None for what is undefined."""
+    values = [outcome.ground_truth for outcome in outcomes if outcome.ground_truth is not None]
     mean = math.fsum(values) / len(values) if values else None
     se = None
     if mean is not None and len(values) > 1:
         se = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1) / len(values))
-    return [model, method, metric, mean, se, len(values), len(group) - len(values)]
+    return [mean, se, len(values), len(outcomes) - len(values)]

@@ -1,4 +1,4 @@
-"""One run: a trial per learning rate, the best by validation quality kept, all of it resumable after any epoch."""
+"""One run: a trial per learning rate, of which the best by validation quality counts; resumable after any epoch."""
 
 from __future__ import annotations
 
@@ -9,111 +9,132 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from acrank.errors import CandidateError
+from acrank.finetuning.building import build_network
 from acrank.finetuning.finetune_settings import FinetuneSettings
-from acrank.finetuning.image_loader import Loader
+from acrank.finetuning.image_loader import PartLoader
 from acrank.finetuning.methods import make_methods
 from acrank.finetuning.methods.method import Method
-from acrank.finetuning.network import Network, build_network
+from acrank.finetuning.network import Network
 from acrank.finetuning.outcomes import Outcome
 from acrank.finetuning.saved_networks import save_network
 from acrank.finetuning.tasks.classification import Classification, class_weights
 from acrank.finetuning.tasks.segmentation import Segmentation
 from acrank.finetuning.tasks.task import FinetuningTask
 from acrank.finetuning.trainer import Trainer
-from acrank.finetuning.work_folder import RunKey, Store
+from acrank.finetuning.work_folder import RunKey, WorkFolder
 from acrank.system.streams import Purpose, seed_of
 from acrank.targets import Target
 from acrank.zoo.loading import LoadedModel
 
-SHOWN = 8  # inputs on which a saved network is checked
+CHECKED_INPUTS = 8  # on which a saved network is compared with the trained one
 
 
-@dataclass(frozen=True)
-class Shared:
-    """What the runs of a candidate share: `entry` is the digest of its manifest entry."""
+@dataclass(frozen=True, kw_only=True)
+class RunContext:
+    """What all runs of a candidate share.
 
+    Attributes:
+        loaded: the candidate.
+        entry: digest of its manifest entry; the state of a run with another one is discarded.
+        target: gives the name and the classes.
+        settings: with the task's defaults filled in.
+        folder: holds the states of unfinished runs.
+        device: on which networks run.
+        save_dir: folder for the finetuned networks; None saves none.
+    """
+
+    loaded: LoadedModel
+    entry: str
+    target: Target
     settings: FinetuneSettings
-    store: Store
+    folder: WorkFolder
     device: torch.device
     save_dir: Path | None
-    entry: str
 
 
 class Run:
-    """A candidate, a method, a split and a seed; `finish` does what is left of it."""
+    """A candidate, a method, a split and a seed.
 
-    def __init__(
-        self, key: RunKey, loaded: LoadedModel, loaders: Mapping[str, Loader], target: Target, shared: Shared
-    ) -> None:
-        self.key, self.loaded, self.loaders, self.target, self.shared = key, loaded, loaders, target, shared
-        self.task = task_of(target, shared.settings, loaders["train"])
-        self.state: dict[str, Any] = {"entry": shared.entry, "trials": [], "current": None, "best_network": None}
-        self.epochs_behind = 0
+    Args:
+        key: identifies the run.
+        loaders: "train", "val" and "test" images.
+        context: what it shares with the candidate's other runs.
+    """
 
-    def finish(self, tell: Callable[[float, int, int], None]) -> Outcome:
-        """Train what is not trained yet, and choose.
+    def __init__(self, key: RunKey, loaders: Mapping[str, PartLoader], context: RunContext) -> None:
+        self.key, self.loaders, self.context = key, loaders, context
+        self.task = task_of(context.target, context.settings, loaders["train"])
+        self.state: dict[str, Any] = {"entry": context.entry, "trials": [], "current": None, "best_network": None}
+
+    def finish(self, on_epoch: Callable[[float, int, int], None]) -> Outcome:
+        """Train what is not trained yet, and choose the learning rate.
 
         Args:
-            tell: called after every epoch with the learning rate, the epoch and the epochs of the plan behind.
+            on_epoch: called after every epoch with the learning rate, the epoch, and the run's planned epochs so far
+                (early stopping counts as done).
 
         Raises:
             CandidateError: the method does not apply, or no learning rate kept the loss finite.
-            OutputError, TableError: the state cannot be kept or is damaged.
+            OutputError, TableError: the state cannot be saved or is damaged.
         """
-        found = self.shared.store.load(self.key)
-        if found is not None and found["entry"] == self.shared.entry:
-            self.state = found
-        for lr in self.shared.settings.lrs[len(self.state["trials"]) :]:
-            self._trial(lr, tell)
+        context = self.context
+        saved = context.folder.load_state(self.key)
+        if saved is not None and saved["entry"] == context.entry:
+            self.state = saved
+        for lr in context.settings.lrs[len(self.state["trials"]) :]:
+            self._run_trial(lr, on_epoch)
         trials = [trial for trial in self.state["trials"] if trial["validation"] is not None]
         if not trials:
             raise CandidateError("training diverged at every learning rate", hint="give smaller ones with --lr")
         best = max(trials, key=preference)
-        if self.shared.save_dir is not None:
-            self._save_best(best)
-        key, sizes = self.key, {name: len(loader) for name, loader in self.loaders.items()}
+        if context.save_dir is not None:
+            self._save_network(best, context.save_dir / f"{self.key.slug}.safetensors")
+        sizes = {name: len(loader) for name, loader in self.loaders.items()}
         return Outcome(
-            self.target.name,
-            key.model,
-            key.method,
-            key.seed,
-            key.split,
-            self.task.metric,
-            best["lr"],
-            best["test"],
-            self.state["trials"],
-            details={"entry": self.shared.entry, "sizes": sizes, "notes": self.loaded.notes},
+            **vars(self.key),
+            dataset=context.target.name,
+            metric=self.task.metric,
+            lr=best["lr"],
+            ground_truth=best["test"],
+            trials=self.state["trials"],
+            details={"entry": context.entry, "sizes": sizes, "notes": context.loaded.notes},
         )
 
-    def _trial(self, lr: float, tell: Callable[[float, int, int], None]) -> None:
-        settings = self.shared.settings
-        behind = len(self.state["trials"]) * settings.epochs
-        with torch.random.fork_rng(devices=[self.shared.device] if self.shared.device.type == "cuda" else []):
-            trainer, methods = self._trainer(lr)
-            current = self.state["current"]
-            if current is not None:
-                trainer.load(current)
+    def _run_trial(self, lr: float, on_epoch: Callable[[float, int, int], None]) -> None:
+        folder, device = self.context.folder, self.context.device
+        epochs_before = len(self.state["trials"]) * self.context.settings.epochs
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            network, methods = self._untrained()
+            trainer = Trainer(
+                network,
+                methods,
+                train=self.loaders["train"],
+                val=self.loaders["val"],
+                settings=self.context.settings,
+                lr=lr,
+            )
+            if self.state["current"] is not None:
+                trainer.load(self.state["current"])
             while not trainer.finished:
                 trainer.run_epoch()
                 self.state["current"] = trainer.state()
-                self.shared.store.save(self.key, self.state)
-                tell(lr, trainer.epoch, behind + trainer.epoch)
-            self._record(trainer)
+                folder.save_state(self.key, self.state)
+                on_epoch(lr, trainer.epoch, epochs_before + trainer.epoch)
+            self._add_trial(trainer)
         for method in methods:
             method.close()
-        self.shared.store.save(self.key, self.state)
+        folder.save_state(self.key, self.state)
 
-    def _record(self, trainer: Trainer) -> None:
-        """Add the trial to the state; its network is kept only while it is the best."""
+    def _add_trial(self, trainer: Trainer) -> None:
+        """Add the finished trial to the state, and its network if it is the best so far and networks are saved."""
         validation = loss = test = measures = None
         if trainer.best is not None:
             validation, loss = trainer.best[0], -trainer.best[1]
             trainer.take_best()
             found = trainer.evaluate(self.loaders["test"])
-            test, measures = found.quality, found.measures
+            test, measures = found.value, found.measures
         if test is None or not math.isfinite(test):
             validation = test = measures = None
         trial = {
@@ -127,33 +148,26 @@ class Run:
         }
         earlier = [one for one in self.state["trials"] if one["validation"] is not None]
         is_best = validation is not None and max([*earlier, trial], key=preference) is trial
-        if is_best and self.shared.save_dir is not None:
+        if is_best and self.context.save_dir is not None:
             self.state["best_network"] = trainer.best_network
         self.state["trials"] = [*self.state["trials"], trial]
         self.state["current"] = None
 
-    def _trainer(self, lr: float) -> tuple[Trainer, list[Method]]:
-        network, methods = self._start()
-        train, val = self.loaders["train"], self.loaders["val"]
-        return Trainer(network, methods, self.task, train, val, self.shared.settings, lr), methods
-
-    def _start(self) -> tuple[Network, list[Method]]:
-        """The network before its first step, and torch's generator as training finds it: the same for every trial."""
+    def _untrained(self) -> tuple[Network, list[Method]]:
+        """The network before its first step; also seeds torch's generator for training. The same for every trial."""
         torch.manual_seed(seed_of(Purpose.FINETUNE_HEAD, self.key.seed, self.key.split))
         methods = make_methods(self.key.method)
-        network = build_network(self.loaded, methods, self.task, sample=self._sample())
+        inputs, labels = self.loaders["train"].sample(2 * len(self.context.target.classes), seed=self.key.split)
+        sample = inputs.to(self.context.device), labels.to(self.context.device)
+        network = build_network(self.context.loaded, methods, self.task, sample=sample)
         torch.manual_seed(seed_of(Purpose.FINETUNE_BATCHES, self.key.seed, self.key.split))
         return network, methods
 
-    def _sample(self) -> tuple[Tensor, Tensor]:
-        inputs, labels = self.loaders["train"].sample(2 * len(self.target.classes), seed=self.key.split)
-        return inputs.to(self.shared.device), labels.to(self.shared.device)
-
-    def _save_best(self, best: Mapping[str, Any]) -> None:
-        key = self.key
+    def _save_network(self, best: Mapping[str, Any], path: Path) -> None:
         with torch.random.fork_rng(devices=[]):
-            network, methods = self._start()
+            network, methods = self._untrained()
         network.load_state_dict(self.state["best_network"])
+        key = self.key
         about = {
             "model": key.model,
             "method": key.method,
@@ -162,18 +176,16 @@ class Run:
             "lr": best["lr"],
             "metric": self.task.metric,
             "ground_truth": best["test"],
-            "classes": list(self.target.classes),
+            "classes": list(self.context.target.classes),
         }
-        sample = self.loaders["val"].sample(1, seed=0)[0][:SHOWN].to(self.shared.device)
-        assert self.shared.save_dir is not None
-        path = self.shared.save_dir / f"{key.slug}.safetensors"
-        save_network(path, network, methods, self.loaded, about=about, sample=sample)
+        sample = self.loaders["val"].sample(1, seed=0)[0][:CHECKED_INPUTS].to(self.context.device)
+        save_network(path, network, methods, loaded=self.context.loaded, about=about, sample=sample)
         for method in methods:
             method.close()
 
 
-def task_of(target: Target, settings: FinetuneSettings, train: Loader) -> FinetuningTask:
-    """The task of a target, with weights from its training part where the settings ask for them."""
+def task_of(target: Target, settings: FinetuneSettings, train: PartLoader) -> FinetuningTask:
+    """The task of a target, with class weights from its training images if the settings ask for them."""
     classes = len(target.classes)
     weights = class_weights(train.class_sizes(classes)) if settings.class_weights else None
     assert settings.metric is not None
@@ -184,5 +196,5 @@ def task_of(target: Target, settings: FinetuneSettings, train: Loader) -> Finetu
 
 
 def preference(trial: Mapping[str, Any]) -> tuple[float, float, float]:
-    """Better validation quality, then lower validation loss, then the smaller learning rate."""
+    """Sort key of trials: better validation quality, then lower validation loss, then the smaller learning rate."""
     return trial["validation"], -trial["validation_loss"], -trial["lr"]

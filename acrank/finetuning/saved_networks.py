@@ -1,4 +1,4 @@
-"""A finetuned network as a safetensors file, its new head included; a timm classifier's loads in plain timm."""
+"""Finetuned networks as safetensors files, head included; a timm classifier's loads in plain timm."""
 
 from __future__ import annotations
 
@@ -18,15 +18,14 @@ from acrank.finetuning.tasks.task import FinetuningTask
 from acrank.system.files import atomic_write
 from acrank.zoo.loading import LoadedModel
 
-_TOLERANCE = 1e-3  # of the logits, relative: reverting is exact but for float32 rounding
+_TOLERANCE = 1e-3  # of the logits, relative: reverted layers differ by float32 rounding only
 
 
 def plain_network(network: Network, methods: Sequence[Method], loaded: LoadedModel) -> nn.Module:
-    """The finetuned network as an ordinary one whose `forward` gives the target's logits, in eval mode.
+    """The finetuned network with ordinary layers, in eval mode, whose `forward` returns the target's logits.
 
-    AC-Norm and stochastic normalisation become plain batch normalisation again. The head of a classification takes the
-    place of the network's own classifier; where there is none, and for segmentation, the parts are saved side by side
-    under `body.` and `head.`.
+    AC-Norm and stochastic normalisation become plain batch normalisation again. A classification head replaces the
+    network's own classifier; a network without one, and every segmentation network, becomes a `HeadedNetwork`.
 
     Raises:
         CandidateError: the classifier of a timm network is not a linear layer.
@@ -52,7 +51,10 @@ def plain_network(network: Network, methods: Sequence[Method], loaded: LoadedMod
 
 
 class HeadedNetwork(nn.Module):
-    """A body that is read as the task says, and the head behind: inputs [n, c, ...] -> the task's outputs."""
+    """A body, whose features the task reads, and the head: inputs [n, c, ...] -> the task's outputs.
+
+    Its tensors are named `body.…` and `head.…`.
+    """
 
     def __init__(self, body: nn.Module, head: nn.Module, task: FinetuningTask) -> None:
         super().__init__()
@@ -66,20 +68,21 @@ def save_network(
     path: Path,
     network: Network,
     methods: Sequence[Method],
-    loaded: LoadedModel,
     *,
+    loaded: LoadedModel,
     about: dict[str, Any],
     sample: Tensor,
 ) -> None:
-    """Write the plain network's tensors, with `about` and the preprocessing in the file's metadata.
+    """Write the tensors of `plain_network`, with `about` and the preprocessing in the file's metadata.
 
     Args:
         path: of the safetensors file.
+        network, methods, loaded: as in `plain_network`.
         about: plain data.
-        sample: inputs [n, c, ...]; on them the plain network must give what the finetuned one gives.
+        sample: inputs [n, c, ...] on which the logits of the plain network must equal those of the finetuned one.
 
     Raises:
-        CandidateError: the plain network gives other logits.
+        CandidateError: the logits differ.
         OutputError: the file cannot be written.
     """
     from safetensors.torch import save
@@ -90,15 +93,15 @@ def save_network(
         expected, found = network(sample)[1].float().cpu(), plain(sample.cpu())
     if not torch.allclose(found, expected, rtol=_TOLERANCE, atol=_TOLERANCE * float(expected.abs().max())):
         gap = float((found - expected).abs().max())
-        raise CandidateError(f"the network as plain layers gives other logits (by {gap:.2g}): it was not saved")
-    inputs = {name: list(getattr(loaded.input, name)) for name in ("size", "mean", "std")}
+        raise CandidateError(f"the network with plain layers gives other logits (by {gap:.2g}): it was not saved")
+    inputs = {"size": list(loaded.input.size), "mean": list(loaded.input.mean), "std": list(loaded.input.std)}
     metadata = {"acrank": json.dumps({**about, "input": inputs}, ensure_ascii=False)}
     tensors = {name: part.contiguous() for name, part in _untied(plain.state_dict()).items()}
     atomic_write(path, save(tensors, metadata))
 
 
 def _untied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Copies of tensors that share memory, which safetensors refuses."""
+    """The tensors, of which those that share memory are copied: safetensors refuses them."""
     seen: set[int] = set()
     out = {}
     for name, part in tensors.items():

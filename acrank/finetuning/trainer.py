@@ -1,4 +1,4 @@
-"""One trial: a network trained at one learning rate, epoch by epoch, so that it can stop and go on anywhere."""
+"""One trial: a network trained at one learning rate; it can be stopped and resumed after any epoch."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from acrank.finetuning.finetune_settings import FinetuneSettings
-from acrank.finetuning.image_loader import Loader
+from acrank.finetuning.image_loader import PartLoader
 from acrank.finetuning.methods.method import Method, Step
 from acrank.finetuning.network import Network
-from acrank.finetuning.tasks.task import Evaluation, FinetuningTask
+from acrank.finetuning.tasks.task import Quality
 from acrank.system.machine import mixed_dtype
 
 MOMENTUM = 0.9
@@ -22,31 +22,37 @@ MOMENTUM = 0.9
 class Trainer:
     """Trains with a cosine schedule and keeps the network of the best epoch by validation quality, then loss.
 
+    Args:
+        network, methods: before the first step.
+        train, val: images to train and to validate on.
+        settings: with the task's defaults filled in.
+        lr: the learning rate at the first step.
+
     Attributes:
-        epoch: epochs finished.
+        epoch: number of finished epochs.
         best: validation quality and negative loss of the best epoch; None before the first, or if none was finite.
         best_epoch: its number, from 1.
-        finished: whether epochs or patience have run out, or the loss is no longer finite.
+        finished: epochs or patience have run out, or the loss is not finite.
     """
 
     def __init__(
         self,
         network: Network,
         methods: Sequence[Method],
-        task: FinetuningTask,
-        train: Loader,
-        val: Loader,
+        *,
+        train: PartLoader,
+        val: PartLoader,
         settings: FinetuneSettings,
         lr: float,
     ) -> None:
-        self.network, self.methods, self.task = network, methods, task
+        self.network, self.methods, self.task = network, methods, network.task
         self.train, self.val, self.settings, self.lr = train, val, settings, lr
         assert settings.batch_size is not None
         self.batch_size = settings.batch_size
         self.device = next(network.head.parameters()).device
         self.optimiser = self._optimiser()
         self.mixed = self.device.type == "cuda" if settings.amp is None else settings.amp
-        # bfloat16 has the exponents of float32: only float16 needs its losses scaled.
+        # bfloat16 has the exponent range of float32: only float16 needs loss scaling.
         scaled = self.mixed and mixed_dtype(self.device) == torch.float16
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
         self.epoch = self.best_epoch = self.step = 0
@@ -61,22 +67,22 @@ class Trainer:
         return self.diverged or self.epoch >= settings.epochs or (settings.patience > 0 and waited >= settings.patience)
 
     def run_epoch(self) -> None:
-        """Train for one epoch and validate. The random state is torch's own."""
+        """Train for one epoch and validate; draws from torch's generators."""
         self.network.train()
         for method in self.methods:
             method.set_mode(self.network)
         batches = self.train.batches(self.batch_size, self.settings.augment)
         finite = all(self._train_on(inputs, labels) for inputs, labels in batches)
         self.epoch += 1
-        found = self.evaluate(self.val) if finite else Evaluation(math.nan, math.nan)
-        quality, loss = found.quality, found.loss
-        self.diverged = not (math.isfinite(quality) and math.isfinite(loss))
-        if not self.diverged and (self.best is None or (quality, -loss) > self.best):
-            self.best, self.best_epoch = (quality, -loss), self.epoch
+        found = self.evaluate(self.val) if finite else Quality(math.nan, math.nan)
+        rank = found.value, -found.loss
+        self.diverged = not all(map(math.isfinite, rank))
+        if not self.diverged and (self.best is None or rank > self.best):
+            self.best, self.best_epoch = rank, self.epoch
             self.best_network = {name: part.detach().cpu().clone() for name, part in self.network.state_dict().items()}
 
-    def evaluate(self, part: Loader) -> Evaluation:
-        """How good the network is as it is, in eval mode."""
+    def evaluate(self, part: PartLoader) -> Quality:
+        """The quality of the current network on a part, in eval mode."""
         self.network.eval()
         with torch.no_grad():
             return part.evaluate(self._predict, self.task)
@@ -87,7 +93,7 @@ class Trainer:
         return outputs.float().cpu()
 
     def take_best(self) -> None:
-        """Put the network back to its best epoch."""
+        """Restore the network of the best epoch."""
         self.network.load_state_dict(self.best_network)
 
     def state(self) -> dict[str, Any]:
@@ -108,7 +114,7 @@ class Trainer:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from `state`; the same epochs follow as would have without the stop (exactly so on the CPU)."""
+        """Continue from `state`; on the CPU the following epochs are identical to those of an uninterrupted trial."""
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.scaler.load_state_dict(state["scaler"])
@@ -130,7 +136,7 @@ class Trainer:
         return torch.optim.SGD(trained, self.lr, momentum=MOMENTUM, weight_decay=decay)
 
     def _train_on(self, inputs: Tensor, labels: Tensor) -> bool:
-        """One step; whether its loss was finite. After a loss that is not, the weights no longer matter."""
+        """Make one step, and return whether its loss was finite; if not, the trial is over."""
         inputs, labels = inputs.to(self.device), labels.to(self.device)
         for group in self.optimiser.param_groups:
             group["lr"] = self.lr * self._cosine()
@@ -142,13 +148,13 @@ class Trainer:
                 penalty = method.penalty(self.network, Step(inputs, features))
                 loss = loss if penalty is None else loss + penalty
         self.optimiser.zero_grad()
-        self.scaler.scale(loss).backward()
+        torch.autograd.backward(self.scaler.scale(loss))
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self.step += 1
         return bool(torch.isfinite(loss.detach()))
 
     def _cosine(self) -> float:
-        """Share of the learning rate at this step: from 1 at the first to 0 after the last."""
+        """Factor of the learning rate at this step: from 1 at the first to 0 after the last."""
         total = self.settings.epochs * max(1, self.train.steps(self.batch_size))
         return 0.5 * (1 + math.cos(math.pi * self.step / total))

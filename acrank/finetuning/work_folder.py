@@ -1,10 +1,10 @@
-"""The work folder: what makes a run of many hours safe to kill at any moment.
+"""The work folder: finished runs and the state of the unfinished one, so that finetuning can be killed at any moment.
 
-    settings.json       what every result in the folder depends on
-    <run>.json          a finished run; its being there is what "finished" means
-    <run>.pt            an unfinished run after its last epoch; gone once it is finished
+    settings.json       everything that the results in the folder depend on
+    <run>.json          the outcome of a finished run; a run is finished when this file exists
+    <run>.pt            the state of an unfinished run after its last epoch; deleted when the run is finished
 
-Each file is written whole or not at all, so that a run is finished once or not at all.
+Each file is written atomically.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from acrank.finetuning.outcomes import Outcome
 from acrank.system.files import atomic_write
 
 VERSION = 1
-_LONGEST = 80
+_LONGEST = 80  # characters of a model's name in a file name
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class RunKey:
-    """Which run: candidate, method, split and seed."""
+    """Identifies a run: candidate, method, split and seed."""
 
     model: str
     method: str
@@ -38,9 +38,9 @@ class RunKey:
 
     @property
     def slug(self) -> str:
-        """A file name without suffix, another one for every key.
+        """A file name without suffix, unique to this key.
 
-        >>> RunKey("a/b", "ac-norm", 0, 1).slug
+        >>> RunKey(model="a/b", method="ac-norm", split=0, seed=1).slug
         'a_b-c14cddc0__ac-norm__split0__seed1'
         """
         plain = re.sub(r"[^A-Za-z0-9._-]", "_", self.model)[:_LONGEST].replace("__", "_")
@@ -49,99 +49,98 @@ class RunKey:
         return f"{plain}__{self.method}__split{self.split}__seed{self.seed}"
 
 
-class Store:
-    """A work folder, opened.
+class WorkFolder:
+    """An opened work folder.
 
     Args:
-        folder: made where it is missing.
-        about: what every result depends on; plain data.
-        resume: whether to go on with what is there.
+        path: created if missing.
+        depends_on: everything that the results depend on, as plain data.
+        resume: allow a folder that holds an earlier run.
 
     Raises:
-        OutputError: the folder cannot be made or written.
+        OutputError: the folder cannot be created or written.
         UsageError: it holds an earlier run and `resume` is off.
         TableError: it holds a run with other settings, or is damaged.
     """
 
-    def __init__(self, folder: Path, about: dict[str, Any], *, resume: bool) -> None:
-        self.folder = folder
+    def __init__(self, path: Path, depends_on: dict[str, Any], *, resume: bool) -> None:
+        self.path = path
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OutputError(f"cannot make {folder}: {error.strerror}", hint="choose another --work-dir") from error
-        about = json.loads(json.dumps({"version": VERSION, **about}))
-        path = folder / "settings.json"
-        if path.exists():
-            self._refuse(path, about, resume)
+            raise OutputError(f"cannot make {path}: {error.strerror}", hint="choose another --work-dir") from error
+        depends_on = json.loads(json.dumps({"version": VERSION, **depends_on}))
+        settings = path / "settings.json"
+        if not settings.exists():
+            atomic_write(settings, json.dumps(depends_on, indent=1, ensure_ascii=False) + "\n")
+        elif resume:
+            self._check_same(_read_json(settings), depends_on)
         else:
-            atomic_write(path, json.dumps(about, indent=1, ensure_ascii=False) + "\n")
-        for left in folder.glob(".acrank-*"):  # of a write that was killed
-            left.unlink()
-
-    def _refuse(self, path: Path, about: dict[str, Any], resume: bool) -> None:
-        if not resume:
             raise UsageError(
-                f"{self.folder} holds an earlier run",
-                hint="go on with --resume, or name another --work-dir, or delete it",
+                f"{path} holds an earlier run",
+                hint="resume it with --resume, choose another --work-dir, or delete it",
             )
-        before = _json(path)
-        changed = sorted(name for name in {*before, *about} if before.get(name) != about.get(name))
+        for leftover in path.glob(".acrank-*"):  # temporary files of a write that was killed
+            leftover.unlink()
+
+    def _check_same(self, before: dict[str, Any], now: dict[str, Any]) -> None:
+        changed = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
         if changed:
             raise TableError(
-                f"cannot resume: {', '.join(changed)} differ from the earlier run in {self.folder}",
+                f"cannot resume: {', '.join(changed)} differ from the earlier run in {self.path}",
                 hint="use the earlier settings and data, or another --work-dir",
             )
 
     def outcome(self, key: RunKey) -> Outcome | None:
-        """The finished run, None where there is none.
+        """The outcome of a finished run, else None.
 
         Raises:
             TableError: the file is damaged.
         """
-        path = self._path(key, ".json")
-        return _outcome(path) if path.exists() else None
+        path = self._file(key, ".json")
+        return _read_outcome(path) if path.exists() else None
 
-    def others(self, keys: Iterable[RunKey]) -> list[Outcome]:
-        """Finished runs beyond `keys`, sorted by name: of an earlier, larger plan."""
-        planned = {self._path(key, ".json").name for key in keys} | {"settings.json"}
-        return [_outcome(path) for path in sorted(self.folder.glob("*.json")) if path.name not in planned]
+    def unplanned(self, keys: Iterable[RunKey]) -> list[Outcome]:
+        """Outcomes of an earlier, larger plan that are not among `keys`, sorted by file name."""
+        planned = {self._file(key, ".json").name for key in keys} | {"settings.json"}
+        return [_read_outcome(path) for path in sorted(self.path.glob("*.json")) if path.name not in planned]
 
-    def finish(self, key: RunKey, outcome: Outcome) -> None:
-        """Keep a finished run and forget its checkpoint."""
+    def save_outcome(self, key: RunKey, outcome: Outcome) -> None:
+        """Write the outcome of a finished run and delete its state."""
         text = json.dumps(dataclasses.asdict(outcome), indent=1, ensure_ascii=False, allow_nan=False)
-        atomic_write(self._path(key, ".json"), text + "\n")
-        self._path(key, ".pt").unlink(missing_ok=True)
+        atomic_write(self._file(key, ".json"), text + "\n")
+        self._file(key, ".pt").unlink(missing_ok=True)
 
-    def save(self, key: RunKey, state: dict[str, Any]) -> None:
-        """Keep the state of an unfinished run."""
+    def save_state(self, key: RunKey, state: dict[str, Any]) -> None:
+        """Write the state of an unfinished run."""
         import torch
 
         buffer = io.BytesIO()
         torch.save(state, buffer)
-        atomic_write(self._path(key, ".pt"), buffer.getvalue())
+        atomic_write(self._file(key, ".pt"), buffer.getvalue())
 
-    def load(self, key: RunKey) -> dict[str, Any] | None:
-        """The state of an unfinished run, None where there is none.
+    def load_state(self, key: RunKey) -> dict[str, Any] | None:
+        """The state of an unfinished run, or None.
 
         Raises:
             TableError: the file is damaged.
         """
         import torch
 
-        path = self._path(key, ".pt")
+        path = self._file(key, ".pt")
         if not path.exists():
             return None
         try:
             state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            raise TableError(f"{path} is damaged: {error}", hint="delete it: that run begins anew") from error
+            raise TableError(f"{path} is damaged: {error}", hint="delete it: that run starts again") from error
         return state
 
-    def _path(self, key: RunKey, suffix: str) -> Path:
-        return self.folder / (key.slug + suffix)
+    def _file(self, key: RunKey, suffix: str) -> Path:
+        return self.path / (key.slug + suffix)
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -149,8 +148,8 @@ def _json(path: Path) -> dict[str, Any]:
     return found
 
 
-def _outcome(path: Path) -> Outcome:
+def _read_outcome(path: Path) -> Outcome:
     try:
-        return Outcome(**_json(path))
+        return Outcome(**_read_json(path))
     except TypeError as error:
-        raise TableError(f"{path} is not a finished run: {error}", hint="delete it: that run begins anew") from error
+        raise TableError(f"{path} is not a finished run: {error}", hint="delete it: that run starts again") from error

@@ -110,7 +110,8 @@ def unpack(name: str, place: Path, models: set[str]) -> None:
     for record in runs():
         record.pop("streams", None)
         if record.pop("target") == name and record["model"] in models and record["ground_truth"] is not None:
-            path = place / f"{RunKey(record['model'], record['method'], record['split'], record['seed']).slug}.json"
+            key = RunKey(**{name: record[name] for name in ("model", "method", "split", "seed")})
+            path = place / f"{key.slug}.json"
             if not path.exists():
                 path.write_text(json.dumps(record))
 

@@ -87,7 +87,7 @@ def test_a_failed_candidate_is_said_and_the_run_is_done(acrank: Command, folder:
     ("more", "code", "words_of_error"),
     [
         (["--method", "vanila"], 2, "did you mean 'vanilla'?"),
-        (["--method", "ac-norm+stochnorm"], 2, "makes no sense"),
+        (["--method", "ac-norm+stochnorm"], 2, "do the same work"),
         (["--lr", "fast"], 2, "not a list of numbers"),
         (["--lr", "-1"], 2, "learning rate of -1"),
         (["--metric", "dice"], 2, "unknown classification metric 'dice'"),

@@ -11,10 +11,9 @@ from torch import nn
 
 from acrank.errors import TableError
 from acrank.finetuning.flow import finetune
-from acrank.finetuning.image_loader import ImageLoader, Images
+from acrank.finetuning.image_loader import ImageLoader, ImageSource
 from acrank.finetuning.methods import METHODS
 from acrank.finetuning.splits import make_partition
-from acrank.finetuning.tasks.classification import Classification
 from acrank.finetuning.trainer import Trainer
 from acrank.targets import open_target
 
@@ -24,10 +23,10 @@ def dtypes_of(folder: Path, amp: bool | None) -> tuple[set[torch.dtype], Trainer
     _, target = make_bench(folder)
     network, methods, candidate = start("vanilla")
     parts = make_partition({"all": open_target(target)}, split=0, val_share=0.2, test_share=0.3, train_size=None)
-    images = Images(parts.train.target, candidate)
+    source = ImageSource(parts.train.target, candidate)
     settings = quick(amp=amp).for_task("classification")
-    loaders = ImageLoader(images, parts.train), ImageLoader(images, parts.val)
-    trainer = Trainer(network, methods, Classification(3), *loaders, settings, 0.1)
+    train, val = ImageLoader(source, parts.train), ImageLoader(source, parts.val)
+    trainer = Trainer(network, methods, train=train, val=val, settings=settings, lr=0.1)
     seen: set[torch.dtype] = set()
     for module in network.modules():
         if isinstance(module, nn.Conv2d):

@@ -82,7 +82,7 @@ def test_other_settings_or_data_cannot_be_resumed(tmp_path: Path) -> None:
 
 def test_every_run_has_a_file_name_of_its_own() -> None:
     names = ["a/b", "a_b", "a__b", "a b", "A", "ä", "x" * 300, "x" * 301, "a__vanilla", "..", "a.json"]
-    slugs = {RunKey(name, "vanilla", 0, 0).slug for name in names}
+    slugs = {RunKey(model=name, method="vanilla", split=0, seed=0).slug for name in names}
     assert len(slugs) == len(names)
     assert all(len(slug) < 200 and "/" not in slug for slug in slugs)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,13 +15,12 @@ from acrank.comparison.tables import read_truth
 from acrank.errors import NothingRankedError, TargetError, UsageError
 from acrank.finetuning.finetune_settings import FinetuneSettings
 from acrank.finetuning.flow import finetune
-from acrank.finetuning.image_loader import ImageLoader, Images, augmented
+from acrank.finetuning.image_loader import ImageLoader, ImageSource, augmented
 from acrank.finetuning.methods import METHODS
 from acrank.finetuning.outcomes import COLUMNS, Outcome, Results
 from acrank.finetuning.runs import preference
 from acrank.finetuning.splits import Part
-from acrank.finetuning.tasks.classification import Classification
-from acrank.finetuning.tasks.task import Evaluation
+from acrank.finetuning.tasks.task import Quality
 from acrank.finetuning.trainer import Trainer
 from acrank.targets import open_target
 
@@ -114,8 +114,8 @@ def test_the_targets_own_parts(tmp_path: Path) -> None:
 def trainer_of(tmp_path: Path, settings: FinetuneSettings, method: str = "vanilla") -> Trainer:
     target = open_target(make_images(tmp_path / "target"))
     net, methods, candidate = start(method)
-    loader = ImageLoader(Images(target, candidate), Part(target, np.arange(len(target))))
-    return Trainer(net, methods, Classification(3), loader, loader, settings, 0.1)
+    loader = ImageLoader(ImageSource(target, candidate), Part(target, np.arange(len(target))))
+    return Trainer(net, methods, train=loader, val=loader, settings=settings, lr=0.1)
 
 
 def test_the_schedule_is_a_cosine_from_the_rate_to_zero(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_the_schedule_is_a_cosine_from_the_rate_to_zero(tmp_path: Path) -> None:
 def test_patience_stops_and_the_best_epoch_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = trainer_of(tmp_path, quick(epochs=9, patience=2))
     script = iter([(0.5, 1.0), (0.7, 1.0), (0.7, 0.9), (0.7, 0.95), (0.6, 0.1)])
-    monkeypatch.setattr(trainer, "evaluate", lambda part: Evaluation(*next(script)))
+    monkeypatch.setattr(trainer, "evaluate", lambda part: Quality(*next(script)))
     states = []
     while not trainer.finished:
         trainer.run_epoch()
@@ -168,17 +168,17 @@ def test_augmentation_flips_and_shifts_whole_images() -> None:
 
 def test_large_targets_are_read_batch_by_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = open_target(make_images(tmp_path / "target"))
-    held = Images(target, loaded())
+    held = ImageSource(target, loaded())
     monkeypatch.setattr("acrank.finetuning.image_loader.HELD_BYTES", 0)
     places = torch.tensor([4, 0, 9])
-    torch.testing.assert_close(Images(target, loaded()).batch(places), held.batch(places))
+    torch.testing.assert_close(ImageSource(target, loaded()).batch(places), held.batch(places))
 
 
 def test_summary_orders_and_counts() -> None:
-    runs = [
-        Outcome("d", m, "vanilla", 0, i, "auc", 0.1, v) for m, i, v in (("a", 0, 0.5), ("b", 0, 0.8), ("b", 1, 0.6))
-    ]
-    runs.append(Outcome("d", "a", "vanilla", 0, 1, "auc", reason="broken"))
+    run: dict[str, Any] = {"dataset": "d", "method": "vanilla", "seed": 0, "metric": "auc"}
+    found = (("a", 0, 0.5), ("b", 0, 0.8), ("b", 1, 0.6))
+    runs = [Outcome(**run, model=model, split=split, lr=0.1, ground_truth=value) for model, split, value in found]
+    runs.append(Outcome(**run, model="a", split=1, reason="broken"))
     rows = Results(runs).summary()
     assert [row[0] for row in rows] == ["b", "a"]
     assert rows[0][3:5] == [pytest.approx(0.7), pytest.approx(0.1)]

@@ -17,7 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from acrank.demo import zoo_path
 from acrank.errors import CandidateError
 from acrank.finetuning.flow import finetune
-from acrank.finetuning.image_loader import Images
+from acrank.finetuning.image_loader import ImageSource
 from acrank.finetuning.saved_networks import plain_network, save_network
 from acrank.finetuning.splits import partition_indices
 from acrank.finetuning.tasks.quality import balanced_accuracy
@@ -55,7 +55,7 @@ def test_timm_loads_what_was_finetuned(tmp_path: Path, model: str, method: str) 
     opened = open_target(target)
     indices = partition_indices(opened.labels, split=0, val_share=0.2, test_share=0.3)["test"]
     with torch.no_grad():
-        logits = plain.eval()(Images(opened, candidate).batch(torch.from_numpy(indices)))
+        logits = plain.eval()(ImageSource(opened, candidate).batch(torch.from_numpy(indices)))
     # the file is the network that was measured
     assert balanced_accuracy(logits.numpy(), opened.labels[indices]) == pytest.approx(outcome.ground_truth)
     assert about["input"]["size"] == [64, 64]
@@ -68,7 +68,7 @@ def test_logits_are_equal_in_eval_mode(tmp_path: Path, model: str, method: str) 
     network, methods, _ = start(method, candidate)
     step(network, methods)
     path = tmp_path / "network.safetensors"
-    save_network(path, network, methods, candidate, about={}, sample=sample()[0])
+    save_network(path, network, methods, loaded=candidate, about={}, sample=sample()[0])
     architecture = load_zoo(zoo_path()).select([model]).candidates[0].architecture
     plain = import_timm().create_model(architecture, num_classes=3)
     plain.load_state_dict(load_file(path), strict=True)
@@ -99,7 +99,7 @@ def test_a_network_that_would_change_is_not_saved(tmp_path: Path, monkeypatch: p
         "acrank.finetuning.saved_networks.plain_network", lambda *_: lambda inputs: torch.zeros(len(inputs), 3)
     )
     with pytest.raises(CandidateError, match="other logits"):
-        save_network(tmp_path / "x.safetensors", network, methods, loaded(), about={}, sample=sample()[0])
+        save_network(tmp_path / "x.safetensors", network, methods, loaded=loaded(), about={}, sample=sample()[0])
     assert not list(tmp_path.iterdir())
 
 

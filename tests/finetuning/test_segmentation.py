@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.finetuning_bench import quick
-from helpers.workbench import Outcome, dense_entry, input_of, make_images, make_masks, write_zoo
+from helpers.workbench import Outcome, dense_entry, make_images, make_masks, write_zoo
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ from acrank.finetuning import patch_loader as module
 from acrank.finetuning.flow import Progress, finetune
 from acrank.finetuning.image_loader import augmented
 from acrank.finetuning.methods import METHODS
-from acrank.finetuning.patch_loader import PatchLoader, Scenes
+from acrank.finetuning.patch_loader import PatchLoader, PatchSource
 from acrank.finetuning.saved_networks import HeadedNetwork
 from acrank.finetuning.splits import Part, open_splits
 from acrank.finetuning.tasks.segmentation import PositionHead, Segmentation
@@ -38,8 +38,8 @@ def bench(folder: Path) -> tuple[Path, Path]:
 
 
 def loader_of(target: Target, *, size: tuple[int, ...] = (16, 16), patches: int = 3) -> PatchLoader:
-    candidate = LoadedModel(nn.Identity(), input_of(size, 3))
-    return PatchLoader(Scenes(target, candidate), Part(target, np.arange(len(target))), patches)
+    candidate = LoadedModel(nn.Identity(), 3, size, (0.0,) * 3, (1.0,) * 3)
+    return PatchLoader(PatchSource(target, candidate), Part(target, np.arange(len(target))), patches)
 
 
 @pytest.mark.parametrize("method", [*METHODS, "ac-norm+l2-sp", "stochnorm+bn-only+bss"])
@@ -78,14 +78,14 @@ def test_2d_candidates_learn_volumes_in_slices(tmp_path: Path) -> None:
     make_nodules(tmp_path / "target", n=6, size=24)
     target = open_target(tmp_path / "target", slices=3)
     candidate = LoadedModel(nn.Identity(), input_of((16, 16), 3))
-    loader, task = PatchLoader(Scenes(target, candidate), Part(target, np.arange(6)), 2), Segmentation(2)
+    loader, task = PatchLoader(PatchSource(target, candidate), Part(target, np.arange(6)), 2), Segmentation(2)
     head = PositionHead(3, 2)
-    image, labels = loader.scenes.image(0), torch.from_numpy(target.mask_store.mask(0).astype(np.int64))
+    image, labels = loader.source.image(0), torch.from_numpy(target.mask_store.mask(0).astype(np.int64))
     assert image.shape == (24, 3, 24, 24)
     assert torch.equal(image[5, 0], image[4, 1])  # neighbours are channels
     found = loader.evaluate(lambda inputs: head(inputs).detach(), task)
     logits = head(image).detach().movedim(0, 1)
-    single = PatchLoader(loader.scenes, Part(target, np.arange(1)), 1).evaluate(lambda x: head(x).detach(), task)
+    single = PatchLoader(loader.source, Part(target, np.arange(1)), 1).evaluate(lambda x: head(x).detach(), task)
     assert single.measures["dice_by_class"][0] == pytest.approx(float(task.overlap(logits, labels)["dice"][0]))
     assert np.isfinite(found.loss)
     for inputs, masks in loader.batches(4, "light"):
@@ -146,13 +146,13 @@ def test_every_image_is_centred_on_foreground_in_every_second_epoch_part(tmp_pat
     target = open_target(make_masks(tmp_path / "target", n=6))
     seen: list[tuple[int, bool]] = []
     loader = loader_of(target, patches=4)
-    patch = loader.scenes.patch
+    patch = loader.source.patch
 
     def spy(index: int, rng: np.random.Generator, *, foreground: bool) -> tuple[Tensor, Tensor]:
         seen.append((index, foreground))
         return patch(index, rng, foreground=foreground)
 
-    loader.scenes.patch = spy  # type: ignore[method-assign]
+    loader.source.patch = spy  # type: ignore[method-assign]
     list(loader.batches(4, "none"))
     assert sorted(seen) == [(index, which) for index in range(6) for which in (False, False, True, True)]
     rng = np.random.default_rng(0)
@@ -161,7 +161,7 @@ def test_every_image_is_centred_on_foreground_in_every_second_epoch_part(tmp_pat
 
 def test_beyond_the_edge_labels_are_left_out_and_the_border_is_repeated(tmp_path: Path) -> None:
     target = open_target(make_masks(tmp_path / "target", n=4))
-    image, labels = loader_of(target, size=(32, 28)).scenes.patch(0, np.random.default_rng(0), foreground=False)
+    image, labels = loader_of(target, size=(32, 28)).source.patch(0, np.random.default_rng(0), foreground=False)
     assert image.shape == (3, 32, 28)
     assert bool((labels[28:] == -1).all())
     assert bool((labels[:28] >= 0).all())
@@ -214,10 +214,10 @@ def test_sliding_windows_give_what_the_whole_image_gives_where_windows_do_not_ma
         whole.append(task.overlap(logits[0], labels))
         losses.append(float(task.loss(logits, labels[None])))
     expected = task.summary(whole, float(np.mean(losses)))
-    assert found.quality == pytest.approx(expected.quality)
+    assert found.value == pytest.approx(expected.value)
     assert found.loss == pytest.approx(expected.loss, rel=1e-5)
     broken = loader.evaluate(lambda inputs: torch.full((len(inputs), 2, *inputs.shape[2:]), torch.nan), task)
-    assert np.isnan(broken.quality)
+    assert np.isnan(broken.value)
 
 
 def test_class_weights_come_from_the_training_masks(tmp_path: Path) -> None:
@@ -272,9 +272,9 @@ def test_the_saved_network_gives_the_measured_quality(tmp_path: Path, method: st
     from acrank.finetuning.splits import make_partition
 
     test = make_partition(parts, split=0, val_share=0.2, test_share=0.3, train_size=None).test
-    loader = PatchLoader(Scenes(parts["all"], candidate), test, 1)
+    loader = PatchLoader(PatchSource(parts["all"], candidate), test, 1)
     with torch.no_grad():
-        assert loader.evaluate(plain, task).quality == pytest.approx(outcome.ground_truth, abs=1e-4)
+        assert loader.evaluate(plain, task).value == pytest.approx(outcome.ground_truth, abs=1e-4)
 
 
 def test_measures_of_the_other_task_are_refused(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ import torch
 from helpers.workbench import input_of, make_images, make_zoo, network
 from torch import Tensor, nn
 
+from acrank.finetuning.building import build_network
 from acrank.finetuning.finetune_settings import FinetuneSettings
 from acrank.finetuning.methods import make_methods
 from acrank.finetuning.methods.method import Method
-from acrank.finetuning.network import Network, build_network
+from acrank.finetuning.network import Network
 from acrank.finetuning.tasks.classification import Classification
 from acrank.zoo.loading import LoadedModel
 

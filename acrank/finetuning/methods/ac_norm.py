@@ -1,4 +1,4 @@
-"""AC-Norm (Zhang et al., arXiv 2307.15282): target affines recalibrated by their correlation with the source's."""
+"""AC-Norm (Zhang et al., arXiv 2307.15282): affine parameters recalibrated by their correlation with the source's."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from acrank.norm import ConversionWarning, ac_norm_layers, convert_ac_norm, reve
 
 
 class ACNorm(Method):
-    """Every affine batch normalisation becomes AC-Norm; its target affines train like everything else."""
+    """Every affine batch normalisation becomes AC-Norm, whose target affine parameters train like all others."""
 
     def convert(self, body: nn.Module) -> nn.Module:
-        """Swap the layers; what has no affines stays as it is.
+        """Convert the layers in place; those without affine parameters are left alone.
 
         Raises:
             CandidateError: the network has no affine batch normalisation.
@@ -24,9 +24,9 @@ class ACNorm(Method):
             warnings.simplefilter("ignore", ConversionWarning)
             body = convert_ac_norm(body, inplace=True)
         if not list(ac_norm_layers(body)):
-            raise CandidateError("ac-norm needs an affine batch normalisation, this network has none")
+            raise CandidateError("ac-norm needs batch normalisation with affine parameters, this network has none")
         return body
 
     def revert(self, body: nn.Module) -> nn.Module:
-        """Plain batch normalisation with the recalibrated affines: exact in eval mode."""
+        """Plain batch normalisation with the recalibrated affine parameters: exact in eval mode."""
         return revert_ac_norm(body)

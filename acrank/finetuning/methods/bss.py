@@ -1,25 +1,21 @@
-"""Batch spectral shrinkage (Chen et al., NeurIPS 2019): small singular values of features do not transfer."""
+"""Batch spectral shrinkage (Chen et al., NeurIPS 2019): a penalty on the smallest singular values of features."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from acrank.finetuning.methods.method import Method, Step
-
-if TYPE_CHECKING:
-    from acrank.finetuning.network import Network
+from acrank.finetuning.network import Network
 
 ETA, SMALLEST = 0.001, 1  # the paper's
 ROWS = 4096
 
 
 class BSS(Method):
-    """eta times the squares of the k smallest singular values of a batch's features [n, d].
+    """eta times the sum of squares of the k smallest singular values of a batch's features [n, d].
 
-    Of maps [n, d, ...], which the paper does not treat, evenly spaced positions serve as rows, at most `ROWS`.
+    For maps [n, d, ...], which the paper does not treat, the rows are evenly spaced positions, at most ROWS.
     """
 
     def penalty(self, network: Network, step: Step) -> Tensor:
@@ -36,4 +32,5 @@ def smallest_energy(features: Tensor, k: int) -> Tensor:
     >>> smallest_energy(torch.diag(torch.tensor([3.0, 2.0, 1.0])), 2)
     tensor(5.)
     """
-    return torch.linalg.svdvals(features.float())[-k:].square().sum()
+    values: Tensor = torch.linalg.svdvals(features.float())
+    return values[-k:].square().sum()

@@ -1,27 +1,23 @@
-"""DELTA (Li et al., ICLR 2019): feature maps stay near the source's where a channel matters to the target.
+"""DELTA (Li et al., ICLR 2019): feature maps are kept near the source's in the channels that matter to the target.
 
     alpha * sum over layers and channels of  W_j |F_j(x; w) - F_j(x; w_source)|^2  +  beta / 2 |head|^2
 
-The paper weighs a channel by how much the loss rises when its filter is zeroed in the frozen source network under a
-linear head fitted to the target, through a softmax over the channels. A forward pass per channel is dear; here the
-rise is its first-order estimate, -<F_j, dL/dF_j>, which one backward pass gives for all channels at once.
+The paper's weight of a channel is a softmax over how much the loss rises when its filter is zeroed, in the frozen
+source network under a linear head fitted to the target. That takes a forward pass per channel; here the rise is
+estimated to first order, -<F_j, dL/dF_j>, in one backward pass for all channels.
 The maps are the outputs of the last convolution at every resolution.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor, nn
 
 from acrank.errors import CandidateError
-from acrank.finetuning.methods.method import Method, Start, Step
+from acrank.finetuning.methods.method import Method, SourceContext, Step
+from acrank.finetuning.network import Network
+from acrank.finetuning.tasks.task import FinetuningTask
 from acrank.observation.layer_hooks import ForwardHooks
-
-if TYPE_CHECKING:
-    from acrank.finetuning.network import Network
-    from acrank.finetuning.tasks.task import FinetuningTask
 
 ALPHA, BETA = 0.01, 0.01
 HEAD_STEPS, HEAD_RATE = 100, 0.01
@@ -31,12 +27,12 @@ _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 class Delta(Method):
     """Attention-weighted distance of feature maps to the frozen source network's; the head decays to zero."""
 
-    def begin(self, network: Network, start: Start) -> None:
-        """Choose the layers, weigh their channels, and watch them in both networks."""
-        self.source, self.task = start.source, start.task
-        names = last_convolutions(start.source, start.inputs[:2], start.task)
-        self.weights = channel_weights(start.source, names, start.inputs, start.labels, start.task)
-        self.now, self.before = LatestOutputs(network.body, names), LatestOutputs(start.source, names)
+    def begin(self, network: Network, context: SourceContext) -> None:
+        """Choose the layers, compute their channel weights, and hook them in both networks."""
+        self.source, self.task = context.source, context.task
+        names = last_convolutions(self.source, context.inputs[:2], self.task)
+        self.weights = channel_weights(context, names)
+        self.now, self.before = LatestOutputs(network.body, names), LatestOutputs(self.source, names)
 
     def penalty(self, network: Network, step: Step) -> Tensor:
         with torch.no_grad():
@@ -56,7 +52,7 @@ class Delta(Method):
 
 
 class LatestOutputs(ForwardHooks):
-    """The latest outputs of some modules, by name."""
+    """The latest output of each of some modules, in `maps` by name."""
 
     def __init__(self, model: nn.Module, names: list[str]) -> None:
         modules = dict(model.named_modules())
@@ -64,17 +60,17 @@ class LatestOutputs(ForwardHooks):
         self.maps: dict[str, Tensor] = {}
 
     def on_output(self, name: str, output: Tensor) -> None:
-        """Replace the one before."""
+        """Replace the module's previous output."""
         self.maps[name] = output
 
     def close(self) -> None:
-        """See no more, and keep nothing."""
+        """Remove the hooks and drop the outputs."""
         super().close()
         self.maps.clear()
 
 
 def last_convolutions(model: nn.Module, inputs: Tensor, task: FinetuningTask) -> list[str]:
-    """Names of the last convolution at every number of positions above one, of those that the features depend on.
+    """Name of the last convolution at every resolution above one position, among those that affect the features.
 
     Raises:
         CandidateError: the network has no such convolution.
@@ -83,60 +79,58 @@ def last_convolutions(model: nn.Module, inputs: Tensor, task: FinetuningTask) ->
     with torch.enable_grad():
         features = task.read(model, inputs.detach().requires_grad_())
     maps = {name: output for name, output in watch.maps.items() if output.dim() > 2 and output.requires_grad}
-    pulls = torch.autograd.grad(features.sum(), list(maps.values()), allow_unused=True) if maps else ()
-    areas = {
-        name: output[0, 0].numel() for (name, output), pull in zip(maps.items(), pulls, strict=True) if pull is not None
-    }
+    gradients = torch.autograd.grad(features.sum(), list(maps.values()), allow_unused=True) if maps else ()
     watch.close()
-    found = {area: name for name, area in areas.items() if area > 1}
+    areas = {name: output[0, 0].numel() for name, output in maps.items()}
+    found = {
+        areas[name]: name
+        for name, gradient in zip(maps, gradients, strict=True)
+        if gradient is not None and areas[name] > 1
+    }
     if not found:
         raise CandidateError("delta needs a convolution with more than one position, this network has none")
     return list(found.values())
 
 
-def channel_weights(
-    source: nn.Module, names: list[str], inputs: Tensor, labels: Tensor, task: FinetuningTask
-) -> dict[str, Tensor]:
-    """The attention of every channel, per layer [C], positive, with mean 1.
+def channel_weights(context: SourceContext, names: list[str]) -> dict[str, Tensor]:
+    """The attention weight of every channel of some convolutions of the source, by name [C], positive, with mean 1.
 
-    Softmax over the channels of the estimated rise of the mean loss when a channel's map is zeroed, times C, so that
-    the penalty does not shrink with the width.
-
-    Args:
-        source: frozen, in eval mode; names: of its convolutions.
-        inputs, labels: the sample on which the loss is taken; the head is fitted on it first.
-        task: gives head and loss.
+    A softmax over the channels of `estimated_rises`, times C, so that the penalty does not shrink with the width.
     """
-    rises = estimated_rises(source, names, inputs, labels, task)
+    rises = estimated_rises(context, names)
     return {name: len(rise) * torch.softmax(rise, 0) for name, rise in rises.items()}
 
 
-def estimated_rises(
-    source: nn.Module, names: list[str], inputs: Tensor, labels: Tensor, task: FinetuningTask
-) -> dict[str, Tensor]:
-    """First-order rise of the loss when a channel is zeroed, per layer [C]."""
-    head = _fitted_head(source, inputs, labels, task)
+def estimated_rises(context: SourceContext, names: list[str]) -> dict[str, Tensor]:
+    """First-order rise of the mean loss when a channel's map is zeroed, by name [C].
+
+    The loss is that of a linear head fitted to the context's sample.
+    """
+    source, task = context.source, context.task
+    head = _fitted_head(context)
     watch = LatestOutputs(source, names)
     with torch.enable_grad():
-        inputs = inputs.detach().requires_grad_()  # so that maps of a frozen body have a gradient
+        inputs = context.inputs.detach().requires_grad_()  # without it the maps of a frozen network have no gradient
         features = task.read(source, inputs)
         maps = [watch.maps[name] for name in names]
-        pulls = torch.autograd.grad(task.loss(task.outputs(head, features, inputs), labels), maps)
+        loss = task.loss(task.outputs(head, features, inputs), context.labels)
+        gradients = torch.autograd.grad(loss, maps)
     watch.close()
-    # The loss is a mean over images, so that a channel's products add up over images and positions.
+    # The loss is a mean over images, so a channel's products are summed over images and positions.
     return {
-        name: -(each * pull).transpose(0, 1).flatten(1).sum(1).detach()
-        for name, each, pull in zip(names, maps, pulls, strict=True)
+        name: -(each * gradient).transpose(0, 1).flatten(1).sum(1).detach()
+        for name, each, gradient in zip(names, maps, gradients, strict=True)
     }
 
 
-def _fitted_head(source: nn.Module, inputs: Tensor, labels: Tensor, task: FinetuningTask) -> nn.Module:
+def _fitted_head(context: SourceContext) -> nn.Module:
+    task = context.task
     with torch.no_grad():
-        features = task.read(source, inputs)
+        features = task.read(context.source, context.inputs)
     head = task.head(features.shape[1]).to(features.device)
     optimiser = torch.optim.Adam(head.parameters(), HEAD_RATE)
     for _ in range(HEAD_STEPS):
         optimiser.zero_grad()
-        task.loss(task.outputs(head, features, inputs), labels).backward()
+        torch.autograd.backward(task.loss(task.outputs(head, features, context.inputs), context.labels))
         optimiser.step()
     return head

@@ -1,4 +1,4 @@
-"""From scratch: the architecture without what it has learnt, the floor that pretraining must beat."""
+"""From scratch: the architecture with random weights, the baseline for pretraining."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from acrank.finetuning.methods.method import Method
 
 
 class FromScratch(Method):
-    """Every layer is drawn anew as PyTorch draws it, from torch's generator; running statistics begin anew."""
+    """Every layer gets PyTorch's initialisation, from torch's generator; running statistics are reset."""
 
     def convert(self, body: nn.Module) -> nn.Module:
         """Reset all layers in place.
 
         Raises:
-            CandidateError: a parameter belongs to a layer that cannot be reset, so that some of the source would stay.
+            CandidateError: a layer with parameters has no `reset_parameters`, and would keep its source weights.
         """
         kept = []
         for name, module in body.named_modules():
@@ -25,5 +25,5 @@ class FromScratch(Method):
             else:
                 kept += [f"{name}.{own}" for own, _ in module.named_parameters(recurse=False)]
         if kept:
-            raise CandidateError(f"from-scratch cannot draw anew: {', '.join(kept[:3])}")
+            raise CandidateError(f"from-scratch cannot reinitialise {', '.join(kept[:3])}")
         return body

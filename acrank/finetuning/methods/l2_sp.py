@@ -1,27 +1,23 @@
-"""L2-SP (Li, Grandvalet & Davoine, ICML 2018): weight decay towards the source instead of towards zero."""
+"""L2-SP (Li, Grandvalet & Davoine, ICML 2018): weight decay towards the source weights instead of zero."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from acrank.finetuning.methods.method import Method, Start, Step
+from acrank.finetuning.methods.method import Method, SourceContext, Step
+from acrank.finetuning.network import Network
 
-if TYPE_CHECKING:
-    from acrank.finetuning.network import Network
-
-ALPHA, BETA = 0.1, 0.01  # of the paper's grids, the values that served most often
+ALPHA, BETA = 0.1, 0.01  # the most frequent choices from the paper's grids
 
 
 class L2SP(Method):
-    """alpha / 2 |w - w_source|^2 on what trains of the body, beta / 2 |w|^2 on the head, in place of weight decay."""
+    """alpha / 2 |w - w_source|^2 on the trained body and beta / 2 |w|^2 on the head, in place of weight decay."""
 
     replaces_decay = True
 
-    def begin(self, network: Network, start: Start) -> None:
-        """Remember where the body starts; under AC-Norm that is where its target affines start, too."""
+    def begin(self, network: Network, context: SourceContext) -> None:
+        """Copy the initial parameters of the body, with AC-Norm those of its target affines."""
         self.source = {name: part.detach().clone() for name, part in _trained(network)}
 
     def penalty(self, network: Network, step: Step) -> Tensor:

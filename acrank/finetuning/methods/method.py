@@ -1,25 +1,23 @@
-"""What a method may do, at which moment; the base class does nothing, which is vanilla finetuning."""
+"""The base class of methods, with a hook for every step of finetuning; by itself it is vanilla finetuning."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from acrank.finetuning.network import Network
-    from acrank.finetuning.tasks.task import FinetuningTask
+from acrank.finetuning.network import Network
+from acrank.finetuning.tasks.task import FinetuningTask
 
 
-@dataclass(frozen=True)
-class Start:
-    """What a method may look at before training.
+@dataclass(frozen=True, kw_only=True)
+class SourceContext:
+    """The source network and a sample, from which a method may prepare before training.
 
     Attributes:
-        source: the candidate's network, untouched, in eval mode and frozen.
-        inputs, labels: a sample of the training part, without augmentation, on the network's device.
-        task: the task.
+        source: the candidate's network, unchanged, in eval mode and frozen.
+        inputs, labels: a sample of the training images, without augmentation, on the network's device.
+        task: the finetuning task.
     """
 
     source: nn.Module
@@ -30,7 +28,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Step:
-    """What a penalty may look at: one batch.
+    """One training batch, from which a penalty is computed.
 
     Attributes:
         inputs: [n, c, ...]; features: [n, d] or maps [n, d, ...], with gradients.
@@ -41,28 +39,28 @@ class Step:
 
 
 class Method:
-    """Vanilla finetuning: every parameter trains on the task's loss. Other methods override what they change."""
+    """Vanilla finetuning: every parameter trains on the task's loss. Other methods override some of the hooks."""
 
-    #: Whether the method's penalty stands in place of weight decay.
+    #: The method's penalty replaces weight decay.
     replaces_decay = False
 
     def convert(self, body: nn.Module) -> nn.Module:
-        """The body to train, made from the candidate's (in place where that is simpler)."""
+        """The body to train, made from the candidate's, possibly in place."""
         return body
 
-    def begin(self, network: Network, start: Start) -> None:
-        """Choose what trains, and remember what penalties need; called once, before the first step."""
+    def begin(self, network: Network, context: SourceContext) -> None:
+        """Freeze parameters and prepare penalties; called once, before the first step."""
 
     def set_mode(self, network: Network) -> None:
-        """Change what `network.train()` has set; called before every epoch."""
+        """Correct the modes that `network.train()` has set; called before every epoch."""
 
     def penalty(self, network: Network, step: Step) -> Tensor | None:
-        """What is added to the task's loss for one batch, after the forward pass; None adds nothing."""
+        """A term to add to the task's loss of one batch, after its forward pass; None adds nothing."""
         return None
 
     def revert(self, body: nn.Module) -> nn.Module:
-        """The body with plain layers that compute the same in eval mode."""
+        """The body with ordinary layers that compute the same in eval mode."""
         return body
 
     def close(self) -> None:
-        """Remove hooks and forget the source."""
+        """Remove forward hooks and release the source network."""

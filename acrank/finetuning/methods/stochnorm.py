@@ -1,4 +1,4 @@
-"""Stochastic normalisation (Kou et al., NeurIPS 2020): batch or running statistics, drawn for every channel."""
+"""Stochastic normalisation (Kou et al., NeurIPS 2020): batch or running statistics, at random per channel."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ PROBABILITY = 0.5  # the paper's
 
 
 class StochNorm(nn.Module):
-    """A batch normalisation, wrapped: in training each channel is normalised, with probability `p`, by the batch's
-    statistics, otherwise by the running ones, which the batch then updates as ever. In eval mode it is the wrapped
-    layer. timm's BatchNormAct2d keeps its dropout and activation.
+    """A wrapped batch normalisation that normalises each channel by the batch's or the running statistics, at random.
+
+    In training the batch's statistics are chosen with probability `p`; the running ones are updated as usual. In eval
+    mode it is the wrapped layer. timm's BatchNormAct2d keeps its dropout and activation.
 
     Args:
         layer: with running statistics.
@@ -37,27 +38,22 @@ class StochNorm(nn.Module):
         self.p = p
 
     def forward(self, input: Tensor) -> Tensor:
-        if not self.training:
-            return self.layer(input)
         layer = self.layer
-        assert layer.running_mean is not None
-        assert layer.running_var is not None
-        # Copies: the batch is about to move these statistics, and the gradient needs what was read.
-        still = functional.batch_norm(
-            input,
-            layer.running_mean.clone(),
-            layer.running_var.clone(),
-            layer.weight,
-            layer.bias,
-            False,
-            0.0,
-            layer.eps,
+        if not self.training:
+            output: Tensor = layer(input)
+            return output
+        mean, variance = layer.running_mean, layer.running_var
+        assert mean is not None
+        assert variance is not None
+        # Cloned: the second call updates the statistics in place, and the backward pass needs the old ones.
+        by_running = functional.batch_norm(
+            input, mean.clone(), variance.clone(), layer.weight, layer.bias, eps=layer.eps
         )
-        moving = _BatchNorm.forward(layer, input)
+        by_batch = _BatchNorm.forward(layer, input)
         shape = (1, -1) + (1,) * (input.dim() - 2)
-        by_batch = (torch.rand(layer.num_features) < self.p).view(shape).to(input.device)
-        output = torch.where(by_batch, moving, still)
-        for name in ("drop", "act"):  # of timm's layer
+        use_batch = (torch.rand(layer.num_features) < self.p).view(shape).to(input.device)
+        output = torch.where(use_batch, by_batch, by_running)
+        for name in ("drop", "act"):  # of timm's BatchNormAct2d
             after = getattr(layer, name, None)
             output = output if after is None else after(output)
         return output
@@ -82,7 +78,7 @@ class StochNormMethod(Method):
         return body
 
     def revert(self, body: nn.Module) -> nn.Module:
-        """The wrapped layers themselves, in place."""
+        """Unwrap the layers in place."""
         for module in list(body.modules()):
             for name, child in list(module._modules.items()):
                 if isinstance(child, StochNorm):

@@ -1,9 +1,9 @@
-"""Tasks: what a head, its loss and its quality are. The names of measures and losses load no torch."""
+"""Finetuning tasks: head, loss and quality measures. This file, with their names, loads no torch."""
 
-#: Task -> measures of quality to finetune for, the default first; see `quality` and `segmenter`.
+#: Task -> its quality measures, the default first; see `quality` and `segmentation`.
 METRICS = {
     "classification": ("balanced_accuracy", "accuracy", "auc", "kappa"),
     "segmentation": ("dice", "iou"),
 }
-#: Task -> losses to finetune with, the default first.
+#: Task -> its losses, the default first.
 LOSSES = {"classification": ("ce",), "segmentation": ("dice-ce", "ce")}

@@ -1,4 +1,4 @@
-"""Classification as a task to finetune for: a linear head, cross-entropy, and the measures of `quality.QUALITY`."""
+"""Finetuning for classification: a linear head, cross-entropy, and the measures of `quality.QUALITY`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from acrank.finetuning.tasks.quality import QUALITY
-from acrank.finetuning.tasks.task import Evaluation
+from acrank.finetuning.tasks.task import Quality
 from acrank.observation.features import read_features
 
 
@@ -18,11 +18,11 @@ class Classification:
     Args:
         classes: number of classes.
         metric: name of a measure in `QUALITY`.
-        weights: weight of each class in the loss, [classes]; None weighs all alike.
+        weights: weight of each class in the loss, [classes]; None weighs all classes equally.
 
     Example:
         >>> task = Classification(3, metric="accuracy")
-        >>> task.evaluate(torch.eye(3), torch.tensor([0, 1, 0])).quality
+        >>> task.evaluate(torch.eye(3), torch.tensor([0, 1, 0])).value
         0.6666666666666666
     """
 
@@ -34,7 +34,7 @@ class Classification:
         return read_features(body, inputs)[0]
 
     def head(self, width: int) -> nn.Module:
-        """A linear layer [width] -> [classes], drawn as PyTorch draws it."""
+        """A linear layer [width] -> [classes] with PyTorch's initialisation."""
         return nn.Linear(width, self.classes)
 
     def outputs(self, head: nn.Module, features: Tensor, inputs: Tensor) -> Tensor:
@@ -43,31 +43,31 @@ class Classification:
         return logits
 
     def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """Cross-entropy of logits [n, classes], weighted by class where weights were given."""
+        """Cross-entropy of logits [n, classes], weighted by class if the task has weights."""
         weights = None if self.weights is None else self.weights.to(outputs)
         return nn.functional.cross_entropy(outputs, labels, weight=weights)
 
-    def evaluate(self, outputs: Tensor, labels: Tensor) -> Evaluation:
-        """Every measure of the logits [n, classes] of a whole part for its labels [n].
+    def evaluate(self, outputs: Tensor, labels: Tensor) -> Quality:
+        """Every measure of the logits [n, classes] of a whole part, for its labels [n].
 
-        The area under the ROC curve is None where one class alone occurs, and an error where it is the metric.
+        If the labels are all of one class, the area under the ROC curve is None, or a ValueError if it is the metric.
         """
         if not bool(torch.isfinite(outputs).all()):
-            return Evaluation(math.nan, math.nan)
+            return Quality(math.nan, math.nan)
         logits, truth = outputs.detach().float().cpu().numpy(), labels.cpu().numpy()
-        lacking = {"auc"} - {self.metric} if len(torch.unique(labels)) < 2 else set()
-        found = {name: None if name in lacking else measure(logits, truth) for name, measure in QUALITY.items()}
-        quality = found[self.metric]
-        assert quality is not None
-        return Evaluation(quality, float(self.loss(outputs, labels)), found)
+        undefined = {"auc"} - {self.metric} if len(torch.unique(labels)) < 2 else set()
+        measures = {name: None if name in undefined else measure(logits, truth) for name, measure in QUALITY.items()}
+        value = measures[self.metric]
+        assert value is not None
+        return Quality(value, float(self.loss(outputs, labels)), measures)
 
 
 def class_weights(sizes: Tensor) -> Tensor:
-    """Weights inverse to the classes' sizes [classes], with mean 1 over the samples; 0 for a class without any.
+    """Weights inverse to the classes' sizes [classes], with mean 1 over the samples; 0 for an empty class.
 
     >>> class_weights(torch.tensor([3, 1]))
     tensor([0.6667, 2.0000])
     """
     sizes = sizes.float()
-    there = (sizes > 0).sum()
-    return torch.where(sizes > 0, sizes.sum() / (there * sizes.clamp(min=1)), 0.0)
+    occurring = (sizes > 0).sum()
+    return torch.where(sizes > 0, sizes.sum() / (occurring * sizes.clamp(min=1)), 0.0)

@@ -1,4 +1,4 @@
-"""How good a classifier's logits are. Every measure is higher-is-better and computed by scikit-learn."""
+"""Quality measures of a classifier's logits, higher is better, computed by scikit-learn."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Integers = npt.NDArray[np.integer]
 
 
 def accuracy(logits: Floats, labels: Integers) -> float:
-    """Share of samples whose largest logit is at their class, in [0, 1].
+    """Share of samples whose largest logit is that of their class, in [0, 1].
 
     Args:
-        logits: [n, c]; the first of equal ones counts.
+        logits: [n, c]; of equal ones the first counts.
         labels: [n], in [0, c).
 
     Example:
@@ -28,7 +28,7 @@ def accuracy(logits: Floats, labels: Integers) -> float:
 
 
 def balanced_accuracy(logits: Floats, labels: Integers) -> float:
-    """Mean over the classes that occur of the share found of each, in [0, 1]; chance is one over their number.
+    """Mean recall over the classes that occur, in [0, 1]; chance is one over their number.
 
     Args:
         logits: [n, c]; labels: [n].
@@ -39,14 +39,14 @@ def balanced_accuracy(logits: Floats, labels: Integers) -> float:
     """
     from sklearn.metrics import recall_score
 
-    # not balanced_accuracy_score, which warns of predicted classes that do not occur
+    # balanced_accuracy_score would warn about predicted classes that do not occur
     return float(recall_score(labels, logits.argmax(1), labels=np.unique(labels), average="macro"))
 
 
 def auc(logits: Floats, labels: Integers) -> float:
-    """Area under the ROC curve, in [0, 1]: of the second class, or the mean of each class against the rest.
+    """Area under the ROC curve (Hanley & McNeil 1982), in [0, 1].
 
-    Classes that do not occur, or that alone occur, have no curve and are left out of the mean (Hanley & McNeil 1982).
+    Of two classes that of the second; of more the mean of each class against the rest, over the classes that occur.
 
     Args:
         logits: [n, c], compared as softmax probabilities; labels: [n].
@@ -61,22 +61,22 @@ def auc(logits: Floats, labels: Integers) -> float:
     from scipy.special import softmax
     from sklearn.metrics import roc_auc_score
 
-    there = np.unique(labels)
-    if len(there) < 2:
+    classes = np.unique(labels)
+    if len(classes) < 2:
         raise ValueError("the area under the ROC curve needs two classes")
-    shares = softmax(np.asarray(logits, dtype=np.float64), axis=1)
-    if shares.shape[1] == 2:
-        return float(roc_auc_score(labels == 1, shares[:, 1]))
-    return float(np.mean([roc_auc_score(labels == one, shares[:, one]) for one in there]))
+    probabilities = softmax(np.asarray(logits, dtype=np.float64), axis=1)
+    if probabilities.shape[1] == 2:
+        return float(roc_auc_score(labels == 1, probabilities[:, 1]))
+    return float(np.mean([roc_auc_score(labels == one, probabilities[:, one]) for one in classes]))
 
 
 def kappa(logits: Floats, labels: Integers) -> float:
     """Quadratic-weighted kappa (Cohen 1968), for ordered classes, in [-1, 1]; chance is 0.
 
-    Where labels and predictions are one and the same class, kappa is undefined and counts as 0.
+    If all labels and predictions are one class, kappa is undefined and 0 is returned.
 
     Args:
-        logits: [n, c], classes in their order; labels: [n].
+        logits: [n, c], classes in order; labels: [n].
 
     Example:
         >>> kappa(np.eye(3), np.array([0, 1, 2]))

@@ -1,4 +1,4 @@
-"""What finetuning asks of a task: what is read of a network, a head, a loss and a measure of quality."""
+"""The protocol of a finetuning task: the features it reads, its head, its loss and its quality."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """How good a network is on a part of a target.
+class Quality:
+    """The quality of a network on one part of a target.
 
     Attributes:
-        quality: the task's metric, higher is better; NaN where an output was not finite.
+        value: the task's metric, higher is better; NaN if an output was not finite.
         loss: the mean loss.
-        measures: every measure of the task by name: one number, or one for each class (None where a class has none).
+        measures: every measure of the task by name: a number, or a list with one for each class (None if undefined).
     """
 
-    quality: float
+    value: float
     loss: float
     measures: dict[str, Any] = field(default_factory=dict)
 
 
 class FinetuningTask(Protocol):
-    """A task that a network can be finetuned for. A new task is one class with these members.
+    """A task to finetune a network for. A new task is one class with these members.
 
     Attributes:
-        metric: name of the quality measure, as it stands in the truth table.
+        metric: name of the quality measure, as in the truth table.
     """
 
     metric: str
 
     def read(self, body: nn.Module, inputs: Tensor) -> Tensor:
-        """The features that the head takes, [n, d] or maps [n, d, ...], in one forward pass."""
+        """The input of the head, from one forward pass: features [n, d] or maps [n, d, ...]."""
         ...
 
     def head(self, width: int) -> nn.Module:
-        """An untrained head from features of `width` channels to the task's outputs; draws from torch's generator."""
+        """An untrained head for features of `width` channels; draws from torch's generator."""
         ...
 
     def outputs(self, head: nn.Module, features: Tensor, inputs: Tensor) -> Tensor:
-        """What the head says about the inputs, as the loss takes it."""
+        """The head's outputs for the inputs, in the shape that the loss takes."""
         ...
 
     def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from acrank.finetuning.methods.bss import ETA, smallest_energy
 from acrank.finetuning.methods.delta import ALPHA, BETA, channel_weights, estimated_rises, last_convolutions
 from acrank.finetuning.methods.l2_sp import ALPHA as L2_ALPHA
 from acrank.finetuning.methods.l2_sp import BETA as L2_BETA
-from acrank.finetuning.methods.method import Step
+from acrank.finetuning.methods.method import SourceContext, Step
 from acrank.finetuning.methods.stochnorm import StochNorm
 from acrank.finetuning.network import Network
 from acrank.finetuning.tasks.classification import Classification
@@ -122,12 +122,12 @@ def test_delta_weighs_channels_by_the_rise_of_the_loss(monkeypatch: pytest.Monke
     head = nn.Linear(16, CLASSES).double()
     monkeypatch.setattr(delta, "_fitted_head", lambda *_: head)
     inputs, labels = sample()
-    task = Classification(CLASSES)
-    rises = estimated_rises(source, ["0", "3"], inputs.double(), labels, task)
+    context = SourceContext(source=source, inputs=inputs.double(), labels=labels, task=Classification(CLASSES))
+    rises = estimated_rises(context, ["0", "3"])
     for name, rise in rises.items():
         for channel in (0, 1, 5):
             assert float(rise[channel]) == pytest.approx(_slope(source, name, channel, head), rel=1e-4, abs=1e-6)
-    weights = channel_weights(source, ["3"], inputs.double(), labels, task)["3"]
+    weights = channel_weights(context, ["3"])["3"]
     assert float(weights.mean()) == pytest.approx(1)
     np.testing.assert_allclose(weights.numpy(), 16 * torch.softmax(rises["3"], 0).numpy())
 
@@ -252,7 +252,7 @@ def test_from_scratch_keeps_nothing_of_the_source() -> None:
     own = nn.Module()
     own.scale = nn.Parameter(torch.ones(3))
     own.forward = lambda inputs: inputs.mean((2, 3)) * own.scale  # type: ignore[method-assign]
-    with pytest.raises(CandidateError, match="cannot draw anew"):
+    with pytest.raises(CandidateError, match="cannot reinitialise"):
         start("from-scratch", loaded(own, head=None))
 
 
@@ -284,7 +284,7 @@ def test_names_are_canonical() -> None:
         ("l2-sp+delta", "same work"),
         ("linear-probe+bss", "combines with nothing"),
         ("l2-sp+from-scratch", "combines with nothing"),
-        ("ac-norm+", "no finetuning method ''"),
+        ("ac-norm+", "unknown finetuning method ''"),
     ],
 )
 def test_nonsense_is_refused(text: str, words: str) -> None:

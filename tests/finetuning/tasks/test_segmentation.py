@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from torch import nn
 
 from acrank.errors import TargetError
-from acrank.finetuning.tasks.segmentation import Segmentation, at_size, one_hot
+from acrank.finetuning.tasks.segmentation import Segmentation, at_size, one_hot_masks
 
 
 def logits_of(labels: torch.Tensor, classes: int) -> torch.Tensor:
     """Logits whose largest is at the label."""
-    return one_hot(labels[None], classes)[0] * 9
+    return one_hot_masks(labels[None], classes)[0] * 9
 
 
 @settings(max_examples=60)
@@ -45,10 +45,10 @@ def test_the_summary_is_a_mean_over_images_then_over_the_foreground() -> None:
         {"dice": torch.tensor([0.7, 0.8, 0.2]), "iou": torch.tensor([0.6, 0.6, 0.1])},
     ]
     found = Segmentation(3).summary(images, 0.5)
-    assert (found.quality, found.loss) == (pytest.approx(0.4), 0.5)  # (0.6 + 0.2) / 2
+    assert (found.value, found.loss) == (pytest.approx(0.4), 0.5)  # (0.6 + 0.2) / 2
     assert found.measures["dice_by_class"] == pytest.approx([0.8, 0.6, 0.2])
     assert found.measures["iou"] == pytest.approx((0.4 + 0.1) / 2)
-    assert Segmentation(3, metric="iou").summary(images, 0.5).quality == pytest.approx(0.25)
+    assert Segmentation(3, metric="iou").summary(images, 0.5).value == pytest.approx(0.25)
 
 
 def test_a_part_without_foreground_has_no_quality() -> None:
@@ -57,7 +57,7 @@ def test_a_part_without_foreground_has_no_quality() -> None:
     with pytest.raises(TargetError, match="no foreground"):
         task.summary([task.overlap(logits_of(empty, 2), empty)], 0.0)
     found = task.summary([task.overlap(logits_of(1 - empty, 2), empty)], 0.0)
-    assert found.quality == 0.0  # predicted where there is none
+    assert found.value == 0.0  # predicted where there is none
 
 
 def test_the_losses_are_cross_entropy_and_one_minus_the_soft_dice_of_the_batch() -> None:

@@ -1,0 +1,114 @@
+"""The plan of finetuning: which runs there are, and the images of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from acrank.errors import TargetError, UsageError
+from acrank.finetuning.finetune_settings import FinetuneSettings
+from acrank.finetuning.splits import Partition, make_partition
+from acrank.finetuning.tasks import METRICS
+from acrank.finetuning.work_folder import RunKey
+from acrank.targets import Target
+from acrank.zoo import Zoo
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetunePlan:
+    """Every candidate by every method, on every split, with every seed; see `make_finetune_plan`.
+
+    Attributes:
+        zoo: the candidates.
+        targets: from `open_splits`.
+        partitions: one per split.
+        settings: with the task's defaults filled in.
+        keys: all runs in order.
+        target_record: name, classes and fingerprints of the targets, as plain data.
+    """
+
+    zoo: Zoo
+    targets: Mapping[str, Target]
+    partitions: Sequence[Partition]
+    settings: FinetuneSettings
+    keys: Sequence[RunKey]
+    target_record: dict[str, Any]
+
+    @property
+    def target(self) -> Target:
+        """The first of the targets, whose task and classes all share."""
+        return next(iter(self.targets.values()))
+
+    @property
+    def epochs_per_run(self) -> int:
+        """Epochs of a run that never stops early."""
+        return len(self.settings.lrs) * self.settings.epochs
+
+
+def make_finetune_plan(
+    zoo: Zoo,
+    targets: Mapping[str, Target],
+    methods: Sequence[str],
+    *,
+    settings: FinetuneSettings,
+    seeds: int,
+    splits: int,
+) -> FinetunePlan:
+    """The plan of `seeds` × `splits` runs for each candidate and method.
+
+    Raises:
+        UsageError: the settings do not fit the task, or several splits are asked of a target with its own.
+        TargetError: the target cannot be finetuned on, or has too few images.
+    """
+    _check_targets(targets, splits)
+    settings = settings.for_task(next(iter(targets.values())).task)
+    partitions = [
+        make_partition(
+            targets,
+            split=split,
+            val_share=settings.val_share,
+            test_share=settings.test_share,
+            train_size=settings.train_size,
+        )
+        for split in range(splits)
+    ]
+    keys = [
+        RunKey(model=candidate.id, method=method, split=split, seed=seed)
+        for candidate in zoo.candidates
+        for method in methods
+        for split in range(splits)
+        for seed in range(seeds)
+    ]
+    return FinetunePlan(
+        zoo=zoo,
+        targets=targets,
+        partitions=partitions,
+        settings=settings,
+        keys=keys,
+        target_record=_target_record(targets),
+    )
+
+
+def _target_record(targets: Mapping[str, Target]) -> dict[str, Any]:
+    first = next(iter(targets.values()))
+    parts = {
+        name: {"images": len(part), "fingerprint": part.fingerprint, "content": part.raw_digest(range(len(part)))}
+        for name, part in targets.items()
+    }
+    return {"name": first.name, "classes": list(first.classes), "parts": parts}
+
+
+def _check_targets(targets: Mapping[str, Target], splits: int) -> None:
+    first = next(iter(targets.values()))
+    for target in targets.values():
+        if target.task not in METRICS:
+            raise TargetError(
+                f"finetuning does not support {target.task} targets", hint="give one class per image, or masks"
+            )
+        if target.classes != first.classes:
+            raise TargetError("the splits of the target have different classes", hint="every split needs every class")
+    if len(first.classes) < 2:
+        raise TargetError("the target has one class only", hint="finetuning needs at least two")
+    if "val" in targets and splits > 1:
+        raise UsageError("the target's own splits are one split", hint="leave out --splits, and give more --seeds")
