@@ -58,14 +58,7 @@ def compare(
     known = truth or scores.truth
     if known is None:
         raise TableError(f"{scores.where} has no column 'ground_truth'", hint="give the ground truth with --truth")
-    for name in [*(higher_is_better or {}), *([versus] if versus else [])]:
-        if name not in scores.names:
-            has = ", ".join(scores.names) or "no score columns"
-            raise UsageError(f"{scores.where} has no score {name!r}", hint=f"it has {has}")
-    if not top_k or min(top_k) < 1:
-        raise UsageError(f"top k must be at least 1, not {list(top_k)}", hint="give --top-k 1 or more")
-    if resamples < 100:
-        raise UsageError(f"{resamples} resamples are too few for an interval", hint="give --resamples 100 or more")
+    _check_options(scores, [*(higher_is_better or {}), *([versus] if versus else [])], top_k=top_k, resamples=resamples)
     directions = dict.fromkeys(scores.names, True) | scores.higher_is_better | dict(higher_is_better or {})
     reference = versus or scores.rank_by or next(iter(scores.names), "")
     aligned = align(scores, known, directions)
@@ -89,6 +82,17 @@ def compare(
         settings=settings,
         datasets=aligned,
     )
+
+
+def _check_options(scores: Scores, names: list[str], *, top_k: Sequence[int], resamples: int) -> None:
+    for name in names:
+        if name not in scores.names:
+            has = ", ".join(scores.names) or "no score columns"
+            raise UsageError(f"{scores.where} has no score {name!r}", hint=f"it has {has}")
+    if not top_k or min(top_k) < 1:
+        raise UsageError(f"top k must be at least 1, not {list(top_k)}", hint="give --top-k 1 or more")
+    if resamples < 100:
+        raise UsageError(f"{resamples} resamples are too few for an interval", hint="give --resamples 100 or more")
 
 
 def _resample(

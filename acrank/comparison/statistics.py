@@ -106,7 +106,7 @@ def relative_at_k(score: ArrayLike, truth: ArrayLike, k: int) -> float:
 
 
 def regret_at_k(score: ArrayLike, truth: ArrayLike, k: int) -> float:
-    """What trying only the top k costs: best truth minus the best of the top k, in the truth's unit, at least 0.
+    """The cost of trying only the top k: best truth minus the best of the top k, in the truth's unit, at least 0.
 
     >>> round(regret_at_k([3, 2, 1], [0.8, 0.9, 0.7], k=1), 4)
     0.1

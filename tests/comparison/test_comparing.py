@@ -81,7 +81,7 @@ def test_a_lower_is_better_score_is_negated_before_it_is_compared() -> None:
     assert found.figures == result(compare(scores, truth), "good").figures
 
 
-def test_a_score_that_predicts_better_flipped_is_said_but_not_flipped() -> None:
+def test_a_score_that_predicts_better_flipped_is_reported_but_not_flipped() -> None:
     scores, truth = random_study()
     found = compare(scores, truth, higher_is_better={"good": False})
     good = result(found, "good")
@@ -94,7 +94,7 @@ def test_a_score_that_predicts_better_flipped_is_said_but_not_flipped() -> None:
     assert any("good (lower is better) predicts better when flipped" in line for line in found.warnings)
 
 
-def test_the_better_score_is_told_and_the_difference_turns_with_the_pair() -> None:
+def test_the_verdict_names_the_better_score_and_the_difference_changes_sign_with_the_pair() -> None:
     scores, truth = random_study(40)
     against_bad, against_good = compare(scores, truth, versus="bad"), compare(scores, truth, versus="good")
     one, other = result(against_bad, "good"), result(against_good, "bad")
@@ -123,7 +123,7 @@ def test_the_difference_uses_the_models_that_have_both() -> None:
     assert (found.n, found.without_value) == (11, ("m00",))
 
 
-def test_the_interval_of_a_difference_uses_them_too() -> None:
+def test_the_interval_of_a_difference_uses_the_models_that_have_both() -> None:
     scores, truth = random_study()
     scores.datasets[""]["partial copy"] = dict(list(scores.datasets[""]["good"].items())[4:])
     difference = result(compare(scores, truth, versus="good"), "partial copy").difference
@@ -152,7 +152,7 @@ def test_a_constant_truth_is_undefined_too() -> None:
     assert result(found, "random ranking").figures["weighted_tau"].value is None
 
 
-def test_infinite_scores_have_ranks_but_no_pearson_and_say_so() -> None:
+def test_infinite_scores_have_ranks_but_no_pearson_with_the_reason() -> None:
     scores, truth = random_study()
     scores.datasets[""]["good"]["m00"] = -np.inf
     good = result(compare(scores, truth), "good")
@@ -195,7 +195,7 @@ def test_averages_are_means_over_the_datasets_where_a_score_is_defined() -> None
     assert means["t"].versus == "s"
 
 
-def test_an_average_over_copies_of_a_dataset_knows_that_they_are_not_independent() -> None:
+def test_copies_of_a_dataset_do_not_narrow_the_interval_of_their_average() -> None:
     scores, truth = random_study()
     many = scores_of(dict.fromkeys("abcd", scores.datasets[""]))
     found = compare(many, truth_of({name: {m: i.mean for m, i in truth.datasets[""].items()} for name in "abcd"}))
@@ -278,7 +278,7 @@ def test_datasets_of_one_side_only_are_named() -> None:
     "options",
     [{"higher_is_better": {"none": True}}, {"versus": "none"}, {"top_k": [0]}, {"top_k": []}, {"resamples": 99}],
 )
-def test_options_that_cannot_be_are_refused(options: dict[str, object]) -> None:
+def test_invalid_options_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(UsageError):
         compare(*random_study(), **options)
 

@@ -1,4 +1,4 @@
-"""The permutation distribution: SciPy order by order, exact p-values, and what random rankings reach."""
+"""The permutation distribution against SciPy, exact p-values, and the figures of random rankings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading scores and ground truth, and saying what is wrong with a table."""
+"""Reading scores and ground truth, and the errors of broken tables."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run_record() -> Ranking:
     return Ranking.of(rows, rank_by="s", higher_is_better={"s": False, "t": True})
 
 
-def test_a_run_record_brings_directions_params_references_and_skipped_rows(tmp_path: Path) -> None:
+def test_a_run_record_gives_directions_params_references_and_skipped_rows(tmp_path: Path) -> None:
     run_record().save(tmp_path / "run.json")
     scores = read_scores(tmp_path / "run.json")
     assert scores.datasets == {"": {"s": {"a": 1.0, "b": 2.0}, "t": {"a": 3.0}}}
@@ -147,7 +147,7 @@ def test_a_missing_file_and_other_encodings_are_expected_errors(tmp_path: Path) 
         read_scores(tmp_path / "latin.csv")
 
 
-def test_a_byte_order_mark_and_blank_lines_do_not_disturb(tmp_path: Path) -> None:
+def test_a_byte_order_mark_and_blank_lines_are_ignored(tmp_path: Path) -> None:
     path = tmp_path / "excel.csv"
     path.write_text("model,s\r\n\r\na,1\r\n,\r\n", encoding="utf-8-sig", newline="")
     assert read_scores(path).datasets == {"": {"s": {"a": 1.0}}}

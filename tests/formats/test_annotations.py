@@ -1,4 +1,4 @@
-"""Annotations, read the way GitHub's runner reads them."""
+"""Annotations, parsed as GitHub's runner parses them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def read(line: str) -> tuple[str, dict[str, str], str]:
 
 
 @given(texts, texts)
-def test_title_and_message_come_back_whole_and_nothing_else_does(title: str, message: str) -> None:
+def test_title_and_message_are_read_back_exactly(title: str, message: str) -> None:
     line = error_annotation(title, message)
     assert "\n" not in line
     assert "\r" not in line

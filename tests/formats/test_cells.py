@@ -27,10 +27,10 @@ from acrank.formats.cells import cell_text, is_number
         ("model", "model"),
     ],
 )
-def test_cell_for_people(cell: Any, text: str) -> None:
+def test_cells_as_text(cell: Any, text: str) -> None:
     assert cell_text(cell) == text
 
 
 @pytest.mark.parametrize(("cell", "expected"), [(1, True), (1.5, True), (True, False), (None, False), ("1", False)])
-def test_numbers_are_told_from_the_rest(cell: Any, expected: bool) -> None:
+def test_only_numbers_are_numbers(cell: Any, expected: bool) -> None:
     assert is_number(cell) is expected

@@ -1,4 +1,4 @@
-"""Every format against an independent reader, with names that were not made for it."""
+"""Every format against an independent reader, with hostile names."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ def test_table_on_a_terminal_fits_and_keeps_every_letter() -> None:
     assert "".join(re.findall(r"[a-z]", text.split("\n", 2)[2])) == name
 
 
-def test_colour_is_asked_for() -> None:
+def test_colour_only_on_request() -> None:
     view = view_of([["a"]], title="t")
     assert "\x1b[" in to_table(view, width=40, colour=True)
     assert "\x1b[" not in to_table(view, width=40, colour=False)

@@ -1,14 +1,16 @@
-"""The report of a check: what hostile names may not do to any of its views."""
+"""The report of a check: hostile names break none of its views."""
 
 from __future__ import annotations
 
 import json
 import unicodedata
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from acrank.errors import GatesError
 from acrank.formats import render
 from acrank.formats.markdown import to_markdown
 from acrank.gates import Gates, check_ranking, parse_gates
@@ -126,6 +128,14 @@ def test_a_long_list_and_a_long_name_are_cut() -> None:
     message = check_ranking(ranking, parse_gates({"no_skipped": True})).results[0].message
     assert len(message) <= 2000
     assert message.endswith("and 990 more")
+
+
+def test_a_hint_that_suggests_a_hostile_name_is_one_safe_line() -> None:
+    rows = [Row("model::a\n", "scored", scores={"s": Value(1.0)})]
+    ranking = Ranking.of(rows, rank_by="s", higher_is_better={"s": True})
+    with pytest.raises(GatesError, match="no model 'model:a'") as caught:
+        check_ranking(ranking, parse_gates({"top_k": {"model": "model:a", "k": 1}}))
+    assert caught.value.hint == "did you mean 'model:\u200b:a\\n'?"
 
 
 def test_ordinary_names_are_left_alone() -> None:

@@ -30,7 +30,7 @@ def ranking(higher: bool = True, seconds: float | None = None, extra: tuple[Row,
 
 
 def outcome(run: Ranking, **gates: Any) -> GateResult:
-    """The result of the one gate asked for."""
+    """The result of the only gate."""
     report = check_ranking(run, parse_gates(gates))
     assert len(report.results) == 1
     return report.results[0]
@@ -72,7 +72,7 @@ class TestTopK:
         assert not result.passed
         assert result.message == "flat has no value of s: constant feature"
 
-    def test_an_unknown_model_is_unusable_and_the_near_one_is_named(self) -> None:
+    def test_an_unknown_model_is_unusable_and_the_hint_names_the_nearest(self) -> None:
         with pytest.raises(GatesError, match="no model 'resnet5'") as caught:
             outcome(ranking(resnet50=1.0, vgg=0.5), top_k={"model": "resnet5", "k": 1})
         assert caught.value.hint == "did you mean 'resnet50'?"
@@ -156,7 +156,7 @@ class TestSameBest:
         assert outcome(run, same_best={"baseline": baseline}).passed is band
         assert not outcome(run, same_best={"baseline": baseline, "tolerance": "exact"}).passed
 
-    def test_failure_says_where_the_former_best_went(self, tmp_path: Path) -> None:
+    def test_failure_gives_the_new_place_of_the_former_best(self, tmp_path: Path) -> None:
         baseline = saved(ranking(a=2.0, b=1.0), tmp_path)
         result = outcome(ranking(a=1.0, b=2.0), same_best={"baseline": baseline})
         assert result.message == f"the best is b, in {baseline} it was a, now rank 2, outside the leading band"
@@ -204,7 +204,7 @@ class TestWeightedTau:
         gate = {"truth": truth(tmp_path, "model,ground_truth\n" + rows), "at_least": 1}
         assert outcome(ranking(**{f"m{i}": float(i) for i in range(17)}), weighted_tau=gate).passed
 
-    def test_lower_is_better_is_turned_before_it_is_compared(self, tmp_path: Path) -> None:
+    def test_a_lower_is_better_score_is_negated_before_it_is_compared(self, tmp_path: Path) -> None:
         gate = {"truth": truth(tmp_path, self.TRUTH), "at_least": 0}
         losses = {name: -value for name, value in FOUR.items()}
         assert outcome(ranking(higher=False, **losses), weighted_tau=gate).observed == pytest.approx(self.TAU)

@@ -81,7 +81,9 @@ def test_an_absolute_path_stays(tmp_path: Path) -> None:
         ("1: 2", "gates.yaml", None),
         ("max_seconds: 1\nmax_seconds: 2", "gates.yaml:2: duplicate key 'max_seconds' (first on line 1)", "remove one"),
         ("top_k: {model: a, k: 1, k: 9}", "gates.yaml:1: duplicate key 'k' (first on line 1)", "remove one"),
-        ("top_k: {model: a", "not valid YAML", None),
+        ("top_k: {model: a", "gates.yaml:1: not valid YAML: while parsing a flow mapping, expected ','", None),
+        ("no_warnings: true\n---\nno_skipped: true", "a single document in the stream, but found another", None),
+        ("max_seconds: *limit", "not valid YAML: found undefined alias 'limit'", None),
         ("top_k: !!python/object/apply:os.getcwd []", "not valid YAML", None),
         ("max_seconds: 2024-99-99", "not valid YAML", None),
         ("top_k: " + "[" * 5000, "not valid YAML", None),
@@ -122,5 +124,5 @@ def test_any_content_is_gates_or_a_gates_error(content: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("given_", "shown"), [("10%", "10%"), ("2.50%", "2.5%"), (0.02, "0.02"), ("1e-3", "0.001")])
-def test_a_margin_reads_back_as_it_was_meant(given_: Any, shown: str) -> None:
+def test_a_margin_prints_as_it_was_given(given_: Any, shown: str) -> None:
     assert str(Within.parse(given_)) == shown
