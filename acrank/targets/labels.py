@@ -75,8 +75,7 @@ def _encode_classes(values: np.ndarray, where: str) -> Labels:
     distinct, inverse = np.unique(values, return_inverse=True)
     are_whole = numbers is not None and _are_whole(numbers)
     names = [_class_name(value, are_whole) for value in distinct.tolist()]
-    if len(set(names)) < 2:
-        raise TargetError(f"{where} has one class only: {names[0]}", hint="ranking needs at least two classes")
+    _refuse_one_class(names, where)
     classes = sorted(set(names), key=lambda name: (0.0 if numbers is None else float(name), name))
     places = {name: place for place, name in enumerate(classes)}
     table = np.array([places[name] for name in names], dtype=np.int64)
@@ -102,20 +101,18 @@ def _encode_columns(
             raise TargetError(
                 f"{where}: some images have none or several of the {len(classes)} labels", hint="the task is multilabel"
             )
-        return _encode_one_hot(flags, classes, where)
+        present, values = np.unique(flags.argmax(axis=1), return_inverse=True)
+        _refuse_one_class([classes[place] for place in present], where)
+        return Labels("classification", values.reshape(-1), tuple(classes[place] for place in present))
     if (flags == flags[0]).all():
         raise TargetError(f"{where}: all images have the same labels", hint="ranking needs labels that differ")
     note = f"every image has exactly one of the {len(classes)} labels: the task could be classification"
-    return Labels("multilabel", flags, classes, (note,) if one_hot else ())
+    return Labels("multilabel", flags, classes, notes=(note,) if one_hot else ())
 
 
-def _encode_one_hot(flags: np.ndarray, classes: tuple[str, ...], where: str) -> Labels:
-    present = np.flatnonzero(flags.any(axis=0))
-    if len(present) < 2:
-        raise TargetError(
-            f"{where} has one class only: {classes[present[0]]}", hint="ranking needs at least two classes"
-        )
-    return Labels("classification", flags[:, present].argmax(axis=1), tuple(classes[place] for place in present))
+def _refuse_one_class(names: Sequence[str], where: str) -> None:
+    if len(set(names)) < 2:
+        raise TargetError(f"{where} has one class only: {names[0]}", hint="ranking needs at least two classes")
 
 
 def _stripped(values: np.ndarray) -> np.ndarray:

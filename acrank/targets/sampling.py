@@ -48,8 +48,7 @@ def draw_sample(
         return np.arange(count, dtype=np.int64)
     shares = allocate(np.bincount(groups), take)
     ranks = _ranks_within(groups, _keys(count, stream(purpose, seed, repeat)))
-    chosen: np.ndarray = np.flatnonzero(ranks < shares[groups]).astype(np.int64)
-    return chosen
+    return np.asarray(np.flatnonzero(ranks < shares[groups]), dtype=np.int64)
 
 
 def halves(labels: np.ndarray, *, seed: int, repeat: int, task: Task) -> np.ndarray:
@@ -74,8 +73,7 @@ def halves(labels: np.ndarray, *, seed: int, repeat: int, task: Task) -> np.ndar
     odd = sizes % 2
     first = sizes // 2 + odd * (np.cumsum(odd) % 2)  # odd images alternate: first, second, first, ...
     ranks = _ranks_within(groups, _keys(len(labels), stream(Purpose.HALVES, seed, repeat)))
-    is_first: np.ndarray = ranks < first[groups]
-    return is_first
+    return np.asarray(ranks < first[groups])
 
 
 def allocate(sizes: np.ndarray, total: int) -> np.ndarray:
@@ -129,8 +127,7 @@ def _rarest(labels: np.ndarray) -> np.ndarray:
     """The rarest label of each sample, k for a sample without labels."""
     counts = labels.sum(axis=0)
     rarity = np.where(labels.astype(bool), counts, len(labels) + 1)
-    rarest: np.ndarray = np.where(labels.any(axis=1), rarity.argmin(axis=1), labels.shape[1])
-    return rarest
+    return np.asarray(np.where(labels.any(axis=1), rarity.argmin(axis=1), labels.shape[1]))
 
 
 def _refuse_few(groups: np.ndarray, take: int, task: Task) -> None:
@@ -156,8 +153,7 @@ def _refuse_few(groups: np.ndarray, take: int, task: Task) -> None:
 
 def _keys(count: int, source: np.random.SeedSequence) -> np.ndarray:
     """One random uint64 per sample. NumPy promises this stream for every version, unlike that of `permutation`."""
-    keys: np.ndarray = np.random.PCG64(source).random_raw(count)
-    return keys
+    return np.asarray(np.random.PCG64(source).random_raw(count))
 
 
 def _ranks_within(groups: np.ndarray, keys: np.ndarray) -> np.ndarray:

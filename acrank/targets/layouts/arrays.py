@@ -23,7 +23,7 @@ _JOINTS = ("_", "/")  # train_images, or a group train with images
 
 @dataclass(frozen=True)
 class _Keys:
-    """The arrays of one split ("" if there are no splits): the keys of its images, and of its labels or masks."""
+    """The keys of one split's images and of its labels or masks; the split is "" if there are none."""
 
     split: str
     images: str
@@ -53,24 +53,26 @@ def open_arrays(
         TargetError: keys or splits not found, lengths that differ, no images, or unusable labels.
     """
     notes: list[str] = []
-    splits = _keys_of_splits(path, options, keys, notes)
+    splits = _keys_of_splits(path, options, keys=keys, notes=notes)
     parts = {one.images: array(one.images) for one in splits}
+    store: ArrayStore
     if options.task in (None, "segmentation") and all(
         _are_masks(path, one, images=parts[one.images], labels=array(one.labels)) for one in splits
     ):
         masks = [array(one.labels) for one in splits]
         ids = _ids(path, splits, parts, counts=[item_count(part) for part in masks])
         where = f"{path}: {splits[0].labels!r}"
-        masked = make_masked_store(where, parts, masks, intensity=options.intensity, notes=notes)
-        encoded = Labels.of_masks(len(ids), masked.mask_values.classes)
-        return make_target(path, layout=layout, ids=ids, labels=encoded, info=_info(masked), notes=notes)
-    found = [labels(one.labels) for one in splits]
-    ids = _ids(path, splits, parts, counts=[len(values) if values.ndim else 0 for values in found])
-    if len({values.shape[1:] for values in found}) > 1:
-        raise TargetError(f"{path}: the splits' labels have different shapes", hint="read one split")
-    encoded = encode_labels(np.concatenate(found), ids=ids, task=options.task, where=str(path))
-    store = make_array_store(str(path), parts, intensity=options.intensity, mask=None, notes=notes)
-    return make_target(path, layout=layout, ids=ids, labels=encoded, info=_info(store), notes=notes)
+        store = make_masked_store(where, parts, masks, intensity=options.intensity, notes=notes)
+        encoded = Labels.of_masks(len(ids), store.mask_values.classes)
+    else:
+        found = [labels(one.labels) for one in splits]
+        ids = _ids(path, splits, parts, counts=[len(values) if values.ndim else 0 for values in found])
+        if len({values.shape[1:] for values in found}) > 1:
+            raise TargetError(f"{path}: the splits' labels have different shapes", hint="read one split")
+        encoded = encode_labels(np.concatenate(found), ids=ids, task=options.task, where=str(path))
+        store = make_array_store(str(path), parts, intensity=options.intensity, mask=None, notes=notes)
+    info = StoreInfo(store=store, axes=store.axes.spatial, read_options=str(store.rule or ""))
+    return make_target(path, layout=layout, ids=ids, labels=encoded, info=info, notes=notes)
 
 
 def _are_masks(path: Path, keys: _Keys, *, images: StoredArray, labels: StoredArray) -> bool:
@@ -87,24 +89,18 @@ def _are_masks(path: Path, keys: _Keys, *, images: StoredArray, labels: StoredAr
     )
 
 
-def _info(store: ArrayStore) -> StoreInfo:
-    return StoreInfo(store=store, axes=store.axes.spatial, read_options=str(store.rule or ""))
-
-
-def _keys_of_splits(path: Path, options: TargetOptions, keys: Sequence[str], notes: list[str]) -> list[_Keys]:
+def _keys_of_splits(path: Path, options: TargetOptions, *, keys: Sequence[str], notes: list[str]) -> list[_Keys]:
     if options.images_key is None and options.labels_key is None:
         prefixes = {name: f"{name}{joint}" for name in _SPLITS for joint in _JOINTS if f"{name}{joint}images" in keys}
         chosen = choose_splits(options.split, list(prefixes), path=path, notes=notes) if prefixes else []
         if chosen:
-            return [
-                _Keys(name, f"{prefix}images", _labels_key(path, prefix, options, keys=keys, notes=notes))
-                for name, prefix in ((name, prefixes[name]) for name in chosen)
-            ]
+            labels_keys = [_labels_key(path, prefixes[name], options, keys=keys, notes=notes) for name in chosen]
+            return [_Keys(name, f"{prefixes[name]}images", key) for name, key in zip(chosen, labels_keys, strict=True)]
     images = _existing(path, options.images_key or "images", keys)
     labels = options.labels_key and _existing(path, options.labels_key, keys)
-    found = _Keys("", images, labels or _labels_key(path, "", options, keys=keys, notes=notes))
-    choose_splits(options.split, [], path=path, notes=notes)
-    return [found]
+    labels = labels or _labels_key(path, "", options, keys=keys, notes=notes)
+    choose_splits(options.split, [], path=path, notes=notes)  # refuses a split that the file does not have
+    return [_Keys("", images, labels)]
 
 
 def _labels_key(path: Path, prefix: str, options: TargetOptions, *, keys: Sequence[str], notes: list[str]) -> str:

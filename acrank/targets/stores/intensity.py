@@ -84,5 +84,4 @@ def rescale(values: np.ndarray, low: float, high: float) -> np.ndarray:
         [0.0, 0.0, 0.5, 1.0]
     """
     width = high - low if high > low else 1.0
-    scaled: np.ndarray = np.clip((values.astype(np.float32) - np.float32(low)) / np.float32(width), 0.0, 1.0)
-    return scaled
+    return np.asarray(np.clip((values.astype(np.float32) - np.float32(low)) / np.float32(width), 0.0, 1.0))

@@ -14,11 +14,11 @@ from typing import Protocol, cast
 
 import numpy as np
 
-from acrank.targets.target import MaskedStore, PartStore, Target
+from acrank.targets.target import MaskedStore, Target
 
 
-class SlicedStore(PartStore, Protocol):
-    """A store of volumes that names the axis of its slices."""
+class SlicedStore(MaskedStore, Protocol):
+    """A store of volumes, with or without masks, that names the axis of its slices."""
 
     @property
     def slice_axis(self) -> int:
@@ -49,7 +49,7 @@ class SliceStore:
         return self.volumes.raw(index)
 
     def raw_mask(self, index: int) -> bytes:
-        return cast(MaskedStore, self.volumes).raw_mask(index)
+        return self.volumes.raw_mask(index)
 
     def shape(self, index: int) -> tuple[int, ...]:
         """(slices, height, width) of one volume."""
@@ -58,7 +58,7 @@ class SliceStore:
 
     def mask(self, index: int) -> np.ndarray:
         """The mask of one volume, int16 [slices, H, W]."""
-        return self._upright(cast(MaskedStore, self.volumes).mask(index))
+        return self._upright(self.volumes.mask(index))
 
     def crop(self, index: int, where: tuple[slice, ...]) -> tuple[np.ndarray, str | None]:
         """A part of the stack around the first slice of `where`; reads only the slices of the stack."""
