@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.finetuning_bench import quick
-from helpers.workbench import Outcome, dense_entry, make_images, make_masks, write_zoo
+from helpers.workbench import Outcome, dense_entry, input_of, make_images, make_masks, write_zoo
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
