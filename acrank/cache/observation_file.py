@@ -1,11 +1,11 @@
-"""One observation as an HDF5 file: arrays, layers concatenated, and a digest of everything."""
+"""One observation as an HDF5 file: arrays, shifts, maps, and a digest of all of it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,25 +18,28 @@ if TYPE_CHECKING:
 
 FORMAT = 4
 MAGIC = "acrank-observation"
-_GROUPS = ("shifts", "initial_shifts", "shuffled_shifts", "random_head_shifts")
-_ARRAYS = ("labels", "half", "permutation", "features", "logits", "groups", "later_gram", "later_gram_rows")
+# The fields of an observation by what they hold, so that a new one is stored without a change here.
+_KINDS = {field.name: str(field.type) for field in fields(Observation)}
+_SHIFTS = [name for name, kind in _KINDS.items() if "LayerShift" in kind]
+_MAPS = [name for name, kind in _KINDS.items() if "MapRows" in kind]
+_ARRAYS = [name for name in _KINDS if name not in (*_SHIFTS, *_MAPS)]
 _AFFINES = ("source_weight", "source_bias", "target_weight", "target_bias")
 
 
 def write_observation(
     file: h5py.File, key: str, observation: Observation, *, info: CandidateInfo, ids: list[str]
 ) -> None:
-    """Write an observation to an empty file, with its key, its candidate's `info` and the ids of its images."""
+    """Fill an empty file with an observation, its key, the facts about the candidate, and the ids of the images."""
     for name in _ARRAYS:
         if (array := getattr(observation, name)) is not None:
             file[name] = array
     file["sample_ids"] = np.array([one.encode("utf-8", "surrogateescape") for one in ids])
-    for group in _GROUPS:
-        _write_layers(file.create_group(group), getattr(observation, group))
-    if observation.maps is not None:
-        for place, one in enumerate(observation.maps):
-            for name, array in one._asdict().items():
-                file[f"maps/{place}/{name}"] = array
+    for name in _SHIFTS:
+        _write_layers(file.create_group(name), getattr(observation, name))
+    for name in _MAPS:
+        for place, rows in enumerate(getattr(observation, name) or ()):
+            for part, array in rows._asdict().items():
+                file[f"{name}/{place}/{part}"] = array
     file.attrs.update({"kind": MAGIC, "format": FORMAT, "key": key, "about": json.dumps(asdict(info))})
     file.attrs["digest"] = _digest(file)
 
@@ -62,10 +65,8 @@ def read_observation(file: h5py.File, key: str) -> tuple[Observation, CandidateI
     if attrs.get("digest") != _digest(file):
         raise ValueError("the content has changed since it was written")
     parts: dict[str, Any] = {name: file[name][()] if name in file else None for name in _ARRAYS}
-    parts |= {name: _read_layers(file[name]) for name in _GROUPS}
-    if "maps" in file:
-        groups = (file["maps"][str(place)] for place in range(len(file["maps"])))
-        parts["maps"] = tuple(MapRows(*(group[name][()] for name in MapRows._fields)) for group in groups)
+    parts |= {name: _read_layers(file[name]) for name in _SHIFTS}
+    parts |= {name: _read_maps(file[name]) if name in file else None for name in _MAPS}
     about = json.loads(attrs["about"])
     return Observation(**parts), CandidateInfo(**{**about, "details": Details(**about["details"])})
 
@@ -77,12 +78,17 @@ def _read_layers(group: h5py.Group) -> tuple[LayerShift, ...]:
         LayerShift(
             name=name.decode(),
             eps=float(eps),
-            **dict(zip(_AFFINES, part, strict=True)),
             total=float(total),
             own=float(own),
+            **dict(zip(_AFFINES, part, strict=True)),
         )
         for name, (eps, total, own), part in zip(names, sums, parts, strict=False)  # no layers leave one empty part
     )
+
+
+def _read_maps(group: h5py.Group) -> tuple[MapRows, ...]:
+    maps = (group[str(place)] for place in range(len(group)))
+    return tuple(MapRows(**{name: one[name][()] for name in MapRows._fields}) for one in maps)
 
 
 def _digest(file: h5py.File) -> str:

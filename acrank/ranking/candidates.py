@@ -183,7 +183,8 @@ def _controls(name: str, settings: Settings) -> list[str]:
     row = SCORES[name]
     if row.of_a_step:
         return ["no_drift", "shuffled"]
-    judged = row.reads_labels and (row.always_controlled or name == settings.rank_by)
+    reads_labels = bool({"labels", "later_gram_labels"} & {*row.needs})
+    judged = reads_labels and (row.always_controlled or name == settings.rank_by)
     return ["shuffled"] if judged and not row.pool_relative else []
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from acrank.cache import ObservationCache
-from acrank.scores import KEYWORDS, SCORES
+from acrank.scores import SCORES
 from acrank.scores.diagnostics import diagnose
 from acrank.scores.evaluate import Evaluation, evaluate_score
 from acrank.scores.inputs import Observation
@@ -27,20 +27,24 @@ class ScoredObservation:
     def __init__(
         self, observation: Observation, settings: Settings, *, repeat: int, cache: ObservationCache | None, key: str
     ) -> None:
-        self.observation, self.settings, self.repeat = observation, settings, repeat
+        self.observation = observation
+        self._options = {
+            "seed": seed_of(Purpose.SCORE, settings.seed, repeat, bits=32),
+            "per_channel": settings.per_channel,
+            "step_size": settings.step_size,
+        }
         self._cache, self._key = cache, key
         self._values = cache.load_values(key) if cache else {}
         self._changed = False
 
     def score(self, name: str, kind: str = "") -> Evaluation:
         """One score, or its control: "no_drift" takes the affines before the step, "shuffled" the shuffled labels."""
-        inputs = self.observation.inputs(kind) | {
-            "seed": seed_of(Purpose.SCORE, self.settings.seed, self.repeat, bits=32),
-            "per_channel": self.settings.per_channel,
-            "step_size": self.settings.step_size,
-        }
-        options = {need: inputs[need] for need in SCORES[name].needs if need in KEYWORDS}
-        known = self._remember(f"{name} {kind} {options}", lambda: _plain(evaluate_score(SCORES[name], inputs)))
+        score = SCORES[name]
+        options = {need: value for need, value in self._options.items() if need in score.needs}
+        known = self._remember(
+            f"{name} {kind} {options}",
+            lambda: _plain(evaluate_score(score, {**self.observation.arrays(kind), **options})),
+        )
         return Evaluation(known[0], known[1], tuple(known[2]))
 
     def diagnostics(self, classes: int | None) -> list[str]:
