@@ -16,7 +16,7 @@ from acrank.finetuning.image_loader import ImageLoader, ImageSource, PartLoader
 from acrank.finetuning.methods import parse_methods
 from acrank.finetuning.outcomes import Outcome, Results
 from acrank.finetuning.patch_loader import PatchLoader, PatchSource
-from acrank.finetuning.plan import Plan, make_plan
+from acrank.finetuning.run_plan import RunPlan, make_plan
 from acrank.finetuning.runs import Run, RunContext
 from acrank.finetuning.splits import Part, open_splits
 from acrank.finetuning.work_folder import RunKey, WorkFolder
@@ -118,7 +118,7 @@ class _Flow:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: RunPlan,
         folder: WorkFolder,
         *,
         device: torch.device,
