@@ -10,12 +10,12 @@ from pathlib import Path
 import torch
 
 from acrank.errors import NothingRankedError, OutputError, TargetError, UsageError
-from acrank.finetuning.finetune_plan import FinetunePlan, make_finetune_plan
 from acrank.finetuning.finetune_settings import FinetuneSettings
 from acrank.finetuning.image_loader import ImageLoader, ImageSource, PartLoader
 from acrank.finetuning.methods import parse_methods
 from acrank.finetuning.outcomes import Outcome, Results
 from acrank.finetuning.patch_loader import PatchLoader, PatchSource
+from acrank.finetuning.run_plan import RunPlan, make_plan
 from acrank.finetuning.runs import Run, RunContext
 from acrank.finetuning.splits import Part, open_splits
 from acrank.finetuning.work_folder import RunKey, WorkFolder
@@ -94,7 +94,7 @@ def finetune(
     targets = dict(target) if isinstance(target, Mapping) else open_splits(target, split_by=settings.split_by)
     if save_dir is not None:
         _make_save_dir(save_dir)
-    plan = make_finetune_plan(zoo, targets, names, settings=settings, seeds=seeds, splits=splits)
+    plan = make_plan(zoo, targets, names, settings=settings, seeds=seeds, splits=splits)
     device = pick_device(settings.device)
     depends_on = {"settings": plan.settings.record(), "target": plan.target_record, "saves": save_dir is not None}
     folder = WorkFolder(work_dir, depends_on, resume=resume)
@@ -117,7 +117,7 @@ class _Flow:
 
     def __init__(
         self,
-        plan: FinetunePlan,
+        plan: RunPlan,
         folder: WorkFolder,
         *,
         device: torch.device,

@@ -95,10 +95,13 @@ class Results:
         """The results for one of FORMATS: every run for "csv" and "json", the summary for "table" and "markdown"."""
         from acrank.records import View
 
-        title = f"{self.target.get('name', 'target')}: finetuned, mean over runs (higher is better)"
-        if format_name in ("csv", "json"):
-            return View(columns=list(COLUMNS), rows=self.rows(), record=self.to_record(), title=title)
-        return View(columns=list(SUMMARY_COLUMNS), rows=self.summary(), record=self.to_record(), title=title)
+        every_run = format_name in ("csv", "json")
+        return View(
+            columns=list(COLUMNS if every_run else SUMMARY_COLUMNS),
+            rows=self.rows() if every_run else self.summary(),
+            record=self.to_record(),
+            title=f"{self.target.get('name', 'target')}: finetuned, mean over runs (higher is better)",
+        )
 
 
 def _statistics(outcomes: list[Outcome]) -> list[Any]:

@@ -167,12 +167,8 @@ class Run:
         with torch.random.fork_rng(devices=[]):
             network, methods = self._untrained()
         network.load_state_dict(self.state["best_network"])
-        key = self.key
         about = {
-            "model": key.model,
-            "method": key.method,
-            "seed": key.seed,
-            "split": key.split,
+            **vars(self.key),
             "lr": best["lr"],
             "metric": self.task.metric,
             "ground_truth": best["test"],

@@ -29,12 +29,12 @@ _LONGEST = 80  # characters of a model's name in a file name
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunKey:
-    """Identifies a run: candidate, method, split and seed."""
+    """Identifies a run."""
 
     model: str
     method: str
-    split: int
     seed: int
+    split: int
 
     @property
     def slug(self) -> str:
@@ -73,23 +73,18 @@ class WorkFolder:
         settings = path / "settings.json"
         if not settings.exists():
             atomic_write(settings, json.dumps(depends_on, indent=1, ensure_ascii=False) + "\n")
-        elif resume:
-            self._check_same(_read_json(settings), depends_on)
-        else:
+        elif not resume:
             raise UsageError(
                 f"{path} holds an earlier run",
                 hint="resume it with --resume, choose another --work-dir, or delete it",
             )
-        for leftover in path.glob(".acrank-*"):  # temporary files of a write that was killed
-            leftover.unlink()
-
-    def _check_same(self, before: dict[str, Any], now: dict[str, Any]) -> None:
-        changed = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
-        if changed:
+        elif changed := _changed(_read_json(settings), depends_on):
             raise TableError(
-                f"cannot resume: {', '.join(changed)} differ from the earlier run in {self.path}",
+                f"cannot resume: {', '.join(changed)} differ from the earlier run in {path}",
                 hint="use the earlier settings and data, or another --work-dir",
             )
+        for leftover in path.glob(".acrank-*"):  # temporary files of a write that was killed
+            leftover.unlink()
 
     def outcome(self, key: RunKey) -> Outcome | None:
         """The outcome of a finished run, else None.
@@ -138,6 +133,10 @@ class WorkFolder:
 
     def _file(self, key: RunKey, suffix: str) -> Path:
         return self.path / (key.slug + suffix)
+
+
+def _changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    return sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

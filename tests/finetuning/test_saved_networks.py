@@ -20,7 +20,7 @@ from acrank.finetuning.flow import finetune
 from acrank.finetuning.image_loader import ImageSource
 from acrank.finetuning.saved_networks import plain_network, save_network
 from acrank.finetuning.splits import partition_indices
-from acrank.finetuning.tasks.quality import balanced_accuracy
+from acrank.finetuning.tasks.quality import mean_recall
 from acrank.targets import open_target
 from acrank.zoo import load_zoo
 from acrank.zoo.architectures.timm_import import import_timm
@@ -57,7 +57,7 @@ def test_timm_loads_what_was_finetuned(tmp_path: Path, model: str, method: str) 
     with torch.no_grad():
         logits = plain.eval()(ImageSource(opened, candidate).batch(torch.from_numpy(indices)))
     # the file is the network that was measured
-    assert balanced_accuracy(logits.numpy(), opened.labels[indices]) == pytest.approx(outcome.ground_truth)
+    assert mean_recall(logits.numpy(), opened.labels[indices]) == pytest.approx(outcome.ground_truth)
     assert about["input"]["size"] == [64, 64]
 
 

@@ -17,23 +17,18 @@ if TYPE_CHECKING:
     from acrank.finetuning.methods.method import Method
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class MethodEntry:
     """One row of METHODS.
 
     Attributes:
-        name: as in `--method` and the truth table.
-        where: "module:class" below acrank.finetuning.methods.
+        where: "module:class" below acrank.finetuning.methods; its docstring says what the method does.
         kind: "layers", "trains", "anchor" or "features": methods of one kind exclude each other.
             "alone" combines with nothing.
-        summary: what it does; paper: its source.
     """
 
-    name: str
     where: str
     kind: str
-    summary: str
-    paper: str = ""
 
     def make(self) -> Method:
         """A new instance; loads torch."""
@@ -42,64 +37,18 @@ class MethodEntry:
         return method
 
 
-_ROWS = (
-    MethodEntry(name="vanilla", where="method:Method", kind="alone", summary="every parameter trains"),
-    MethodEntry(
-        name="ac-norm",
-        where="ac_norm:ACNorm",
-        kind="layers",
-        summary="batch normalisation becomes AC-Norm; every target parameter trains",
-        paper="Zhang et al., arXiv 2307.15282",
-    ),
-    MethodEntry(
-        name="stochnorm",
-        where="stochnorm:StochNormMethod",
-        kind="layers",
-        summary="each channel is normalised by the batch's or the running statistics, at random",
-        paper="Kou et al., NeurIPS 2020",
-    ),
-    MethodEntry(
-        name="bn-only",
-        where="bn_only:BNOnly",
-        kind="trains",
-        summary="only the head and the affine parameters of normalisation layers train",
-    ),
-    MethodEntry(
-        name="l2-sp",
-        where="l2_sp:L2SP",
-        kind="anchor",
-        summary="weight decay of the body towards the source weights",
-        paper="Li et al., ICML 2018",
-    ),
-    MethodEntry(
-        name="delta",
-        where="delta:Delta",
-        kind="anchor",
-        summary="feature maps are pulled to the source's, weighted by channel importance",
-        paper="Li et al., ICLR 2019",
-    ),
-    MethodEntry(
-        name="bss",
-        where="bss:BSS",
-        kind="features",
-        summary="the smallest singular values of a batch's features are penalised",
-        paper="Chen et al., NeurIPS 2019",
-    ),
-    MethodEntry(
-        name="linear-probe",
-        where="linear_probe:LinearProbe",
-        kind="alone",
-        summary="only the head trains, the body stays in eval mode",
-    ),
-    MethodEntry(
-        name="from-scratch",
-        where="from_scratch:FromScratch",
-        kind="alone",
-        summary="the body starts from random weights",
-    ),
-)
-#: Name -> method, in the order in which combinations are named.
-METHODS: dict[str, MethodEntry] = {row.name: row for row in _ROWS}
+#: Name as in `--method` and the truth table -> method, in the order in which combinations are named.
+METHODS = {
+    "vanilla": MethodEntry("method:Method", "alone"),
+    "ac-norm": MethodEntry("ac_norm:ACNorm", "layers"),
+    "stochnorm": MethodEntry("stochnorm:StochNormMethod", "layers"),
+    "bn-only": MethodEntry("bn_only:BNOnly", "trains"),
+    "l2-sp": MethodEntry("l2_sp:L2SP", "anchor"),
+    "delta": MethodEntry("delta:Delta", "anchor"),
+    "bss": MethodEntry("bss:BSS", "features"),
+    "linear-probe": MethodEntry("head_only:LinearProbe", "alone"),
+    "from-scratch": MethodEntry("from_scratch:FromScratch", "alone"),
+}
 
 
 def parse_methods(text: str) -> tuple[str, ...]:

@@ -27,14 +27,14 @@ def accuracy(logits: Floats, labels: Integers) -> float:
     return float(accuracy_score(labels, logits.argmax(1)))
 
 
-def balanced_accuracy(logits: Floats, labels: Integers) -> float:
-    """Mean recall over the classes that occur, in [0, 1]; chance is one over their number.
+def mean_recall(logits: Floats, labels: Integers) -> float:
+    """Balanced accuracy: the mean recall over the classes that occur, in [0, 1]; chance is one over their number.
 
     Args:
         logits: [n, c]; labels: [n].
 
     Example:
-        >>> balanced_accuracy(np.array([[2.0, 1.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]), np.array([0, 0, 1, 1]))
+        >>> mean_recall(np.array([[2.0, 1.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]), np.array([0, 0, 1, 1]))
         0.75
     """
     from sklearn.metrics import recall_score
@@ -93,7 +93,7 @@ def kappa(logits: Floats, labels: Integers) -> float:
 #: Name -> (logits [n, c], labels [n]) -> float, higher is better.
 QUALITY: dict[str, Callable[[Floats, Integers], float]] = {
     "accuracy": accuracy,
-    "balanced_accuracy": balanced_accuracy,
+    "balanced_accuracy": mean_recall,
     "auc": auc,
     "kappa": kappa,
 }

@@ -16,8 +16,8 @@ from acrank.zoo import Zoo
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinetunePlan:
-    """Every candidate by every method, on every split, with every seed; see `make_finetune_plan`.
+class RunPlan:
+    """Every candidate by every method, on every split, with every seed; see `make_plan`.
 
     Attributes:
         zoo: the candidates.
@@ -46,7 +46,7 @@ class FinetunePlan:
         return len(self.settings.lrs) * self.settings.epochs
 
 
-def make_finetune_plan(
+def make_plan(
     zoo: Zoo,
     targets: Mapping[str, Target],
     methods: Sequence[str],
@@ -54,7 +54,7 @@ def make_finetune_plan(
     settings: FinetuneSettings,
     seeds: int,
     splits: int,
-) -> FinetunePlan:
+) -> RunPlan:
     """The plan of `seeds` × `splits` runs for each candidate and method.
 
     Raises:
@@ -62,17 +62,10 @@ def make_finetune_plan(
         TargetError: the target cannot be finetuned on, or has too few images.
     """
     _check_targets(targets, splits)
-    settings = settings.for_task(next(iter(targets.values())).task)
-    partitions = [
-        make_partition(
-            targets,
-            split=split,
-            val_share=settings.val_share,
-            test_share=settings.test_share,
-            train_size=settings.train_size,
-        )
-        for split in range(splits)
-    ]
+    first = next(iter(targets.values()))
+    settings = settings.for_task(first.task)
+    sizes = {name: getattr(settings, name) for name in ("val_share", "test_share", "train_size")}
+    partitions = [make_partition(targets, split=split, **sizes) for split in range(splits)]
     keys = [
         RunKey(model=candidate.id, method=method, split=split, seed=seed)
         for candidate in zoo.candidates
@@ -80,23 +73,12 @@ def make_finetune_plan(
         for split in range(splits)
         for seed in range(seeds)
     ]
-    return FinetunePlan(
-        zoo=zoo,
-        targets=targets,
-        partitions=partitions,
-        settings=settings,
-        keys=keys,
-        target_record=_target_record(targets),
-    )
-
-
-def _target_record(targets: Mapping[str, Target]) -> dict[str, Any]:
-    first = next(iter(targets.values()))
-    parts = {
-        name: {"images": len(part), "fingerprint": part.fingerprint, "content": part.raw_digest(range(len(part)))}
-        for name, part in targets.items()
+    contents = {
+        name: {"images": len(each), "fingerprint": each.fingerprint, "content": each.raw_digest(range(len(each)))}
+        for name, each in targets.items()
     }
-    return {"name": first.name, "classes": list(first.classes), "parts": parts}
+    record = {"name": first.name, "classes": list(first.classes), "parts": contents}
+    return RunPlan(zoo=zoo, targets=targets, partitions=partitions, settings=settings, keys=keys, target_record=record)
 
 
 def _check_targets(targets: Mapping[str, Target], splits: int) -> None:
