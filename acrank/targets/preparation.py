@@ -53,7 +53,13 @@ def prepare_images(
     """
     import torch
 
-    _refuse_normalisation(in_chans, mean, std)
+    if len(mean) != in_chans or len(std) != in_chans:
+        raise CandidateError(
+            f"the candidate takes {in_chans} channels but has {len(mean)} means and {len(std)} standard deviations",
+            hint="give one mean and one std per channel",
+        )
+    if not all(value > 0 for value in std):
+        raise CandidateError(f"the candidate's std is {list(std)}", hint="every std must be positive")
     batch = torch.empty((len(images), in_chans, *size), dtype=torch.float32)
     for place, image in enumerate(images):
         check_axes(len(size), image.ndim - 1)
@@ -119,13 +125,3 @@ def _resized_planes(images: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor
     return torch.nn.functional.interpolate(
         images[None], size=size, mode="bilinear", align_corners=False, antialias=True
     )[0]
-
-
-def _refuse_normalisation(in_chans: int, mean: Sequence[float], std: Sequence[float]) -> None:
-    if len(mean) != in_chans or len(std) != in_chans:
-        raise CandidateError(
-            f"the candidate takes {in_chans} channels but has {len(mean)} means and {len(std)} standard deviations",
-            hint="give one mean and one std per channel",
-        )
-    if not all(value > 0 for value in std):
-        raise CandidateError(f"the candidate's std is {list(std)}", hint="every std must be positive")

@@ -16,8 +16,6 @@ from acrank.errors import TargetError, UsageError
 
 Task = Literal["classification", "multilabel", "regression", "segmentation"]
 TASKS: tuple[Task, ...] = get_args(Task)
-#: Names of folders that hold splits, lower case.
-SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 #: Millimetres between the voxels of a volume, along x, y and z.
 Spacing = tuple[float, float, float]
 #: In a mask: a position without a label, left out everywhere.
