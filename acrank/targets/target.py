@@ -39,12 +39,6 @@ class TargetOptions:
 
     Raises:
         UsageError: an unknown task, an even number of slices, or a spacing that is not three positive numbers.
-
-    Example:
-        >>> TargetOptions(slices=4)
-        Traceback (most recent call last):
-        ...
-        acrank.errors.UsageError: --slices must be odd and positive, got 4
     """
 
     images_key: str | None = None
