@@ -139,14 +139,9 @@ def _refuse_few(groups: np.ndarray, take: int, task: Task) -> None:
         )
     needed = max(classes, 2)
     if take < needed:
-        groups_of = {
-            "classification": "classes",
-            "multilabel": "groups of labels",
-            "regression": "parts of the range",
-            "segmentation": "halves",
-        }
+        strata = {"classification": "classes", "multilabel": "groups of labels", "regression": "parts of the range"}
         raise TargetError(
-            f"a sample of {take} images is too small for {needed} {groups_of[task]}",
+            f"a sample of {take} images is too small for {needed} {strata.get(task, 'halves')}",
             hint=f"sample at least {2 * needed} images",
         )
 

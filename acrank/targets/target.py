@@ -15,8 +15,6 @@ import numpy as np
 from acrank.errors import TargetError
 from acrank.targets.options import Task
 
-#: Names of folders that hold splits, lower case.
-SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 #: In a mask: a position without a label, left out everywhere.
 IGNORED = -1
 

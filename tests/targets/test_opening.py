@@ -68,7 +68,7 @@ def test_options_as_keywords_and_as_one_value_are_the_same(tmp_path: Path) -> No
         open_target(file, image_key="x")
 
 
-def test_fingerprints_tell_targets_apart(tmp_path: Path) -> None:
+def test_different_targets_have_different_fingerprints(tmp_path: Path) -> None:
     names = ("a/1.png", "a/2.png", "b/1.png")
     first = open_target(folder_of(tmp_path / "one", *names)).fingerprint
     assert len(first) == 64

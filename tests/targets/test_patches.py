@@ -49,7 +49,7 @@ def test_positions_come_evenly_from_the_classes(folder: Path) -> None:
     assert len(set(patches.positions[1])) == POSITIONS
 
 
-def test_draws_differ_by_seed_and_repeat_alone(folder: Path) -> None:
+def test_patches_depend_on_seed_and_repeat(folder: Path) -> None:
     def corners(seed: int, repeat: int) -> list[tuple[int, ...]]:
         return cut_patches(open_target(folder), np.arange(6), (16, 16), seed=seed, repeat=repeat).corners
 

@@ -24,7 +24,7 @@ def labels_of(sizes: list[int], seed: int) -> np.ndarray:
 
 @st.composite
 def drawn(pull: st.DrawFn) -> tuple[np.ndarray, int, int]:
-    """Labels in some order, a size that reaches for every class, a seed."""
+    """Labels in some order, a size of at least the number of classes, a seed."""
     sizes = pull(class_sizes)
     return labels_of(sizes, pull(st.integers(0, 99))), pull(st.integers(len(sizes), sum(sizes) + 5)), pull(seeds)
 

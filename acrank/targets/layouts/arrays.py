@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from acrank.errors import TargetError
 from acrank.targets.labels import encode_labels
-from acrank.targets.layouts.array_masks import make_masked_store, mask_shape
+from acrank.targets.mask_values import MaskValues, mask_values_of
 from acrank.targets.options import TargetOptions
-from acrank.targets.stores.array_items import ArrayStore, StoredArray, item_count, make_array_store
+from acrank.targets.stores.array_items import ArrayStore, ItemStore, StoredArray, item_count, make_array_store
 from acrank.targets.target import Labels, StoreInfo, Target, choose_splits, first_few, make_target
 
 USES = frozenset({"images_key", "labels_key", "split", "task", "intensity", "slices"})
@@ -28,6 +29,27 @@ class _Keys:
     split: str
     images: str
     labels: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskedArrayStore(ArrayStore):
+    """Images or volumes with one mask each.
+
+    Attributes:
+        masks: the masks, in the order of the images.
+        mask_values: the class of each of their values.
+    """
+
+    masks: ItemStore
+    mask_values: MaskValues
+
+    def mask(self, index: int) -> np.ndarray:
+        """One mask, int16 of the image's spatial shape: class indices, or IGNORED."""
+        raw = _whole_numbers(self.masks, index)
+        return self.mask_values.to_classes(raw, f"{self.masks.where}: mask {index}").reshape(self.shape(index))
+
+    def raw_mask(self, index: int) -> bytes:
+        return self.masks.raw(index)
 
 
 def open_arrays(
@@ -62,7 +84,7 @@ def open_arrays(
         masks = [array(one.labels) for one in splits]
         ids = _ids(path, splits, parts, counts=[item_count(part) for part in masks])
         where = f"{path}: {splits[0].labels!r}"
-        store = make_masked_store(where, parts, masks, intensity=options.intensity, notes=notes)
+        store = _masked_store(where, parts, masks, intensity=options.intensity, notes=notes)
         encoded = Labels.of_masks(len(ids), store.mask_values.classes)
     else:
         found = [labels(one.labels) for one in splits]
@@ -75,12 +97,23 @@ def open_arrays(
     return make_target(path, layout=layout, ids=ids, labels=encoded, info=info, notes=notes)
 
 
+def _masked_store(
+    where: str, parts: dict[str, StoredArray], masks: Sequence[StoredArray], *, intensity: str | None, notes: list[str]
+) -> MaskedArrayStore:
+    """The images of all splits with their masks, in the order of the parts."""
+    plain = make_array_store(where, parts, intensity=intensity, mask=_mask_shape(masks[0]), notes=notes)
+    stored = ItemStore(where, tuple(masks))
+    mask_values = mask_values_of(partial(_whole_numbers, stored), sum(map(item_count, masks)), where)
+    notes.append(mask_values.note)
+    return MaskedArrayStore(**vars(plain), masks=stored, mask_values=mask_values)
+
+
 def _are_masks(path: Path, keys: _Keys, *, images: StoredArray, labels: StoredArray) -> bool:
     """True if an array of labels holds masks: numbers with more than two axes, of the images' sizes (else refused)."""
     if len(labels.shape) < 3 or labels.dtype.kind not in "buif":
         return False
     shape = images.shape[1:]
-    if mask_shape(labels) in (shape, shape[1:], shape[:-1]):
+    if _mask_shape(labels) in (shape, shape[1:], shape[:-1]):
         return True
     masks = f"masks {keys.labels!r} of shape {list(labels.shape)}"
     raise TargetError(
@@ -141,3 +174,18 @@ def _ids(
         prefix = f"{one.split}/" if one.split else ""
         found += [f"{prefix}{place:0{width}d}" for place in range(count)]
     return tuple(found)
+
+
+def _mask_shape(masks: StoredArray) -> tuple[int, ...]:
+    """The spatial shape of a mask: its shape without an axis of one channel."""
+    shape = masks.shape[1:]
+    if len(shape) < 3 or 1 not in (shape[0], shape[-1]):
+        return shape
+    return shape[1:] if shape[0] == 1 else shape[:-1]
+
+
+def _whole_numbers(masks: ItemStore, index: int) -> np.ndarray:
+    raw = masks.item(index)
+    if raw.dtype.kind == "f" and not (raw == np.floor(raw)).all():
+        raise TargetError(f"{masks.where}: mask {index} holds fractions", hint="masks must be class values")
+    return raw.astype(np.int16) if raw.dtype.kind == "b" else raw

@@ -14,11 +14,13 @@ from acrank.errors import TargetError
 from acrank.targets.options import TargetOptions
 from acrank.targets.stores.images import IMAGE_SUFFIXES
 from acrank.targets.stores.volumes import file_store_info, is_volume
-from acrank.targets.target import SPLIT_NAMES, Labels, Target, choose_splits, first_few, make_target
+from acrank.targets.target import Labels, Target, choose_splits, first_few, make_target
 
 NAME = "folders"
 USES = frozenset({"split", "task", "intensity", "slices", "spacing"})
 
+#: Names of folders that hold splits, lower case.
+SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 _OTHER_SUFFIXES = frozenset(
     {".txt", ".md", ".rst", ".pdf", ".html", ".json", ".jsonl", ".yaml", ".yml", ".xml", ".csv", ".tsv", ".xlsx"}
     | {".db", ".ini", ".log", ".lock", ".py", ".sh", ".zip", ".tar", ".gz", ".md5", ".sha256"}

@@ -8,19 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from acrank.errors import TargetError
+from acrank.targets.layouts.class_folders import SPLIT_NAMES
 from acrank.targets.mask_values import MaskValues, mask_values_of
 from acrank.targets.options import TargetOptions
-from acrank.targets.stores.images import IMAGE_SUFFIXES, FileStore
+from acrank.targets.stores.images import IMAGE_SUFFIXES, FileStore, read_with_pillow
 from acrank.targets.stores.volumes import is_volume
-from acrank.targets.target import (
-    SPLIT_NAMES,
-    Labels,
-    StoreInfo,
-    Target,
-    choose_splits,
-    first_few,
-    make_target,
-)
+from acrank.targets.target import Labels, StoreInfo, Target, choose_splits, first_few, make_target
 
 NAME = "masks"
 USES = frozenset({"task", "split"})
@@ -110,15 +103,7 @@ class PairStore:
 
 def _read_mask(path: Path) -> np.ndarray:
     """A mask file as stored, uint8 [H, W]; palettes give their indices."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as file:
-            values = np.asarray(file)
-    except MemoryError:
-        raise
-    except Exception as error:  # damaged files make Pillow raise nearly anything
-        raise TargetError(f"cannot read the mask {path}: {error}", hint="replace the file") from error
+    values = read_with_pillow(path, "mask", np.asarray)
     if values.ndim == 3 and (values[..., :1] == values[..., :3]).all():
         values = values[..., 0]
     if values.ndim != 2 or values.dtype.kind not in "bui" or values.min(initial=0) < 0 or values.max(initial=0) > 255:

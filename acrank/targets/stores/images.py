@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,22 +55,34 @@ def decode_image(path: Path) -> tuple[np.ndarray, str | None]:
     Raises:
         TargetError: not a readable image, or values out of range.
     """
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(path) as file:
-            array = _to_array(ImageOps.exif_transpose(file))
-    except MemoryError:
-        raise
-    except Exception as error:  # damaged files make Pillow raise nearly anything
-        raise TargetError(
-            f"cannot read the image {path}: {error}", hint="replace the file, or take it out of the target"
-        ) from error
+    array = read_with_pillow(path, "image", _to_array)
     image = item_axes_of(array.shape, str(path)).to_channels_first(array)
     return rescale_by_dtype(image, where=str(path))
 
 
+def read_with_pillow(path: Path, kind: str, convert: Callable[[Image.Image], np.ndarray]) -> np.ndarray:
+    """The array that `convert` makes of an image file; `kind` is the file's name in messages, "image" or "mask".
+
+    Raises:
+        TargetError: the file or its values cannot be read.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as file:
+            return convert(file)
+    except MemoryError:
+        raise
+    except Exception as error:  # damaged files make Pillow raise nearly anything
+        raise TargetError(
+            f"cannot read the {kind} {path}: {error}", hint="replace the file, or take it out of the target"
+        ) from error
+
+
 def _to_array(image: Image.Image) -> np.ndarray:
+    from PIL import ImageOps
+
+    image = ImageOps.exif_transpose(image)
     if image.mode in _SIXTEEN_BIT:
         values = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:

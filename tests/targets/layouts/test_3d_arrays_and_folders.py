@@ -55,7 +55,7 @@ def test_a_table_gives_the_same_volumes(folder: Path) -> None:
 
 
 def test_images_beside_volumes_are_refused(folder: Path) -> None:
-    (folder / "well" / "preview.png").write_bytes(b"not looked at")
+    (folder / "well" / "preview.png").write_bytes(b"never opened")
     with pytest.raises(TargetError, match=r"volumes and images: sick/1\.nii, well/preview\.png"):
         open_target(folder)
 
@@ -98,7 +98,7 @@ def test_medmnist3d(tmp_path: Path, suffix: str) -> None:
         ((6, 9, 8, 7, 2), 3, (2, 9, 8, 7)),
     ],
 )
-def test_images_and_volumes_are_told_apart(
+def test_images_and_volumes_are_distinguished(
     tmp_path: Path, shape: tuple[int, ...], axes: int, read: tuple[int, ...]
 ) -> None:
     np.savez(tmp_path / "a.npz", images=np.zeros(shape, np.uint8), labels=np.arange(6) % 2)

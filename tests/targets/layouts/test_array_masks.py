@@ -47,13 +47,13 @@ def halves(*shape: int, value: int = 1) -> np.ndarray:
         ((5, 3, 8, 9), (5, 8, 9), 2, (8, 9), 3),
         ((5, 1, 8, 9), (5, 1, 8, 9), 2, (8, 9), 1),
         ((5, 8, 9, 1), (5, 8, 9, 1), 2, (8, 9), 1),
-        ((5, 8, 9, 3), (5, 8, 9, 3), 3, (8, 9, 3), 1),  # told by the masks: volumes, not colours
+        ((5, 8, 9, 3), (5, 8, 9, 3), 3, (8, 9, 3), 1),  # from the masks: volumes, not colours
         ((5, 7, 8, 9), (5, 7, 8, 9), 3, (7, 8, 9), 1),
         ((5, 2, 7, 8, 9), (5, 7, 8, 9), 3, (7, 8, 9), 2),
         ((5, 2, 7, 8, 9), (5, 1, 7, 8, 9), 3, (7, 8, 9), 2),
     ],
 )
-def test_forms(
+def test_item_axes(
     write: Writer,
     key: str,
     images: tuple[int, ...],
@@ -88,7 +88,7 @@ def test_splits_and_groups(write: Writer, tmp_path: Path) -> None:
     assert open_target(tmp_path / "groups.h5", split="all").raw_digest(range(6)) == joined.raw_digest(range(6))
 
 
-def test_labels_go_before_masks_unless_the_task_says_so(write: Writer) -> None:
+def test_labels_are_preferred_to_masks_unless_the_task_is_segmentation(write: Writer) -> None:
     path = write(images=np.zeros((4, 8, 9), np.uint8), masks=halves(4, 8, 9), labels=np.array([0, 1, 0, 1]))
     assert open_target(path).task == "classification"
     assert "masks are left out" in open_target(path).notes[0]
@@ -96,7 +96,7 @@ def test_labels_go_before_masks_unless_the_task_says_so(write: Writer) -> None:
     assert open_target(path, labels_key="masks").task == "segmentation"
 
 
-def test_values_that_count_for_nothing(write: Writer) -> None:
+def test_ignored_values(write: Writer) -> None:
     masks = halves(4, 8, 9, value=3).astype(np.int16)
     masks[:, 0], masks[:, 1] = 255, -1
     target = open_target(write(images=np.zeros((4, 8, 9), np.uint8), masks=masks))

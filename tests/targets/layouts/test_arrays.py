@@ -134,7 +134,7 @@ def test_a_dark_float_image_keeps_the_scale_of_the_others(write: Writer) -> None
 
 def test_a_float_image_beyond_the_scale_is_refused_when_read(write: Writer) -> None:
     stored = np.full((70, 5, 5), 0.5)
-    stored[66] = 200.0  # after the images that told the scale
+    stored[66] = 200.0  # after the images that the scale was inferred from
     target = open_target(write(images=stored, labels=np.arange(70) % 2))
     with pytest.raises(TargetError, match=r"image 66: float values from 200 to 200 instead of \[0, 1\]"):
         target.read(66)

@@ -106,12 +106,12 @@ def test_splits(split: Path, name: str | None, count: int) -> None:
     assert [target.classes[label] for label in target.labels] == [id_.split("/")[1] for id_ in target.ids]
 
 
-def test_the_default_split_is_said(split: Path) -> None:
+def test_the_default_split_is_noted(split: Path) -> None:
     assert open_target(split).notes == ['split "train" of test, train, val ("all" joins them)']
     assert open_target(split, split="train").notes == []
 
 
-def test_folders_beside_the_splits_are_said(split: Path) -> None:
+def test_folders_beside_the_splits_are_noted(split: Path) -> None:
     image(split / "extra" / "x.png")
     assert "folders beside the splits are left out: extra" in open_target(split, split="val").notes
 
@@ -175,7 +175,7 @@ def test_no_split_where_there_are_none(pets: Path) -> None:
     assert len(open_target(pets, split="all")) == 4
 
 
-def test_class_folders_are_no_regression(pets: Path) -> None:
+def test_class_folders_refuse_regression(pets: Path) -> None:
     with pytest.raises(TargetError, match="for classification, not regression"):
         open_target(pets, task="regression")
 
@@ -187,7 +187,7 @@ def test_breast_ultrasound_opens(shared: Path) -> None:
     assert target.read(0).shape == (1, 128, 128)
 
 
-def test_vessel_masks_are_no_classes(shared: Path) -> None:
+def test_vessel_masks_are_not_classes(shared: Path) -> None:
     assert open_target(shared / "data" / "drive").task == "segmentation"
     with pytest.raises(TargetError, match="holds images and masks"):
         open_target(shared / "data" / "drive", task="classification")

@@ -33,7 +33,7 @@ def test_two_values_are_background_and_foreground(tmp_path: Path, value: int, su
     assert target.read(0).shape == (1, 6, 8)
 
 
-def test_more_values_are_classes_and_255_counts_for_nothing(tmp_path: Path) -> None:
+def test_more_values_are_classes_and_255_is_ignored(tmp_path: Path) -> None:
     mask = half(7)
     mask[0], mask[1] = 3, 255
     target = open_target(write(tmp_path / "t", {"a": mask, "b": half(7)}))
@@ -52,7 +52,7 @@ def test_a_palette_gives_its_indices(tmp_path: Path) -> None:
     assert np.array_equal(open_target(folder).mask_store.mask(0), half(1))
 
 
-def test_a_value_beyond_the_probed_masks_is_refused_when_read(tmp_path: Path) -> None:
+def test_a_value_beyond_the_sampled_masks_is_refused_when_read(tmp_path: Path) -> None:
     folder = write(tmp_path / "t", {f"{i:03d}": half(1) for i in range(200)})
     target = open_target(folder)
     Image.fromarray(half(9)).save(folder / "masks" / "001.png")

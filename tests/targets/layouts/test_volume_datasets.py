@@ -92,7 +92,7 @@ def test_channels_in_files_or_in_a_fourth_axis(tmp_path: Path) -> None:
     assert not np.array_equal(one.read(3)[0], one.read(3)[1, ::-1])  # the rules differ
 
 
-def test_ignored_and_unknown_labels_count_for_nothing(both: tuple[Path, Path]) -> None:
+def test_unknown_labels_are_ignored(both: tuple[Path, Path]) -> None:
     target = open_target(describe(both[1], labels={"background": 0, "wall": 5, "ignore": 1}))
     assert target.classes == ("background", "wall")
     mask = target.mask_store.mask(0)

@@ -90,7 +90,7 @@ def test_orientation_is_applied(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("value", "expected", "top"), [(0.25, 0.25, 1), (1.0, 1.0, 1), (51.0, 0.2, 255)])
-def test_float_images_say_the_scale_they_were_given(tmp_path: Path, value: float, expected: float, top: int) -> None:
+def test_the_assumed_range_of_float_images_is_noted(tmp_path: Path, value: float, expected: float, top: int) -> None:
     Image.fromarray(np.full((3, 3), value, np.float32)).save(tmp_path / "f.tif")
     image, assumption = decode_image(tmp_path / "f.tif")
     np.testing.assert_allclose(image, expected, rtol=1e-6)
@@ -104,7 +104,7 @@ def test_float_images_out_of_range(tmp_path: Path, value: float) -> None:
         decode_image(tmp_path / "f.tif")
 
 
-def test_rounding_above_one_is_no_other_scale(tmp_path: Path) -> None:
+def test_rounding_above_one_keeps_the_range(tmp_path: Path) -> None:
     Image.fromarray(np.full((3, 3), 1.0001, np.float32)).save(tmp_path / "f.tif")
     assert decode_image(tmp_path / "f.tif")[0].max() == 1.0
 

@@ -88,7 +88,7 @@ def test_patches_of_one_volume_share_a_half(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 2, -1])
-def test_counts_without_a_middle(tmp_path: Path, count: int) -> None:
+def test_counts_that_are_not_odd_and_positive(tmp_path: Path, count: int) -> None:
     with pytest.raises(UsageError, match="--slices must be odd"):
         open_target(write(tmp_path / "v.npz", images=VOLUMES, labels=LABELS), slices=count)
 
@@ -111,7 +111,7 @@ def test_slices_are_neither_colours_nor_volumes(tmp_path: Path) -> None:
         draw.batch(input_of((8, 8), 1))
 
 
-def test_what_the_values_depend_on_is_in_the_fingerprint(tmp_path: Path) -> None:
+def test_read_options_are_part_of_the_fingerprint(tmp_path: Path) -> None:
     path = write(tmp_path / "v.npz", images=VOLUMES, labels=LABELS)
     options = ({}, {"slices": 1}, {"slices": 3}, {"intensity": "zscore"}, {"intensity": "window:0,9"})
     assert len({open_target(path, **one).fingerprint for one in options}) == 5  # type: ignore[arg-type]
