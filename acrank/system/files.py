@@ -42,13 +42,13 @@ def atomic_write(path: Path, data: str | bytes, *, durable: bool = False) -> Non
             file.flush()
             if durable:
                 os.fsync(file.fileno())
-        Path(name).chmod(0o666 & ~_umask())
+        os.umask(mask := os.umask(0))  # the only way to read it
+        Path(name).chmod(0o666 & ~mask)
         Path(name).replace(path)
-    except OSError as error:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
-        raise _cannot_write(path, error) from error
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise _cannot_write(path, error) from error
         raise
 
 
@@ -92,9 +92,3 @@ def _cannot_write(path: Path, error: OSError) -> OutputError:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     hint = "make room, or write elsewhere" if full else "choose a folder that exists and is yours"
     return OutputError(f"cannot write {path}: {error.strerror or error}", hint=hint)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -60,9 +60,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     """
     if isinstance(error, AcrankError):  # its text may mention memory
         return False
-    return type(error).__name__ in ("MemoryError", "OutOfMemoryError") or any(
-        sign in str(error) for sign in _OUT_OF_MEMORY
-    )
+    is_named = type(error).__name__ in ("MemoryError", "OutOfMemoryError")
+    return is_named or any(sign in str(error) for sign in _OUT_OF_MEMORY)
 
 
 @contextmanager

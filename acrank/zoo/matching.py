@@ -179,6 +179,5 @@ def _hint(model: nn.Module, tensors: Mapping[str, Tensor]) -> str:
     prefix = likely_prefix(shapes, {name: tuple(value.shape) for name, value in _tensors(model).items()})
     if prefix:
         return f"its names would match with `strip_prefix: {prefix}`"
-    return (
-        f"check that architecture and weights belong together: the file has names like {', '.join(list(tensors)[:3])}"
-    )
+    names = ", ".join(list(tensors)[:3])
+    return f"check that architecture and weights belong together: the file has names like {names}"

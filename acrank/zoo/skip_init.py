@@ -14,6 +14,9 @@ from torch.overrides import TorchFunctionMode
 _DRAWS = (init.uniform_, init.normal_, init.kaiming_uniform_, Tensor.uniform_, Tensor.normal_, Tensor.erfinv_)
 
 
+_Reference: Any = StorageWeakRef  # untyped in torch
+
+
 class skip_init(TorchFunctionMode):  # noqa: N801 - a context manager
     """Inside this context random initialisation is skipped, in this thread; tensors keep what lies in memory.
 
@@ -30,7 +33,7 @@ class skip_init(TorchFunctionMode):  # noqa: N801 - a context manager
 
     def __init__(self) -> None:
         super().__init__()
-        self._skipped: set[StorageWeakRef] = set()
+        self._skipped: set[Any] = set()
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
@@ -38,7 +41,7 @@ class skip_init(TorchFunctionMode):  # noqa: N801 - a context manager
         if func not in _DRAWS:
             return func(*args, **(kwargs or {}))
         tensor = args[0] if args else kwargs["tensor"]
-        self._skipped.add(StorageWeakRef(tensor.untyped_storage()))
+        self._skipped.add(_Reference(tensor.untyped_storage()))
         return tensor
 
     def is_replaced_in(self, network: nn.Module) -> bool:
@@ -51,5 +54,5 @@ class skip_init(TorchFunctionMode):  # noqa: N801 - a context manager
         if any(buffer.is_floating_point() and id(buffer) not in known for buffer in network.buffers()):
             return False
         stores = [(tensor.untyped_storage(), tensor.nbytes) for tensor in own]
-        filled = {StorageWeakRef(storage) for storage, size in stores if storage.nbytes() == size}
+        filled = {_Reference(storage) for storage, size in stores if storage.nbytes() == size}
         return {one for one in self._skipped if not one.expired()} <= filled

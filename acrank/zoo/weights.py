@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["safetensors", "torch"]
 
-_TORCH_LEGACY = (0x1950A86A20F9469CFC6C).to_bytes(
-    10, "little"
-)  # the magic number of torch.save before it wrote zip archives
+_TORCH_LEGACY = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")  # of files that torch.save wrote before it zipped
 _RESAVE = "save its tensors with safetensors or torch.save, and point `weights` at that file"
 _DAMAGED = "download or copy it again"
 _NOT_WEIGHTS = (
@@ -139,10 +137,8 @@ def _load_torch(path: Path) -> Any:
     import torch
 
     try:
-        with (
-            torch.serialization.safe_globals(_numpy_scalars()),
-            path.open("rb") as file,
-        ):  # of a path, torch would judge by the suffix
+        # an open file: torch treats a path by its suffix
+        with torch.serialization.safe_globals(_numpy_scalars()), path.open("rb") as file:
             return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         wanted = _code_wanted(str(error))

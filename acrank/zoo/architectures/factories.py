@@ -79,7 +79,7 @@ def _first_on_path(folder: Path | None) -> Iterator[None]:
 
 
 def _function(module: ModuleType, name: str) -> Callable[..., Any]:
-    function = getattr(module, name, None)
+    function: Callable[..., Any] | None = getattr(module, name, None)
     if callable(function):
         return function
     known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from types import ModuleType
+from typing import Any
 
 from acrank.system.imports import gc_paused
 
@@ -32,16 +33,13 @@ def import_timm() -> ModuleType:
     except RuntimeError as error:
         if "operator torchvision::nms does not exist" not in str(error) or _declared:
             raise
-    _declare_operators()
-    for name in [name for name in sys.modules if name.partition(".")[0] in ("timm", "torchvision")]:
-        del sys.modules[name]  # what the failed import left half-made
-    return importlib.import_module("timm")
-
-
-def _declare_operators() -> None:
     import torch
 
-    library = torch.library.Library("torchvision", "DEF")
+    make_library: Any = torch.library.Library  # untyped in torch
+    library = make_library("torchvision", "DEF")
     for schema in _SCHEMAS:
         library.define(schema)
     _declared.append(library)
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("timm", "torchvision")]:
+        del sys.modules[name]  # what the failed import left half-made
+    return importlib.import_module("timm")

@@ -133,7 +133,10 @@ def test_smp_from_a_whole_checkpoint_and_from_an_encoder(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("architecture", "module", "extra"),
-    [("monai:UNet", "monai.networks", "volumes"), ("smp:Unet/resnet18", "segmentation_models_pytorch", "segmentation")],
+    [
+        ("monai:UNet", "monai.networks.nets", "volumes"),
+        ("smp:Unet/resnet18", "segmentation_models_pytorch", "segmentation"),
+    ],
 )
 def test_a_missing_library_names_its_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, architecture: str, module: str, extra: str
