@@ -8,7 +8,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from acrank.formats import View
+    from acrank.records import View
 
 COLUMNS = ("dataset", "model", "method", "seed", "split", "lr", "metric", "ground_truth")
 SUMMARY_COLUMNS = ("model", "method", "metric", "mean", "se", "runs", "failed")

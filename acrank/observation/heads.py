@@ -52,7 +52,8 @@ def random_logits(features: Tensor, *, classes: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     draws = torch.rand(classes, width + 1, generator=generator, dtype=torch.float64).to(features.device)
     weight = (2 * draws - 1) / width**0.5
-    return features.double() @ weight[:, :-1].T + weight[:, -1]
+    logits: Tensor = features.double() @ weight[:, :-1].T + weight[:, -1]
+    return logits
 
 
 class _RidgeHead:
