@@ -18,7 +18,7 @@ ALLOWED: dict[str, set[str]] = {
     "system": set(),
     "norm": set(),
     "executors": set(),
-    "demo": set(),
+    "demo": {"system"},
     "records": {"system"},
     "scores": {"norm", "system"},
     "targets": {"system"},

@@ -1,7 +1,7 @@
-"""The embedded zoo: tiny checkpoints, and a procedural target to rank them on, all of it offline.
+"""The embedded zoo: tiny checkpoints, and a procedural target to rank them on, without any download.
 
-Nothing here was downloaded: images are drawn by `fundus` and `sources`, checkpoints trained on such images (and on
-scikit-learn's digits) by benchmarks/demo_zoo/pretrain.py.
+Images are drawn by `fundus` and `sources`; the checkpoints were trained on such images (and on scikit-learn's digits)
+by benchmarks/demo_zoo/pretrain.py.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ GRADES = ("0_none", "1_mild", "2_moderate", "3_severe", "4_proliferative")
 TARGET_SIZE = 96
 SHARES = (0.42, 0.14, 0.22, 0.10, 0.12)  # most retinas of a screening programme are healthy
 FEWEST = 20
-TARGET_STREAM, SOURCE_STREAM = 1, 2  # first word of every seed, so that target and sources never share an image
+TARGET_STREAM, SOURCE_STREAM = 1, 2  # first word of every seed: target and sources never share an image
 
 
 def zoo_path() -> Path:
-    """The manifest of the embedded zoo; its weights lie beside it, in `weights/`.
+    """The manifest of the embedded zoo; the weights are in `weights/` beside it.
 
     >>> zoo_path().name
     'model_zoo.yaml'
@@ -30,9 +30,9 @@ def zoo_path() -> Path:
 
 
 def truth_path() -> Path:
-    """Finetuned ground truth of the embedded zoo on the default target: a table for `acrank compare`.
+    """Quality of the embedded zoo after finetuning on the default target: a table for `acrank compare`.
 
-    Its settings lie beside it, in `truth_settings.json`.
+    Its settings are in `truth_settings.json` beside it.
 
     >>> truth_path().name
     'truth.csv'
@@ -41,7 +41,7 @@ def truth_path() -> Path:
 
 
 def grade_counts(n: int) -> tuple[int, ...]:
-    """How many of `n` images show each grade, fixed by the shares: the same for every seed.
+    """The number of images of each grade among `n`, the same for every seed.
 
     Raises:
         UsageError: fewer than 20 images.
@@ -50,7 +50,7 @@ def grade_counts(n: int) -> tuple[int, ...]:
     (101, 33, 53, 24, 29)
     """
     if n < FEWEST:
-        raise UsageError(f"{n} images cannot show five grades of unequal size", hint=f"ask for {FEWEST} images or more")
+        raise UsageError(f"{n} images are too few for five grades of unequal size", hint=f"give {FEWEST} or more")
     edges = [round(n * sum(SHARES[:grade])) for grade in range(len(SHARES))] + [n]
     return tuple(end - start for start, end in itertools.pairwise(edges))
 
@@ -58,12 +58,12 @@ def grade_counts(n: int) -> tuple[int, ...]:
 def make_target(folder: Path, *, seed: int = 0, n: int = 240) -> None:
     """Write `n` graded retinas as PNG files of 96 × 96 pixels, one folder per grade, as `folder/2_moderate/017.png`.
 
-    The images depend on `seed` and on their number within the grade only; none of them, under any seed, was among
-    those that the embedded checkpoints were trained on. Writing 240 takes about two seconds.
+    An image depends only on `seed`, its grade and its number within the grade; under no seed is one of them in the
+    training data of the embedded checkpoints. Writing 240 takes about two seconds.
 
     Raises:
         UsageError: `n` is below 20.
-        OutputError: `folder` holds files already, or cannot be written.
+        OutputError: `folder` is not empty, or cannot be written.
     """
     counts = grade_counts(n)
     claim(folder)
@@ -83,10 +83,10 @@ def _draw(path: Path, words: tuple[int, int, int, int]) -> None:
 
 
 def claim(folder: Path) -> None:
-    """Make a folder that must be empty.
+    """Create a folder, or accept an empty one.
 
     Raises:
-        OutputError: it holds files already, or cannot be written.
+        OutputError: it is not empty, or cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

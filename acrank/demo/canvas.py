@@ -1,4 +1,4 @@
-"""What all generators draw with: anti-aliased stencils, smooth noise, and the last step to eight bits.
+"""Drawing tools of all generators: anti-aliased stencils, smooth noise, and the conversion to eight bits.
 
 Positions are in units of half the image: (x, y) in [-1, 1], x to the right, y downwards.
 """
@@ -17,7 +17,7 @@ OVERSAMPLING = 3
 
 
 class Stencil:
-    """A grey mask in [0, 1] to which dots and lines are added, drawn three times as large and averaged down.
+    """A grey mask in [0, 1] of dots, lines and polygons, drawn three times as large and averaged down.
 
     >>> stencil = Stencil(8)
     >>> stencil.dots(np.array([[0.0, 0.0]]), np.array([0.5]))
@@ -61,16 +61,16 @@ def grid(size: int) -> tuple[Floats, Floats]:
 def smooth_noise(rng: np.random.Generator, size: int, width: float) -> Floats:
     """Noise [size, size] of mean 0 and standard deviation 1, smooth over `width` (a fraction of the image)."""
     noise = gaussian_filter(rng.normal(size=(size, size)), width * size, mode="wrap")
-    return (noise - noise.mean()) / noise.std()
+    return np.asarray((noise - noise.mean()) / noise.std())
 
 
 def paint(image: Floats, mask: Floats, colour: Floats, opacity: float) -> Floats:
-    """`image` [h, w, 3] with `colour` [3] laid over it where `mask` [h, w] says so."""
+    """`image` [h, w, 3] blended with `colour` [3] by `mask` [h, w] times `opacity`."""
     cover = (mask * opacity)[..., None]
     return image * (1 - cover) + colour * cover
 
 
 def develop(rng: np.random.Generator, image: Floats, noise: float) -> Pixels:
-    """`image` [h, w, 3] in [0, 1] as the camera stores it: with sensor noise of deviation `noise`, in eight bits."""
+    """`image` [h, w, 3] in [0, 1] with sensor noise of standard deviation `noise`, as uint8."""
     grainy = image + rng.normal(scale=noise, size=image.shape)
     return np.round(np.clip(grainy, 0, 1) * 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Procedural colour photographs of the back of the eye, graded by what a diabetic retina shows."""
+"""Procedural colour fundus photographs, graded by diabetic retinopathy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FIELD_RADIUS = 0.94
 
 @dataclass(frozen=True)
 class Camera:
-    """How a device sees: the retina's mean colour (r, g, b in [0, 1]), its spread, sensor noise, largest vignetting."""
+    """A camera: mean colour of the retina (r, g, b in [0, 1]), its spread, sensor noise, strongest vignetting."""
 
     colour: tuple[float, float, float] = (0.74, 0.38, 0.19)
     spread: float = 0.05
@@ -27,10 +27,10 @@ OTHER_CAMERA = Camera(colour=(0.62, 0.42, 0.30), spread=0.09, noise=0.02, vignet
 
 
 def fundus(rng: np.random.Generator, grade: int, size: int) -> Pixels:
-    """A photograph [size, size, 3], uint8, of a retina with retinopathy of `grade` 0 (none) to 4 (proliferative).
+    """A fundus photograph [size, size, 3], uint8, of retinopathy `grade` 0 (none) to 4 (proliferative).
 
-    The grades overlap in the number of lesions, as they do in a clinic, and healthy retinas have a few drusen or
-    pigment spots too, so no classifier reaches 100%.
+    The grades overlap in the number of lesions, as in a clinic, and healthy retinas have a few drusen or pigment spots
+    too, so no classifier reaches 100%.
 
     >>> fundus(np.random.default_rng(0), 2, 96).shape
     (96, 96, 3)
@@ -39,7 +39,7 @@ def fundus(rng: np.random.Generator, grade: int, size: int) -> Pixels:
 
 
 def graded_lesions(rng: np.random.Generator, grade: int) -> Lesions:
-    """Draw the number of lesions of a retina of `grade` 0 to 4; the ranges follow the international scale loosely."""
+    """Random numbers of lesions for `grade` 0 to 4; the ranges loosely follow the international scale."""
     aneurysms = ((0, 1), (2, 6), (4, 12), (10, 22), (3, 18))[grade]
     haemorrhages = ((0, 0), (0, 0), (1, 4), (5, 12), (0, 8))[grade]
     exudates = ((0, 0), (0, 0), (0, 3), (1, 4), (0, 4))[grade]
@@ -65,7 +65,7 @@ def draw_fundus(
 ) -> Pixels:
     """A retina [size, size, 3], uint8, with given `lesions`, `branches` per vessel arcade, and the disc on one side.
 
-    `disc_right=None` draws the side.
+    `disc_right=None` chooses the side at random.
     """
     right = bool(rng.integers(2)) if disc_right is None else disc_right
     disc = np.array([(1 if right else -1) * rng.uniform(0.42, 0.62), rng.uniform(-0.12, 0.12)])
@@ -82,7 +82,7 @@ def _between(rng: np.random.Generator, limits: tuple[int, int]) -> int:
 
 
 def background(rng: np.random.Generator, size: int, camera: Camera, macula: Floats) -> Floats:
-    """The retina without vessels, [size, size, 3]: mottled, darker at the macula."""
+    """The retina without vessels and disc, [size, size, 3]: mottled, darker at the macula."""
     colour = np.clip(np.array(camera.colour) + rng.normal(scale=camera.spread, size=3), 0.08, 0.95)
     mottling = 1 + 0.05 * smooth_noise(rng, size, 0.03) + 0.05 * smooth_noise(rng, size, 0.12)
     x, y = grid(size)
@@ -92,9 +92,9 @@ def background(rng: np.random.Generator, size: int, camera: Camera, macula: Floa
 
 
 def optic_disc(rng: np.random.Generator, image: Floats, centre: Floats) -> Floats:
-    """`image` with the bright disc, and the cup within it, around `centre` [2]."""
+    """`image` with the bright optic disc and its cup at `centre` [2]."""
     size, radius = image.shape[0], rng.uniform(0.13, 0.19)
-    for share, opacity in ((1.0, 0.6), (rng.uniform(0.35, 0.6), 0.5)):  # the disc, and the cup within it
+    for share, opacity in ((1.0, 0.6), (rng.uniform(0.35, 0.6), 0.5)):  # the disc, then its cup
         stencil = Stencil(size)
         stencil.dots(centre[None], np.array([radius * share]))
         image = paint(image, stencil.mask(size / 96), YELLOW, opacity)
@@ -102,7 +102,7 @@ def optic_disc(rng: np.random.Generator, image: Floats, centre: Floats) -> Float
 
 
 def vessel_tree(rng: np.random.Generator, size: int, disc: Floats, branches: int) -> Floats:
-    """Four arcades that leave the disc up and down, to both sides, each with branches that get thinner."""
+    """The mask [size, size] of four arcades from the disc, up and down on both sides, with thinner branches."""
     stencil = Stencil(size)
     for vertical in (-1.0, 1.0):
         for towards in (-1.0, 1.0):
@@ -131,7 +131,7 @@ def _twig(rng: np.random.Generator, start: Floats, heading: Floats) -> Floats:
 
 
 def illumination(rng: np.random.Generator, size: int, camera: Camera) -> Floats:
-    """How bright each pixel is [size, size, 1]: uneven illumination within a round field of view, black outside it."""
+    """Brightness of each pixel [size, size, 1]: uneven within the round field of view, black outside it."""
     x, y = grid(size)
     tilt = 1 + rng.uniform(-0.2, 0.2) * x + rng.uniform(-0.2, 0.2) * y
     vignette = 1 - rng.uniform(0.1, camera.vignette) * (x**2 + y**2)

@@ -1,4 +1,4 @@
-"""What a diseased retina shows, drawn onto a procedural photograph of it."""
+"""Lesions of a diseased retina, drawn onto a procedural fundus photograph."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BROWN = np.array([0.22, 0.13, 0.08])
 
 @dataclass(frozen=True)
 class Lesions:
-    """How many of each kind are drawn."""
+    """Number of lesions of each kind."""
 
     microaneurysms: int = 0
     haemorrhages: int = 0
@@ -28,7 +28,7 @@ class Lesions:
 
 
 def draw_lesions(rng: np.random.Generator, image: Floats, lesions: Lesions, macula: Floats) -> Floats:
-    """`image` [h, w, 3] with the lesions on it; drusen lie around the `macula` (x, y), the others anywhere."""
+    """`image` [h, w, 3] with the lesions; drusen lie around the `macula` (x, y), the others anywhere."""
     fine = image.shape[0] / 96
     for stencil, colour, opacity, blur in (
         (_drusen(rng, image, lesions.drusen, macula), YELLOW, (0.25, 0.5), 0.5),
@@ -44,7 +44,7 @@ def draw_lesions(rng: np.random.Generator, image: Floats, lesions: Lesions, macu
 
 
 def _somewhere(rng: np.random.Generator, n: int, reach: float = 0.82) -> Floats:
-    """`n` positions [n, 2] spread evenly over the field of view."""
+    """`n` positions [n, 2], uniform over the field of view."""
     radius, angle = reach * np.sqrt(rng.random(n)), rng.uniform(0, 2 * np.pi, n)
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
 

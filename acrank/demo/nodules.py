@@ -1,4 +1,4 @@
-"""A procedural 3D target: chest CT in miniature, with nodules to be found among vessels."""
+"""A procedural 3D target with masks: small chest CT volumes with nodules among vessels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from acrank.demo import claim
-from acrank.errors import MissingExtraError, UsageError
+from acrank.errors import UsageError
+from acrank.system.imports import extra
 
 SIZE = 48
 _STREAM = 3  # first word of the seed: no image is shared with other generators
@@ -23,9 +24,9 @@ Mask = npt.NDArray[np.uint8]
 
 
 def nodule_scan(seed: int, index: int, *, size: int = SIZE) -> tuple[Volume, Mask]:
-    """A piece of lung in Hounsfield units, int16 [size, size, size], and where its one to three nodules are, uint8.
+    """A CT volume of lung in Hounsfield units, int16 [size, size, size], and the mask of its 1 to 3 nodules, uint8.
 
-    Vessels have the nodules' density, so that shape has to tell them apart.
+    Vessels have the same density as nodules, so only their shape differs.
 
     >>> scan, mask = nodule_scan(0, 0)
     >>> scan.shape, scan.dtype, sorted(set(mask.ravel().tolist()))
@@ -50,10 +51,10 @@ def nodule_scan(seed: int, index: int, *, size: int = SIZE) -> tuple[Volume, Mas
 
 
 def make_nodules(folder: Path, *, layout: Layout = "decathlon", seed: int = 0, n: int = 16, size: int = SIZE) -> None:
-    """Write `n` scans and masks as NIfTI, in Decathlon's or in nnU-Net's raw layout; the content is the same in both.
+    """Write `n` scans and masks as NIfTI in the layout of Decathlon or nnU-Net (raw); the content is the same in both.
 
     Raises:
-        UsageError: another layout, or fewer than four scans.
+        UsageError: unknown layout, or fewer than four scans.
         OutputError: `folder` holds files already, or cannot be written.
         MissingExtraError: nibabel is not installed.
     """
@@ -81,10 +82,7 @@ def _description(layout: Layout, names: list[str]) -> dict[str, Any]:
 
 
 def _save(values: Volume | Mask, path: Path) -> None:
-    try:
-        import nibabel
-    except ImportError as error:
-        raise MissingExtraError("writing volumes needs nibabel", hint="pip install 'acrank[volumes]'") from error
+    nibabel = extra("nibabel", "volumes", "writing volumes needs")
     nibabel.save(nibabel.Nifti1Image(values, np.diag([*_SPACING, 1.0])), path)
 
 
@@ -92,7 +90,8 @@ def _nodule(rng: np.random.Generator, where: npt.NDArray[np.float32], size: int)
     centre = rng.uniform(0.25, 0.75, 3) * size
     radii = rng.uniform(0.06, 0.13) * size * rng.uniform(0.8, 1.2, 3)
     parts = [((where[axis] - centre[axis]) / radii[axis]) ** 2 for axis in range(3)]
-    return (parts[0] + parts[1] + parts[2]) < 1
+    inside: npt.NDArray[np.bool_] = (parts[0] + parts[1] + parts[2]) < 1
+    return inside
 
 
 def _vessel(rng: np.random.Generator, where: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float64]:

@@ -1,7 +1,7 @@
-"""Labelled procedural images to pretrain on: each generator draws one image of a given class.
+"""Procedural source data sets for pretraining: each generator draws one image of a given class.
 
-They lie at different distances from the target of `acrank.demo.make_target`: retinas with other lesions, retinas
-with another question, ultrasound, cells, textures, shapes.
+They differ more and more from the target of `acrank.demo.make_target`: retinas with other lesions, retinas with
+another label, ultrasound, cells, textures, shapes.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ Generator = Callable[[np.random.Generator, int, int], Pixels]
 
 @dataclass(frozen=True)
 class Source:
-    """A generator `draw(rng, label, size) -> uint8 [size, size, 3]`, and how many classes it knows."""
+    """A generator `draw(rng, label, size) -> uint8 [size, size, 3]`, and its number of classes."""
 
     draw: Generator
     classes: int
 
 
 def fundus_lesions(rng: np.random.Generator, label: int, size: int) -> Pixels:
-    """Another camera and question than the target's: 0 none, 1 drusen, 2 cotton wool, 3 dot lesions, 4 blots."""
+    """Kind of lesion, by another camera than the target's: 0 none, 1 drusen, 2 cotton wool, 3 dots, 4 blots."""
     count = int(rng.integers(2, 11))
     lesions = (
         Lesions(),
@@ -41,18 +41,18 @@ def fundus_lesions(rng: np.random.Generator, label: int, size: int) -> Pixels:
 
 
 def fundus_vessels(rng: np.random.Generator, label: int, size: int) -> Pixels:
-    """How dense the vessels are: 0 sparse, 1 usual, 2 dense, whatever lesions there are."""
+    """Density of the vessels: 0 sparse, 1 usual, 2 dense; lesions are independent of it."""
     branches = 7 * label + int(rng.integers(0, 4))
     return draw_fundus(rng, size=size, lesions=_any_lesions(rng), camera=OTHER_CAMERA, branches=branches)
 
 
 def fundus_disc(rng: np.random.Generator, label: int, size: int) -> Pixels:
-    """On which side the optic disc lies: 0 left, 1 right."""
+    """Side of the optic disc: 0 left, 1 right."""
     return draw_fundus(rng, size=size, lesions=_any_lesions(rng), camera=OTHER_CAMERA, disc_right=bool(label))
 
 
 def fundus_rotation(rng: np.random.Generator, label: int, size: int) -> Pixels:
-    """By how many quarter turns a retina was rotated, 0 to 3; its disc is on the right. Needs no annotation."""
+    """Rotation of a retina in quarter turns, 0 to 3, with the disc on the right: a self-supervised task."""
     upright = draw_fundus(rng, size=size, lesions=_any_lesions(rng), camera=OTHER_CAMERA, disc_right=True)
     return np.ascontiguousarray(np.rot90(upright, label))
 
@@ -91,7 +91,7 @@ def cells(rng: np.random.Generator, label: int, size: int) -> Pixels:
 
 
 def textures(rng: np.random.Generator, label: int, size: int) -> Pixels:
-    """0 and 1 gratings, coarse and fine, 2 checks, 3 spots, 4 fine noise, 5 clouds, in any two colours."""
+    """Patterns of two random colours: 0 coarse grating, 1 fine grating, 2 checks, 3 spots, 4 fine noise, 5 clouds."""
     x, y = grid(size)
     angle, phase = rng.uniform(0, np.pi), rng.uniform(0, 2 * np.pi)
     along = np.cos(angle) * x + np.sin(angle) * y
@@ -111,7 +111,7 @@ def textures(rng: np.random.Generator, label: int, size: int) -> Pixels:
 
 
 def shapes(rng: np.random.Generator, label: int, size: int) -> Pixels:
-    """One coloured shape on a coloured ground: 0 disc, 1 ring, 2 triangle, 3 square, 4 star, 5 cross."""
+    """One coloured shape on a coloured background: 0 disc, 1 ring, 2 triangle, 3 square, 4 star, 5 cross."""
     stencil, centre, radius = Stencil(size), rng.uniform(-0.4, 0.4, 2), rng.uniform(0.25, 0.5)
     turn = rng.uniform(0, 2 * np.pi)
     if label < 2:
@@ -139,7 +139,10 @@ def _blob(rng: np.random.Generator, centre: Floats, radius: float, roughness: fl
     """A closed outline [corners, 2] around `centre`, whose radius varies by `roughness`."""
     angles = np.arange(corners) * 2 * np.pi / corners
     radii = radius * np.clip(1 + rng.normal(scale=roughness, size=corners), 0.4, 1.6)
-    return centre + radii[:, None] * np.stack([np.cos(angles), rng.uniform(0.7, 1.0) * np.sin(angles)], axis=1)
+    outline: Floats = centre + radii[:, None] * np.stack(
+        [np.cos(angles), rng.uniform(0.7, 1.0) * np.sin(angles)], axis=1
+    )
+    return outline
 
 
 def _corners(centre: Floats, radius: float, turn: float, n: int, *, star: bool) -> Floats:

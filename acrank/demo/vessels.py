@@ -1,11 +1,10 @@
-"""A procedural 2D target with masks: retinas whose vessels are to be found."""
+"""A procedural 2D target with masks: retinas and their vessels."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from acrank.demo import claim
@@ -20,7 +19,7 @@ _VESSEL = 0.4
 
 
 def vessel_retina(seed: int, index: int, *, size: int = SIZE) -> tuple[Pixels, Pixels]:
-    """A healthy retina [size, size, 3], uint8, and where its vessels are: [size, size], uint8, 0 or 1.
+    """A healthy retina [size, size, 3], uint8, and the mask of its vessels [size, size], uint8, 0 or 1.
 
     >>> image, mask = vessel_retina(0, 0)
     >>> image.shape, mask.shape, 0.03 < float(mask.mean()) < 0.3
@@ -32,11 +31,13 @@ def vessel_retina(seed: int, index: int, *, size: int = SIZE) -> tuple[Pixels, P
     vessels = vessel_tree(rng, size, disc, 5)
     image = optic_disc(rng, background(rng, size, TARGET_CAMERA, macula), disc)
     image = paint(image, vessels, DARK_RED, rng.uniform(0.45, 0.75)) * illumination(rng, size, TARGET_CAMERA)
-    return develop(rng, image, TARGET_CAMERA.noise), ((vessels > _VESSEL) & _within(size)).astype(np.uint8)
+    x, y = grid(size)
+    seen = np.hypot(x, y) < FIELD_RADIUS  # the camera's field is round: no vessel is visible outside it
+    return develop(rng, image, TARGET_CAMERA.noise), ((vessels > _VESSEL) & seen).astype(np.uint8)
 
 
 def make_vessels(folder: Path, *, seed: int = 0, n: int = 24, size: int = SIZE) -> None:
-    """Write `n` retinas and their vessels as PNG files in `folder/images` and `folder/masks`.
+    """Write `n` retinas and the masks of their vessels as PNG files in `folder/images` and `folder/masks`.
 
     Raises:
         UsageError: fewer than four images.
@@ -51,10 +52,3 @@ def make_vessels(folder: Path, *, seed: int = 0, n: int = 24, size: int = SIZE) 
         image, mask = vessel_retina(seed, index, size=size)
         Image.fromarray(image).save(folder / "images" / f"{index:03d}.png")
         Image.fromarray(mask).save(folder / "masks" / f"{index:03d}.png")
-
-
-def _within(size: int) -> npt.NDArray[np.bool_]:
-    """What the camera sees: beyond its round field there are no vessels to find."""
-    x, y = grid(size)
-    inside: npt.NDArray[np.bool_] = np.hypot(x, y) < FIELD_RADIUS
-    return inside
