@@ -9,8 +9,6 @@ from typing import Any
 from acrank.errors import UsageError
 
 HEADS = ("ridge", "random")
-#: The scores that a protocol with epochs gives: it leaves no features of the source and no single gradient.
-AFTER_TRAINING = ("channel_alignment", "ac_corr", "affine_drift")
 
 
 @dataclass(frozen=True)

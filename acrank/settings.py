@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from acrank.errors import TableError, UsageError
-from acrank.protocols import AFTER_TRAINING, HEADS, SEGMENTATION, Protocol, protocol_named
+from acrank.protocols import HEADS, SEGMENTATION, Protocol, protocol_named
 from acrank.scores import SCORES
 from acrank.system.streams import STREAMS
 
@@ -125,7 +125,7 @@ class Settings:
             UsageError: a chosen score is not for this task, or not of this protocol.
         """
         able = [name for name in SCORES if task in SCORES[name].tasks and self._gives(name)]
-        usual = [name for name in able if SCORES[name].of_a_step or name == "probe_accuracy"]
+        usual = [name for name in able if SCORES[name].shown_by_default]
         wanted = [name for name in self.scores if name != "all"]
         for name in [*wanted, *([self.rank_by] if self.rank_by not in ("", CONSENSUS) else [])]:
             if name not in able:
@@ -168,7 +168,7 @@ class Settings:
         return dataclasses.replace(self.protocol, **{name: x for name, x in other.items() if name in self.defaulted})
 
     def _gives(self, name: str) -> bool:
-        return self.protocol.epochs == 0 or name in AFTER_TRAINING
+        return self.protocol.epochs == 0 or SCORES[name].after_training
 
 
 def _check(protocol: Protocol, statistics: str) -> None:

@@ -1,11 +1,11 @@
-"""One observation as an HDF5 file: arrays, layers end to end, and a digest over all of it."""
+"""One observation as an HDF5 file: arrays, shifts, maps, and a digest of all of it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,23 +17,26 @@ if TYPE_CHECKING:
 
 FORMAT = 4
 MAGIC = "acrank-observation"
-_GROUPS = ("shifts", "initial_shifts", "shuffled_shifts", "random_head_shifts")
-_ARRAYS = ("labels", "half", "permutation", "features", "logits", "groups", "later_gram", "later_gram_rows")
+# The fields of an observation by what they hold, so that a new one is stored without a change here.
+_KINDS = {field.name: str(field.type) for field in fields(Observation)}
+_SHIFTS = [name for name, kind in _KINDS.items() if "LayerShift" in kind]
+_MAPS = [name for name, kind in _KINDS.items() if "MapRows" in kind]
+_ARRAYS = [name for name in _KINDS if name not in (*_SHIFTS, *_MAPS)]
 _AFFINES = ("source_weight", "source_bias", "target_weight", "target_bias")
 
 
 def write_observation(file: h5py.File, key: str, seen: Observation, about: CandidateInfo, ids: list[str]) -> None:
-    """Fill an empty file with an observation under its key, what loading told, and the ids of the images."""
+    """Fill an empty file with an observation, its key, the facts about the candidate, and the ids of the images."""
     for name in _ARRAYS:
         if (array := getattr(seen, name)) is not None:
             file[name] = array
     file["sample_ids"] = np.array([one.encode("utf-8", "surrogateescape") for one in ids])
-    for group in _GROUPS:
-        _write_layers(file.create_group(group), getattr(seen, group))
-    if seen.maps is not None:
-        for place, one in enumerate(seen.maps):
-            for name, array in one._asdict().items():
-                file[f"maps/{place}/{name}"] = array
+    for name in _SHIFTS:
+        _write_layers(file.create_group(name), getattr(seen, name))
+    for name in _MAPS:
+        for place, rows in enumerate(getattr(seen, name) or ()):
+            for part, array in rows._asdict().items():
+                file[f"{name}/{place}/{part}"] = array
     file.attrs.update({"kind": MAGIC, "format": FORMAT, "key": key, "about": json.dumps(asdict(about))})
     file.attrs["digest"] = _digest(file)
 
@@ -59,22 +62,29 @@ def read_observation(file: h5py.File, key: str) -> tuple[Observation, CandidateI
     if attrs.get("digest") != _digest(file):
         raise ValueError("the content has changed since it was written")
     parts: dict[str, Any] = {name: file[name][()] if name in file else None for name in _ARRAYS}
-    parts |= {name: _read_layers(file[name]) for name in _GROUPS}
-    maps = tuple(_read_map(file["maps"][str(place)]) for place in range(len(file["maps"]))) if "maps" in file else None
-    return Observation(**parts, maps=maps), CandidateInfo(**json.loads(attrs["about"]))
+    parts |= {name: _read_layers(file[name]) for name in _SHIFTS}
+    parts |= {name: _read_maps(file[name]) if name in file else None for name in _MAPS}
+    return Observation(**parts), CandidateInfo(**json.loads(attrs["about"]))
 
 
 def _read_layers(group: h5py.Group) -> tuple[LayerShift, ...]:
     names, channels, sums = (group[name][()] for name in ("names", "channels", "sums"))
     parts = np.split(group["affines"][()], np.cumsum(channels)[:-1], axis=1)
     return tuple(
-        LayerShift(name.decode(), float(eps), part[0], part[1], part[2], part[3], float(total), float(own))
+        LayerShift(
+            name=name.decode(),
+            eps=float(eps),
+            total=float(total),
+            own=float(own),
+            **dict(zip(_AFFINES, part, strict=True)),
+        )
         for name, (eps, total, own), part in zip(names, sums, parts, strict=False)  # no layers leave one empty part
     )
 
 
-def _read_map(group: h5py.Group) -> MapRows:
-    return MapRows(*(group[name][()] for name in MapRows._fields))
+def _read_maps(group: h5py.Group) -> tuple[MapRows, ...]:
+    maps = (group[str(place)] for place in range(len(group)))
+    return tuple(MapRows(**{name: one[name][()] for name in MapRows._fields}) for one in maps)
 
 
 def _digest(file: h5py.File) -> str:

@@ -1,16 +1,18 @@
-"""AC-Norm: layers, conversion, and the affine correlation with its measure AC-Corr."""
+"""AC-Norm: layers, conversion, and the affine correlation with its measure AC-Corr.
 
-from acrank.norm.convert import ConversionWarning, ac_norm_layers, convert_ac_norm, left_alone, revert_ac_norm
-from acrank.norm.correlation import (
-    AffineOverlap,
-    Correlation,
-    ac_corr,
-    affine_correlation,
-    affine_overlap,
-    is_untouched,
-    relative_bias,
-)
-from acrank.norm.layers import AffineCoNorm, AffineCoNorm1d, AffineCoNorm2d, AffineCoNorm3d, AffineCoNormAct2d
+Names are loaded on first use, because all of them but `normalised_bias` need torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from acrank.norm.bias import normalised_bias
+    from acrank.norm.convert import ConversionWarning, ac_norm_layers, convert_ac_norm, left_alone, revert_ac_norm
+    from acrank.norm.correlation import AffineOverlap, Correlation, ac_corr, affine_correlation, affine_overlap
+    from acrank.norm.layers import AffineCoNorm, AffineCoNorm1d, AffineCoNorm2d, AffineCoNorm3d, AffineCoNormAct2d
 
 __all__ = [
     "AffineCoNorm",
@@ -26,8 +28,16 @@ __all__ = [
     "affine_correlation",
     "affine_overlap",
     "convert_ac_norm",
-    "is_untouched",
     "left_alone",
-    "relative_bias",
+    "normalised_bias",
     "revert_ac_norm",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        for file in ("bias", "convert", "correlation", "layers"):
+            module = importlib.import_module(f"acrank.norm.{file}")
+            if hasattr(module, name):
+                return getattr(module, name)
+    raise AttributeError(f"module 'acrank.norm' has no attribute {name!r}")

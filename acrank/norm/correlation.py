@@ -16,17 +16,17 @@ The operator computes in numpy: at the width of a layer a call is mostly overhea
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from acrank.norm.bias import normalised_bias
 from acrank.norm.scan import Floats, Scan
 from acrank.norm.windows import padded, windows
 
 EPS = 1e-5
-Numbers = TypeVar("Numbers", Tensor, Floats)
 
 
 class AffineOverlap(NamedTuple):
@@ -71,12 +71,12 @@ class Correlation:
         mass = (self._factors * self._sums(np.ones((1, len(source)))))[0, 0].sum(axis=0)
         self._factors[1] *= -1
         self._factors /= mass
-        self._diagonal = np.exp((nearest - reach) / temperature) / mass
+        self._diagonal: Floats = np.exp((nearest - reach) / temperature) / mass
 
     def apply(self, values: Floats) -> Floats:
         """C @ v for each v of `values` [..., C]."""
         rows = values.reshape(-1, values.shape[-1])
-        return (self._factors * self._sums(rows)).sum(axis=(1, 2)).reshape(values.shape)
+        return np.asarray((self._factors * self._sums(rows)).sum(axis=(1, 2)).reshape(values.shape))
 
     def transpose(self, values: Floats) -> Floats:
         """C^T @ v for each v of `values` [..., C]: the adjoint of `apply`, step by step."""
@@ -86,7 +86,7 @@ class Correlation:
         ordered = self._scan.suffix(sums[:, :length]) + self._scan.prefix(sums[:, length:])
         out = np.empty((len(sums), values.shape[-1]))
         out[:, self._order] = ordered[:, 1:-1]
-        return out.reshape(values.shape)
+        return np.asarray(out.reshape(values.shape))
 
     def row_sums(self) -> Floats:
         """sum_j C_ij, [C]."""
@@ -100,21 +100,7 @@ class Correlation:
         """Prefix and suffix sums of `rows` [r, C] at the edges, [r, near or beyond, left or right, C]."""
         values = padded(rows.take(self._order, axis=1), 0.0)
         sums = np.concatenate([self._scan.prefix(values), self._scan.suffix(values)], axis=1)
-        return sums.take(self._edges, axis=1)
-
-
-def relative(weight: Numbers, bias: Numbers, eps: float) -> Numbers:
-    """y = b / (|g| + eps), of arrays or tensors, elementwise."""
-    return bias / (abs(weight) + eps)
-
-
-def relative_bias(weight: Tensor, bias: Tensor, *, eps: float = EPS) -> Tensor:
-    """y = b / (|g| + eps), float64, of the arguments' shape, on their device (the CPU for MPS, which has no float64).
-
-    >>> relative_bias(torch.tensor([2.0]), torch.tensor([-1.0]), eps=0.0)
-    tensor([-0.5000], dtype=torch.float64)
-    """
-    return relative(_float64(weight), _float64(bias), eps)
+        return np.asarray(sums.take(self._edges, axis=1))
 
 
 def correlation_of(
@@ -165,7 +151,8 @@ def affine_correlation(
     source, target = _checked(source_weight, source_bias, target_weight, target_bias, eps, temperature)
     distance = (target[:, None] - source[None, :]).abs()
     kept = distance <= distance.diagonal()[:, None]
-    return torch.softmax(-distance / temperature, dim=1) * kept
+    matrix: Tensor = torch.softmax(-distance / temperature, dim=1) * kept
+    return matrix
 
 
 def ac_corr(
@@ -191,7 +178,7 @@ def ac_corr(
         per_channel: divide by C.
 
     Returns:
-        In (0, C], or in (0, 1] per channel. Which direction predicts transfer belongs to the protocol.
+        In (0, C], or in (0, 1] per channel; lower is taken as better (see `acrank.scores.affine.ac_corr`).
 
     Raises:
         ValueError: shapes differ, a value is not finite, or temperature is not positive.
@@ -227,16 +214,6 @@ def affine_overlap(
     return AffineOverlap(total, own, len(source_weight))
 
 
-def is_untouched(weight: Tensor, bias: Tensor, *, eps: float = EPS) -> bool:
-    """Whether all channels of a layer have the same y, as at initialisation: its correlation then says nothing.
-
-    >>> is_untouched(torch.ones(8), torch.zeros(8))
-    True
-    """
-    y = relative_bias(weight, bias, eps=eps)
-    return bool((y == y[0]).all())
-
-
 def _checked(
     source_weight: Tensor,
     source_bias: Tensor,
@@ -252,11 +229,12 @@ def _checked(
     if not temperature > 0:
         raise ValueError(f"temperature must be positive, not {temperature}")
     weights, biases = torch.stack([source_weight, target_weight]), torch.stack([source_bias, target_bias])
-    both = relative_bias(weights, biases, eps=eps)
+    both = normalised_bias(_float64(weights), _float64(biases), eps)
     if not np.isfinite(both.cpu().numpy()).all():
         raise ValueError("affines must be finite, and b / (|g| + eps) too")
     return both
 
 
 def _float64(tensor: Tensor) -> Tensor:
+    """Detached; on the CPU where the device (MPS) has no float64."""
     return (tensor.cpu() if tensor.device.type == "mps" else tensor).detach().double()

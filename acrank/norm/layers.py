@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from acrank.norm.correlation import Correlation, relative
+from acrank.norm.bias import normalised_bias
+from acrank.norm.correlation import Correlation
 from acrank.norm.scan import Floats
 
 
@@ -100,9 +101,10 @@ class AffineCoNorm(nn.Module):
     def recalibrated(self) -> tuple[Tensor, Tensor]:
         """The affines that act on the normalised input: g_t + C g_t and b_t + C b_t, each [C]."""
         affines = (self.weight, self.bias, self.weight_target, self.bias_target)
-        recalibrate = _Recalibrate.apply
-        if torch.compiler.is_dynamo_compiling():  # numpy's part runs as it is: torch.compile would translate it
-            recalibrate = torch.compiler.disable(recalibrate)
+        recalibrate: Any = _Recalibrate.apply
+        if torch.compiler.is_dynamo_compiling():  # torch.compile would translate numpy's part: it runs as it is
+            disable: Any = torch.compiler.disable
+            recalibrate = disable(recalibrate)
         weight, bias = recalibrate(*affines, self.eps, self.temperature)
         return weight, bias
 
@@ -188,7 +190,7 @@ class _Recalibrate(torch.autograd.Function):
         temperature: float,
     ) -> tuple[Tensor, ...]:
         affines = _to_array(source_weight, weight, source_bias, bias)
-        source, target = relative(affines[:2], affines[2:], eps)
+        source, target = normalised_bias(affines[:2], affines[2:], eps)
         ctx.matrix = Correlation(source, target, temperature=temperature)
         return _to_tensors(affines[1::2] + ctx.matrix.apply(affines[1::2]), weight)
 

@@ -205,7 +205,14 @@ def shift_of(name: str, layer: AffineCoNorm, weight: Tensor, bias: Tensor) -> La
         raise CandidateError(f"layer {name}: {error}", hint="lower --step-size, or check the checkpoint") from error
     source_weight, source_bias, target_weight, target_bias = (part.numpy() for part in parts)
     return LayerShift(
-        name, layer.eps, source_weight, source_bias, target_weight, target_bias, overlap.total, overlap.own
+        name=name,
+        eps=layer.eps,
+        source_weight=source_weight,
+        source_bias=source_bias,
+        target_weight=target_weight,
+        target_bias=target_bias,
+        total=overlap.total,
+        own=overlap.own,
     )
 
 

@@ -187,10 +187,13 @@ def _controls(name: str, settings: Settings) -> list[str]:
     Shuffled labels cost as much as the score itself: for the affine scores the pass is there, others get the control
     where it judges the ranking.
     """
-    if SCORES[name].of_a_step:
+    score = SCORES[name]
+    if score.of_a_step:
         return ["no_drift", "shuffled"]
-    judged = {"labels", "later_gram_labels"} & {*SCORES[name].needs} and name in ("probe_accuracy", settings.rank_by)
-    return ["shuffled"] if judged and not SCORES[name].pool_relative else []
+    judged = score.always_controlled or name == settings.rank_by
+    return (
+        ["shuffled"] if judged and {"labels", "later_gram_labels"} & {*score.needs} and not score.pool_relative else []
+    )
 
 
 def _mean(found: Sequence[Evaluation]) -> float | None:
@@ -219,7 +222,8 @@ def _untouched_note(layers: Sequence[LayerShift]) -> list[str]:
 
 def _diagnostics(seen: Seen, draw: Draw, settings: Settings) -> list[str]:
     """What the feature scores of this row suffer from; nothing where none was asked for."""
-    if not any("features" in SCORES[name].needs for name in settings.scores if name != "probe_accuracy"):
+    scores = [SCORES[name] for name in settings.scores]
+    if not any("features" in score.needs and score.wants_diagnostics for score in scores):
         return []
     one, classes = seen.observation, len(draw.target.classes) or None
     found: list[str] = seen.remember(

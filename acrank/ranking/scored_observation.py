@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from acrank.cache import ObservationCache
-from acrank.scores import KEYWORDS, SCORES
+from acrank.scores import SCORES
 from acrank.scores.evaluate import Evaluation, evaluate_score
 from acrank.scores.inputs import Observation
 from acrank.settings import Settings
@@ -25,16 +25,24 @@ class Seen:
     def __init__(
         self, observation: Observation, settings: Settings, repeat: int, cache: ObservationCache | None, key: str
     ) -> None:
-        self.observation, self.settings, self.repeat = observation, settings, repeat
+        self.observation = observation
+        self._options = {
+            "seed": seed_of(Purpose.SCORE, settings.seed, repeat, bits=32),
+            "per_channel": settings.protocol.per_channel,
+            "step_size": settings.protocol.step_size,
+        }
         self._cache, self._key = cache, key
         self._values = cache.values(key) if cache else {}
         self._changed = False
 
     def score(self, name: str, kind: str = "") -> Evaluation:
         """One score, or its control: "no_drift" takes the affines before the step, "shuffled" the shuffled labels."""
-        arrays = self._arrays(kind)
-        options = {need: arrays[need] for need in SCORES[name].needs if need in KEYWORDS}
-        known = self.remember(f"{name} {kind} {options}", lambda: _plain(evaluate_score(SCORES[name], arrays)))
+        score = SCORES[name]
+        options = {need: value for need, value in self._options.items() if need in score.needs}
+        known = self.remember(
+            f"{name} {kind} {options}",
+            lambda: _plain(evaluate_score(score, {**self.observation.arrays(kind), **options})),
+        )
         return Evaluation(known[0], known[1], tuple(known[2]))
 
     def remember(self, label: str, work_out: Callable[[], Any]) -> Any:
@@ -48,28 +56,6 @@ class Seen:
         """Put what was worked out into the cache."""
         if self._cache and self._changed:
             self._cache.note_values(self._key, self._values)
-
-    def _arrays(self, kind: str) -> dict[str, Any]:
-        seen, protocol = self.observation, self.settings.protocol
-        shifts = {"": seen.shifts, "no_drift": seen.initial_shifts, "shuffled": seen.shuffled_shifts}[kind]
-        labels = seen.labels[seen.permutation] if kind == "shuffled" else seen.labels
-        return {
-            "features": seen.features,
-            "labels": labels,
-            "logits": seen.logits,
-            "half": seen.half,
-            "groups": seen.groups,
-            "maps": seen.maps,
-            "shifts": shifts,
-            # a random head's step hardly knows the labels: under shuffled ones it counts as the same
-            "random_head_shifts": seen.initial_shifts if kind == "no_drift" else seen.random_head_shifts or None,
-            "later_gram": seen.later_gram,
-            "later_gram_labels": None if seen.later_gram_rows is None else labels[seen.later_gram_rows],
-            "later_gram_half": None if seen.later_gram_rows is None else seen.half[seen.later_gram_rows],
-            "seed": seed_of(Purpose.SCORE, self.settings.seed, self.repeat, bits=32),
-            "per_channel": protocol.per_channel,
-            "step_size": protocol.step_size,
-        }
 
 
 def _plain(found: Evaluation) -> list[Any]:

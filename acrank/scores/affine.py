@@ -29,8 +29,9 @@ def ac_corr(shifts: Sequence[LayerShift], *, per_channel: bool = True) -> float:
     Source: Zhang et al., arXiv 2307.15282 (their script: the raw sum of one layer).
 
     Example:
-        >>> y = np.arange(4.0)
-        >>> ac_corr([LayerShift("bn", 0.0, np.ones(4), y, np.ones(4), y, total=3.2, own=3.2)])
+        >>> y, one = np.arange(4.0), np.ones(4)
+        >>> affines = {"source_weight": one, "source_bias": y, "target_weight": one, "target_bias": y}
+        >>> ac_corr([LayerShift(name="bn", eps=0.0, **affines, total=3.2, own=3.2)])
         0.8
     """
     told = [layer.total / (layer.channels if per_channel else 1) for layer in shifts if not layer.untouched]
@@ -49,8 +50,9 @@ def channel_alignment(shifts: Sequence[LayerShift]) -> float:
         UndefinedScoreError: there is no layer.
 
     Example:
-        >>> y = np.arange(4.0)
-        >>> channel_alignment([LayerShift("bn", 0.0, np.ones(4), y, np.ones(4), y, total=3.2, own=1.6)])
+        >>> y, one = np.arange(4.0), np.ones(4)
+        >>> affines = {"source_weight": one, "source_bias": y, "target_weight": one, "target_bias": y}
+        >>> channel_alignment([LayerShift(name="bn", eps=0.0, **affines, total=3.2, own=1.6)])
         0.5
     """
     return float(np.mean([layer.own / layer.total for layer in _some(shifts)]))
@@ -66,8 +68,9 @@ def affine_drift(shifts: Sequence[LayerShift]) -> float:
         UndefinedScoreError: there is no layer.
 
     Example:
-        >>> one = np.ones(2)
-        >>> affine_drift([LayerShift("bn", 0.0, one, 0 * one, one, np.array([0.1, 0.3]), total=2.0, own=1.0)])
+        >>> one, moved = np.ones(2), np.array([0.1, 0.3])
+        >>> affines = {"source_weight": one, "source_bias": 0 * one, "target_weight": one, "target_bias": moved}
+        >>> affine_drift([LayerShift(name="bn", eps=0.0, **affines, total=2.0, own=1.0)])
         0.2
     """
     return float(np.median(np.concatenate([layer.drift for layer in _some(shifts)])))
@@ -83,9 +86,9 @@ def gradient_norm(shifts: Sequence[LayerShift], *, step_size: float) -> float:
         UndefinedScoreError: there is no layer.
 
     Example:
-        >>> one, nil = np.ones(1), np.zeros(1)
-        >>> shift = LayerShift("bn", 0.0, one, nil, one - 0.375, nil + 0.5, total=1.0, own=1.0)
-        >>> gradient_norm([shift], step_size=0.125)
+        >>> g, b = np.ones(1), np.zeros(1)
+        >>> affines = {"source_weight": g, "source_bias": b, "target_weight": g - 0.375, "target_bias": b + 0.5}
+        >>> gradient_norm([LayerShift(name="bn", eps=0.0, **affines, total=1.0, own=1.0)], step_size=0.125)
         5.0
     """
     moves = [layer.target_weight - layer.source_weight for layer in _some(shifts)]

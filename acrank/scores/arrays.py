@@ -1,6 +1,8 @@
-"""What every score asks of its inputs: shapes, finite float64 values, labels as class codes."""
+"""What scores share: checked inputs (shapes, finite float64 values, class codes), class means, scaling, pools."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -84,7 +86,7 @@ def one_hot(codes: Codes) -> Floats:
 def class_means(features: Floats, codes: Codes) -> Floats:
     """[C, d] mean of each class."""
     indicator = one_hot(codes)
-    return indicator.T @ features / indicator.sum(axis=0)[:, None]
+    return np.asarray(indicator.T @ features / indicator.sum(axis=0)[:, None])
 
 
 def centre(features: Floats) -> Floats:
@@ -95,13 +97,13 @@ def centre(features: Floats) -> Floats:
     """
     if not varying(features).any():
         raise UndefinedScoreError("all features are constant over the sample")
-    return features - features.mean(axis=0)
+    return np.asarray(features - features.mean(axis=0))
 
 
 def varying(features: Floats) -> NDArray[np.bool_]:
     """[d] which features vary over the sample beyond the rounding of their size."""
     size = np.abs(features).max(axis=0)
-    return np.ptp(features, axis=0) > 1e-10 * size
+    return np.asarray(np.ptp(features, axis=0) > 1e-10 * size)
 
 
 def standardise(features: Floats) -> Floats:
@@ -111,4 +113,17 @@ def standardise(features: Floats) -> Floats:
         UndefinedScoreError: every feature is constant over the sample.
     """
     centred = centre(features)[:, varying(features)]
-    return centred / centred.std(axis=0)
+    return np.asarray(centred / centred.std(axis=0))
+
+
+def min_max_sum(parts: Sequence[Sequence[float]], signs: Sequence[float]) -> list[float]:
+    """Each column of parts [candidates, k] scaled to [0, 1] over the candidates, then summed with signs.
+
+    A column that is equal for all candidates counts 0 for each. A pool of one has no values: NaN.
+    """
+    if len(parts) < 2:
+        return [float("nan")] * len(parts)
+    columns: Floats = np.asarray(parts, dtype=np.float64)
+    low, width = columns.min(axis=0), np.ptp(columns, axis=0)
+    unit = (columns - low) / np.where(width > 0, width, 1.0)
+    return [float(value) for value in unit @ np.asarray(signs, dtype=np.float64)]

@@ -52,12 +52,12 @@ def cc_fv(maps: Sequence[Map], labels: ArrayLike, groups: ArrayLike) -> float:
         -1.1694
     """
     classes, images = np.asarray(labels), np.asarray(groups)
+    as_classes(classes, len(classes))
     if not maps or images.shape != classes.shape:
         raise UsageError(
             f"{len(maps)} maps, groups of shape {images.shape}, labels of shape {classes.shape}",
             hint="give a map or more, and one image a label",
         )
-    as_classes(classes, len(classes))
     values = [_of_map(one, classes, images) for one in maps]
     known = [value for value in values if value is not None]
     if not known:

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from acrank.scores.arrays import as_classes, as_matrix, centre
+from acrank.scores.arrays import as_classes, as_matrix, centre, min_max_sum
 from acrank.scores.discriminant import adaptive_shrinkage, posterior
 from acrank.scores.energy import energy
 from acrank.scores.linear import compact
-from acrank.scores.pool import min_max_sum
 
 
 def etran(features: ArrayLike, labels: ArrayLike, *, shrinkage: float | None = None) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""From a score and an observation's arrays to a value with notes: nothing undefined or suspicious stays silent."""
+"""Run a score on an observation's arrays: a value, or a note that says why there is none."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from acrank.errors import UndefinedScoreError
-from acrank.scores import KEYWORDS, Score
+from acrank.scores import Score
 from acrank.scores.diagnostics import saturation
+
+#: Names in notes, where the argument's own name would not be understood.
+_NAMES = {"later_gram": "outputs of normalisation layers by image"}
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a score came to for one candidate.
+    """The result of a score for one candidate.
 
     Attributes:
         value: the score, or None where it is undefined or waits for the pool.
-        part: a pool-relative score's share of this candidate, None otherwise or where undefined.
+        part: the candidate's part of a pool-relative score, None otherwise or where undefined.
         notes: why there is no value, or what to know about it.
     """
 
@@ -27,18 +30,15 @@ class Evaluation:
     notes: tuple[str, ...] = ()
 
 
-_NAMES = {"later_gram": "outputs of normalisation layers by image"}
-
-
 def evaluate_score(score: Score, arrays: Mapping[str, Any]) -> Evaluation:
     """Run one score on one candidate.
 
     Args:
         score: a row of SCORES.
-        arrays: what the observation has, by the names in `score.needs`, keywords included; None for what it lacks.
+        arrays: the score's arguments by the names in `score.needs`; absent or None where the observation lacks one.
 
     Returns:
-        The value with notes. A pool-relative score gives its part; `evaluate_pool` finishes it.
+        The value with notes; for a pool-relative score its part, which `evaluate_pool` turns into a value.
 
     >>> from acrank.scores import SCORES
     >>> evaluate_score(SCORES["leep"], {"logits": None, "labels": [0, 1]}).notes
@@ -46,15 +46,19 @@ def evaluate_score(score: Score, arrays: Mapping[str, Any]) -> Evaluation:
     """
     missing = [need for need in score.needs if arrays.get(need) is None]
     if missing:
-        return Evaluation(
-            notes=tuple(f"no {_NAMES.get(need, need)}: the checkpoint has none for this sample" for need in missing)
-        )
-    options = {need: arrays[need] for need in score.needs if need in KEYWORDS}
+        names = (_NAMES.get(need, need.replace("_", " ")) for need in missing)
+        return Evaluation(notes=tuple(f"no {name}: the checkpoint has none for this sample" for name in names))
     try:
-        found = score.function(*(arrays[need] for need in score.needs if need not in KEYWORDS), **options)
+        found = score.function(**{need: arrays[need] for need in score.needs})
     except UndefinedScoreError as error:
         return Evaluation(notes=(error.message,))
-    return Evaluation(part=found) if score.pool_relative else _judged(score, float(found))
+    if score.pool_relative:
+        return Evaluation(part=found)
+    value = float(found)
+    if not math.isfinite(value):
+        return Evaluation(notes=(f"not a finite number ({value})",))
+    note = saturation(score, value)
+    return Evaluation(value, notes=(note,) if note else ())
 
 
 def evaluate_pool(score: Score, candidates: Sequence[Evaluation]) -> list[Evaluation]:
@@ -75,10 +79,3 @@ def evaluate_pool(score: Score, candidates: Sequence[Evaluation]) -> list[Evalua
         else:
             finished[index] = replace(candidates[index], value=value)
     return finished
-
-
-def _judged(score: Score, value: float) -> Evaluation:
-    if not math.isfinite(value):
-        return Evaluation(notes=(f"not a finite number ({value})",))
-    note = saturation(score, value)
-    return Evaluation(value, notes=(note,) if note else ())

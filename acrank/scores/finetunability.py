@@ -49,7 +49,8 @@ def finetunability(
     Example:
         >>> import numpy as np
         >>> x, y, one = np.array([[1.0], [1.0], [-1.0], [-1.0]]), np.arange(4.0), np.ones(4)
-        >>> moved = [LayerShift("bn", 0.0, one, y, one, y + 0.1, total=4.0, own=4.0)]
+        >>> affines = {"source_weight": one, "source_bias": y, "target_weight": one, "target_bias": y + 0.1}
+        >>> moved = [LayerShift(name="bn", eps=0.0, **affines, total=4.0, own=4.0)]
         >>> round(finetunability(x @ x.T, [0, 0, 1, 1], [True, False] * 2, moved, step_size=0.8), 6)
         0.5
     """

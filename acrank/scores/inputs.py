@@ -1,4 +1,4 @@
-"""What the passes over a draw yield, as plain arrays: shifts of the affines, features, labels, logits."""
+"""The data that scores read, as plain arrays: what one draw gives for one candidate."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from acrank.norm import normalised_bias
+from acrank.scores.arrays import Floats
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LayerShift:
     """Source and target affines of one normalisation layer, with the sums of their correlation.
 
@@ -25,10 +26,10 @@ class LayerShift:
 
     name: str
     eps: float
-    source_weight: Array
-    source_bias: Array
-    target_weight: Array
-    target_bias: Array
+    source_weight: Floats
+    source_bias: Floats
+    target_weight: Floats
+    target_bias: Floats
     total: float
     own: float
 
@@ -39,20 +40,19 @@ class LayerShift:
 
     @property
     def untouched(self) -> bool:
-        """Whether all source channels have the same y, as at initialisation: its AC-Corr then says nothing."""
-        source = self.source_bias / (np.abs(self.source_weight) + self.eps)
+        """Whether y_s is the same for all channels, as at initialisation; AC-Corr then carries no information."""
+        source = normalised_bias(self.source_weight, self.source_bias, self.eps)
         return bool((source == source[0]).all())
 
     @property
-    def drift(self) -> Array:
+    def drift(self) -> Floats:
         """|y_t - y_s| per channel, [C]."""
-        source = self.source_bias / (np.abs(self.source_weight) + self.eps)
-        target = self.target_bias / (np.abs(self.target_weight) + self.eps)
-        return np.abs(target - source)
+        source = normalised_bias(self.source_weight, self.source_bias, self.eps)
+        return np.abs(normalised_bias(self.target_weight, self.target_bias, self.eps) - source)
 
 
 class MapRows(NamedTuple):
-    """Rows of one feature map: of the cells that the labelled positions of patches lie in, each cell once.
+    """Rows of one feature map: one for each cell that a labelled position of a patch lies in.
 
     Attributes:
         features: [m, d], float32.
@@ -65,28 +65,29 @@ class MapRows(NamedTuple):
     patches: npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Observation:
-    """What the passes over one draw yield; every score is derived from it.
+    """The result of running one candidate on one draw; every score is computed from it.
 
-    A row is an image; for segmentation it is a labelled position of one.
+    A row is an image; for segmentation it is a labelled position of one. A new field is cached and passed to the scores
+    that need its name, without further code.
 
     Attributes:
         labels: [n], int64 classes, or as the target has them.
-        half: [n], bool, the halves of the cross-fit.
+        half: [n], bool, the half of the cross-fit that a row is in.
         permutation: [n], int64, which shuffles the labels for the control.
         features: [n, d], float32; None under a protocol that changes the network before it reads the affines.
         logits: [n, z], float32, of the checkpoint's own head; None where it has none.
-        shifts: shifts of the selected layers after the step; empty where no step on labels was taken.
-        initial_shifts: the same layers before the step.
-        shuffled_shifts: the same layers after a step on shuffled labels.
-        random_head_shifts: the same layers after a step under a seeded random head; empty where no single step was
+        shifts: of the selected layers after the step; empty where no step on labels was taken.
+        initial_shifts: of the same layers before the step.
+        shuffled_shifts: of the same layers after a step on shuffled labels.
+        random_head_shifts: of the same layers after a step under a seeded random head; empty where no single step was
             taken.
-        groups: [n], int64, the image that a row comes from; None where every row is an image.
         later_gram: [m, m], float32, the mean Gram matrix of the later layers' outputs (see
             `acrank.observation.layer_outputs`); None where no single step was taken.
         later_gram_rows: [m], int64, the rows that the Gram matrix is of.
-        maps: of a segmentation network's decoder, coarsest first; None where no score asked for them.
+        groups: [n], int64, the image that a row comes from; None where every row is an image.
+        maps: of a segmentation network's decoder, coarsest first; None where no score needs them.
     """
 
     labels: npt.NDArray[np.generic]
@@ -103,10 +104,28 @@ class Observation:
     groups: npt.NDArray[np.int64] | None = None
     maps: tuple[MapRows, ...] | None = None
 
+    def arrays(self, control: str = "") -> dict[str, Any]:
+        """The fields by name, with `later_gram_labels` and `later_gram_half`: the arguments that a score can need.
 
-@dataclass
+        Args:
+            control: "no_drift" takes the affines before the step, "shuffled" the shuffled labels.
+        """
+        found = dict(vars(self))
+        if control == "no_drift":
+            found |= {"shifts": self.initial_shifts, "random_head_shifts": self.initial_shifts}
+        if (
+            control == "shuffled"
+        ):  # a random head's step hardly depends on the labels: it serves under shuffled ones too
+            found |= {"shifts": self.shuffled_shifts, "labels": self.labels[self.permutation]}
+        if self.later_gram_rows is not None:
+            found["later_gram_labels"] = found["labels"][self.later_gram_rows]
+            found["later_gram_half"] = self.half[self.later_gram_rows]
+        return found
+
+
+@dataclass(kw_only=True)
 class CandidateInfo:
-    """What loading a candidate told, besides its observations; goes into the row.
+    """Facts about a loaded candidate that go into its row, beside its observations.
 
     Attributes:
         params: number of parameters of the network.

@@ -96,4 +96,4 @@ def _parts(later_gram: ArrayLike, later_gram_labels: ArrayLike) -> tuple[Floats,
 
 
 def _centred(matrix: Floats) -> Floats:
-    return matrix - matrix.mean(axis=0) - matrix.mean(axis=1, keepdims=True) + matrix.mean()
+    return np.asarray(matrix - matrix.mean(axis=0) - matrix.mean(axis=1, keepdims=True) + matrix.mean())

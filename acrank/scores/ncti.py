@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from acrank.errors import UndefinedScoreError
-from acrank.scores.arrays import Codes, Floats, as_classes, as_matrix, centre
+from acrank.scores.arrays import Codes, Floats, as_classes, as_matrix, centre, min_max_sum
 from acrank.scores.gbc import principal_components
-from acrank.scores.pool import min_max_sum
 
 _LEAST = 1e-10  # below this shrinkage the discriminant is solved without any, as in the paper's code
 _COUNTED = 32  # components whose variance sets the shrinkage, as there

@@ -1,4 +1,4 @@
-"""What there is to know about a score before running it."""
+"""`Score`: the description of one score, a row of the SCORES table."""
 
 from __future__ import annotations
 
@@ -14,65 +14,70 @@ TRANSLATION = "translation"
 SCALE = "scale"
 DUPLICATION = "duplication"
 
-#: What a score may need besides arrays, given by name.
-KEYWORDS = ("seed", "per_channel", "step_size")
-
 GEOMETRY = frozenset({ORDER, NAMES, ROTATION, TRANSLATION})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Score:
-    """What there is to know about a score before running it.
+    """The description of one score: its inputs, direction, range, and how a run treats it.
 
     Attributes:
-        name: key in SCORES, column in tables.
-        path: where the function lives, `module:function`.
-        needs: its array arguments in order: "features" [n, d], "labels" ([n] classes, [n] real values or [n, t]),
-            "logits" [n, z] of the source head, "half" [n] (of the cross-fit), "groups" [n] (the image of a row),
-            "shifts" (of the affines), "random_head_shifts" (the same under a random head), "later_gram" [m, m] with
-            "later_gram_labels" and "later_gram_half" [m] (of the later layers' outputs), "maps" (rows of a decoder's
-            maps); then the keywords among `KEYWORDS`.
-        higher_is_better: the direction that the paper gives.
-        range: lowest and highest value possible, None where unbounded.
-        tasks: what the labels may be: "classification", "multilabel", "regression", "segmentation" (a row is then a
-            labelled position of an image).
+        name: key in SCORES, column in tables, name of the function.
+        module: where the function lives; `acrank.scores.<name>` by default.
+        needs: names of its required arguments. From an observation: "features" [n, d], "labels" ([n] classes, [n] real
+            values or [n, t]), "logits" [n, z] of the source head, "half" [n] of the cross-fit, "groups" [n] (the image
+            of a row), "shifts" of the affines, "random_head_shifts", "later_gram" [m, m] of the later layers' outputs
+            with "later_gram_labels" and "later_gram_half" [m], "maps" of a decoder. From the run: "seed",
+            "per_channel", "step_size".
+        higher_is_better: the direction taken as better: the paper's, unless the function says why not.
+        range: lowest and highest possible value, None where unbounded.
+        tasks: kinds of labels it supports: "classification", "multilabel", "regression", "segmentation" (a row is then
+            a labelled position of an image).
         paper: authors, title, year, where to find it.
+        cost: what a run pays for it; "cheap" is up to 0.2 s for n = 256, d = 2048 on one core.
+        invariances: changes that leave the value as it is: of the order of the sample, layers and channels; of the
+            class names; rotation, translation and scale of the features, logits or outputs; duplication of the sample.
         pool_relative: whether the value depends on the other candidates; then `function` returns a candidate's part
             and `pool_function` turns the parts of all candidates into values.
-        pool_path: where `pool_function` lives.
-        cost: what a run pays for it; "cheap" is up to 0.2 s for n = 256, d = 2048 on one core.
-        invariances: what may change without changing the value: sample order, class names, rotation, translation
-            and scale of the features, duplication of the whole sample.
+        shown_by_default: whether a run without --scores computes it.
+        after_training: whether a protocol with epochs supports it: such a protocol gives no features of the source and
+            no single gradient.
+        always_controlled: whether it gets the control of shuffled labels even where it does not rank.
+        wants_diagnostics: whether a row says what its features suffer from, for scores of features.
     """
 
     name: str
-    path: str
+    module: str = ""
     needs: tuple[str, ...]
-    higher_is_better: bool
-    range: tuple[float | None, float | None]
-    tasks: tuple[str, ...]
+    higher_is_better: bool = True
+    range: tuple[float | None, float | None] = (None, None)
+    tasks: tuple[str, ...] = ("classification", "segmentation")
     paper: str
-    pool_relative: bool = False
-    pool_path: str = ""
     cost: str = "cheap"
     invariances: frozenset[str] = frozenset({ORDER, NAMES})
+    pool_relative: bool = False
+    shown_by_default: bool = False
+    after_training: bool = False
+    always_controlled: bool = False
+    wants_diagnostics: bool = True
 
     @property
     def function(self) -> Callable[..., Any]:
         """The score itself, loaded on first use."""
-        return _load(self.path)
-
-    @property
-    def of_a_step(self) -> bool:
-        """Whether it is about how the affines moved: then there is a value before the step, too."""
-        return bool({"shifts", "random_head_shifts"} & {*self.needs})
+        return self._load(self.name)
 
     @property
     def pool_function(self) -> Callable[[list[Any]], list[float]]:
-        """From the parts of all candidates to their values; only for pool-relative scores."""
-        return _load(self.pool_path)
+        """`<name>_pool`: from the parts of all candidates to their values; only for pool-relative scores."""
+        return self._load(f"{self.name}_pool")
 
+    @property
+    def of_a_step(self) -> bool:
+        """Whether it measures how the affines moved: then it has a value before the step, too."""
+        return bool({"shifts", "random_head_shifts"} & {*self.needs})
 
-def _load(path: str) -> Callable[..., Any]:
-    module, _, name = path.partition(":")
-    return getattr(importlib.import_module(module), name)
+    def _load(self, function: str) -> Callable[..., Any]:
+        found: Callable[..., Any] = getattr(
+            importlib.import_module(self.module or f"acrank.scores.{self.name}"), function
+        )
+        return found

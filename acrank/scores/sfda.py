@@ -53,4 +53,4 @@ def _mixed(features: Floats, codes: Codes, probabilities: Floats) -> Floats:
     confidence = softmax(probabilities, axis=1)[np.arange(len(codes)), codes][:, None]  # softened once more
     means = class_means(features, codes)
     others = (means.sum(axis=0) - means) / (len(means) - 1)
-    return confidence * features + (1 - confidence) * others[codes]
+    return np.asarray(confidence * features + (1 - confidence) * others[codes])

@@ -35,24 +35,33 @@ IDS = ["a/1.png", "a/ü.png", "b/2.png", "b/3.png"]
 def observation(seed: int, d: int = 6) -> Observation:
     rng = np.random.default_rng(seed)
     affines = [rng.normal(size=(4, 5)) for _ in range(4)]
-    layers = [(LayerShift("bn[1]", 1e-5, *four, total=2.5, own=1.25),) for four in affines]
+    names = ("source_weight", "source_bias", "target_weight", "target_bias")
+    layers = [
+        (LayerShift(name="bn[1]", eps=1e-5, **dict(zip(names, four, strict=True)), total=2.5, own=1.25),)
+        for four in affines
+    ]
     maps = tuple(
         MapRows(rng.normal(size=(m, m + 1)).astype(np.float32), np.arange(m), np.arange(m) // 2) for m in range(2, 14)
     )
     return Observation(
-        np.array([0, 1, 0, 1]),
-        np.array([True, False, False, True]),
-        np.array([3, 2, 1, 0]),
-        rng.normal(size=(4, d)).astype(np.float32),
-        rng.normal(size=(4, 3)).astype(np.float32) if seed % 2 else None,
-        *layers,
+        labels=np.array([0, 1, 0, 1]),
+        half=np.array([True, False, False, True]),
+        permutation=np.array([3, 2, 1, 0]),
+        features=rng.normal(size=(4, d)).astype(np.float32),
+        logits=rng.normal(size=(4, 3)).astype(np.float32) if seed % 2 else None,
+        shifts=layers[0],
+        initial_shifts=layers[1],
+        shuffled_shifts=layers[2],
+        random_head_shifts=layers[3],
         later_gram=rng.normal(size=(2, 2)).astype(np.float32) if seed % 2 else None,
         later_gram_rows=np.array([0, 2]) if seed % 2 else None,
         maps=maps if seed % 2 else None,
     )
 
 
-ABOUT = CandidateInfo(7, ["a note"], {"sha256": "0" * 64, "matched": 3}, {"step_size": 0.1})
+ABOUT = CandidateInfo(
+    params=7, notes=["a note"], weights={"sha256": "0" * 64, "matched": 3}, details={"step_size": 0.1}
+)
 
 
 def equal(one: Observation, other: Observation) -> bool:

@@ -28,8 +28,9 @@ def shifts(seed: int, step_size: float, widths: tuple[int, ...] = (4, 9)) -> lis
     found = []
     for place, width in enumerate(widths):
         weight, bias, *grads = (rng.normal(mean, 0.4, width) for mean in (1, 0, 0, 0))
-        new = weight - step_size * grads[0], bias - step_size * grads[1]
-        found.append(LayerShift(str(place), EPS, weight, bias, *new, total=1.0, own=1.0))
+        source = {"source_weight": weight, "source_bias": bias}
+        target = {"target_weight": weight - step_size * grads[0], "target_bias": bias - step_size * grads[1]}
+        found.append(LayerShift(name=str(place), eps=EPS, **source, **target, total=1.0, own=1.0))
     return found
 
 
