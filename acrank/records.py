@@ -173,7 +173,7 @@ class Ranking:
     Attributes:
         rows: ranked rows first, best first, then rows without a value, then skipped rows.
         rank_by: the score that orders the rows.
-        higher_is_better: direction of every score, as recorded with the protocol.
+        higher_is_better: direction of every score, the same under every protocol.
         settings, environment, target: how the run was made.
         controls: figures about the ranking as a whole, such as its agreement with layer width.
         notes: what a reader should know about the target.

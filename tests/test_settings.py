@@ -61,7 +61,7 @@ def test_the_official_protocol_has_no_features_of_the_source() -> None:
         Settings(protocol="official", scores=["logme"]).for_task("classification")
 
 
-def test_directions_follow_the_protocol() -> None:
+def test_directions_are_the_same_under_every_protocol() -> None:
     one_step = Settings().for_task("classification").directions()
     assert one_step["ac_corr"] is False
     assert Settings(protocol="official").for_task("classification").directions()["ac_corr"] is False

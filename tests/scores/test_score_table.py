@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 
@@ -25,11 +26,28 @@ def test_rows_are_complete():
         assert score.tasks
         assert score.paper
         assert score.cost
-        assert bool(score.pool_path) == score.pool_relative
         assert callable(score.function)
         assert score.function.__doc__
+        assert hasattr(sys.modules[score.function.__module__], f"{name}_pool") == score.pool_relative
         if score.pool_relative:
             assert callable(score.pool_function)
+
+
+def test_needs_are_arguments_of_the_function():
+    for score in SCORES.values():
+        arguments = inspect.signature(score.function).parameters
+        required = {name for name, argument in arguments.items() if argument.default is argument.empty}
+        assert required <= {*score.needs} <= {*arguments}, score.name
+
+
+def test_defaults_and_controls():
+    def having(attribute: str) -> set[str]:
+        return {name for name, score in SCORES.items() if getattr(score, attribute)}
+
+    after_training = {"channel_alignment", "ac_corr", "affine_drift"}
+    assert having("after_training") == after_training
+    assert having("shown_by_default") == {*after_training, "finetunability", "gradient_norm", "probe_accuracy"}
+    assert having("always_controlled") == {"probe_accuracy"} == {*SCORES} - having("wants_diagnostics")
 
 
 def test_the_scores_of_the_field_are_there():
@@ -83,7 +101,7 @@ def endless(features: object) -> float:
 
 
 def test_not_a_number_is_never_a_value():
-    score = Score("endless", f"{__name__}:endless", ("features",), True, (None, None), ("classification",), "none")
+    score = Score(name="endless", module=__name__, needs=("features",), paper="none")
     found = evaluate_score(score, {"features": [[1.0]]})
     assert found.value is None
     assert "not a finite number" in found.notes[0]
