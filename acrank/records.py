@@ -1,25 +1,25 @@
-"""What a run leaves behind: values, rows, the ranking, the run record on disk, and views of results."""
+"""What a run leaves behind: values, rows, the ranking, and the run record on disk."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from acrank.errors import TableError
 from acrank.system.files import atomic_write
+from acrank.system.plain_data import dumps, plain, read_json, validated
+from acrank.system.view import View
 
 if TYPE_CHECKING:
     import pandas
 
 SCHEMA_VERSION = 2
 KIND = "acrank-run"
-STATUSES = frozenset({"scored", "skipped"})
 _STRICT = {"extra": "forbid"}  # pydantic's reading of records: no unknown field
 #: How the warnings of schema 1 began that are about the run; its other warnings were notes on the target.
 _OLD_WARNINGS = re.compile(r"shuffled labels give|\d+ skipped: |the cache could not be written")
@@ -53,6 +53,17 @@ class Value:
     no_drift: float | None = None
     shuffled: float | None = None
     note: str | None = None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The ends of the interval; without one, the value twice."""
+        middle = math.nan if self.value is None else self.value
+        return (middle if self.low is None else self.low, middle if self.high is None else self.high)
+
+    def overlaps(self, other: Value) -> bool:
+        """Whether the two intervals overlap; without intervals only equal values do."""
+        (low, high), (other_low, other_high) = self.interval, other.interval
+        return low <= other_high and other_low <= high
 
 
 @dataclass(kw_only=True)
@@ -109,7 +120,7 @@ class Row:
     __pydantic_config__ = _STRICT
 
     model: str
-    status: str
+    status: Literal["scored", "skipped"]
     reason: str = ""
     scores: dict[str, Value] = field(default_factory=dict)
     rank: int | None = None
@@ -126,44 +137,6 @@ class Row:
         """The value of one score, None where the row lacks it or it is undefined (None, NaN, infinite)."""
         found = self.scores.get(score)
         return None if found is None or found.value is None or not math.isfinite(found.value) else found.value
-
-
-@dataclass
-class CandidateInfo:
-    """What loading a candidate yields besides its observations; it goes into the row.
-
-    Attributes:
-        params, notes, weights, details: as in `Row`.
-    """
-
-    params: int
-    notes: list[str]
-    weights: dict[str, Any]
-    details: Details
-
-
-@dataclass(frozen=True, kw_only=True)
-class View:
-    """A result ready to be rendered in any format.
-
-    Attributes:
-        columns: column names.
-        rows: cells (str, int, float, bool or None), one list per row, as long as `columns`.
-        record: the whole result as plain data; the JSON format writes it.
-        title: shown above the table, and as the heading in markdown.
-        brief: columns that the terminal table and markdown show; all where empty.
-    """
-
-    columns: list[str]
-    rows: list[list[Any]]
-    record: Any
-    title: str = ""
-    brief: list[str] = field(default_factory=list)
-
-    def shown(self) -> tuple[list[str], list[list[Any]]]:
-        """Columns and rows for people: `brief` only, where it is given."""
-        keep = [self.columns.index(name) for name in self.brief] or range(len(self.columns))
-        return [self.columns[i] for i in keep], [[row[i] for i in keep] for row in self.rows]
 
 
 @dataclass
@@ -215,9 +188,7 @@ class Ranking:
     @property
     def score_names(self) -> list[str]:
         """Scores present in any row, the ranking one first."""
-        names = dict.fromkeys([self.rank_by])
-        names.update(dict.fromkeys(name for row in self.rows for name in row.scores))
-        return list(names)
+        return list(dict.fromkeys([self.rank_by, *(name for row in self.rows for name in row.scores)]))
 
     def columns(self) -> list[str]:
         """The columns of the CSV view, in order."""
@@ -226,7 +197,12 @@ class Ranking:
 
     def cells(self) -> list[list[Any]]:
         """One list per row, in the order of `columns()`; None where there is nothing."""
-        return [self._cells_of(row) for row in self.rows]
+        names, rows = self.score_names, []
+        for row in self.rows:
+            pairs = [(row.value(name), row.scores.get(name, Value(None)).sd) for name in names]
+            values = [cell for pair in pairs for cell in pair]
+            rows.append([row.rank, row.band, row.model, row.status, *values, row.params, row.seconds, row.reason])
+        return rows
 
     def to_frame(self) -> pandas.DataFrame:
         """The CSV view as a DataFrame, one row per candidate."""
@@ -250,7 +226,7 @@ class Ranking:
     def to_record(self) -> dict[str, Any]:
         """The run record: plain data, ready for JSON; NaN and infinities become None."""
         body = dataclasses.asdict(self)
-        record: dict[str, Any] = _plain({"kind": KIND, "schema_version": SCHEMA_VERSION, **body})
+        record: dict[str, Any] = plain({"kind": KIND, "schema_version": SCHEMA_VERSION, **body})
         return record
 
     @classmethod
@@ -270,9 +246,12 @@ class Ranking:
             )
         body = {name: value for name, value in record.items() if name not in ("kind", "schema_version")}
         try:
-            return _checked(_from_schema_1(body) if version == 1 else body)
+            ranking = validated(cls, _from_schema_1(body) if version == 1 else body)
+            if ranking.rank_by not in ranking.higher_is_better:
+                raise ValueError(f"no direction for {ranking.rank_by!r}")
+            return ranking
         except ValueError as error:
-            raise TableError(f"{where} is damaged: {_first_problem(error)}", hint="run `acrank score` again") from error
+            raise TableError(f"{where} is damaged: {error}", hint="run `acrank score` again") from error
 
     def save(self, path: Path) -> None:
         """Write the run record as JSON, whole or not at all."""
@@ -285,27 +264,7 @@ class Ranking:
         Raises:
             TableError: missing, not JSON, or not a run record.
         """
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise TableError(f"cannot read {path}: {error.strerror}", hint="check the path") from error
-        except ValueError as error:
-            raise TableError(
-                f"{path} is not JSON: {error}", hint="give the run.json that `acrank score` wrote"
-            ) from error
-        return cls.from_record(record, where=str(path))
-
-    def _cells_of(self, row: Row) -> list[Any]:
-        scores: list[Any] = []
-        for name in self.score_names:
-            found = row.scores.get(name)
-            scores += [row.value(name), found.sd if found else None]
-        return [row.rank, row.band, row.model, row.status, *scores, row.params, row.seconds, row.reason]
-
-
-def dumps(record: Any) -> str:
-    """JSON as acrank writes it: indented, UTF-8, no NaN, ending in a newline."""
-    return json.dumps(_plain(record), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        return cls.from_record(read_json(path, "run.json that `acrank score` wrote"), where=str(path))
 
 
 def _ranked(rows: list[Row], score: str, higher: bool) -> list[Row]:
@@ -316,29 +275,16 @@ def _ranked(rows: list[Row], score: str, higher: bool) -> list[Row]:
         return (row.status != "scored", value is None, 0.0 if value is None else sign * value, row.model)
 
     leader: Value | None = None
-    band = 0
-    out = []
+    band, out = 0, []
     for place, row in enumerate(sorted(rows, key=order), start=1):
-        value = row.value(score)
-        if row.status != "scored" or value is None:
+        if row.status != "scored" or row.value(score) is None:
             out.append(dataclasses.replace(row, rank=None, band=None))
             continue
         here = row.scores[score]
-        if leader is None or not _overlap(leader, here):
+        if leader is None or not leader.overlaps(here):
             leader, band = here, band + 1
         out.append(dataclasses.replace(row, rank=place, band=band))
     return out
-
-
-def _overlap(one: Value, other: Value) -> bool:
-    """Whether two values cannot be told apart; without intervals only equal values cannot."""
-
-    def ends(item: Value) -> tuple[float, float]:
-        middle = item.value if item.value is not None else math.nan
-        return (middle if item.low is None else item.low, middle if item.high is None else item.high)
-
-    (low, high), (other_low, other_high) = ends(one), ends(other)
-    return low <= other_high and other_low <= high
 
 
 def _from_schema_1(body: dict[str, Any]) -> dict[str, Any]:
@@ -352,36 +298,3 @@ def _from_schema_1(body: dict[str, Any]) -> dict[str, Any]:
     about_run = [text for text in warnings if _OLD_WARNINGS.match(text)]
     notes = [text for text in warnings if text not in about_run]
     return {**body, "settings": settings, "notes": notes, "warnings": about_run}
-
-
-def _checked(body: dict[str, Any]) -> Ranking:
-    """The record's body as a Ranking, every field of its declared type; ValueError otherwise."""
-    from pydantic import TypeAdapter
-
-    ranking = TypeAdapter(Ranking).validate_python(body)
-    if ranking.rank_by not in ranking.higher_is_better:
-        raise ValueError(f"no direction for {ranking.rank_by!r}")
-    strange = next((row.status for row in ranking.rows if row.status not in STATUSES), None)
-    if strange is not None:
-        raise ValueError(f"unknown status {strange!r}")
-    return ranking
-
-
-def _first_problem(error: ValueError) -> str:
-    """The first problem in one line, with its place where pydantic knows it."""
-    from pydantic import ValidationError
-
-    if not isinstance(error, ValidationError):
-        return str(error)
-    found = error.errors(include_url=False)[0]
-    return f"{'.'.join(map(str, found['loc'])) or 'record'}: {found['msg']}"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 
 from acrank.errors import TableError, UsageError
 from acrank.scores import SCORES
-from acrank.system.options import Opt, check_options
+from acrank.system.option_fields import Opt, check_options
 from acrank.system.streams import STREAMS
 from acrank.system.words import closest
 

@@ -23,11 +23,10 @@ ALLOWED: dict[str, set[str]] = {
     "scores": {"norm", "system"},
     "targets": {"system"},
     "zoo": {"system"},
-    "protocols": set(),
-    "settings": {"protocols", "scores", "system"},
+    "settings": {"scores", "system"},
     "formats": {"records", "system"},
-    "cache": {"scores", "settings", "system", "targets", "zoo"},
-    "observation": {"norm", "scores", "settings", "system", "targets", "zoo"},
+    "cache": {"records", "scores", "settings", "system", "targets", "zoo"},
+    "observation": {"norm", "records", "scores", "settings", "system", "targets", "zoo"},
     "ranking": {
         *("cache", "executors", "observation", "records", "scores", "settings", "system", "targets", "zoo"),
         *("demo",),  # the example in the docstring of `score`

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from acrank.errors import OutputError, TableError
 from acrank.ranking.joining import merge
-from acrank.records import KIND, RESERVED, SCHEMA_VERSION, Details, Ranking, Row, Value, dumps
+from acrank.records import KIND, RESERVED, SCHEMA_VERSION, Details, Ranking, Row, Value
 from acrank.settings import Settings
+from acrank.system.plain_data import dumps
 from acrank.system.streams import STREAMS
 
 OLD_RECORD = Path(__file__).parent / "data" / "run_0.2.0.json"

@@ -15,7 +15,7 @@ def test_classification_defaults_to_the_affine_scores() -> None:
     settings = Settings().for_task("classification")
     assert settings.scores == OWN
     assert settings.rank_by == "finetunability"
-    assert settings.takes_step
+    assert settings.plan().moves_affines
 
 
 def test_all_means_every_score_of_the_task() -> None:
@@ -28,7 +28,7 @@ def test_feature_scores_alone_take_no_step() -> None:
     settings = Settings(scores=["knn", "logme"]).for_task("classification")
     assert settings.scores == ("knn", "logme")
     assert settings.rank_by == "knn"
-    assert not settings.takes_step
+    assert not settings.plan().moves_affines
 
 
 def test_only_scores_of_a_step_on_labels_need_one() -> None:
@@ -38,8 +38,8 @@ def test_only_scores_of_a_step_on_labels_need_one() -> None:
         (["finetunability", "ac_corr"], True),
         ([], True),
     ):
-        assert Settings(scores=names).for_task("classification").steps_on_labels is expected
-    assert Settings(scores=["kernel_ridge_accuracy"]).for_task("classification").takes_step
+        assert (Settings(scores=names).for_task("classification").plan().head is not None) is expected
+    assert Settings(scores=["kernel_ridge_accuracy"]).for_task("classification").plan().moves_affines
 
 
 def test_the_ranking_score_gets_its_column() -> None:
@@ -50,14 +50,14 @@ def test_the_ranking_score_gets_its_column() -> None:
 def test_a_target_of_quantities_gets_what_it_can() -> None:
     settings = Settings().for_task("regression")
     assert settings.rank_by == "logme"
-    with pytest.raises(UsageError, match="knn cannot be had on a regression target") as caught:
+    with pytest.raises(UsageError, match="score 'knn' does not support regression targets") as caught:
         Settings(scores=["knn"]).for_task("regression")
     assert "logme" in str(caught.value.hint)
 
 
 def test_the_official_protocol_has_no_features_of_the_source() -> None:
     assert Settings(protocol="official").for_task("classification").scores == OWN[1:4]
-    with pytest.raises(UsageError, match="logme cannot be had under protocol official"):
+    with pytest.raises(UsageError, match="score 'logme' does not support protocol official"):
         Settings(protocol="official", scores=["logme"]).for_task("classification")
 
 
@@ -71,5 +71,5 @@ def test_directions_are_the_same_under_every_protocol() -> None:
 
 @pytest.mark.parametrize("given", [{"scores": ["beauty"]}, {"rank_by": "beauty"}, {"statistics": "mine"}])
 def test_unknown_names_are_refused(given: dict[str, object]) -> None:
-    with pytest.raises(UsageError, match=r"no (score|statistics)"):
+    with pytest.raises(UsageError, match=r"unknown (score|--statistics)"):
         Settings(**given)  # type: ignore[arg-type]

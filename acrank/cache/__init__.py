@@ -17,8 +17,7 @@ from typing import Any
 from acrank.cache.keys import code_digest, identity_of, key_of
 from acrank.cache.observation_file import read_observation, write_observation
 from acrank.errors import OutputError
-from acrank.records import CandidateInfo
-from acrank.scores.inputs import Observation
+from acrank.scores.inputs import CandidateInfo, Observation
 from acrank.system.files import SETTLED_SECONDS, atomic_write, check_writable, sha256_of
 
 __all__ = ["ObservationCache", "default_folder", "identity_of", "key_of"]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from acrank.records import CandidateInfo, Details
-from acrank.scores.inputs import LayerShift, MapRows, Observation
+from acrank.records import Details
+from acrank.scores.inputs import CandidateInfo, LayerShift, MapRows, Observation
 
 if TYPE_CHECKING:
     import h5py

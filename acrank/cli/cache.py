@@ -8,7 +8,7 @@ import typer
 
 from acrank.cli.console import check_outputs, say, show, write
 from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption
-from acrank.records import View
+from acrank.system.view import View
 
 app = typer.Typer(help="Observations kept between runs.", no_args_is_help=True, rich_markup_mode=None)
 

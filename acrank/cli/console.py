@@ -13,8 +13,8 @@ import typer
 
 from acrank.errors import AcrankError
 from acrank.formats import FORMATS, format_of, render
-from acrank.records import View
 from acrank.system.files import atomic_write, check_writable
+from acrank.system.view import View
 
 if TYPE_CHECKING:
     from acrank.records import Ranking

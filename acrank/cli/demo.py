@@ -12,7 +12,7 @@ import typer
 from acrank.cli.console import check_outputs, say, show, write
 from acrank.cli.options import Format, FormatOption, NoCacheOption, SeedOption, VerboseOption
 from acrank.cli.score import cache_of, run_and_save
-from acrank.records import View
+from acrank.system.view import View
 
 
 def demo(

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from acrank.errors import UsageError
-from acrank.system.options import Opt, check_options
+from acrank.system.option_fields import Opt, check_options
 
 if TYPE_CHECKING:
     from acrank.executors import ProcessExecutor, TaskExecutor

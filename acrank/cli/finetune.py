@@ -22,7 +22,7 @@ from acrank.finetuning.finetune_settings import FinetuneSettings
 from acrank.formats import format_of, render
 from acrank.system.files import atomic_write
 from acrank.system.words import words_of
-from acrank.targets.options import TargetOptions
+from acrank.targets.target_options import TargetOptions
 
 if TYPE_CHECKING:
     from acrank.finetuning import Outcome, Results

@@ -17,7 +17,7 @@ from typer.core import TyperCommand
 
 from acrank.cli.console import set_verbosity
 from acrank.errors import UsageError
-from acrank.system.options import Opt, options_of
+from acrank.system.option_fields import Opt, options_of
 from acrank.system.words import words_of
 
 if TYPE_CHECKING:

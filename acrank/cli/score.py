@@ -22,7 +22,7 @@ from acrank.cli.options import (
 from acrank.cli.progress import progress
 from acrank.cli.saving import saving
 from acrank.settings import Settings
-from acrank.targets.options import TargetOptions
+from acrank.targets.target_options import TargetOptions
 
 if TYPE_CHECKING:
     from acrank.cache import ObservationCache

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from acrank.cli.console import check_outputs, show, write
 from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption
-from acrank.records import View
 from acrank.scores import SCORES, Score
+from acrank.system.view import View
 
 
 def scores(format: FormatOption = Format.table, output: OutputOption = None, verbose: VerboseOption = 0) -> None:

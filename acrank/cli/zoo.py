@@ -10,8 +10,8 @@ import typer
 from acrank.cli import console
 from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption, ZooOption
 from acrank.errors import ManifestError
-from acrank.records import View
 from acrank.system.imports import gc_paused
+from acrank.system.view import View
 
 if TYPE_CHECKING:
     from acrank.zoo import Zoo

@@ -14,7 +14,7 @@ from acrank.comparison.statistics import Floats
 if TYPE_CHECKING:
     import pandas
 
-    from acrank.records import View
+    from acrank.system.view import View
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class Comparison:
 
     def view(self) -> View:
         """The comparison ready to be rendered: the results, and below them the averages."""
-        from acrank.records import View
+        from acrank.system.view import View
 
         records = [result.to_record() for result in (*self.results, *self.averages)]
         columns = list(records[0]) if records else []

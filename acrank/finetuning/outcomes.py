@@ -8,7 +8,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from acrank.records import View
+    from acrank.system.view import View
 
 COLUMNS = ("dataset", "model", "method", "seed", "split", "lr", "metric", "ground_truth")
 SUMMARY_COLUMNS = ("model", "method", "metric", "mean", "se", "runs", "failed")
@@ -93,7 +93,7 @@ class Results:
 
     def view(self, format_name: str) -> View:
         """The results for one of FORMATS: every run for "csv" and "json", the summary for "table" and "markdown"."""
-        from acrank.records import View
+        from acrank.system.view import View
 
         every_run = format_name in ("csv", "json")
         return View(

@@ -12,7 +12,7 @@ from acrank.errors import UsageError
 from acrank.formats.machine_readable import to_csv, to_json
 from acrank.formats.markdown import to_markdown
 from acrank.formats.table import to_table
-from acrank.records import View
+from acrank.system.view import View
 
 Renderer = Callable[[View], str]
 FORMATS: dict[str, Renderer] = {"table": to_table, "json": to_json, "csv": to_csv, "markdown": to_markdown}

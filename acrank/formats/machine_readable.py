@@ -7,7 +7,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from acrank.records import View
+    from acrank.system.view import View
 
 
 def to_csv(view: View) -> str:
@@ -17,7 +17,7 @@ def to_csv(view: View) -> str:
 
 def to_json(view: View) -> str:
     """The view's record; NaN and infinities are null."""
-    from acrank.records import dumps  # every command loads this module, few write a record
+    from acrank.system.plain_data import dumps  # every command loads this module, few write a record
 
     return dumps(view.record)
 

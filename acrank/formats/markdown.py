@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from acrank.formats.cells import cell_text, is_number, visible
 
 if TYPE_CHECKING:
-    from acrank.records import View
+    from acrank.system.view import View
 
 
 def to_markdown(view: View) -> str:

@@ -9,7 +9,7 @@ from acrank.formats.cells import cell_text, is_number, visible
 from acrank.system.imports import gc_paused
 
 if TYPE_CHECKING:
-    from acrank.records import View
+    from acrank.system.view import View
 
 
 def to_table(view: View, *, width: int | None = None, colour: bool = False) -> str:

@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
-from acrank.records import View
+from acrank.system.view import View
 
 _MAX_LENGTH = 2000
 #: Classes of bidirectional characters that reorder the text after them.

@@ -16,8 +16,8 @@ from acrank.observation.batches import Batch, batch_of
 from acrank.observation.features import DenseReader, Reader, decoder_maps, in_mixed_precision
 from acrank.observation.one_epoch import finetune_one_epoch
 from acrank.observation.one_step import array_of, refuse_infinite, take_one_step, wrap_in_ac_norm
-from acrank.records import CandidateInfo, Details
-from acrank.scores.inputs import MapRows, Observation
+from acrank.records import Details
+from acrank.scores.inputs import CandidateInfo, MapRows, Observation
 from acrank.settings import Plan, Settings
 from acrank.system.machine import channels_last, deterministic, is_out_of_memory, mixed_dtype, pick_device
 from acrank.system.streams import Purpose, seed_of

@@ -16,9 +16,9 @@ from threadpoolctl import threadpool_limits
 from acrank.cache import ObservationCache, identity_of, key_of
 from acrank.ranking.scored_observation import ScoredObservation
 from acrank.ranking.values import mean_of, value_of
-from acrank.records import CandidateInfo, Row, Value
+from acrank.records import Row, Value
 from acrank.scores import SCORES
-from acrank.scores.inputs import LayerShift, Observation
+from acrank.scores.inputs import CandidateInfo, LayerShift, Observation
 from acrank.settings import Settings
 from acrank.system.imports import gc_paused
 from acrank.system.machine import reason_of, use_device

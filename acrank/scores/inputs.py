@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acrank.norm import normalised_bias
+from acrank.records import Details
 from acrank.scores.arrays import Floats
 
 
@@ -119,3 +120,17 @@ class Observation:
             found["later_gram_labels"] = found["labels"][self.later_gram_rows]
             found["later_gram_half"] = self.half[self.later_gram_rows]
         return found
+
+
+@dataclass(kw_only=True)
+class CandidateInfo:
+    """Facts about a loaded candidate that go into its row, beside its observations.
+
+    Attributes:
+        params, notes, weights, details: as in `acrank.records.Row`.
+    """
+
+    params: int
+    notes: list[str]
+    weights: dict[str, Any]
+    details: Details

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from acrank.targets.options import Spacing, TargetOptions, Task
+from acrank.targets.target_options import Spacing, TargetOptions, Task
 
 if TYPE_CHECKING:
     from acrank.targets.opening import LAYOUTS, Layout, open_target

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from acrank.errors import TargetError
-from acrank.targets.options import Task
 from acrank.targets.target import Labels, first_few
+from acrank.targets.target_options import Task
 
 _MISSING = ("", "nan", "na", "n/a")
 

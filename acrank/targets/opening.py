@@ -14,9 +14,9 @@ from typing import Any
 
 from acrank.errors import TargetError, UsageError
 from acrank.targets.layouts import arrays, class_folders, hdf5, image_table, mask_folders, npz, volume_datasets
-from acrank.targets.options import TargetOptions
 from acrank.targets.stores.slices import slice_volumes
 from acrank.targets.target import Target
+from acrank.targets.target_options import TargetOptions
 
 
 @dataclass(frozen=True)

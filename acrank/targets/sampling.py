@@ -6,7 +6,7 @@ import numpy as np
 
 from acrank.errors import TargetError
 from acrank.system.streams import Purpose, stream
-from acrank.targets.options import Task
+from acrank.targets.target_options import Task
 
 _BINS = 10
 

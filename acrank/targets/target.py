@@ -13,7 +13,7 @@ from typing import Protocol, cast
 import numpy as np
 
 from acrank.errors import TargetError
-from acrank.targets.options import Task
+from acrank.targets.target_options import Task
 
 #: In a mask: a position without a label, left out everywhere.
 IGNORED = -1
@@ -186,7 +186,7 @@ class Target:
         return cast(MaskedStore, self.images)
 
 
-def make_target(
+def build_target(
     path: Path, *, layout: str, ids: tuple[str, ...], labels: Labels, info: StoreInfo, notes: Sequence[str]
 ) -> Target:
     """The target at a path, named after the folder or file."""

@@ -14,9 +14,9 @@ from acrank.cli.options import ZooOptions
 from acrank.finetuning.finetune_settings import FinetuneSettings
 from acrank.records import Ranking
 from acrank.settings import Settings
-from acrank.system.options import options_of
+from acrank.system.option_fields import options_of
 from acrank.system.words import words_of
-from acrank.targets.options import TargetOptions
+from acrank.targets.target_options import TargetOptions
 
 Run = Callable[..., Outcome]
 

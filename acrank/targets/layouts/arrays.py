@@ -12,9 +12,9 @@ import numpy as np
 from acrank.errors import TargetError
 from acrank.targets.labels import encode_labels
 from acrank.targets.mask_values import MaskValues, mask_values_of
-from acrank.targets.options import TargetOptions
 from acrank.targets.stores.array_items import ArrayStore, ItemStore, StoredArray, item_count, make_array_store
-from acrank.targets.target import Labels, StoreInfo, Target, choose_splits, first_few, make_target
+from acrank.targets.target import Labels, StoreInfo, Target, build_target, choose_splits, first_few
+from acrank.targets.target_options import TargetOptions
 
 USES = frozenset({"images_key", "labels_key", "split", "task", "intensity", "slices"})
 
@@ -94,7 +94,7 @@ def open_arrays(
         encoded = encode_labels(np.concatenate(found), ids=ids, task=options.task, where=str(path))
         store = make_array_store(str(path), parts, intensity=options.intensity, mask=None, notes=notes)
     info = StoreInfo(store=store, axes=store.axes.spatial, read_options=str(store.rule or ""))
-    return make_target(path, layout=layout, ids=ids, labels=encoded, info=info, notes=notes)
+    return build_target(path, layout=layout, ids=ids, labels=encoded, info=info, notes=notes)
 
 
 def _masked_store(

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from acrank.errors import TargetError
-from acrank.targets.options import TargetOptions
 from acrank.targets.stores.images import IMAGE_SUFFIXES
 from acrank.targets.stores.volumes import file_store_info, is_volume
-from acrank.targets.target import Labels, Target, choose_splits, first_few, make_target
+from acrank.targets.target import Labels, Target, build_target, choose_splits, first_few
+from acrank.targets.target_options import TargetOptions
 
 NAME = "folders"
 USES = frozenset({"split", "task", "intensity", "slices", "spacing"})
@@ -54,7 +54,7 @@ def open_folders(path: Path, options: TargetOptions) -> Target:
     values = np.array([places[label] for _, label in found], dtype=np.int64)
     labels = Labels("classification", values, tuple(classes))
     info = file_store_info(path, ids, options)
-    return make_target(path, layout=NAME, ids=ids, labels=labels, info=info, notes=notes)
+    return build_target(path, layout=NAME, ids=ids, labels=labels, info=info, notes=notes)
 
 
 def _class_folders(path: Path, split: str | None, notes: list[str]) -> list[tuple[str, str]]:

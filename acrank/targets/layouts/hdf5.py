@@ -10,8 +10,8 @@ import numpy as np
 
 from acrank.errors import TargetError
 from acrank.targets.layouts.arrays import open_arrays
-from acrank.targets.options import TargetOptions
 from acrank.targets.target import Target
+from acrank.targets.target_options import TargetOptions
 
 NAME = "hdf5"
 

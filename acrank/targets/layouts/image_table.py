@@ -12,9 +12,9 @@ import numpy as np
 
 from acrank.errors import TargetError
 from acrank.targets.labels import encode_labels
-from acrank.targets.options import TargetOptions
 from acrank.targets.stores.volumes import file_store_info
-from acrank.targets.target import Target, choose_splits, first_few, make_target
+from acrank.targets.target import Target, build_target, choose_splits, first_few
+from acrank.targets.target_options import TargetOptions
 
 NAME = "table"
 USES = frozenset({"split", "image_column", "label_column", "task", "intensity", "slices", "spacing"})
@@ -47,7 +47,7 @@ def open_table(path: Path, options: TargetOptions) -> Target:
     values = np.array([[row[header.index(name)] for name in columns] for row in rows])
     labels = encode_labels(values, ids=ids, task=options.task, where=str(path), names=columns)
     info = file_store_info(path.parent, ids, options)
-    return make_target(path, layout=NAME, ids=ids, labels=labels, info=info, notes=notes)
+    return build_target(path, layout=NAME, ids=ids, labels=labels, info=info, notes=notes)
 
 
 def _read(path: Path) -> tuple[list[str], list[list[str]]]:

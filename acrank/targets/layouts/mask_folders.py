@@ -10,10 +10,10 @@ import numpy as np
 from acrank.errors import TargetError
 from acrank.targets.layouts.class_folders import SPLIT_NAMES
 from acrank.targets.mask_values import MaskValues, mask_values_of
-from acrank.targets.options import TargetOptions
 from acrank.targets.stores.images import IMAGE_SUFFIXES, FileStore, read_with_pillow
 from acrank.targets.stores.volumes import is_volume
-from acrank.targets.target import Labels, StoreInfo, Target, choose_splits, first_few, make_target
+from acrank.targets.target import Labels, StoreInfo, Target, build_target, choose_splits, first_few
+from acrank.targets.target_options import TargetOptions
 
 NAME = "masks"
 USES = frozenset({"task", "split"})
@@ -56,7 +56,7 @@ def open_masks(path: Path, options: TargetOptions) -> Target:
     store = PairStore(images=FileStore(path, images), masks=FileStore(path, masks), mask_values=values)
     info = StoreInfo(store=store, notes=(values.note,))
     labels = Labels.of_masks(len(ids), values.classes)
-    return make_target(path, layout=NAME, ids=ids, labels=labels, info=info, notes=notes)
+    return build_target(path, layout=NAME, ids=ids, labels=labels, info=info, notes=notes)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from acrank.errors import TargetError
-from acrank.targets.options import TargetOptions
 from acrank.targets.stores.intensity import parse_intensity
 from acrank.targets.stores.nifti import NIFTI_SUFFIXES
 from acrank.targets.stores.volumes import MaskedVolumeStore
-from acrank.targets.target import Labels, Target, first_few, make_target
+from acrank.targets.target import Labels, Target, build_target, first_few
+from acrank.targets.target_options import TargetOptions
 
 DECATHLON = "decathlon"
 NNUNET = "nnunet"
@@ -96,7 +96,7 @@ def _open_cases(
         values=values,
     )
     encoded = Labels.of_masks(len(ids), classes)
-    return make_target(path, layout=layout, ids=ids, labels=encoded, info=store.info(names), notes=notes)
+    return build_target(path, layout=layout, ids=ids, labels=encoded, info=store.info(names), notes=notes)
 
 
 def _classes(path: Path, labels: dict[str, Any]) -> tuple[tuple[str, ...], tuple[int, ...], list[str]]:

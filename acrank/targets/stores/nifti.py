@@ -11,7 +11,7 @@ import numpy as np
 
 from acrank.errors import TargetError
 from acrank.system.imports import extra
-from acrank.targets.options import Spacing
+from acrank.targets.target_options import Spacing
 
 NIFTI_SUFFIXES = (".nii.gz", ".nii")
 

@@ -11,11 +11,11 @@ from typing import ClassVar
 import numpy as np
 
 from acrank.errors import TargetError
-from acrank.targets.options import Spacing, TargetOptions
 from acrank.targets.stores.images import FileStore
 from acrank.targets.stores.intensity import Intensity, parse_intensity, rescale
 from acrank.targets.stores.nifti import NIFTI_SUFFIXES, file_version, full_slices, open_volume
 from acrank.targets.target import IGNORED, StoreInfo, first_few
+from acrank.targets.target_options import Spacing, TargetOptions
 
 _NOTED_SPACINGS = 16
 

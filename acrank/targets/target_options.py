@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, get_args
 
 from acrank.errors import UsageError
-from acrank.system.options import Opt, check_options
+from acrank.system.option_fields import Opt, check_options
 from acrank.system.words import words_of
 
 Task = Literal["classification", "multilabel", "regression", "segmentation"]

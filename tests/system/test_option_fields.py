@@ -8,7 +8,7 @@ from typing import Annotated
 import pytest
 
 from acrank.errors import UsageError
-from acrank.system.options import Opt, check_options, options_of
+from acrank.system.option_fields import Opt, check_options, options_of
 
 
 @dataclass(frozen=True, kw_only=True)
