@@ -20,6 +20,7 @@ from acrank.records import Details
 from acrank.scores.inputs import CandidateInfo, MapRows, Observation
 from acrank.settings import Plan, Settings
 from acrank.system.machine import channels_last, deterministic, is_out_of_memory, mixed_dtype, pick_device
+from acrank.system.network_input import NetworkInput
 from acrank.system.streams import Purpose, seed_of
 from acrank.targets.draws import Draw
 from acrank.zoo.loading import LoadedModel, load_candidate
@@ -81,9 +82,7 @@ def observe_candidate(loaded: LoadedCandidate, settings: Settings) -> tuple[list
 def _observe_once(loaded: LoadedCandidate, plan: Plan, settings: Settings) -> tuple[list[Observation], CandidateInfo]:
     device = pick_device(settings.device)
     info = _info(loaded, device, plan)
-    model = loaded.model.model.to(device)
-    if len(loaded.model.input.size) == 2:
-        model = channels_last(model)
+    model = _placed(loaded.model.model, device, loaded.model.input)
     passes = _Passes(plan, device, settings.seed)
     # what is read under the source's own normalisation layers comes before AC-Norm replaces them
     sources = [passes.source_features(model, batch) for batch in loaded.batches]
@@ -99,6 +98,12 @@ def _observe_once(loaded: LoadedCandidate, plan: Plan, settings: Settings) -> tu
             observation if source is None else dataclasses.replace(observation, features=source[0], logits=source[1])
         )
     return found, info
+
+
+def _placed(model: nn.Module, device: torch.device, network_input: NetworkInput) -> nn.Module:
+    """The network on its device; for images with channels last."""
+    model = model.to(device)
+    return channels_last(model) if len(network_input.size) == 2 else model
 
 
 class _Passes:

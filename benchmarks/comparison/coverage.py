@@ -1,6 +1,6 @@
-"""How often does a 95% interval hold what it should? A simulation over populations, study sizes and methods.
+"""Coverage of 95% intervals, simulated over populations, study sizes and methods.
 
-A study is n models drawn from a population, each with two scores and a truth. What an interval should hold is the
+A study is n models drawn from a population, each with two scores and a truth. An interval should contain the
 mean of the statistic over all studies of that size from that population (weighted tau depends on n: its hyperbolic
 weights favour the top ever more, so a value for n = infinity would be another quantity). That mean is taken over
 5,000 further studies.
@@ -72,7 +72,7 @@ POPULATIONS: dict[str, Callable[[np.random.Generator, int], Floats]] = {
 
 
 def observe(columns: Floats, counts: NDArray[np.float32]) -> tuple[dict[str, Floats], dict[str, Floats]]:
-    """The figures of both scores for every row of counts."""
+    """The statistics of both scores for every row of counts."""
     truth, one, other = columns
     positive = truth - truth.min() + 1  # Rel@k needs a positive truth
     found = [statistics_of_counts(score, positive, counts, top=(1,)) for score in (one, other)]
@@ -80,7 +80,7 @@ def observe(columns: Floats, counts: NDArray[np.float32]) -> tuple[dict[str, Flo
 
 
 def expectation(population: str, n: int, seed: int) -> dict[str, float]:
-    """Mean of every figure of the first score, and of the differences, over many studies."""
+    """Mean over many studies of every statistic of the first score, and of the two scores' differences."""
     rng = np.random.default_rng(seed)
     sums: dict[str, list[float]] = {}
     once = np.ones((1, n), np.float32)
@@ -150,7 +150,7 @@ def write(blocks: list[dict[str, Any]], out: Path) -> None:
 
 
 def tables(blocks: list[dict[str, Any]]) -> str:
-    """Markdown: per figure, method against study size."""
+    """Markdown tables, one per statistic: methods by study sizes."""
     text = [_INTRODUCTION.format(studies=blocks[0]["studies"], populations=len(POPULATIONS)), _choice(blocks)]
     for figure in dict.fromkeys(row[0] for block in blocks for row in block["rows"]):
         text += [f"## {figure}", "", _header(), *_figure_rows(blocks, (figure,)), ""]
@@ -171,7 +171,7 @@ narrow below 20 models, and no method tried holds what it should for the top-k f
 
 
 def _choice(blocks: list[dict[str, Any]]) -> str:
-    """The tables that decide: the three taus together, and the differences of two scores."""
+    """The tables that the choice of the method rests on: the three taus together, and differences of two scores."""
     taus = CORRELATIONS[:3]
     differences = tuple(f"difference of {name}" for name in CORRELATIONS)
     parts = [

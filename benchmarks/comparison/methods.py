@@ -19,7 +19,7 @@ TAIL = 0.025
 
 @dataclass(frozen=True)
 class Draws:
-    """A statistic of one study: its value, and its values on resamples of each kind."""
+    """The value of a statistic on one study, and its values on each kind of resamples."""
 
     n: int
     value: float
@@ -29,7 +29,7 @@ class Draws:
 
     @classmethod
     def of(cls, values: Floats, parts: Parts, n: int) -> Draws:
-        """Cut the values of all rows of counts into their kinds; undefined resamples are dropped."""
+        """Split the values of all rows of counts by kind of resample; undefined resamples are dropped."""
         kinds = {name: values[where][np.isfinite(values[where])] for name, where in parts.items()}
         return cls(n, float(values[0]), kinds["bootstrap"], kinds["jackknife"], kinds["halves"])
 
@@ -99,7 +99,7 @@ def jackknife_z_t(draws: Draws) -> tuple[float, float]:
 
 
 def halves_basic(draws: Draws) -> tuple[float, float]:
-    """Half of the models without replacement: no ties, and the right spread without rescaling."""
+    """Half of the models drawn without replacement: no ties, and the right spread without rescaling."""
     low, high = _quantiles(draws.halves - draws.halves.mean(), TAIL, 1 - TAIL)
     return draws.value - high, draws.value - low
 
@@ -114,7 +114,7 @@ def halves_z_t(draws: Draws) -> tuple[float, float]:
 
 
 def null_z(draws: Draws) -> tuple[float, float]:
-    """Fisher's z with the spread that unrelated rankings of this length have."""
+    """Fisher's z with the standard deviation of unrelated rankings of this length."""
     return _on_z(draws, _null_sd(draws.n), np.inf)
 
 
@@ -178,7 +178,7 @@ def _student(freedom: float) -> float:
 
 @cache
 def _null_sd(n: int) -> float:
-    """Spread of z(weighted tau) over 5,000 pairs of unrelated rankings."""
+    """Standard deviation of z(weighted tau) over 5,000 pairs of unrelated rankings."""
     rng = np.random.default_rng(n)
     once = np.ones((1, n), np.float32)
     taus = [statistics_of_counts(*rng.normal(size=(2, n)), once)["weighted_tau"][0] for _ in range(5000)]

@@ -1,7 +1,7 @@
 """Coverage of the 95% interval where the truth is a mean over three noisy seeds.
 
-Compares resampling the models alone with resampling models and, within them, seeds (what `acrank compare` does). What
-an interval should hold is the mean weighted tau against such three-seed means over all studies of that size.
+Compares resampling the models alone with resampling models and, within them, seeds (what `acrank compare` does). An
+interval should contain the mean weighted tau against such three-seed means over all studies of that size.
 
     python benchmarks/comparison/seeds.py --out benchmarks/comparison/coverage_seeds.json
 """
@@ -38,7 +38,7 @@ def draw(rng: np.random.Generator, n: int, noise: float) -> tuple[Floats, Floats
 
 
 def coverage(task: tuple[int, float, int, int]) -> dict[str, float]:
-    """Share of studies whose interval holds the mean, for both ways of resampling."""
+    """Share of studies whose interval contains the mean, for both ways of resampling."""
     n, noise, studies, resamples = task
     rng = np.random.default_rng([n, round(10 * noise)])
     target = np.mean(

@@ -2,7 +2,7 @@
 
     python benchmarks/comparison/speed.py [--models 1000] [--scores 20] [--resamples 1000] [--ties]
 
-writes a made-up table, runs the command in a process of its own and prints seconds and peak memory as JSON.
+writes a random table, runs the command in a separate process and prints seconds and peak memory as JSON.
 """
 
 from __future__ import annotations

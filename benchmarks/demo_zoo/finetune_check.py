@@ -1,4 +1,4 @@
-"""Do the embedded checkpoints differ on the embedded target? Finetune each briefly and print balanced accuracies.
+"""Balanced accuracies of the embedded checkpoints after brief finetuning on the embedded target: do they differ?
 
     python benchmarks/demo_zoo/finetune_check.py [ID ...]
 
@@ -47,7 +47,7 @@ def target() -> tuple[Tensor, Tensor]:
 
 
 def finetune(candidate: Candidate, images: Tensor, labels: Tensor, rate: float, seed: int) -> float:
-    """Balanced accuracy on one half after finetuning on the other; the head begins at random, from `seed`."""
+    """Balanced accuracy on one half after finetuning on the other; the head is initialised from `seed`."""
     torch.manual_seed(seed)
     loaded = load_candidate(candidate)
     model = loaded.model.train()

@@ -13,7 +13,7 @@ ROOT = HERE.parents[1]
 
 
 class Entry(NamedTuple):
-    """What the manifest says of one checkpoint; `mean` and `std` per channel, of images in [0, 1]."""
+    """The manifest entry of one checkpoint; `mean` and `std` per channel, of images in [0, 1]."""
 
     id: str
     architecture: str

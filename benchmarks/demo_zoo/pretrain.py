@@ -2,8 +2,8 @@
 
     python benchmarks/demo_zoo/pretrain.py [ID ...]
 
-Without arguments all are made, in about ten minutes of one core. Images are drawn on the fly; nothing is downloaded.
-A rerun on the same machine and versions gives the same files, bit for bit.
+Without arguments all are trained, in about ten minutes on one core. Images are generated; nothing is downloaded.
+The same machine and versions give the same files, bit for bit.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def make(spec: Spec, path: Path) -> None:
-    """Train one checkpoint and write it, with what made it in its metadata."""
+    """Train one checkpoint and write it, with its settings in the file's metadata."""
     started = time.perf_counter()
     images, labels = draw(spec.source, spec.seed)
     mean, std = statistics(images[:TRAIN])
@@ -116,7 +116,7 @@ def channels(values: list[float]) -> torch.Tensor:
 
 
 def deal(labels: np.ndarray, spec: Spec) -> torch.Tensor:
-    """The training labels, with the share `spec.shuffled` of them permuted among themselves."""
+    """The training labels, of which the share `spec.shuffled` is permuted."""
     rng = np.random.default_rng((SOURCE_STREAM, spec.seed, 1))
     dealt, moved = labels.copy(), rng.permutation(len(labels))[: round(spec.shuffled * len(labels))]
     dealt[moved] = labels[rng.permutation(moved)]

@@ -1,4 +1,4 @@
-"""Which checkpoints the embedded zoo has: one row each."""
+"""The checkpoints of the embedded zoo, one row each."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Spec:
-    """How one checkpoint comes about: what it is trained on, for how long, and what is wrong with its labels.
+    """How one checkpoint is trained: source, epochs, and label noise.
 
-    `shuffled` is the share of training labels that are dealt out anew at random (1.0: all of them).
+    `shuffled` is the share of training labels that are permuted at random (1.0: all of them).
     """
 
     id: str

@@ -3,7 +3,7 @@
     python benchmarks/finetuning/embedded_truth.py --work FOLDER
 
 Finetunes all embedded checkpoints on the default target of `acrank demo`, with the command that truth_settings.json
-quotes. Takes about 20 minutes on one core; a run that was killed goes on when it is started again.
+quotes. Takes about 20 minutes on one core; after an interruption it continues where it stopped.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main(words: list[str]) -> int:
 
 
 def publish(work: Path) -> None:
-    """Copy the table beside the embedded zoo, with how it came about."""
+    """Copy the table beside the embedded zoo, and write the settings that produced it."""
     record = json.loads((work / "truth.json").read_text())
     failed = [row["model"] for row in record["outcomes"] if row["ground_truth"] is None]
     if failed:

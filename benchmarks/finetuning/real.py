@@ -3,9 +3,9 @@
     python benchmarks/finetuning/real.py [STUDY...] [--shared FOLDER] [--work FOLDER]
 
 A CIFAR-10 ResNet-20 on breast ultrasound and chest X-rays, a W-Net trained on the HRF retinas on DRIVE's vessels and on
-membranes in electron microscopy; three seeds each, every one on a split of its own. Writes real/STUDY.csv and .json
-beside this file, and real.md from all studies that are there. A run that was killed goes on when it is started again.
-Needs the checkpoints and data that the README of benchmarks/ names.
+membranes in electron microscopy; three seeds each, each with another split. Writes real/STUDY.csv and .json beside
+this file, and real.md from all studies found there. After an interruption it continues where it stopped. Needs the
+checkpoints and data that README.md names.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def main(words: list[str]) -> None:
 
 
 def run(name: str, shared: Path, work: Path) -> None:
-    """Finetune what is not finetuned yet; results are written after every run."""
+    """Do the runs that are missing; results are written after every run."""
     study = STUDIES[name]
     zoo = load_zoo(CHECKPOINTS / study.manifest).select([study.model])
     target = open_splits(shared / "data" / study.target)
@@ -101,7 +101,7 @@ def report() -> str:
 
 
 def rows_of(name: str, rows: list[dict[str, str]]) -> list[str]:
-    """The lines of one study; methods are compared on the splits that both have."""
+    """The lines of one study; methods are compared on the splits of both."""
     found = {(row["method"], row["split"]): float(row["ground_truth"]) for row in rows if row["ground_truth"]}
     splits = sorted({row["split"] for row in rows})
     out = []

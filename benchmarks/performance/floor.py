@@ -1,13 +1,13 @@
-"""How much slower than the least that its passes cost is `acrank score`?
+"""Wall time of `acrank score` relative to a minimal script that runs the same passes.
 
-Resnet18 candidates (random weights, made here) on a made-up target, uncached, as whole commands. The floor is a script
-of its own that imports the same, reads the same checkpoints, and on the same decoded batch does one forward pass and
+Resnet18 candidates (random weights) on the demo target, uncached, as whole commands. The floor is a separate
+script that imports the same, reads the same checkpoints, and on the same decoded batch does one forward pass and
 three backward passes (cross-entropy with true and with shuffled labels, and under a second head, to the affines of all
 normalisation layers), once with AC-Norm and once with plain batch normalisation, in the same memory layout (channels
 last). It scores nothing and writes nothing.
 
-Both sides run with all candidates and with one, in turn within every round: the difference of the runs with one is
-what `acrank score` costs once, on top of the imports.
+Both sides run with all candidates and with one, in turn within every round: the difference between the runs with one
+is the fixed cost of `acrank score` beyond the imports.
 
     python benchmarks/performance/floor.py [--candidates 20] [--repeats 1] [--rounds 5] [--json FILE]
 """
@@ -31,7 +31,7 @@ Round = dict[tuple[str, int], dict[str, float]]  # (side, candidates) -> clock -
 
 
 def main() -> None:
-    """Measure, print the table, write the JSON where one is asked for."""
+    """Measure, print the table and, with --json, write the JSON."""
     given = arguments()
     if given.floor:
         floor(Path(given.floor[0]), int(given.floor[1]), plain=given.floor[2] == "plain")
@@ -104,7 +104,7 @@ def words(side: str, folder: Path, count: int, repeats: int) -> list[str]:
 
 
 def floor(folder: Path, count: int, *, plain: bool) -> None:
-    """The least that the passes cost: what a script written for nothing else would do."""
+    """The passes alone, as a script written for nothing else would run them."""
     import scipy.stats  # noqa: F401 - `acrank score` imports these, too
     import sklearn.linear_model  # noqa: F401
     import torch
@@ -140,7 +140,7 @@ def summary(rounds: list[Round], given: argparse.Namespace) -> dict[str, Any]:
 
 
 def figures(rounds: list[Round], count: int, clock: str) -> dict[str, Any]:
-    """What one clock says."""
+    """The figures of one clock."""
     whole = {side: [one[side, count][clock] for one in rounds] for side in SIDES}
     single = {side: [one[side, 1][clock] for one in rounds] for side in SIDES}
     further = {side: [a - b for a, b in zip(whole[side], single[side], strict=True)] for side in SIDES}

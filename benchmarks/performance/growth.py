@@ -1,4 +1,4 @@
-"""What grows with the target, with the zoo, and with nothing: three ratios of whole commands.
+"""How time and memory grow with target and zoo, and how long a start takes: three ratios of whole commands.
 
 1. Wall time of `acrank score` on a target of 200,000 images (28×28, uint8, .npz and HDF5) over one of 2,000, the same
    number of them sampled.
@@ -35,7 +35,7 @@ HEAVY = ("torch", "timm", "pandas", "h5py")
 
 
 def main() -> None:
-    """Measure, print the tables, write the JSON where one is asked for."""
+    """Measure, print the tables and, with --json, write the JSON."""
     given = arguments()
     threads = {name: str(given.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     result: dict[str, Any] = {**machine(), "threads": given.threads}
@@ -83,7 +83,7 @@ def make(folder: Path) -> None:
 
 
 def grow_target(folder: Path, rounds: int, threads: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Many images over few: three candidates, three draws of 128 images, uncached."""
+    """Many images relative to few: three candidates, three draws of 128 images, uncached."""
 
     def command(name: str) -> list[str]:
         return score(folder, 3, name, ["--samples", "128"])
@@ -97,14 +97,14 @@ def grow_target(folder: Path, rounds: int, threads: Mapping[str, str]) -> list[d
 
 
 def grow_zoo(folder: Path, rounds: int, threads: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Many candidates over few: one draw of 32 images, uncached."""
+    """Many candidates relative to few: one draw of 32 images, uncached."""
     options = ["--samples", "32", "--repeats", "1"]
     sides = {f"{count} candidates": score(folder, count, f"{IMAGES[1]}.npz", options) for count in CANDIDATES}
     return [compared(in_turn(sides, folder, rounds, threads), *sides, "peak")]
 
 
 def start(folder: Path, rounds: int, threads: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The commands that compute nothing over a bare import; quick, so five times the rounds."""
+    """The commands that compute nothing, relative to a bare import; quick, so five times the rounds."""
     ours = {name: ["-m", "acrank", *words] for name, words in STARTS.items()}
     found = in_turn({**ours, BARE: ["-c", "import typer, rich"]}, folder, 5 * rounds, threads)
     rows = [compared(found, name, BARE, clock) for name in ours for clock in ("seconds", "cpu")]
@@ -119,7 +119,7 @@ PARTS: dict[str, Callable[[Path, int, Mapping[str, str]], list[dict[str, Any]]]]
 
 
 def score(folder: Path, candidates: int, target: str, options: Sequence[str]) -> list[str]:
-    """The words of one `acrank score`."""
+    """The arguments of one `acrank score`."""
     zoo = folder / f"zoo{candidates}.yaml"
     words = ["score", "--zoo", str(zoo), "--data", str(folder / target), "--no-cache", "-o", str(folder / "run.json")]
     return ["-m", "acrank", *words, *options]
@@ -146,7 +146,7 @@ def compared(found: Mapping[str, Sequence[Ran]], above: str, below: str, figure:
 
 
 def heavy_imports(folder: Path, words: Sequence[str]) -> list[str]:
-    """Which of the heavy packages a command imports."""
+    """The heavy packages that a command imports."""
     code = (
         "import sys; from acrank.cli import main; "
         f"main({list(words)!r}); print('\\n' + ','.join(name for name in {HEAVY!r} if name in sys.modules))"

@@ -1,10 +1,10 @@
-"""What AC-Norm layers cost beside batch normalisation, the sorted correlation beside the dense one, AC-Corr's share.
+"""Cost of AC-Norm relative to batch normalisation, of the sorted correlation to the dense one, and AC-Corr's share.
 
     python benchmarks/performance/layers.py [--rounds 7] [--out layers.json]
 
 Networks run forward and backward in training mode, variants in turn within every round; a ratio is the median over
 rounds of the ratio within a round, so that a busy machine disturbs both sides alike. Peak memory is the process's,
-each variant in a process of its own; that of the sorted correlation is what numpy allocates (tracemalloc).
+each variant in a separate process; that of the sorted correlation is what numpy allocates (tracemalloc).
 
 The share is the time of `affine_overlap` over all layers of a network, relative to one evaluation of that candidate:
 one forward and backward pass of 128 images at 64 px under AC-Norm.
@@ -36,7 +36,7 @@ SIDE = 128
 
 
 class TwoNormalisations(nn.Module):
-    """AC-Norm straight from its formulas: two normalisations and a C×C matrix."""
+    """AC-Norm as the paper writes it: two normalisations and a C×C matrix."""
 
     def __init__(self, layer: nn.BatchNorm2d) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class TwoNormalisations(nn.Module):
 
 
 def naive(model: nn.Module) -> nn.Module:
-    """`model` with every BatchNorm2d written out, in place."""
+    """`model` with every BatchNorm2d replaced by TwoNormalisations, in place."""
     for module in list(model.modules()):
         for name, child in module.named_children():
             if type(child) is nn.BatchNorm2d:
@@ -75,7 +75,7 @@ VARIANTS: dict[str, Callable[[nn.Module], nn.Module]] = {
 
 
 def made(network: str, variant: str) -> nn.Module:
-    """The network in training mode, its normalisations with affines as training leaves them."""
+    """The network in training mode, with affine parameters as after training."""
     torch.manual_seed(0)
     model = import_timm().create_model(network)
     for layer in model.modules():
@@ -93,7 +93,7 @@ def build(network: str, variant: str) -> Callable[[], float]:
 
 
 def peak_of(network: str, variant: str) -> float:
-    """Peak memory in MiB of three passes in a process of its own."""
+    """Peak memory in MiB of three passes in a separate process."""
     words = [sys.executable, __file__, "--peak", network, variant]
     return float(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
 
@@ -144,7 +144,7 @@ def correlations(rounds: int) -> list[dict[str, object]]:
 
 
 def share(network: str, rounds: int) -> dict[str, object]:
-    """What AC-Corr takes of one evaluation, its targets near the source as after one step."""
+    """AC-Corr's share of the time of one evaluation; target parameters lie near the source's, as after one step."""
     model, images = made(network, "AC-Norm"), torch.rand(128, 3, 64, 64)
     layers = [layer for _, layer in ac_norm_layers(model)]
     with torch.no_grad():
@@ -171,7 +171,7 @@ def _timed(work: Callable[[], object]) -> float:
 
 
 def _allocated(work: Callable[[], object]) -> int:
-    """Bytes that numpy holds at most while working."""
+    """Peak bytes that numpy allocates during a call."""
     tracemalloc.start()
     work()
     peak = tracemalloc.get_traced_memory()[1]

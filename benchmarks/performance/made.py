@@ -1,6 +1,6 @@
-"""What `floor.py` and `growth.py` run on and measure with: made-up checkpoints, and commands with time and memory.
+"""Random checkpoints, and time and memory of commands, for the scripts of this folder.
 
-Imports nothing heavy: a process's peak memory counts from that of the process which started it.
+Imports nothing heavy: a child process's peak memory starts at that of the process which started it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Ran:
-    """One command: seconds on the wall and of the CPU, peak resident memory in MiB, and what it wrote to stdout."""
+    """One run of a command: wall and CPU seconds, peak resident memory in MiB, and its stdout."""
 
     seconds: float
     cpu: float
@@ -31,7 +31,7 @@ def run(words: Sequence[str], folder: Path, environment: Mapping[str, str] | Non
     """Run Python with `words` in `folder`.
 
     Raises:
-        RuntimeError: it failed; with its stderr.
+        RuntimeError: it failed; the message holds its stderr.
     """
     with (folder / "stdout").open("w") as out, (folder / "stderr").open("w") as err:
         started = time.perf_counter()
@@ -49,7 +49,7 @@ def run(words: Sequence[str], folder: Path, environment: Mapping[str, str] | Non
 
 
 def make_zoo(folder: Path, architecture: str, *, files: int, candidates: int, size: int) -> Path:
-    """A manifest of so many candidates that take turns with so many checkpoints, each of random weights."""
+    """A manifest of `candidates` candidates that use `files` checkpoints of random weights in turn."""
     import torch
 
     from acrank.zoo.architectures.timm_import import import_timm
@@ -68,7 +68,7 @@ def make_zoo(folder: Path, architecture: str, *, files: int, candidates: int, si
 
 
 def write_manifest(folder: Path, architecture: str, *, files: int, candidates: int, size: int) -> Path:
-    """The manifest alone, where the checkpoints are there."""
+    """The manifest alone, over checkpoints that exist already."""
     path = folder / f"zoo{candidates}.yaml"
     lines = ["version: 1", "models:"]
     for i in range(candidates):
@@ -79,7 +79,7 @@ def write_manifest(folder: Path, architecture: str, *, files: int, candidates: i
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were taken on, and how busy it was."""
+    """The machine that the figures were measured on, and its load."""
     return {
         "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, {platform.system()}",
         "python": platform.python_version(),

@@ -1,4 +1,4 @@
-"""What all scores cost beside AC-Corr alone, and what the cache saves, on the embedded zoo, as whole commands.
+"""Cost of all scores relative to AC-Corr alone, and time saved by the cache, on the embedded zoo, as whole commands.
 
     python benchmarks/performance/score_cost.py [--rounds 5] [--out results.json]
 

@@ -1,8 +1,8 @@
-"""How much faster are two workers of one thread each than one?
+"""Speed of two workers of one thread each relative to one worker.
 
-Compute-bound candidates (timm networks with random weights, made here) on a made-up target, scored with `acrank score
---executor processes --threads 1` by one worker and by two in turn. The time is that of the run without the start of its
-processes: from the first candidate's end to the last one's, over the candidates that ended in between.
+Compute-bound candidates (timm networks with random weights) on the demo target, scored with `acrank score
+--executor processes --threads 1` by one worker and by two in turn. The start of the processes is left out: the time is
+that from the first candidate's end to the last one's, divided by the candidates that ended in between.
 
     python benchmarks/performance/workers.py [--candidates 12] [--rounds 3] [--json FILE]
 """
@@ -31,7 +31,7 @@ from acrank.zoo import Zoo, load_zoo
 
 
 def main() -> None:
-    """Measure, print the table, write the JSON where one is asked for."""
+    """Measure, print the table and, with --json, write the JSON."""
     given = arguments()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -60,9 +60,9 @@ def arguments() -> argparse.Namespace:
 
 
 def seconds(zoo: Zoo, target: Path, workers: int) -> float:
-    """Seconds per candidate with so many workers, each of one thread and warm.
+    """Seconds per candidate with `workers` warm workers of one thread each.
 
-    The first candidate of each worker is left out: it waits for the process and decodes the images.
+    The first candidate of each worker is left out: it includes the start of the process and decoding the images.
     """
     ends: list[float] = []
     with ProcessExecutor(workers, threads=1, initializer=begin_worker) as executor:

@@ -59,7 +59,7 @@ class CifarResNet(nn.Module):
 
 
 class FewShotBlock(nn.Module):
-    """3x3 convolution (`C`), normalisation (`BN`), ReLU, and halving by max pooling where asked."""
+    """3x3 convolution (`C`), normalisation (`BN`), ReLU, and optionally halving by max pooling."""
 
     def __init__(self, width_in: int, width: int, pool: bool) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
-"""The W-Nets of the checkpoints in segmentation_zoo.yaml, their layout read off the names and shapes in the files.
+"""The W-Nets of segmentation_zoo.yaml; their layout follows the names and shapes of the tensors in the checkpoints.
 
-Two small U-Nets in a row; the second is fed the image and the first one's output (Galdran et al., State-of-the-art
+Two small U-Nets in a row; the second takes the image and the first one's output (Galdran et al., State-of-the-art
 retinal vessel segmentation with minimalistic models, Scientific Reports 2022).
 """
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 class Block(nn.Module):
-    """Twice convolution, ReLU, normalisation; beside it a 1x1 convolution with normalisation, added at the end."""
+    """Twice convolution, ReLU and normalisation, plus a shortcut of a 1x1 convolution with normalisation."""
 
     def __init__(self, width_in: int, width: int) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class WNet(nn.Module):
 
 
 def vessels() -> WNet:
-    """Three levels, one output: vessel or not."""
+    """Three levels, one output: the logit of vessel."""
     return WNet((8, 16, 32), 1)
 
 

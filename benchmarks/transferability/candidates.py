@@ -30,9 +30,9 @@ def zoo(kind: str, data: Path, own: Path = OUT) -> Zoo:
     """The candidates of one kind, of KINDS.
 
     Args:
-        kind: where they come from.
+        kind: one of KINDS.
         data: the measuring data, to train the study's own candidates on.
-        own: where these are, or are to go.
+        own: the folder of the study's own candidates; those missing are trained.
     """
     if kind == "real":
         manifest = load_zoo(HERE.parent / "real_checkpoints" / "model_zoo_32px.yaml")
@@ -45,7 +45,7 @@ def zoo(kind: str, data: Path, own: Path = OUT) -> Zoo:
 
 
 def family(candidate: Candidate) -> str:
-    """Its kind of architecture: the CIFAR ResNets, the four- and six-layer conv nets, timm's tiny ones."""
+    """Its family of architectures: the CIFAR ResNets, the four- and six-layer conv nets, timm's tiny ones."""
     name = candidate.architecture.rpartition(":")[2]
     if name.startswith("resnet"):
         return "cifar-resnet"

@@ -1,9 +1,9 @@
-"""Hold every variant against the ground truth of one half of the targets.
+"""Weighted tau of every variant with the ground truth of one half of the targets.
 
     python benchmarks/transferability/choose.py [--half choosing] [--work FOLDER] [--top 40]
 
 Writes variants_HALF.csv beside this file: a row per variant with its weighted tau on each target and their mean. The
-half named "reported" is for once, after everything is chosen.
+half named "reported" is to be used once, after everything is chosen.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def main(words: list[str]) -> None:
 
 
 def table_of(work: Path, target: str) -> pd.DataFrame:
-    """Models by variants, means over the draws; worked out once, kept beside the observations."""
+    """Models by variants, means over the draws; computed once, cached beside the observations."""
     path = work / "observed" / f"{target}.csv"
     models = {path.stem for path in (work / "observed" / target).glob("*.npz") if ".partial" not in path.name}
     if path.exists() and path.stat().st_mtime > (HERE / "variants.py").stat().st_mtime:
@@ -56,7 +56,7 @@ def table_of(work: Path, target: str) -> pd.DataFrame:
 
 
 def taus_of(table: pd.DataFrame, truth: Truth) -> pd.Series:
-    """Weighted tau of every variant with the mean of the runs."""
+    """Weighted tau of every variant with the means of the finetuning runs."""
     mean = truth.mean
     models = [model for model in table.index if model in mean.index]
     rows = table.loc[models]

@@ -1,9 +1,9 @@
-"""Which combination of variants ranks best on the choosing half; writes combinations_choosing.csv.
+"""Weighted taus of combinations of variants on the choosing half; writes combinations_choosing.csv.
 
     python benchmarks/transferability/combine.py [--work FOLDER]
 
-Needs what observe.py and choose.py left in the work folder. Two kinds: means of ranks of two or three variants, which
-need a pool, and products of powers, which a single candidate has too. The default is one of the latter.
+Needs the files of observe.py and choose.py in the work folder. Two kinds: means of ranks of two or three variants,
+which need several candidates, and products of powers, which are defined for a single one. The default is a product.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def rank_means(tables: Tables) -> pd.DataFrame:
 
 
 def products(tables: Tables) -> pd.DataFrame:
-    """A kernel alignment x powers of an accuracy, a drift and a channel alignment, each of them or none."""
+    """A kernel alignment times powers of an accuracy, a drift and a channel alignment, each of which may be absent."""
     choices = [[None, *itertools.product(names, powers)] for names, powers in FACTORS.items()]
     sets = [
         {kernel: 1.0, **dict(filter(None, some))}
@@ -91,7 +91,7 @@ def products(tables: Tables) -> pd.DataFrame:
 
 
 def taus(tables: Tables, count: int, values: Callable[[str, Floats], Floats]) -> Floats:
-    """Weighted taus [count, targets] of so many columns, some at a time."""
+    """Weighted taus [count, targets] of the columns, computed in chunks."""
     at = list(FIGURES).index("weighted tau")
     return np.stack(
         [
@@ -115,7 +115,7 @@ def framed(kind: str, names: list[str], values: Floats, tables: Tables) -> pd.Da
 
 
 def left_out(found: pd.DataFrame, targets: list[str]) -> float:
-    """Mean tau of products that are chosen on the other targets: what choosing them promises."""
+    """Mean tau of products chosen on the other targets: an estimate without the optimism of choosing."""
     rows = found[found["kind"] == "product"]
     return float(np.mean([rows.loc[rows[targets].drop(columns=one).mean(axis=1).idxmax(), one] for one in targets]))
 

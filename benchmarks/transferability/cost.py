@@ -1,12 +1,12 @@
-"""What a score costs beside finetuning: seconds per candidate for each score, for one epoch and for a full finetuning.
+"""Cost of a score relative to finetuning: seconds per candidate of each score, of one epoch and of a full finetuning.
 
     python benchmarks/transferability/cost.py [--images 1000] [--json FILE] [NETWORK...]
 
-Networks of several sizes, on one core, with random weights (which cost as much as others): timm's test_resnet,
-resnet10t and resnet18 at 64 px, on a procedural target of so many images, half of which train. Scores with
-their default settings (three draws of 128 images), `acrank score` as it is by default the best of three times;
-finetuning with its own (three learning rates, at most 20 epochs, early stopping). Networks that the JSON file has
-already are kept in it.
+Networks of several sizes, on one core, with random weights (which take as long as others): timm's test_resnet,
+resnet10t and resnet18 at 64 px, on a procedural target of --images images, half of which train. Scores with
+their default settings (three draws of 128 images), `acrank score` with its defaults the best of three times;
+finetuning with its own (three learning rates, at most 20 epochs, early stopping). Networks that the JSON file
+holds already are kept.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def measured(network: str, folder: Path) -> dict[str, Any]:
 
 
 def table(found: dict[str, dict[str, Any]]) -> str:
-    """Markdown: a row per score and of finetuning, and how many times the default's cost each is."""
+    """Markdown: a row per score and for finetuning, with its cost relative to the default score's."""
     names = dict.fromkeys(name for values in found.values() for name in values)
     names = [name for name in names if name != "params" and not name.startswith("epochs")]
     heads = [f"{network}, {values['params'] / 1e6:.1f} M" for network, values in found.items()]

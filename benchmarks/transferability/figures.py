@@ -1,4 +1,4 @@
-"""The figures of many columns of scores against one truth at once, fast enough to resample, and their intervals."""
+"""Statistics of many columns of scores against one truth at once, fast enough to resample, and their intervals."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Columns(NamedTuple):
 
 
 def figures(scores: Floats, truth: Floats) -> Floats:
-    """[S, n] scores, NaN for no value, against a truth [n] -> [S, 5], in the order of FIGURES; equal to these."""
+    """[S, n] scores, NaN for no value, against a truth [n] -> [S, 5], equal to FIGURES, in their order."""
     known = ~np.isnan(scores)
     i, j = np.triu_indices(len(truth), 1)
     both = known[:, i] & known[:, j]
@@ -66,7 +66,7 @@ def _tau(x: Floats, y: Floats, weight: Floats) -> Floats:
 
 
 def checked(scores: Floats, truth: Floats) -> Floats:
-    """`figures`, held against the package's functions one by one."""
+    """`figures`, asserted equal to the package's functions."""
     found = figures(scores, truth)
     for row, score in zip(found, scores, strict=True):
         np.testing.assert_allclose(row, [one(score, truth) for one in FIGURES.values()], rtol=0, atol=1e-9)
@@ -76,7 +76,7 @@ def checked(scores: Floats, truth: Floats) -> Floats:
 def resampled(targets: Sequence[Columns], resamples: int) -> Floats:
     """Means over resampled targets of resampled candidates, [resamples, S, 5].
 
-    A candidate is drawn equally often on every target, so that intervals know what the targets share, and for every
+    A candidate is drawn equally often on every target, so that intervals respect what the targets share, and for every
     score, so that differences are paired; a score without a value on some targets has the mean over the others.
     """
     rng = np.random.default_rng(0)
@@ -96,7 +96,7 @@ def resampled(targets: Sequence[Columns], resamples: int) -> Floats:
 
 
 def mean_over_targets(parts: Sequence[Floats]) -> Floats:
-    """[S, 5] by target -> [S, 5], NaN left out."""
+    """Means [S, 5] over the targets, NaN left out."""
     stacked = np.stack(parts)
     there = ~np.isnan(stacked)
     with np.errstate(invalid="ignore"):
@@ -104,7 +104,7 @@ def mean_over_targets(parts: Sequence[Floats]) -> Floats:
 
 
 def cell(value: float, draws: Floats | None = None, *, sign: bool = False) -> str:
-    """A value with its 95% interval, for Markdown; nothing for no value."""
+    """A value with its 95% interval, for Markdown; empty for NaN."""
     if np.isnan(value):
         return ""
     text = f"{value:+.2f}" if sign else f"{value:.2f}"

@@ -1,9 +1,9 @@
-"""Raw observations of the study: gradients at the affines and features, from which every variant is worked out.
+"""Raw observations of the study: gradients at the affine parameters, and features; every variant is made from them.
 
     python benchmarks/transferability/observe.py [--shared FOLDER] [--work FOLDER] [--draws 3] [TARGET...]
 
 Draw r of a target is the training part of split r of the ground truth: no score sees an image that its split tests on.
-One compressed file per candidate and target goes into the work folder (about 100 MB in all); what is there stays.
+Writes one compressed file per candidate and target into the work folder (about 100 MB in all), unless it exists.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from acrank.norm import AffineCoNorm, ac_norm_layers
 from acrank.observation.batches import Batch
 from acrank.observation.features import DenseReader
 from acrank.observation.heads import random_logits, ridge_logits
-from acrank.observation.layer_hooks import LayerTrace, Watch
+from acrank.observation.layer_hooks import LayerTrace
 from acrank.observation.observing import load_for_draws
 from acrank.observation.one_step import wrap_in_ac_norm
 from acrank.settings import Settings
@@ -62,7 +62,7 @@ def main(words: list[str]) -> None:
 
 
 def draws_of(study: Study, target: Target, count: int) -> list[Draw]:
-    """The training parts of the first splits, halved and shuffled as `acrank score` does; masks: 16 patches of them."""
+    """Draws of the training parts of the first splits, as `acrank score` makes them; masks: 16 patches."""
     found: list[Draw] = []
     shares = {"val_share": study.settings.val_share, "test_share": study.settings.test_share}
     for split in range(count):
@@ -98,7 +98,7 @@ def draws_of(study: Study, target: Target, count: int) -> list[Draw]:
 
 
 def keep(path: Path, candidate: Candidate, draws: Sequence[Draw]) -> None:
-    """Observe a candidate on the draws, unless that was done."""
+    """Observe a candidate on the draws and write the file, unless it exists."""
     if path.exists():
         return
     started = time.perf_counter()
@@ -150,8 +150,8 @@ def observed(candidate: Candidate, draw: Draw) -> Arrays:
     return {name: values.astype(np.float32) if values.dtype == np.float64 else values for name, values in found.items()}
 
 
-class Grams(Watch):
-    """What each layer's output, rectified and averaged over space (at labelled positions: as it is), tells apart.
+class Grams(ForwardHooks):
+    """Gram matrices of the layers' outputs, rectified and averaged over space (at labelled positions: as they are).
 
     `found` has, by layer, the Gram matrix of its standardised channels over their number, float16 [m, m], of the rows
     `rows` [m]: all images, or some positions.
@@ -164,8 +164,8 @@ class Grams(Watch):
         self.rows = torch.arange(count) if count <= POSITIONS else torch.arange(0, count, count // POSITIONS)
         self._read = batch.reader(CPU)
 
-    def saw(self, name: str, output: Tensor) -> None:
-        """Work out the Gram matrix."""
+    def on_output(self, name: str, output: Tensor) -> None:
+        """Compute the Gram matrix."""
         maps = output.detach().relu()
         parts = self._read.rows(maps) if isinstance(self._read, DenseReader) else maps.flatten(2).mean(2)
         x = parts[self.rows].double()
@@ -176,7 +176,7 @@ class Grams(Watch):
 
 
 def plain_forward(model: nn.Module, order: Sequence[str], batch: Batch) -> tuple[Tensor, list[Tensor]]:
-    """Features under plain batch normalisation with the batch's statistics, and the affines to pull on."""
+    """Features under plain batch normalisation with batch statistics, and the affine parameters that need gradients."""
     model.eval().requires_grad_(False)
     modules = dict(model.named_modules())
     for name in order:
@@ -207,7 +207,7 @@ def pulls(features: Tensor, moved: Sequence[Tensor], batch: Batch, *, heads: int
 
 
 def pulled(features: Tensor, moved: Sequence[Tensor], leaf: Tensor, loss: Tensor) -> np.ndarray:
-    """The gradient of a loss of the features, laid out as the affines; 0 where the features do not depend on them."""
+    """The gradient of a loss at the affine parameters, in their order; 0 where the features do not depend on them."""
     (pull,) = torch.autograd.grad(loss, leaf, retain_graph=True)
     found = torch.autograd.grad(features, list(moved), pull, retain_graph=True, allow_unused=True)
     parts = [torch.zeros_like(part) if grad is None else grad for part, grad in zip(moved, found, strict=True)]

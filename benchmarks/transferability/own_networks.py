@@ -1,4 +1,4 @@
-"""The architectures of the study's own checkpoints: those of ../real_checkpoints, for `factory:own_networks:NAME`."""
+"""Factories of the study's own checkpoints, `factory:own_networks:NAME`: the networks of ../real_checkpoints."""
 
 import sys
 from pathlib import Path

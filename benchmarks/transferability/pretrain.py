@@ -1,10 +1,10 @@
-"""The study's own checkpoints: small networks pretrained in several ways on several sources, some of them badly.
+"""The study's own checkpoints: small networks pretrained by several tasks on several sources, some with noisy labels.
 
     python benchmarks/transferability/pretrain.py [--shared FOLDER] [--out FOLDER]
 
-Writes one safetensors file each and `own_zoo.yaml` beside them, in about ten minutes of one core; what is there already
-stays. They are trained on data that cannot be given away, so they are made anew where they are needed; on the same
-machine and versions the files are the same.
+Writes one safetensors file each and `own_zoo.yaml` beside them, in about ten minutes on one core; existing files are
+kept. They are trained on data that may not be redistributed, so everyone trains them anew; the same machine and
+versions give the same files.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class Spec:
 
     Attributes:
         network: of NETWORKS.
-        source: of DATA; also the tag by which the checkpoint is left out where it would be ranked on its own data.
+        source: of DATA; also the tag that keeps the checkpoint from being ranked on its own data.
         task: "supervised", "rotation", "simclr", "masked" or "random".
-        noise: the share of labels that are dealt out anew.
+        noise: the share of labels that are permuted.
     """
 
     network: str
@@ -86,7 +86,7 @@ def main() -> None:
 
 
 def make_all(data: Path, out: Path) -> Path:
-    """Train what is not there yet; the manifest of all."""
+    """Train the checkpoints that are missing; return the manifest of all."""
     out.mkdir(parents=True, exist_ok=True)
     entries = [entry(spec, data, out) for spec in SPECS]
     manifest = out / "own_zoo.yaml"
@@ -95,7 +95,7 @@ def make_all(data: Path, out: Path) -> Path:
 
 
 def entry(spec: Spec, data: Path, out: Path) -> dict[str, object]:
-    """One entry of the manifest, trained if need be."""
+    """The manifest entry of one checkpoint, which is trained if it is missing."""
     path = out / f"{spec.id}.safetensors"
     if not path.exists():
         make(spec, data, path)
@@ -148,7 +148,7 @@ def train(network: nn.Module, task: Task, inputs: Tensor, labels: Tensor, epochs
 
 
 class Task(nn.Module):
-    """A pretext: (network, images [n, 3, 32, 32], labels [n]) -> loss."""
+    """A pretraining task: (network, images [n, 3, 32, 32], labels [n]) -> loss."""
 
 
 class Supervised(Task):
@@ -163,7 +163,7 @@ class Supervised(Task):
 
 
 class Rotation(Task):
-    """By how many quarter turns was an image rotated? (Gidaris et al. 2018)"""
+    """Predict by how many quarter turns an image was rotated (Gidaris et al. 2018)."""
 
     def __init__(self, width: int, _: Tensor) -> None:
         super().__init__()
@@ -190,7 +190,7 @@ class SimCLR(Task):
 
 
 class Masked(Task):
-    """Half of an image's 4 px squares are hidden and painted anew by one transposed convolution (He et al. 2022)."""
+    """Half of an image's 4 px squares are hidden and reconstructed by one transposed convolution (He et al. 2022)."""
 
     def __init__(self, width: int, _: Tensor) -> None:
         super().__init__()
@@ -217,7 +217,7 @@ def pooled(network: nn.Module, images: Tensor) -> Tensor:
 
 
 def viewed(images: Tensor) -> Tensor:
-    """Each image cropped to 60 to 100% of its sides, mirrored or not, and changed in brightness and contrast."""
+    """Each image randomly cropped to 60 to 100% of its sides, mirrored, and changed in brightness and contrast."""
     count = len(images)
     scale = torch.empty(count).uniform_(0.6, 1.0)
     shift = torch.empty(2, count).uniform_(-1, 1) * (1 - scale)
@@ -231,7 +231,7 @@ def viewed(images: Tensor) -> Tensor:
 
 
 def dealt(labels: Tensor, spec: Spec) -> Tensor:
-    """The labels, with the share `noise` of them permuted among themselves."""
+    """The labels, of which the share `noise` is permuted."""
     moved = torch.randperm(len(labels))[: round(spec.noise * len(labels))]
     found = labels.clone()
     found[moved] = labels[moved[torch.randperm(len(moved))]]

@@ -1,4 +1,4 @@
-"""Join scores and ground truth into results.csv, the table that every figure of the study is made from.
+"""Join scores and ground truth into results.csv, from which all tables of the study are made.
 
     python benchmarks/transferability/results.py
 
@@ -39,7 +39,7 @@ def joined(scores: pd.DataFrame, truth: Truth) -> pd.DataFrame:
 
 
 def about(found: dict[str, Truth]) -> dict[str, object]:
-    """Settings and versions, and how far each target's truth can be trusted."""
+    """Settings and versions, and the reliability of each target's ground truth."""
     targets = {
         name: {
             "half": truth.half,

@@ -5,7 +5,7 @@
 The draws are those of observe.py: the training parts of the first three splits. Writes scores.csv beside this file:
 dataset, model, family, parameters, mean width of the normalisation layers, a column per score as the package gives it
 (its direction as in `acrank scores`), where it has that control a column for its value under shuffled labels, and the
-official protocol's AC-Corr. What is finished is kept in the work folder and not computed again.
+official protocol's AC-Corr. Finished targets are kept in the work folder and not computed again.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def main(words: list[str]) -> None:
 
 
 def score_target(name: str, data: Path, work: Path, anew: list[str]) -> None:
-    """All candidates of a target, into one JSON file; `anew` replaces some columns of what is there."""
+    """All candidates of a target, into one JSON file; columns named in `anew` are computed again."""
     path = work / "scored" / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     known = json.loads(path.read_text()) if path.exists() else {}
@@ -81,7 +81,7 @@ def rows_of(candidates: list[Candidate], draws: list[Draw], settings: Settings) 
 
 
 def write(work: Path) -> None:
-    """scores.csv from all targets."""
+    """Write scores.csv from the files of all targets."""
     tables = {
         name: json.loads(path.read_text()) for name in STUDIES if (path := work / "scored" / f"{name}.json").exists()
     }

@@ -1,4 +1,4 @@
-"""The ground truth of the study, how far it can be trusted, and the figures of a column of scores against it."""
+"""The ground truth of the study, its reliability, and the raw observations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CHOSEN_ON = 5  # splits that there were when the default was chosen
 
 @dataclass(frozen=True)
 class Truth:
-    """What finetuning came to on one target.
+    """Results of finetuning on one target.
 
     Attributes:
         half: "choosing" or "reported".
@@ -46,7 +46,7 @@ class Truth:
 
 
 def truths(method: str = "vanilla", splits: int | None = None) -> dict[str, Truth]:
-    """By target, in the study's order; of the first so many splits, or of all."""
+    """Truths by target, in the study's order; of the first `splits` splits, or of all."""
     table = pd.read_csv(HERE / "ground_truth_seeds.csv")
     table = table[(table["method"] == method) & (table["split"] < (splits or np.inf))]
     found = {}
@@ -72,7 +72,7 @@ def _between(runs: np.ndarray, half: set[int]) -> float:
 
 
 def ceiling(runs: np.ndarray) -> float:
-    """Mean weighted tau of the means against the means with their standard errors' noise once more."""
+    """Mean weighted tau between the means and the means plus noise of their standard errors."""
     rng = np.random.default_rng(0)
     mean, error = runs.mean(1), runs.std(1, ddof=1) / np.sqrt(runs.shape[1])
     noisy = mean + error * rng.standard_normal((SIMULATIONS, len(mean)))
@@ -80,7 +80,7 @@ def ceiling(runs: np.ndarray) -> float:
 
 
 def observed_draws(work: Path, target: str) -> Iterator[tuple[str, list[dict[str, np.ndarray]]]]:
-    """Each candidate's raw observations, a dictionary a draw."""
+    """Each candidate's raw observations, one dictionary per draw."""
     for path in sorted((work / "observed" / target).glob("*.npz")):
         if ".partial" in path.name:
             continue
@@ -94,7 +94,7 @@ def observed_draws(work: Path, target: str) -> Iterator[tuple[str, list[dict[str
 
 
 def runs_written() -> int:
-    """How many runs of finetuning there are."""
+    """The number of finished finetuning runs."""
     return sum(
         1 for line in (HERE / "runs.jsonl").read_text().splitlines() if json.loads(line)["ground_truth"] is not None
     )

@@ -2,9 +2,9 @@
 
     python benchmarks/transferability/tables.py [--resamples 500]
 
-Prints and writes tables.md: how far the truth can be trusted; each score's figures averaged over the targets of a half
-and per target, within each family and across them; the default's lead over every other score; controls; the direction
-of AC-Corr; and AC-Norm against vanilla finetuning.
+Prints and writes tables.md: the reliability of the ground truth; each score's statistics averaged over the targets of a
+half and per target, within each family and across them; the default's lead over every other score; controls; the
+direction of AC-Corr; and AC-Norm against vanilla finetuning.
 """
 
 from __future__ import annotations
@@ -63,13 +63,13 @@ def main(words: list[str]) -> None:
 
 
 def score_names(table: pd.DataFrame) -> list[str]:
-    """Columns that rank, the default first."""
+    """Columns that hold scores, the default first."""
     names = [name for name in table.columns if name not in ABOUT and not name.endswith(SHUFFLED)]
     return sorted((name for name in names if table[name].notna().any()), key=lambda name: name != DEFAULT)
 
 
 def columns(rows: pd.DataFrame, names: Sequence[str]) -> list[Columns]:
-    """By target."""
+    """The columns of scores by target."""
     return [
         Columns(tuple(one["model"]), one[list(names)].to_numpy(float).T, one["ground_truth"].to_numpy(float))
         for _, one in rows.groupby("dataset", sort=False)
@@ -77,14 +77,14 @@ def columns(rows: pd.DataFrame, names: Sequence[str]) -> list[Columns]:
 
 
 def mean_rank_elsewhere(table: pd.DataFrame) -> pd.Series:
-    """The trivial ranking: a candidate's mean place, in shares, in the truth of the other targets."""
+    """The trivial ranking: a candidate's mean relative rank in the truth of the other targets."""
     places = table.groupby("dataset")["ground_truth"].transform(lambda x: (rankdata(x) - 1) / max(1, len(x) - 1))
     sums, counts = places.groupby(table["model"]).transform("sum"), table.groupby("model")["model"].transform("count")
     return ((sums - places) / (counts - 1)).where(counts > 1)
 
 
 def trust(found: Mapping[str, Truth]) -> list[str]:
-    """How far the ground truth can be trusted."""
+    """Reliability of the ground truth."""
     rows = [
         [name, truth.half, *truth.runs.shape, f"{truth.reliability:.3f}", f"{truth.ceiling:.3f}"]
         for name, truth in found.items()
@@ -172,7 +172,7 @@ def family_columns(rows: pd.DataFrame, names: Sequence[str], family: str) -> lis
 
 
 def controls(rows: pd.DataFrame, half: str) -> list[str]:
-    """What a ranking owes to the labels of the target, and to the width of the networks."""
+    """Scores under shuffled labels, and the width of the networks as a score."""
     body = []
     for name in [name for name in score_names(rows) if f"{name}{SHUFFLED}" in rows]:
         parts = [one for _, one in rows.groupby("dataset")]
@@ -248,7 +248,7 @@ def methods() -> list[str]:
 
 
 def markdown(heads: Sequence[str], body: Sequence[Sequence[Any]]) -> list[str]:
-    """Lines of a table, and an empty one."""
+    """Lines of a Markdown table, and an empty one."""
     rule = f"|---|{'---:|' * (len(heads) - 1)}"
     return [f"| {' | '.join(heads)} |", rule, *(f"| {' | '.join(map(str, row))} |" for row in body), ""]
 

@@ -1,8 +1,8 @@
 """The targets of the study: real and procedural, classification and segmentation, as small as a clinic's.
 
-Half of them are for choosing among variants of scores, the other half is looked at once, for reporting. Halves were set
-before any score was looked at: kinds alternate, and what comes from the same images (`drive`, `vessel_patches`) is in
-one half. No candidate is ranked on what it was trained on, see `Study.left_out`.
+Half of them are for choosing among variants of scores, the other half is used once, for reporting. Halves were fixed
+before any score was seen: kinds alternate, and targets made from the same images (`drive`, `vessel_patches`) are in one
+half. No candidate is ranked on the data that it was trained on, see `Study.left_out`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Study:
 
 
 def copied(name: str) -> Callable[[Path, Path], None]:
-    """The folders of images of the measuring data as they are."""
+    """Copy folders of the measuring data unchanged."""
 
     def make(data: Path, out: Path) -> None:
         shutil.copytree(data / name, out)
@@ -59,10 +59,10 @@ def copied(name: str) -> Callable[[Path, Path], None]:
 def crops(
     name: str, side: int, *, every: int = 1, zoom: int = 1, inverted: bool = False
 ) -> Callable[[Path, Path], None]:
-    """A square of every so many images and masks, `side` px wide: the middle; masks become 0 and 1.
+    """The middle square, `side` px wide, of each `every`-th image and mask; masks become 0 and 1.
 
-    With a `zoom` it is the square that has most foreground, enlarged, so that what is to be found is not finer than the
-    last maps of most networks.
+    With a `zoom` it is the square with most foreground, enlarged, so that the structures are not finer than the last
+    maps of most networks.
     """
 
     def make(data: Path, out: Path) -> None:
@@ -83,7 +83,7 @@ def crops(
 
 
 def fullest(mask: np.ndarray, side: int) -> tuple[int, int]:
-    """The upper left corner of the square that has the most foreground; of equal ones the first."""
+    """The upper left corner of the square with most foreground; the first of equal ones."""
     sums = np.pad(mask.astype(np.int64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     counts = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
     top, left = np.unravel_index(counts.argmax(), counts.shape)
@@ -91,7 +91,7 @@ def fullest(mask: np.ndarray, side: int) -> tuple[int, int]:
 
 
 def pneumonia(data: Path, out: Path) -> None:
-    """600 chest X-rays of 28 px, as many of either class."""
+    """600 chest X-rays of 28 px, 300 of each class."""
     arrays = np.load(data / "pneumoniamnist.npz")
     labels = arrays["train_labels"][:, 0]
     chosen = balanced(labels, range(2), 300, seed=0)
@@ -99,7 +99,7 @@ def pneumonia(data: Path, out: Path) -> None:
 
 
 def cifar(classes: tuple[int, ...], each: int) -> Callable[[Path, Path], None]:
-    """Natural images of some classes of CIFAR-10."""
+    """Images of some classes of CIFAR-10."""
 
     def make(data: Path, out: Path) -> None:
         arrays = np.load(data / "cifar10_jpeg_subset.npz")
@@ -136,7 +136,7 @@ def cells(_: Path, out: Path) -> None:
 
 
 def nodules(_: Path, out: Path) -> None:
-    """16 procedural slices of lungs of 96 px with their nodules: of each scan the slice that shows most of them."""
+    """16 procedural slices of lungs of 96 px with their nodules: of each scan the slice with most nodule pixels."""
     from acrank.demo.nodules import nodule_scan
 
     for index in range(16):
@@ -149,7 +149,7 @@ def nodules(_: Path, out: Path) -> None:
 
 
 def vessel_patches(data: Path, out: Path) -> None:
-    """800 patches of 32 px of DRIVE's retinas: is the middle on a vessel?"""
+    """800 patches of 32 px of DRIVE's retinas; the class says whether the middle lies on a vessel."""
     rng = np.random.default_rng(0)
     for path in sorted((data / "drive" / "images").iterdir()):
         image = np.asarray(Image.open(path).convert("RGB"))
@@ -165,7 +165,7 @@ def vessel_patches(data: Path, out: Path) -> None:
 
 
 def balanced(labels: np.ndarray, classes: range | tuple[int, ...], each: int, *, seed: int) -> np.ndarray:
-    """Indices of so many samples of each class, ascending."""
+    """Ascending indices of `each` samples of each class."""
     rng = np.random.default_rng(seed)
     return np.sort(np.concatenate([rng.choice(np.flatnonzero(labels == one), each, replace=False) for one in classes]))
 

@@ -1,9 +1,9 @@
-"""Ground truth of the study: every candidate finetuned on every target, learning rate chosen on validation.
+"""Ground truth of the study: every candidate finetuned on every target, learning rates chosen on validation data.
 
     python benchmarks/transferability/truth.py [--shared FOLDER] [--work FOLDER] [--splits N] [--minutes M] [TARGET...]
 
-Finished runs are lines of runs.jsonl beside this file, and are not done again: start it as often as it takes, on any
-machine. Splits come round by round, so that what is there is always as even as it can be. Ends after --minutes.
+Finished runs are lines of runs.jsonl beside this file and are not repeated: it can be started again at any time, on any
+machine. Splits are done one after the other for all candidates, so that all have about as many. Ends after --minutes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ RUNS, SEEDS = HERE / "runs.jsonl", HERE / "ground_truth_seeds.csv"
 
 
 class TimeIsUpError(Exception):
-    """Raised after a run, once the minutes are spent."""
+    """The given minutes are over; raised between runs."""
 
 
 def main(words: list[str]) -> None:
@@ -42,7 +42,7 @@ def main(words: list[str]) -> None:
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(STUDIES)}; all without")
     parser.add_argument("--shared", type=Path, default=HERE.parents[2] / "shared")
     parser.add_argument("--work", type=Path, default=WORK)
-    parser.add_argument("--method", default="vanilla", help="another than vanilla is run on candidates.PANEL alone")
+    parser.add_argument("--method", default="vanilla", help="all but vanilla run on candidates.PANEL alone")
     parser.add_argument("--kind", action="append", choices=KINDS, help="of candidates; all without")
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--minutes", type=float, default=float("inf"))
@@ -60,7 +60,7 @@ def main(words: list[str]) -> None:
 
 
 def run(name: str, splits: int, options: argparse.Namespace, until: float) -> None:
-    """What is lacking of the first so many splits of one target."""
+    """Do the runs that are missing among the first `splits` splits of one target."""
     study, data = STUDIES[name], options.shared / "data"
     target = {"all": target_of(name, data, options.work)}
     for kind in options.kind or KINDS:
@@ -89,7 +89,7 @@ def takes(candidate: Candidate, method: str) -> bool:
 
 
 def target_of(name: str, data: Path, work: Path) -> Target:
-    """A target of the study, made in the work folder where it is not there yet."""
+    """Open a target of the study, which is made in the work folder if it is missing."""
     folder = work / "targets" / name
     if not folder.exists():
         partial = folder.with_suffix(".partial")
@@ -105,7 +105,7 @@ def suits(candidate: Candidate, study: Study) -> bool:
 
 
 def unpack(name: str, place: Path, models: set[str]) -> None:
-    """Give the work folder the runs that were finished elsewhere."""
+    """Copy the runs of runs.jsonl into the work folder."""
     place.mkdir(parents=True, exist_ok=True)
     for record in runs():
         record.pop("streams", None)
@@ -117,7 +117,7 @@ def unpack(name: str, place: Path, models: set[str]) -> None:
 
 
 def runs() -> list[dict]:
-    """The finished runs, oldest first; a line that a kill cut short is left out."""
+    """The finished runs, oldest first, without lines that an interruption cut short."""
     if not RUNS.exists():
         return []
     lines = RUNS.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -125,7 +125,7 @@ def runs() -> list[dict]:
 
 
 def _refuse_other_streams() -> None:
-    """Runs under other random streams had other splits: they are not continued."""
+    """Refuse to continue runs under other random streams, which had other splits."""
     made = {record.get("streams", 1) for record in runs()}
     if made - {STREAMS}:
         sys.exit(
@@ -134,7 +134,7 @@ def _refuse_other_streams() -> None:
 
 
 def write_seeds() -> None:
-    """ground_truth_seeds.csv: the truth table's columns, one row per finished run."""
+    """Write ground_truth_seeds.csv: the truth table's columns, one row per finished run."""
     with SEEDS.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)

@@ -1,7 +1,7 @@
-"""Every variant of a score that was tried, worked out from the raw observations: a number per candidate and draw.
+"""Every variant of a score that was tried, computed from the raw observations: a number per candidate and draw.
 
-Whatever is tried goes through `measures`, so that the count of variants is the count of its keys. All are built on the
-one forward and backward pass that `observe.py` kept; names say how: ac or plain forward, head, step size, layers.
+All go through `measures`, so that its keys count the variants. All are computed from the one forward and backward pass
+that `observe.py` saved; names tell the variant: ac or plain forward pass, head, step size, layers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ RELATIVE = {"r0.01": 0.01, "r0.1": 0.1, "r0.5": 0.5}
 
 
 def measures(draw: Draw) -> dict[str, float]:
-    """All variants of one draw by name; higher is taken as better unless the name begins with a minus."""
+    """All variants of one draw by name; higher is better unless the name begins with a minus."""
     found = dict(controls(draw))
     for source in ("ac/ridge", "ac/random0", "plain/ridge", "plain/random0"):
         found |= dict(from_affines(draw, source))
@@ -38,7 +38,7 @@ def controls(draw: Draw) -> Iterator[tuple[str, float]]:
 
 
 def split(draw: Draw, flat: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Weights and biases by layer, from how they are laid out."""
+    """Weights and biases by layer, from the concatenated array."""
     found, at = [], 0
     for size in draw["channels"]:
         found.append((flat[at : at + size], flat[at + size : at + 2 * size]))
@@ -99,7 +99,7 @@ def overlaps(draw: Draw, affines: list, grads: list, step: float) -> Iterator[tu
 
 
 def from_gradients(draw: Draw) -> Iterator[tuple[str, float]]:
-    """Norms of the gradient at the affines, relative to several things, and how much of it is about the labels."""
+    """Norms of the gradient at the affines, relative to several norms, and the part that depends on the labels."""
     affines = draw["affines"].astype(np.float64)
     for source in ("ac/ridge", "ac/random0", "plain/ridge", "plain/random0"):
         grad = draw[f"grad/{source}/true"].astype(np.float64)
@@ -134,7 +134,7 @@ def cosine(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def from_logits(draw: Draw) -> Iterator[tuple[str, float]]:
-    """How good the cross-fitted ridge head of the pass itself is."""
+    """Quality of the pass's own cross-fitted ridge head."""
     labels = draw["labels"]
     for forward in ("ac", "plain"):
         yield from quality(draw[f"grad/{forward}/ridge/true/logits"] / 5, labels, f"{forward}/ridge head")
@@ -172,7 +172,7 @@ GROUPS = {
 
 
 def from_grams(draw: Draw) -> Iterator[tuple[str, float]]:
-    """Cross-fitted kernel ridge over the outputs of the normalisation layers: what the whole network tells apart."""
+    """Cross-fitted kernel ridge regression over the outputs of all normalisation layers."""
     rows = draw["grams/rows"]
     labels, fold = draw["labels"][rows], draw["fold"][rows]
     grams = draw["grams"].astype(np.float64)
@@ -196,7 +196,7 @@ def quality_of(scores: np.ndarray, labels: np.ndarray) -> float:
 
 
 def crossfit(gram: np.ndarray, labels: np.ndarray, fold: np.ndarray, ridge: float) -> np.ndarray:
-    """Kernel ridge on one-hot labels, each half read by the fit on the other."""
+    """Kernel ridge regression of one-hot labels; each half is predicted by the fit on the other."""
     classes = int(labels.max()) + 1
     hot = (labels[:, None] == np.arange(classes)).astype(float)
     scores = np.zeros_like(hot)
@@ -236,7 +236,7 @@ def neighbours(gram: np.ndarray, labels: np.ndarray, fold: np.ndarray, k: int = 
 
 
 def from_features(draw: Draw) -> Iterator[tuple[str, float]]:
-    """The last features: their rank, and their spread."""
+    """Rank and spread of the last features."""
     for forward in ("ac", "plain", "source"):
         x = draw[f"features/{forward}"].astype(np.float64)
         x = x[:: max(1, len(x) // 512)]

@@ -1,7 +1,7 @@
-"""Eight 3D candidates for the procedural nodules, and the manifest over them: python candidates.py FOLDER.
+"""Eight 3D candidates for the procedural nodules, and their manifest: python candidates.py FOLDER.
 
 Four networks, each trained briefly on two sources: finding nodules in scans of another seed, and restoring scans that
-were blurred and made noisy. Small and quick (about two minutes on two cores); what counts is that they differ.
+were blurred and made noisy. Small and quick (about two minutes on two cores); they only need to differ.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SOURCE_SEED = 1000  # the targets use small seeds
 
 
 def networks() -> dict[str, tuple[str, dict[str, Any], Callable[[], nn.Module]]]:
-    """Name -> architecture, its arguments, and how it is built."""
+    """Name -> architecture, its arguments, and a function that builds it."""
     import_timm()
     from monai.networks import nets
 

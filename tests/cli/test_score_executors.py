@@ -22,7 +22,7 @@ from helpers.workbench import Outcome, make_images, make_zoo
 from PIL import Image
 
 import acrank as package
-from acrank.cli.execution import Execution, Executor
+from acrank.cli.execution import LOCAL, PROCESSES, RAY, Execution
 from acrank.records import Ranking
 from acrank.settings import Settings
 from acrank.system.machine import pick_device, use_device
@@ -253,15 +253,15 @@ def test_what_cannot_be_is_exit_2_before_any_work(acrank: Command, folder: Path,
 
 
 def test_which_executor_the_options_mean() -> None:
-    assert Execution().kind is Executor.local
+    assert Execution().kind == LOCAL
     for one in (
         Execution(workers=1),
         Execution(timeout=5),
-        Execution(Executor.local, timeout=5),
+        Execution(executor=LOCAL, timeout=5),
         Execution(devices=("cpu",)),
     ):
-        assert one.kind is Executor.processes
-    assert Execution(Executor.ray, timeout=5, workers=3).kind is Executor.ray
+        assert one.kind == PROCESSES
+    assert Execution(executor=RAY, timeout=5, workers=3).kind == RAY
 
 
 def test_auto_is_the_device_of_the_worker() -> None:

@@ -14,7 +14,7 @@ from helpers.workbench import input_of
 from acrank.errors import TargetError, UsageError
 from acrank.targets import open_target
 from acrank.targets.draws import make_draws
-from acrank.targets.preparation import prepare
+from acrank.targets.preparation import prepare_images
 
 RNG = np.random.default_rng(0)
 
@@ -125,7 +125,7 @@ def test_volumes_grow_as_pytorch_interpolates() -> None:
     expected = torch.nn.functional.interpolate(
         torch.from_numpy(volume)[None], size=(9, 8, 14), mode="trilinear", align_corners=False
     )
-    batch = prepare([volume], input_of((9, 8, 14), 2))
+    batch = prepare_images([volume], input_of((9, 8, 14), 2))
     np.testing.assert_allclose(batch, expected, atol=1e-6)
 
 
@@ -136,11 +136,11 @@ def test_volumes_shrink_without_aliasing() -> None:
         shape = [1, 1, 1]
         shape[axis] = 24
         volume = np.broadcast_to(profile.reshape(shape), (24, 24, 24))[None]
-        resized = prepare([volume], input_of((7, 7, 7), 1))[0, 0].movedim(axis, 0)[:, 3, 3]
-        flat = prepare([np.tile(profile, (24, 1))[None]], input_of((7, 7), 1))[0, 0, 3]
+        resized = prepare_images([volume], input_of((7, 7, 7), 1))[0, 0].movedim(axis, 0)[:, 3, 3]
+        flat = prepare_images([np.tile(profile, (24, 1))[None]], input_of((7, 7), 1))[0, 0, 3]
         np.testing.assert_allclose(resized, flat, atol=1e-6)
     stripes = np.indices((32, 32, 32)).sum(0)[None] % 2
-    assert (prepare([stripes.astype(np.float32)], input_of((4, 4, 4), 1)) - 0.5).abs().max() < 0.02
+    assert (prepare_images([stripes.astype(np.float32)], input_of((4, 4, 4), 1)) - 0.5).abs().max() < 0.02
 
 
 def test_few_volumes_are_held_and_large_ones_are_not(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
