@@ -238,6 +238,7 @@ def test_a_second_run_is_equal_and_loads_neither_torch_nor_timm_nor_an_image(fol
     assert [(row.model, row.scores, row.layers, row.weights, row.params) for row in first.rows] == [
         (row.model, row.scores, row.layers, row.weights, row.params) for row in second.rows
     ]
+    assert list(first.rows[0].details["input"]) == ["size", "in_chans", "mean", "std"]
     assert [row.details["cached"] for row in first.rows] == [False] * 3
     assert [row.details["cached"] for row in second.rows] == [True] * 3
     loaded = [set(run.stderr.splitlines()[-1].split()) for run in runs]
