@@ -165,23 +165,24 @@ def with_settings(function: Callable[..., None]) -> Callable[..., None]:
 def _parameter(field: dataclasses.Field[Any], hint: Any, option: Opt) -> inspect.Parameter:
     """One field as Typer wants it."""
     is_list = _element_of(hint) is not None
-    kind = list[Path] if _element_of(hint) is Path else list[str]
+    if is_list:
+        plain: Any = (list[Path] if _element_of(hint) is Path else list[str]) | None
+    else:  # the settings class holds values against choices and bounds, whoever makes it
+        plain = str | None if option.choices else hint
     flag = option.flag or option.flag_of(field.name)
-    bounds = {"min": int(option.least)} if option.least is not None and not is_list else {}
     about = typer.Option(
         flag,
         help=option.help,
         metavar=option.metavar or ("|".join(option.choices) or None),
         envvar=f"ACRANK_{option.flag_of(field.name)[2:].replace('-', '_').upper()}" if option.variable else None,
         rich_help_panel=option.panel or None,
-        **bounds,  # type: ignore[arg-type]
     )
     default = inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default
     return inspect.Parameter(
         field.name,
         inspect.Parameter.KEYWORD_ONLY,
         default=None if is_list else default,
-        annotation=Annotated[kind | None if is_list else hint, about],
+        annotation=Annotated[plain, about],
     )
 
 

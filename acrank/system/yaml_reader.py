@@ -39,6 +39,10 @@ class Document:
                 return self.lines[place[:end]]
         return None
 
+    def problem(self, place: Place, text: str, *, where: str = "", hint: str | None = None) -> Problem:
+        """A problem on the line of a place."""
+        return Problem(self.line_of(place), where, text, hint=hint)
+
 
 def read_yaml(text: str) -> Document:
     """One YAML document, parsed with the safe loader; text that is not YAML gives no data and one problem.
@@ -50,11 +54,10 @@ def read_yaml(text: str) -> Document:
     try:
         loader = yaml.SafeLoader(text)  # parsed once, for the lines and for the data
         node = loader.get_single_node()
-        lines: dict[Place, int] = {}
-        problems: list[Problem] = []
+        found = _Places()
         if node is not None:
-            _walk(node, (), lines, problems, set())
-        return Document(None if node is None else loader.construct_document(node), lines, problems)
+            found.walk(node, ())
+        return Document(None if node is None else loader.construct_document(node), found.lines, found.problems)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         parts = [getattr(error, "context", None), getattr(error, "problem", None)]
@@ -64,27 +67,32 @@ def read_yaml(text: str) -> Document:
         return Document(None, {}, [Problem(None, "", f"not valid YAML: {error}")])
 
 
-def _walk(node: yaml.Node, place: Place, lines: dict[Place, int], problems: list[Problem], seen: set[int]) -> None:
-    lines[place] = node.start_mark.line + 1
-    if id(node) in seen:  # an alias: its lines are those of the anchor, and a cycle would never end
-        return
-    seen.add(id(node))
-    if isinstance(node, yaml.SequenceNode):
-        for i, item in enumerate(node.value):
-            _walk(item, (*place, i), lines, problems, seen)
-    elif isinstance(node, yaml.MappingNode):
-        _walk_mapping(node, place, lines, problems, seen)
+class _Places:
+    """The line of every place in a YAML document, and the duplicate keys."""
 
+    def __init__(self) -> None:
+        self.lines: dict[Place, int] = {}
+        self.problems: list[Problem] = []
+        self._seen: set[int] = set()
 
-def _walk_mapping(
-    node: yaml.MappingNode, place: Place, lines: dict[Place, int], problems: list[Problem], seen: set[int]
-) -> None:
-    first: dict[str, int] = {}
-    for key, value in node.value:
-        name, line = str(key.value), key.start_mark.line + 1
-        if name in first:
-            text = f"duplicate key {name!r} (first on line {first[name]})"
-            problems.append(Problem(line, "", text, hint="remove one"))
-        first.setdefault(name, line)
-        _walk(value, (*place, name), lines, problems, seen)
-        lines[(*place, name)] = line
+    def walk(self, node: yaml.Node, place: Place) -> None:
+        self.lines[place] = node.start_mark.line + 1
+        if id(node) in self._seen:  # an alias: its lines are those of the anchor, and a cycle would never end
+            return
+        self._seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            for i, item in enumerate(node.value):
+                self.walk(item, (*place, i))
+        elif isinstance(node, yaml.MappingNode):
+            self._walk_mapping(node, place)
+
+    def _walk_mapping(self, node: yaml.MappingNode, place: Place) -> None:
+        first: dict[str, int] = {}
+        for key, value in node.value:
+            name, line = str(key.value), key.start_mark.line + 1
+            if name in first:
+                text = f"duplicate key {name!r} (first on line {first[name]})"
+                self.problems.append(Problem(line, "", text, hint="remove one"))
+            first.setdefault(name, line)
+            self.walk(value, (*place, name))
+            self.lines[(*place, name)] = line

@@ -170,4 +170,4 @@ def _described(config: Path, weights: Path) -> Recipe:
     cfg = _registered(str(architecture).partition(".")[0])
     known = {item.name for item in dataclasses.fields(timm.models.PretrainedCfg)}
     cfg |= {key: value for key, value in given.items() if key in known and value is not None}
-    return Recipe(str(architecture), weights, cfg, dict(args))
+    return Recipe(str(architecture), weights, cfg, args=dict(args))

@@ -140,16 +140,16 @@ def _check_top(document: Document) -> list[Problem]:
     top = document.data
     if not isinstance(top, dict):
         return [Problem(1, "", "is not a mapping with `version` and `models`", hint="begin with `version: 1`")]
-    problems = [_unknown(document, (str(key),), "", _TOP) for key in top if key not in _TOP]
+    problems = [_unknown(document, (str(key),), known=_TOP) for key in top if key not in _TOP]
     if type(top.get("version")) is not int or top["version"] != 1:
         text = f"`version` is {top['version']!r}" if "version" in top else "`version` is missing"
-        problems.append(Problem(document.line_of(("version",)), "", text, hint="this acrank reads `version: 1`"))
+        problems.append(document.problem(("version",), text, hint="this acrank reads `version: 1`"))
     if not isinstance(top.get("models"), list) or not top["models"]:
-        problems.append(Problem(document.line_of(("models",)), "", "`models` must be a list of at least one model"))
+        problems.append(document.problem(("models",), "`models` must be a list of at least one model"))
     if not isinstance(top.get("defaults", {}), dict):
-        problems.append(Problem(document.line_of(("defaults",)), "", "`defaults` must be a mapping"))
+        problems.append(document.problem(("defaults",), "`defaults` must be a mapping"))
     elif "id" in top.get("defaults", {}):
-        problems.append(Problem(document.line_of(("defaults", "id")), "defaults", "`id` has no default"))
+        problems.append(document.problem(("defaults", "id"), "`id` has no default", where="defaults"))
     return problems
 
 
@@ -161,13 +161,13 @@ def _candidates(document: Document, folder: Path, problems: list[Problem]) -> li
     out = []
     for i, raw in enumerate(models):
         if not isinstance(raw, dict):
-            problems.append(Problem(document.line_of(("models", i)), f"model {i + 1}", "is not a mapping"))
+            problems.append(document.problem(("models", i), "is not a mapping", where=f"model {i + 1}"))
             continue
         merged = {key: value for key, value in defaults.items() if key != "id"} | raw
         try:
             out.append(Candidate.model_validate({_FOLDER: folder} | merged))
         except ValidationError as error:
-            problems += [_problem(document, i, raw, item) for item in error.errors()]
+            problems += [_problem(document, i, item) for item in error.errors()]
     problems += _duplicates(document, models)
     return out
 
@@ -184,24 +184,25 @@ def _duplicates(document: Document, models: list[Any]) -> list[Problem]:
     ]
 
 
-def _problem(document: Document, i: int, raw: dict[str, Any], item: Any) -> Problem:
+def _problem(document: Document, i: int, item: Any) -> Problem:
     """One pydantic error in the manifest's terms, at its place in the file."""
     keys: Place = tuple(key for key in item["loc"] if isinstance(key, str | int))
+    raw = document.data["models"][i]
     place, where = ("models", i, *keys), f"model {raw['id']!r}" if "id" in raw else f"model {i + 1}"
     if keys and keys[0] not in raw and keys[0] in (document.data.get("defaults") or {}):
         place, where = ("defaults", *keys), "defaults"
     if item["type"] == "extra_forbidden" or keys == (_FOLDER,):
-        return _unknown(document, place, where, _INPUT_FIELDS if keys[0] == "input" else _FIELDS)
+        return _unknown(document, place, known=_INPUT_FIELDS if keys[0] == "input" else _FIELDS, where=where)
     text = item["msg"].removeprefix("Value error, ")
     text = text[0].lower() + text[1:] if text.startswith(("Input", "Field")) else text
     named = f"`{'.'.join(str(key) for key in keys)}`: " if keys else ""
     hint = f"put it in quotes: '{item['input']}'" if item["type"] == "string_type" else None
-    return Problem(document.line_of(place), where, named + text, hint=hint)
+    return document.problem(place, named + text, where=where, hint=hint)
 
 
-def _unknown(document: Document, place: Place, where: str, known: Sequence[str]) -> Problem:
+def _unknown(document: Document, place: Place, *, known: Sequence[str], where: str = "") -> Problem:
     key = str(place[-1])
-    return Problem(document.line_of(place), where, f"unknown key {key!r}", hint=_closest(key, known))
+    return document.problem(place, f"unknown key {key!r}", where=where, hint=_closest(key, known))
 
 
 def _closest(word: str, known: Sequence[str]) -> str:

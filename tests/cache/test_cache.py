@@ -21,7 +21,7 @@ import torch
 from helpers.workbench import Outcome, entry, make_images, make_zoo, network, write_zoo
 
 from acrank.cache import ObservationCache, identity_of, key_of
-from acrank.records import Ranking
+from acrank.records import Details, Ranking
 from acrank.scores.inputs import CandidateInfo, LayerShift, MapRows, Observation
 from acrank.settings import Settings
 from acrank.targets import open_target
@@ -60,7 +60,7 @@ def observation(seed: int, d: int = 6) -> Observation:
 
 
 ABOUT = CandidateInfo(
-    params=7, notes=["a note"], weights={"sha256": "0" * 64, "matched": 3}, details={"step_size": 0.1}
+    params=7, notes=["a note"], weights={"sha256": "0" * 64, "matched": 3}, details=Details(step_size=0.1)
 )
 
 
@@ -249,6 +249,7 @@ def test_a_second_run_is_equal_and_loads_neither_torch_nor_timm_nor_an_image(fol
     assert [(row.model, row.scores, row.layers, row.weights, row.params) for row in first.rows] == [
         (row.model, row.scores, row.layers, row.weights, row.params) for row in second.rows
     ]
+    assert list(first.rows[0].details.input) == ["size", "in_chans", "mean", "std"]
     assert [row.details.cached for row in first.rows] == [False] * 3
     assert [row.details.cached for row in second.rows] == [True] * 3
     loaded = [set(run.stderr.splitlines()[-1].split()) for run in runs]

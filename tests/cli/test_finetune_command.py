@@ -88,10 +88,10 @@ def test_a_failed_candidate_is_said_and_the_run_is_done(acrank: Command, folder:
     [
         (["--method", "vanila"], 2, "did you mean 'vanilla'?"),
         (["--method", "ac-norm+stochnorm"], 2, "do the same work"),
-        (["--lr", "fast"], 2, "not a list of numbers"),
+        (["--lr", "fast"], 2, "--lr needs numbers"),
         (["--lr", "-1"], 2, "learning rate of -1"),
         (["--metric", "dice"], 2, "unknown classification metric 'dice'"),
-        (["--optimiser", "lion"], 2, "unknown optimiser"),
+        (["--optimiser", "lion"], 2, "unknown --optimiser"),
         (["--seeds", "0"], 2, "seeds"),
         (["--epochs", "many"], 2, "epochs"),
         (["-o", "truth.xlsx"], 2, "no output format"),

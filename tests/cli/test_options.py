@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,12 @@ from acrank.system.words import words_of
 from acrank.targets.target_options import TargetOptions
 
 Run = Callable[..., Outcome]
+
+
+@pytest.fixture(autouse=True)
+def _own_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The networks beside a manifest are loaded from this test's folder."""
+    monkeypatch.delitem(sys.modules, "small_networks", raising=False)
 
 
 @pytest.mark.parametrize(

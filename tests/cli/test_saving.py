@@ -46,13 +46,14 @@ def test_a_large_run_puts_most_of_it_off_and_a_stop_saves_the_rest(tmp_path: Pat
     assert rows_in(path) == ALWAYS + 99
 
 
-def test_a_full_disk_is_not_written_to_again(tmp_path: Path) -> None:
+def test_a_full_disk_is_not_written_to_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
-    def refuse(_: Ranking) -> None:
+    def refuse(*_: object) -> None:
         calls.append(1)
         raise OutputError("cannot write")
 
-    with pytest.raises(OutputError), saving(refuse, (tmp_path / "run.json",)) as save:  # type: ignore[arg-type]
+    monkeypatch.setattr("acrank.cli.saving.write", refuse)
+    with pytest.raises(OutputError), saving((tmp_path / "run.json",)) as save:
         save(ranking(1))
     assert calls == [1]

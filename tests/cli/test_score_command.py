@@ -60,7 +60,7 @@ def test_prints_the_table_and_writes_csv_and_record(acrank: Command, folder: Pat
     assert values == sorted(values, reverse=True)
     record = Ranking.load(folder / "run.json")
     assert {row.model for row in record.rows} == {"net0", "net1", "net2"}
-    assert record.settings["protocol"]["step_size"] == 0.1
+    assert record.settings["step_size"] == 0.1
     assert record.higher_is_better["ac_corr"] is False
     first = record.rows[0]
     assert first.scores["finetunability"].no_drift == 0
@@ -302,13 +302,13 @@ def test_resume_without_a_record_starts_anew(acrank: Command, folder: Path) -> N
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--protocol", "two-step"], "no protocol 'two-step'"),
-        (["--head", "svm"], "no head 'svm'"),
-        (["--step-size", "0"], "step size must be positive"),
-        (["--step-size", "nan"], "step size must be positive"),
-        (["--samples", "3"], "too few"),
-        (["--repeats", "0"], "repeats must be at least 1"),
-        (["--rank-by", "beauty"], "no score 'beauty'"),
+        (["--protocol", "two-step"], "unknown --protocol 'two-step'"),
+        (["--head", "svm"], "unknown --head 'svm'"),
+        (["--step-size", "0"], "--step-size must be positive"),
+        (["--step-size", "nan"], "--step-size must be positive"),
+        (["--samples", "3"], "--samples is 3"),
+        (["--repeats", "0"], "--repeats is 0"),
+        (["--rank-by", "beauty"], "unknown score 'beauty'"),
         (["--device", "abacus"], "not a device"),
         (["--device", "cuda:99"], "not available|not there"),
         (["--protocol", "official", "--head", "ridge"], "trains its own head"),
@@ -351,7 +351,7 @@ def test_an_internal_error_is_exit_4_and_vv_shows_the_traceback(
     def explode(*_: object, **__: object) -> None:
         raise ArithmeticError("a bug")
 
-    monkeypatch.setattr(Settings, "of", explode)
+    monkeypatch.setattr(Settings, "__post_init__", explode)
     done = acrank(*words())
     assert done.code == 4
     assert "error: internal: ArithmeticError: a bug" in done.err
@@ -366,9 +366,9 @@ def test_environment_variables_give_way_to_flags(
     monkeypatch.setenv("ACRANK_FORMAT", "csv")
     base = ["score", "--zoo", "zoo/zoo.yaml", "--data", "target", "--allow-code"]
     assert acrank(*base).out.startswith("rank,band")
-    assert Ranking.load(folder / "run.json").settings["protocol"]["samples"] == 12
+    assert Ranking.load(folder / "run.json").settings["samples"] == 12
     acrank(*base, "--samples", 15)
-    assert Ranking.load(folder / "run.json").settings["protocol"]["samples"] == 15
+    assert Ranking.load(folder / "run.json").settings["samples"] == 15
     assert "ACRANK_SAMPLES" in acrank("score", "--help").out
 
 
@@ -413,7 +413,7 @@ def test_findings_are_scored_by_what_takes_findings(acrank: Command, folder: Pat
     assert all(0.5 < float(row["probe_accuracy"]) <= 1 for row in rows)  # the mean brightness tells the findings
     refused = acrank(*on_table("--label-column", "sick,severe", "--scores", "leep"))
     assert refused.code == 2
-    assert "leep cannot be had on a multilabel target" in refused.err
+    assert "score 'leep' does not support multilabel targets" in refused.err
 
 
 def test_quantities_are_scored_by_what_takes_quantities(acrank: Command, folder: Path) -> None:
@@ -424,4 +424,4 @@ def test_quantities_are_scored_by_what_takes_quantities(acrank: Command, folder:
     assert all(row["status"] == "scored" for row in rows_of(done.out))
     refused = acrank(*on_table("--rank-by", "ac_corr"))
     assert refused.code == 2
-    assert "ac_corr cannot be had on a regression target" in refused.err
+    assert "score 'ac_corr' does not support regression targets" in refused.err

@@ -211,7 +211,7 @@ def test_progress_on_a_terminal_goes_on_with_workers(folder: Path) -> None:
     assert b"2/2" in seen
 
 
-def test_what_workers_find_out_about_the_target_is_a_warning_here(acrank: Command, folder: Path) -> None:
+def test_what_workers_find_out_about_the_target_is_a_note_here(acrank: Command, folder: Path) -> None:
     make_zoo(folder / "zoo", 2)
     for path in (folder / "target").rglob("*.png"):
         pixels = np.asarray(Image.open(path), np.float32) / 255
@@ -219,8 +219,8 @@ def test_what_workers_find_out_about_the_target_is_a_warning_here(acrank: Comman
         path.unlink()
     assert acrank(*words("-o", "local.json")).code == 0
     assert acrank(*words("-o", "two.json", "--workers", 1)).code == 0
-    notes = Ranking.load(Path("two.json")).warnings
-    assert notes == Ranking.load(Path("local.json")).warnings
+    notes = Ranking.load(Path("two.json")).notes
+    assert notes == Ranking.load(Path("local.json")).notes
     assert "float images: assumed range [0, 1]" in notes
     assert open_target("target").notes == []  # the note comes from reading an image
 

@@ -50,7 +50,7 @@ def test_images_and_masks_are_ranked_by_every_score(acrank: Run, flat: tuple[Pat
     assert run.code == 0, run.err
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["target"]["task"] == "segmentation"
-    assert (record["settings"]["protocol"]["samples"], record["settings"]["protocol"]["layers"]) == (16, "encoder")
+    assert (record["settings"]["samples"], record["settings"]["layers"]) == (16, "encoder")
     assert len(record["target"]["draws"][0]["ids"]) == 16
     for row in record["rows"]:
         assert row["status"] == "scored", row

@@ -135,9 +135,9 @@ def test_an_intensity_rule_is_not_taken_from_the_cache(acrank: Run, solid: Path,
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        (("--spacing", "1,1"), "no spacing '1,1'"),
+        (("--spacing", "1,1"), "--spacing needs three positive numbers, got 1.0,1.0"),
         (("--slices", 2), "--slices must be odd"),
-        (("--task", "ranking"), "no task 'ranking'"),
+        (("--task", "ranking"), "unknown --task 'ranking'"),
         (("--spacing", "1,1,1"), "--spacing does not apply"),
     ],
 )

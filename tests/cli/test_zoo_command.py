@@ -92,7 +92,7 @@ def test_validate_reports_every_problem(acrank: Callable, folder: Path) -> None:
     assert (done.code, done.out) == (2, "")
     *problems, count, error, hint = done.err.splitlines()
     said = [
-        "more.yaml:9: model 'typo': unknown key 'wieghts' (did you mean 'weights'?)",
+        "more.yaml:9: model 'typo': unknown key 'wieghts' (did you mean 'weights' or 'weights_key'?)",
         "more.yaml: model 'gone': cannot read",
         "more.yaml: model 'cut': ",
         "more.yaml: model 'other': w.safetensors has sha256",

@@ -78,7 +78,7 @@ def test_the_values_are_those_of_the_fewer_images(folder: Path, statistics: str)
     assert {name: value.value for name, value in found.scores.items()} == {
         name: value.value for name, value in expected.scores.items()
     }
-    assert found.shifts == expected.shifts
+    assert found.layers == expected.layers
     assert found.details.lowered == {"from": [40, 40], "to": [len(one.labels) for one in fewer]}
     assert any("out of memory at 40 images, scored on" in note for note in found.notes)
 

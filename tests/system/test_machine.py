@@ -17,6 +17,7 @@ def test_description_is_plain_data_with_versions() -> None:
     assert json.loads(json.dumps(found)) == found
     assert found["versions"]["acrank"] == acrank.__version__
     assert found["versions"]["torch"] == torch.__version__
+    assert {"monai", "segmentation-models-pytorch"} <= found["versions"].keys()
 
 
 def test_a_missing_package_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -225,6 +225,12 @@ def test_a_candidate_can_be_made_without_a_manifest() -> None:
     assert Candidate(id="a", architecture="resnet18", weights="/w/a.pth").weights_path == Path("/w/a.pth")
 
 
+def test_the_digest_is_that_of_the_entry_wherever_it_lies() -> None:
+    one, other = (Candidate(id="a", source="x", folder=folder) for folder in (Path("/one"), Path("/other")))
+    assert one.digest == other.digest == "db0609740b143fa28ae2d7b9ded3aefc1220ebf95b0eec5973ef9a9258e98a1b"
+    assert Candidate(id="a", source="x", in_chans=1).digest != one.digest
+
+
 LIGHT = """
 import sys
 from acrank.zoo import load_zoo

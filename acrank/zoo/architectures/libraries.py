@@ -93,7 +93,8 @@ def _for_encoder(model: nn.Module, tensors: dict[str, Tensor]) -> LibraryNetwork
     moved = {f"{prefix}{name}": value for name, value in tensors.items()}
     if any(name.startswith(_DECODER) for name in moved):
         return LibraryNetwork(model, moved)
-    return LibraryNetwork(model, moved, _DECODER, ("weights of the encoder alone: the decoder is drawn from seed 0",))
+    notes = ("weights of the encoder alone: the decoder is drawn from seed 0",)
+    return LibraryNetwork(model, moved, heads=_DECODER, notes=notes)
 
 
 def _genesis(name: str, candidate: Candidate, tensors: dict[str, Tensor]) -> LibraryNetwork:
