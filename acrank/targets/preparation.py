@@ -64,7 +64,9 @@ def prepare_images(
     for place, image in enumerate(images):
         check_axes(len(size), image.ndim - 1)
         batch[place] = _resized(_with_channels(image, in_chans, colour), size)
-    return _normalised(batch, mean, std)
+    shape = (1, -1, *[1] * len(size))
+    centre, scale = (torch.tensor(list(values), dtype=torch.float32).view(shape) for values in (mean, std))
+    return batch.sub_(centre).div_(scale)
 
 
 def check_axes(expected: int, given: int) -> None:
@@ -81,14 +83,6 @@ def check_axes(expected: int, given: int) -> None:
         candidate, target = (kinds.get(axes, f"{axes} dimensions") for axes in (expected, given))
         hint = "choose 3D candidates, or --slices 3" if given == 3 else "choose candidates for images"
         raise CandidateError(f"the candidate takes {candidate}, the target holds {target}", hint=hint)
-
-
-def _normalised(batch: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
-    import torch
-
-    shape = (1, -1, *[1] * (batch.dim() - 2))
-    centre, scale = (torch.tensor(list(values), dtype=torch.float32).view(shape) for values in (mean, std))
-    return batch.sub_(centre).div_(scale)
 
 
 def _with_channels(image: np.ndarray, in_chans: int, colour: bool) -> np.ndarray:
