@@ -26,15 +26,15 @@ _PLAIN: dict[type[AffineCoNorm], type[_BatchNorm]] = {
 
 
 class ConversionWarning(UserWarning):
-    """Some normalisation layers were left as they are; the text names them and says why."""
+    """Some normalisation layers were not converted; the text names them with reasons."""
 
 
 def convert_ac_norm(model: nn.Module, *, temperature: float = 1.0, inplace: bool = False) -> nn.Module:
     """A copy of `model` with AC-Norm in place of every affine batch normalisation.
 
     BatchNorm1d/2d/3d, SyncBatchNorm and timm's BatchNormAct2d (with its activation and dropout) are swapped. The target
-    affines start as the source's. The rest is left alone, and a ConversionWarning names what looks like a
-    batch normalisation but was left (see `left_alone`). Statistics of a converted SyncBatchNorm are each process's own.
+    affines start as the source's. Other layers stay as they are; a ConversionWarning names the batch normalisations
+    among them (see `left_alone`). Statistics of a converted SyncBatchNorm are each process's own.
 
     Args:
         model: any module; a bare BatchNorm layer too.
@@ -55,7 +55,7 @@ def convert_ac_norm(model: nn.Module, *, temperature: float = 1.0, inplace: bool
 
 
 def swap_in_place(model: nn.Module, *, temperature: float = 1.0) -> tuple[nn.Module, str]:
-    """`convert_ac_norm` within `model` itself; instead of the warning its text, empty where nothing was left."""
+    """`convert_ac_norm` in place; returns the text of the warning, empty where there is none, instead of issuing it."""
     reasons = left_alone(model)
     listed = "; ".join(f"{name or 'the model itself'}: {reason}" for name, reason in reasons.items())
     swaps = {id(layer): _converted(layer, temperature) for layer in model.modules() if _reason(layer) == ""}

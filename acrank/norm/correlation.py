@@ -30,11 +30,11 @@ EPS = 1e-5
 
 
 class AffineOverlap(NamedTuple):
-    """What the correlation of one layer says, both per layer.
+    """Sum and trace of one layer's affine correlation.
 
     Attributes:
         total: sum_ij C_ij, in (0, C]; the authors' AC-Corr of the layer.
-        own: sum_i C_ii, in (0, C]; what stays on the own channel.
+        own: sum_i C_ii, in (0, C]; the part that stays on the own channel.
         channels: C.
     """
 

@@ -1,4 +1,4 @@
-"""Which channels a row of the affine correlation keeps: a window of the sorted source, exact in spite of rounding."""
+"""The channels that a row of the affine correlation keeps: a window of the sorted source, exact despite rounding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scores that affines alone give: pure functions of the layers' shifts.
+"""Scores of the affines: pure functions of the layers' shifts.
 
 `ac_corr` is the published quantity; the others are built on the same single step.
 """
@@ -34,10 +34,10 @@ def ac_corr(shifts: Sequence[LayerShift], *, per_channel: bool = True) -> float:
         >>> ac_corr([LayerShift(name="bn", eps=0.0, **affines, total=3.2, own=3.2)])
         0.8
     """
-    told = [layer.total / (layer.channels if per_channel else 1) for layer in shifts if not layer.untouched]
-    if not told:
+    values = [layer.total / (layer.channels if per_channel else 1) for layer in shifts if not layer.untouched]
+    if not values:
         raise UndefinedScoreError("every normalisation layer is untouched (all its affines are equal)")
-    return float(np.mean(told))
+    return float(np.mean(values))
 
 
 def channel_alignment(shifts: Sequence[LayerShift]) -> float:

@@ -12,7 +12,7 @@ from acrank.errors import UndefinedScoreError, UsageError
 Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]
 
-_OTHERS = "`acrank scores` lists which scores take findings or quantities; classes are integers or names"
+_OTHERS = "`acrank scores` lists the scores for findings or quantities; classes are integers or names"
 
 
 def as_matrix(values: ArrayLike, name: str) -> Floats:
@@ -24,9 +24,7 @@ def as_matrix(values: ArrayLike, name: str) -> Floats:
     """
     matrix = np.asarray(values, dtype=np.float64)
     if matrix.ndim != 2 or matrix.size == 0:
-        raise UsageError(
-            f"{name} has shape {matrix.shape}", hint=f"give {name} as a filled matrix, one row for each image"
-        )
+        raise UsageError(f"{name} has shape {matrix.shape}", hint=f"give {name} as a filled matrix, one row per image")
     if not np.isfinite(matrix).all():
         rows = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
         raise UndefinedScoreError(f"{name}: NaN or infinite values in {len(rows)} of {len(matrix)} rows")
@@ -44,11 +42,11 @@ def as_classes(labels: ArrayLike, n: int) -> tuple[Codes, NDArray[np.intp]]:
     """
     names = np.asarray(labels)
     if names.ndim == 2:
-        raise UsageError("labels have several columns, but this score is for one class an image", hint=_OTHERS)
+        raise UsageError("labels have several columns, but this score needs one class per image", hint=_OTHERS)
     if names.shape != (n,):
-        raise UsageError(f"labels have shape {names.shape}, but there are {n} images", hint="give one class an image")
+        raise UsageError(f"labels have shape {names.shape}, but there are {n} images", hint="give one class per image")
     if names.dtype.kind == "f":
-        raise UsageError("labels are real numbers, but this score is for classes", hint=_OTHERS)
+        raise UsageError("labels are real numbers, but this score needs classes", hint=_OTHERS)
     _, codes, counts = np.unique(names, return_inverse=True, return_counts=True)
     if len(counts) < 2:
         raise UndefinedScoreError("only one class in the sample")
@@ -56,9 +54,9 @@ def as_classes(labels: ArrayLike, n: int) -> tuple[Codes, NDArray[np.intp]]:
 
 
 def as_targets(labels: ArrayLike, n: int) -> Floats:
-    """What a linear model is fitted to, as columns [n, t].
+    """Labels as the targets of a linear model, columns [n, t].
 
-    One integer, boolean or string an image is a class and becomes one-hot columns; one real number an image is a
+    One integer, boolean or string per image is a class and becomes one-hot columns; one real number per image is a
     regression target; a matrix is taken as it is (one column for each finding or quantity) but for columns that are
     constant over the sample, which are left out.
 
@@ -70,12 +68,30 @@ def as_targets(labels: ArrayLike, n: int) -> Floats:
     if values.ndim == 1 and values.dtype.kind != "f":
         return one_hot(as_classes(values, n)[0])
     if values.ndim not in (1, 2) or len(values) != n:
-        raise UsageError(f"labels have shape {values.shape}, but there are {n} images", hint="give one row an image")
+        raise UsageError(f"labels have shape {values.shape}, but there are {n} images", hint="give one row per image")
     columns = as_matrix(values[:, None] if values.ndim == 1 else values, "labels")
     varies = np.ptp(columns, axis=0) > 0
     if not varies.any():
         raise UndefinedScoreError("labels: the same value for all images")
     return columns[:, varies]
+
+
+def as_half(half: ArrayLike, n: int) -> NDArray[np.bool_]:
+    """`half` as n booleans, both of which occur.
+
+    Raises:
+        UsageError: another shape, or one half is empty.
+    """
+    first = np.asarray(half, dtype=bool)
+    if first.shape != (n,) or first.all() or not first.any():
+        raise UsageError("half does not split the sample in two", hint="give one boolean per row, both True and False")
+    return first
+
+
+def check_ridge(ridge: float) -> None:
+    """Raise a UsageError unless `ridge` is positive."""
+    if not ridge > 0:
+        raise UsageError(f"ridge must be positive, got {ridge}", hint="try 0.1")
 
 
 def one_hot(codes: Codes) -> Floats:

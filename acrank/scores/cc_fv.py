@@ -1,4 +1,4 @@
-"""CC-FV: are a class's features alike from image to image, and are an image's positions apart?"""
+"""CC-FV: consistency of a class's features between images, and variety of an image's positions."""
 
 from __future__ import annotations
 

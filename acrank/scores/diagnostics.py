@@ -1,4 +1,4 @@
-"""What to know about a sample before trusting scores computed on it, as sentences."""
+"""Diagnostics of a sample: properties that make its scores undefined or unreliable, as sentences."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from acrank.scores import Score
 from acrank.scores.arrays import varying
 from acrank.scores.linear import directions
 
-FEW = 5  # images of a class below which leave-one-out and covariances say little
-_END = 1e-6  # this near the end of its range a score tells nothing apart
+FEW = 5  # images per class below which leave-one-out and covariances are unreliable
+_END = 1e-6  # a value this near the end of its range is saturated
 
 
 def diagnose(
@@ -20,16 +20,16 @@ def diagnose(
     *,
     classes: int | None = None,
 ) -> list[str]:
-    """Everything about the arrays that makes scores undefined or suspicious; empty where nothing is.
+    """Properties of the arrays that make scores undefined or suspicious; empty if there is none.
 
     Args:
         features: [n, d].
         labels: [n] classes, [n] real values, or [n, t] columns.
         logits: [n, z] of the source head.
-        classes: how many classes the whole target has, to find out whether the sample misses some.
+        classes: number of classes of the whole target, to find those that the sample lacks.
 
     Returns:
-        One sentence for each finding; nothing is raised for bad values.
+        One sentence per finding; bad values raise no error.
 
     >>> diagnose([[1.0, 0.0], [2.0, 0.0], [3.0, 0.0]], [0, 0, 1], classes=3)[0]
     '1 of 2 features constant over the sample'
@@ -45,7 +45,7 @@ def diagnose(
 
 
 def saturation(score: Score, value: float) -> str | None:
-    """A note where a value sits at an end of its score's range, where candidates cannot be told apart.
+    """A note if a value is at an end of its score's range, where candidates are indistinguishable; else None.
 
     >>> from acrank.scores import SCORES
     >>> saturation(SCORES["sfda"], 1.0)

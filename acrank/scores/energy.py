@@ -1,4 +1,4 @@
-"""Energy: how strongly the source head responds to the images at all."""
+"""Energy: negative free energy of the images under the source head."""
 
 from __future__ import annotations
 
@@ -33,6 +33,6 @@ def energy(logits: ArrayLike, *, fraction: float = 0.5) -> float:
     from scipy.special import logsumexp
 
     if not 0 < fraction <= 1:
-        raise UsageError(f"fraction {fraction} of the images", hint="choose above 0, at most 1")
+        raise UsageError(f"fraction must lie in (0, 1], got {fraction}", hint="the paper takes 0.5")
     values = np.sort(logsumexp(as_matrix(logits, "logits"), axis=1))
     return float(values[: max(int(fraction * len(values)), 1)].mean())

@@ -1,4 +1,4 @@
-"""ETran: energy of the features plus how well a linear discriminant separates the classes, over the pool."""
+"""ETran: energy of the features plus separation by a linear discriminant, relative to the pool."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well finetuning will go: do the later layers tell the classes apart, and do the affines move?
+"""Finetunability: separation of the classes in the later layers, times the drift of the affines.
 
 The combination was chosen among several thousand on the choosing half of benchmarks/transferability, and then held
 against the reported half once. It needs one candidate only.
@@ -26,14 +26,14 @@ def finetunability(
 ) -> float:
     """Kernel-target alignment x kernel ridge accuracy x the cube root of the affine drift under a random head.
 
-    The first two say how well the later layers tell the classes apart, on the sample and beyond it; the last says how
-    easily the network moves. Drift is that of a step of size 1 along the recorded gradient, so that the step size does
-    not matter.
+    The first two measure how well the later layers separate the classes, on the sample and beyond it; the last measures
+    how easily the network moves. Drift is that of a step of size 1 along the recorded gradient, so it does not depend
+    on the step size.
 
     Args:
         later_gram: [m, m], the Gram matrix of the later layers' outputs.
         later_gram_labels: [m], classes.
-        later_gram_half: [m], bool: which half of the cross-fit a row belongs to.
+        later_gram_half: [m], bool, the half of the cross-fit that each row is in.
         random_head_shifts: shifts of the layers after one plain SGD step of `step_size` under a random head.
         step_size: > 0.
 
@@ -61,7 +61,7 @@ def finetunability(
 
 
 def at_unit_step(layer: LayerShift, step_size: float) -> LayerShift:
-    """The affines that a step of size 1 in the same direction would have left; their correlation is not worked out."""
+    """The shift after a step of size 1 in the same direction; its correlation (total, own) is not computed: NaN."""
     weight, bias = (
         before + (after - before) / step_size
         for before, after in ((layer.source_weight, layer.target_weight), (layer.source_bias, layer.target_bias))

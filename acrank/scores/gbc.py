@@ -1,4 +1,4 @@
-"""GBC: how much the classes overlap, as Gaussians in feature space."""
+"""GBC: overlap of the classes as Gaussians in feature space."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def gbc(
     -2.0
     """
     if covariance not in ("spherical", "diagonal"):
-        raise UsageError(f"no covariance {covariance!r}", hint='choose "spherical" or "diagonal"')
+        raise UsageError(f"unknown covariance {covariance!r}", hint='choose "spherical" or "diagonal"')
     centred = centre(as_matrix(features, "features"))
     codes, _ = as_classes(labels, len(centred))
     rows = centred if components is None else principal_components(centred, components)

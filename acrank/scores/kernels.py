@@ -1,4 +1,4 @@
-"""What a kernel over the images tells of their classes."""
+"""Scores of a kernel over the images: its alignment with the classes, the accuracy of kernel ridge regression."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from acrank.errors import UndefinedScoreError, UsageError
-from acrank.scores.arrays import Codes, Floats, as_classes, as_matrix, one_hot
+from acrank.scores.arrays import Codes, Floats, as_classes, as_half, as_matrix, check_ridge, one_hot
 from acrank.scores.knn import balanced_accuracy
 from acrank.system.imports import gc_paused
 
@@ -42,7 +42,7 @@ def kernel_target_alignment(later_gram: ArrayLike, later_gram_labels: ArrayLike)
 def kernel_ridge_accuracy(
     later_gram: ArrayLike, later_gram_labels: ArrayLike, later_gram_half: ArrayLike, *, ridge: float = 0.1
 ) -> float:
-    """Balanced accuracy of kernel ridge regression on one-hot labels, fitted to one half and asked of the other.
+    """Balanced accuracy of kernel ridge regression on one-hot labels, fitted on one half and tested on the other.
 
     Args:
         later_gram: [m, m], the Gram matrix of the later layers' outputs; centred by the half that is fitted.
@@ -51,7 +51,7 @@ def kernel_ridge_accuracy(
         ridge: penalty, in units of the kernel's mean diagonal.
 
     Returns:
-        The mean over classes of the share of rows put right, in [0, 1]; higher is better.
+        The mean over classes of the share of rows classified correctly, in [0, 1]; higher is better.
 
     Raises:
         UsageError: shapes do not fit, ridge is not positive, or a half is empty.
@@ -70,11 +70,8 @@ def kernel_ridge_accuracy(
         from sklearn.preprocessing import KernelCenterer
 
     matrix, codes, _ = _parts(later_gram, later_gram_labels)
-    first = np.asarray(later_gram_half, dtype=bool)
-    if first.shape != codes.shape or first.all() or not first.any():
-        raise UsageError("half does not split the rows in two", hint="give one boolean a row, of both kinds")
-    if not ridge > 0:
-        raise UsageError(f"ridge {ridge}", hint="choose a penalty above 0")
+    first = as_half(later_gram_half, len(codes))
+    check_ridge(ridge)
     hot, predicted, penalty = one_hot(codes), np.empty_like(codes), ridge * np.trace(matrix) / len(matrix)
     for fit in (first, ~first):
         mean = hot[fit].mean(axis=0)

@@ -1,4 +1,4 @@
-"""kNN: are an image's nearest neighbours of its own class."""
+"""kNN: accuracy of a nearest-neighbour vote."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def knn(features: ArrayLike, labels: ArrayLike, *, neighbours: int = 5) -> float
         neighbours: how many vote.
 
     Returns:
-        The mean over classes of the share of images put right, in [0, 1]; higher is better.
+        The mean over classes of the share of images classified correctly, in [0, 1]; higher is better.
 
     Raises:
         UndefinedScoreError: one class, not more images than neighbours, all features constant, or non-finite values.

@@ -1,4 +1,4 @@
-"""LEEP: how well the source head's own probabilities, mapped to target classes, predict the labels."""
+"""LEEP: log likelihood of the labels under the source head's probabilities, mapped to target classes."""
 
 from __future__ import annotations
 

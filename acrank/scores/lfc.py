@@ -1,4 +1,4 @@
-"""LFC: do images with similar features have the same label."""
+"""LFC: correlation of similarity in features with equality of labels."""
 
 from __future__ import annotations
 

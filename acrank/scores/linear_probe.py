@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from acrank.errors import UsageError
-from acrank.scores.arrays import Floats, as_matrix, as_targets, centre, standardise
+from acrank.scores.arrays import Floats, as_half, as_matrix, as_targets, centre, check_ridge, standardise
 from acrank.scores.knn import balanced_accuracy
 from acrank.scores.linear import directions
 from acrank.system.imports import gc_paused
@@ -24,7 +24,7 @@ def linear_probe(features: ArrayLike, labels: ArrayLike, *, ridge: float = 0.1) 
         ridge: penalty, in units of n.
 
     Returns:
-        The mean over classes of the share of images put right, in [0, 1]; higher is better.
+        The mean over classes of the share of images classified correctly, in [0, 1]; higher is better.
 
     Raises:
         UsageError: regression targets, or ridge not positive.
@@ -37,7 +37,7 @@ def linear_probe(features: ArrayLike, labels: ArrayLike, *, ridge: float = 0.1) 
     """
     rows = standardise(as_matrix(features, "features"))
     targets = _indicators(labels, len(rows))
-    _check(ridge)
+    check_ridge(ridge)
     basis = directions(rows)
     weight = basis.power / (basis.power + ridge * len(rows))
     leverage = 1 / len(rows) + (basis.left**2) @ weight
@@ -46,18 +46,18 @@ def linear_probe(features: ArrayLike, labels: ArrayLike, *, ridge: float = 0.1) 
 
 
 def probe_accuracy(features: ArrayLike, labels: ArrayLike, half: ArrayLike, *, ridge: float = 0.1) -> float:
-    """Balanced accuracy of ridge regression on one-hot labels, fitted to one half of the sample and asked of the other.
+    """Balanced accuracy of ridge regression on one-hot labels, fitted on one half and tested on the other.
 
     The same head that gives the one-step protocol its gradient. Each half is standardised by the half that is fitted.
 
     Args:
         features: [n, d], float32 or float64.
         labels: [n] classes, or [n, t] findings of 0 and 1 (then the mean over findings; constant ones are left out).
-        half: [n], bool: which half an image belongs to; both must occur.
+        half: [n], bool, the half of each image; both must occur.
         ridge: penalty, in units of the images fitted.
 
     Returns:
-        The mean over classes of the share of images put right, in [0, 1]; higher is better.
+        The mean over classes of the share of images classified correctly, in [0, 1]; higher is better.
 
     Raises:
         UsageError: regression targets, ridge not positive, or a half without images.
@@ -75,21 +75,14 @@ def probe_accuracy(features: ArrayLike, labels: ArrayLike, half: ArrayLike, *, r
 
     rows = as_matrix(features, "features")
     targets = _indicators(labels, len(rows))
-    _check(ridge)
-    first = np.asarray(half, dtype=bool)
-    if first.shape != (len(rows),) or first.all() or not first.any():
-        raise UsageError("half does not split the sample in two", hint="give one boolean an image, of both kinds")
+    check_ridge(ridge)
+    first = as_half(half, len(rows))
     predicted = np.empty_like(targets)
     for fit in (first, ~first):
         centre(rows[fit])  # nothing to fit to where all features of a half are constant
         model = make_pipeline(StandardScaler(), Ridge(alpha=ridge * fit.sum(), solver="cholesky"))
         predicted[~fit] = model.fit(rows[fit], targets[fit]).predict(rows[~fit]).reshape(-1, targets.shape[1])
     return _accuracy(predicted, targets, labels)
-
-
-def _check(ridge: float) -> None:
-    if not ridge > 0:
-        raise UsageError(f"ridge {ridge}", hint="choose a penalty above 0")
 
 
 def _indicators(labels: ArrayLike, n: int) -> Floats:

@@ -1,4 +1,4 @@
-"""NCE: how much the source head's decisions tell about the labels."""
+"""NCE: conditional entropy of the labels given the source head's decisions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""NCTI: how near the features are to neural collapse on the target, over the pool."""
+"""NCTI: closeness of the features to neural collapse on the target, relative to the pool."""
 
 from __future__ import annotations
 

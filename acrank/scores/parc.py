@@ -1,4 +1,4 @@
-"""PARC: do images that differ in their features also differ in their labels."""
+"""PARC: rank correlation of distances in features with distances in labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SFDA: discriminant analysis that makes its own task harder before it answers."""
+"""SFDA: Fisher discriminant analysis of features that were mixed to make their classes harder to separate."""
 
 from __future__ import annotations
 

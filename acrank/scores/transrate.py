@@ -61,11 +61,11 @@ def transrate(
 
 def _check(dialect: str, centring: str, epsilon: float) -> None:
     if dialect not in ("scaled", "raw"):
-        raise UsageError(f"no TransRate dialect {dialect!r}", hint='choose "scaled" or "raw"')
+        raise UsageError(f"unknown TransRate dialect {dialect!r}", hint='choose "scaled" or "raw"')
     if centring not in ("sample", "class"):
-        raise UsageError(f"no TransRate centring {centring!r}", hint='choose "sample" or "class"')
+        raise UsageError(f"unknown TransRate centring {centring!r}", hint='choose "sample" or "class"')
     if not epsilon > 0:
-        raise UsageError(f"TransRate epsilon {epsilon}", hint="choose above 0")
+        raise UsageError(f"TransRate epsilon must be positive, got {epsilon}", hint="the paper takes 1e-4")
 
 
 def _rate(rows: Floats, epsilon: float) -> float:
