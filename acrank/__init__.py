@@ -19,7 +19,7 @@ _LAZY = {
     "convert_ac_norm": "acrank.norm",
     "revert_ac_norm": "acrank.norm",
     "affine_correlation": "acrank.norm",
-    "ac_corr": "acrank.norm",
+    "layer_ac_corr": "acrank.norm",
     "compare": "acrank.comparison",
     "load_zoo": "acrank.zoo",
     "open_target": "acrank.targets",

@@ -104,7 +104,7 @@ def test_stays_light(code: str) -> None:
 
 
 def test_the_light_test_can_fail() -> None:
-    assert "torch" in loaded_after("import acrank; acrank.ac_corr")
+    assert "torch" in loaded_after("import acrank; acrank.layer_ac_corr")
 
 
 def test_public_names_exist() -> None:

@@ -113,7 +113,7 @@ def finetune(
             candidates,
             parts,
             methods,
-            settings,
+            settings=settings,
             work_dir=work_dir or outputs[0].with_suffix(".work"),
             seeds=seeds,
             splits=splits,

@@ -70,10 +70,10 @@ def draw_fundus(
     right = bool(rng.integers(2)) if disc_right is None else disc_right
     disc = np.array([(1 if right else -1) * rng.uniform(0.42, 0.62), rng.uniform(-0.12, 0.12)])
     macula = np.array([disc[0] - np.sign(disc[0]) * rng.uniform(0.55, 0.7), disc[1] + rng.uniform(-0.05, 0.1)])
-    image = background(rng, size, camera, macula)
+    image = background(rng, size, camera, macula=macula)
     image = optic_disc(rng, image, disc)
-    image = paint(image, vessel_tree(rng, size, disc, branches), DARK_RED, rng.uniform(0.45, 0.75))
-    image = draw_lesions(rng, image, lesions, macula)
+    image = paint(image, vessel_tree(rng, size, disc, branches=branches), DARK_RED, opacity=rng.uniform(0.45, 0.75))
+    image = draw_lesions(rng, image, lesions, macula=macula)
     return develop(rng, image * illumination(rng, size, camera), camera.noise)
 
 
@@ -97,7 +97,7 @@ def optic_disc(rng: np.random.Generator, image: Floats, centre: Floats) -> Float
     for share, opacity in ((1.0, 0.6), (rng.uniform(0.35, 0.6), 0.5)):  # the disc, then its cup
         stencil = Stencil(size)
         stencil.dots(centre[None], np.array([radius * share]))
-        image = paint(image, stencil.mask(size / 96), YELLOW, opacity)
+        image = paint(image, stencil.mask(size / 96), YELLOW, opacity=opacity)
     return image
 
 
@@ -106,7 +106,7 @@ def vessel_tree(rng: np.random.Generator, size: int, disc: Floats, branches: int
     stencil = Stencil(size)
     for vertical in (-1.0, 1.0):
         for towards in (-1.0, 1.0):
-            trunk = _arcade(rng, disc, vertical, towards * -np.sign(disc[0]))
+            trunk = _arcade(rng, disc, vertical, side=towards * -np.sign(disc[0]))
             stencil.line(trunk, rng.uniform(0.025, 0.04))
             for _ in range(branches):
                 start = int(rng.integers(3, len(trunk) - 3))

@@ -31,7 +31,7 @@ def draw_lesions(rng: np.random.Generator, image: Floats, lesions: Lesions, macu
     """`image` [h, w, 3] with the lesions; drusen lie around the `macula` (x, y), the others anywhere."""
     fine = image.shape[0] / 96
     for stencil, colour, opacity, blur in (
-        (_drusen(rng, image, lesions.drusen, macula), YELLOW, (0.25, 0.5), 0.5),
+        (_drusen(rng, image, lesions.drusen, macula=macula), YELLOW, (0.25, 0.5), 0.5),
         (_cotton_wool(rng, image, lesions.cotton_wool), WHITE, (0.45, 0.75), 1.5),
         (_exudates(rng, image, lesions.exudates), YELLOW, (0.55, 0.9), 0.0),
         (_pigment(rng, image, lesions.pigment), BROWN, (0.5, 0.8), 0.7),
@@ -39,7 +39,7 @@ def draw_lesions(rng: np.random.Generator, image: Floats, lesions: Lesions, macu
         (_haemorrhages(rng, image, lesions.haemorrhages), DARK_RED, (0.6, 0.9), 0.4),
         (_new_vessels(rng, image, lesions.new_vessels), DARK_RED, (0.6, 0.85), 0.0),
     ):
-        image = paint(image, stencil.mask(blur * fine), colour, rng.uniform(*opacity))
+        image = paint(image, stencil.mask(blur * fine), colour, opacity=rng.uniform(*opacity))
     return image
 
 
@@ -61,27 +61,27 @@ def _dots(rng: np.random.Generator, image: Floats, centres: Floats, radii: tuple
 
 
 def _microaneurysms(rng: np.random.Generator, image: Floats, n: int) -> Stencil:
-    return _dots(rng, image, _somewhere(rng, n), (0.018, 0.034))
+    return _dots(rng, image, _somewhere(rng, n), radii=(0.018, 0.034))
 
 
 def _haemorrhages(rng: np.random.Generator, image: Floats, n: int) -> Stencil:
-    return _dots(rng, image, _around(rng, _somewhere(rng, n), 4, 0.028), (0.030, 0.055))
+    return _dots(rng, image, _around(rng, _somewhere(rng, n), 4, width=0.028), radii=(0.030, 0.055))
 
 
 def _exudates(rng: np.random.Generator, image: Floats, n: int) -> Stencil:
-    return _dots(rng, image, _around(rng, _somewhere(rng, n, reach=0.6), 8, 0.06), (0.014, 0.034))
+    return _dots(rng, image, _around(rng, _somewhere(rng, n, reach=0.6), 8, width=0.06), radii=(0.014, 0.034))
 
 
 def _drusen(rng: np.random.Generator, image: Floats, n: int, macula: Floats) -> Stencil:
-    return _dots(rng, image, macula + rng.normal(scale=0.18, size=(n, 2)), (0.015, 0.04))
+    return _dots(rng, image, macula + rng.normal(scale=0.18, size=(n, 2)), radii=(0.015, 0.04))
 
 
 def _cotton_wool(rng: np.random.Generator, image: Floats, n: int) -> Stencil:
-    return _dots(rng, image, _around(rng, _somewhere(rng, n, reach=0.65), 3, 0.03), (0.04, 0.07))
+    return _dots(rng, image, _around(rng, _somewhere(rng, n, reach=0.65), 3, width=0.03), radii=(0.04, 0.07))
 
 
 def _pigment(rng: np.random.Generator, image: Floats, n: int) -> Stencil:
-    return _dots(rng, image, _around(rng, _somewhere(rng, n), 2, 0.02), (0.025, 0.06))
+    return _dots(rng, image, _around(rng, _somewhere(rng, n), 2, width=0.02), radii=(0.025, 0.06))
 
 
 def _new_vessels(rng: np.random.Generator, image: Floats, n: int) -> Stencil:

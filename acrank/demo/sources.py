@@ -64,7 +64,7 @@ def ultrasound(rng: np.random.Generator, label: int, size: int) -> Pixels:
     if label:
         centre, radius = rng.uniform(-0.35, 0.35, 2), rng.uniform(0.18, 0.38)
         stencil = Stencil(size)
-        stencil.polygon(_blob(rng, centre, radius, 0.05 if label == 1 else 0.22, 24))
+        stencil.polygon(_blob(rng, centre, radius, roughness=0.05 if label == 1 else 0.22, corners=24))
         tissue = tissue * (1 - 0.75 * stencil.mask(size / 96))
         if label == 2:
             shadow = (np.abs(x - centre[0]) < 0.7 * radius) & (y > centre[1] + 0.6 * radius)
@@ -79,14 +79,14 @@ def cells(rng: np.random.Generator, label: int, size: int) -> Pixels:
     centres, radii = rng.uniform(-0.9, 0.9, (count, 2)), rng.uniform(0.1, 0.18, count)
     bodies, nuclei = Stencil(size), Stencil(size)
     for centre, radius in zip(centres, radii, strict=True):
-        bodies.polygon(_blob(rng, centre, radius, 0.08, 16))
+        bodies.polygon(_blob(rng, centre, radius, roughness=0.08, corners=16))
         offset = rng.normal(scale=0.1, size=2) if label < 3 else rng.choice([-1, 1], 2) * 0.35
         share = 0.7 if label == 2 else 0.35
         for side in (-1, 1) if label == 3 else (1,):
             nuclei.dots((centre + side * radius * offset)[None], np.array([radius * share]))
     ground = np.array([0.93, 0.86, 0.90]) * (1 + 0.04 * smooth_noise(rng, size, 0.1))[..., None]
-    image = paint(ground, bodies.mask(0.5 * size / 96), rng.uniform([0.7, 0.45, 0.6], [0.9, 0.65, 0.8]), 0.8)
-    image = paint(image, nuclei.mask(0.3 * size / 96), rng.uniform([0.25, 0.1, 0.4], [0.45, 0.25, 0.6]), 0.9)
+    image = paint(ground, bodies.mask(0.5 * size / 96), rng.uniform([0.7, 0.45, 0.6], [0.9, 0.65, 0.8]), opacity=0.8)
+    image = paint(image, nuclei.mask(0.3 * size / 96), rng.uniform([0.25, 0.1, 0.4], [0.45, 0.25, 0.6]), opacity=0.9)
     return develop(rng, image, 0.025)
 
 
@@ -121,14 +121,14 @@ def shapes(rng: np.random.Generator, label: int, size: int) -> Pixels:
         for step in (arm, np.array([-arm[1], arm[0]])):
             stencil.line(np.stack([centre - step, centre + step]), 0.4 * radius)
     else:
-        stencil.polygon(_corners(centre, radius, turn, {2: 3, 3: 4, 4: 5}[label], star=label == 4))
+        stencil.polygon(_corners(centre, radius, turn, n={2: 3, 3: 4, 4: 5}[label], star=label == 4))
     mask = stencil.mask()
     if label == 1:
         hole = Stencil(size)
         hole.dots(centre[None], np.array([0.6 * radius]))
         mask = mask * (1 - hole.mask())
     ground = rng.uniform(0, 1, 3) * np.ones((size, size, 3))
-    return develop(rng, paint(ground, mask, rng.uniform(0, 1, 3), 1.0), 0.03)
+    return develop(rng, paint(ground, mask, rng.uniform(0, 1, 3), opacity=1.0), 0.03)
 
 
 def _any_lesions(rng: np.random.Generator) -> Lesions:

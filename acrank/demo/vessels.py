@@ -28,9 +28,9 @@ def vessel_retina(seed: int, index: int, *, size: int = SIZE) -> tuple[Pixels, P
     rng = np.random.default_rng([_STREAM, seed, index])
     disc = np.array([rng.choice([-1.0, 1.0]) * rng.uniform(0.42, 0.62), rng.uniform(-0.12, 0.12)])
     macula = np.array([disc[0] - np.sign(disc[0]) * rng.uniform(0.55, 0.7), disc[1] + rng.uniform(-0.05, 0.1)])
-    vessels = vessel_tree(rng, size, disc, 5)
-    image = optic_disc(rng, background(rng, size, TARGET_CAMERA, macula), disc)
-    image = paint(image, vessels, DARK_RED, rng.uniform(0.45, 0.75)) * illumination(rng, size, TARGET_CAMERA)
+    vessels = vessel_tree(rng, size, disc, branches=5)
+    image = optic_disc(rng, background(rng, size, TARGET_CAMERA, macula=macula), disc)
+    image = paint(image, vessels, DARK_RED, opacity=rng.uniform(0.45, 0.75)) * illumination(rng, size, TARGET_CAMERA)
     x, y = grid(size)
     seen = np.hypot(x, y) < FIELD_RADIUS  # the camera's field is round: no vessel is visible outside it
     return develop(rng, image, TARGET_CAMERA.noise), ((vessels > _VESSEL) & seen).astype(np.uint8)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from acrank.norm.bias import normalised_bias
     from acrank.norm.convert import ConversionWarning, ac_norm_layers, convert_ac_norm, left_alone, revert_ac_norm
-    from acrank.norm.correlation import AffineOverlap, Correlation, ac_corr, affine_correlation, affine_overlap
+    from acrank.norm.correlation import AffineOverlap, Correlation, affine_correlation, affine_overlap, layer_ac_corr
     from acrank.norm.layers import AffineCoNorm, AffineCoNorm1d, AffineCoNorm2d, AffineCoNorm3d, AffineCoNormAct2d
 
 __all__ = [
@@ -23,11 +23,11 @@ __all__ = [
     "AffineOverlap",
     "ConversionWarning",
     "Correlation",
-    "ac_corr",
     "ac_norm_layers",
     "affine_correlation",
     "affine_overlap",
     "convert_ac_norm",
+    "layer_ac_corr",
     "left_alone",
     "normalised_bias",
     "revert_ac_norm",

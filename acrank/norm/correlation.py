@@ -61,7 +61,7 @@ class Correlation:
         ordered, reach = source[self._order], np.abs(target - source)
         places = padded(ordered, np.inf)
         self._scan = Scan(places, temperature)
-        start, split, stop = windows(ordered, source, target, reach)
+        start, split, stop = windows(ordered, source, target, reach=reach)
         # A sum over a window is the sum up to its near edge less the sum beyond its far edge, on either side of y_t.
         edges = np.array([[split, split + 1], [start, stop + 1]])  # [near or beyond, left or right, C]
         distances = np.abs(target - places.take(edges))
@@ -113,7 +113,9 @@ def correlation_of(
     temperature: float = 1.0,
 ) -> Correlation:
     """The correlation of one layer's affines as an operator on arrays; arguments as in `ac_corr`, of any device."""
-    both = _checked(source_weight, source_bias, target_weight, target_bias, eps, temperature)
+    both = _checked(
+        source_weight, source_bias, target_weight, target_bias=target_bias, eps=eps, temperature=temperature
+    )
     source, target = both.cpu().numpy()
     return Correlation(source, target, temperature=temperature)
 
@@ -148,14 +150,16 @@ def affine_correlation(
         >>> affine_correlation(g, b, g, b).diagonal().sum() == affine_correlation(g, b, g, b).sum()
         tensor(True)
     """
-    source, target = _checked(source_weight, source_bias, target_weight, target_bias, eps, temperature)
+    source, target = _checked(
+        source_weight, source_bias, target_weight, target_bias=target_bias, eps=eps, temperature=temperature
+    )
     distance = (target[:, None] - source[None, :]).abs()
     kept = distance <= distance.diagonal()[:, None]
     matrix: Tensor = torch.softmax(-distance / temperature, dim=1) * kept
     return matrix
 
 
-def ac_corr(
+def layer_ac_corr(
     source_weight: Tensor,
     source_bias: Tensor,
     target_weight: Tensor,
@@ -187,10 +191,12 @@ def ac_corr(
 
     Example:
         >>> g, b = torch.ones(4), torch.tensor([0.0, 10.0, 20.0, 30.0])
-        >>> round(ac_corr(g, b, g, b, per_channel=True), 3)
+        >>> round(layer_ac_corr(g, b, g, b, per_channel=True), 3)
         1.0
     """
-    found = affine_overlap(source_weight, source_bias, target_weight, target_bias, eps=eps, temperature=temperature)
+    found = affine_overlap(
+        source_weight, source_bias, target_weight, target_bias=target_bias, eps=eps, temperature=temperature
+    )
     return found.total / found.channels if per_channel else found.total
 
 
@@ -208,7 +214,9 @@ def affine_overlap(
     `own / total` is the layer's channel alignment, in (0, 1]: the share of the correlation that stays on the own
     channel. It is 1 where no channel resembles another one more than itself, and 1/C where all source affines tie.
     """
-    matrix = correlation_of(source_weight, source_bias, target_weight, target_bias, eps=eps, temperature=temperature)
+    matrix = correlation_of(
+        source_weight, source_bias, target_weight, target_bias=target_bias, eps=eps, temperature=temperature
+    )
     total = min(float(matrix.row_sums().sum()), float(len(source_weight)))
     own = min(float(matrix.diagonal().sum()), total)  # both sums are rounded, their order is not
     return AffineOverlap(total, own, len(source_weight))

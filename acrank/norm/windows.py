@@ -31,8 +31,8 @@ def windows(ordered: Floats, source: Floats, target: Floats, reach: Floats) -> t
     split = _searched(ordered, target)
     start = _searched(ordered, np.minimum(source, mirror))
     stop = _searched(ordered, np.maximum(source, mirror), side="right")
-    if not _confirmed(ordered, target, reach, start, stop):
-        start, stop = bisected(ordered, target, reach, split)
+    if not _confirmed(ordered, target, reach, start=start, stop=stop):
+        start, stop = bisected(ordered, target, reach, split=split)
     return start, split, stop
 
 

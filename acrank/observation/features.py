@@ -151,7 +151,7 @@ def feature_map(model: nn.Module, inputs: Tensor) -> tuple[Tensor, Any]:
         if _is_dense(output, inputs) and output[0, 0].numel() > 1:
             maps[:] = [output]
 
-    output = _watched(model, [part for part in model.modules() if not list(part.children())], inputs, remember)
+    output = _watched(model, [part for part in model.modules() if not list(part.children())], inputs, remember=remember)
     found = next(iter(head if head and _is_dense(output, inputs) else maps), None)
     if found is None or not _fits(found, inputs):
         raise CandidateError("the network gives no feature map", hint="a segmentation target needs a convolutional one")
@@ -185,7 +185,7 @@ def decoder_maps(model: nn.Module, inputs: Tensor, reader: DenseReader) -> tuple
             latest.pop(size, None)
             latest[size] = reader.rows(output)
 
-    output = _watched(model, list(model.modules()), inputs, remember)
+    output = _watched(model, list(model.modules()), inputs, remember=remember)
     found = heads[0] if heads and _is_dense(output, inputs) else {}
     if not found:
         last, _ = feature_map(model, inputs)

@@ -75,7 +75,7 @@ def observe_candidate(loaded: LoadedCandidate, settings: Settings) -> tuple[list
         # not within `except`: the error holds the frames of the pass, and they hold what it had allocated
         _start_again(loaded, fewer, settings)
     if _at_once(loaded, plan) != whole:
-        _note_lowered(info, whole, loaded, plan)
+        _note_lowered(info, whole, loaded, plan=plan)
     return found, info
 
 

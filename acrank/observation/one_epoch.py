@@ -64,7 +64,18 @@ def finetune_one_epoch(
         trained = copy.deepcopy(model)
         scaler = torch.amp.GradScaler(device.type, init_scale=loss_scale, enabled=loss_scale > 1)
         head, sizes = (features.shape[1], classes), (batch_size, least)
-        _train(trained, inputs, truth, read, head, scaler, batch_sizes=sizes, lr=step_size, seed=seed, device=device)
+        _train(
+            trained,
+            inputs,
+            truth,
+            read=read,
+            head_shape=head,
+            scaler=scaler,
+            batch_sizes=sizes,
+            lr=step_size,
+            seed=seed,
+            device=device,
+        )
         runs.append(_shifts(trained, names))
     return Observation(
         labels=labels.flatten().numpy(),
@@ -78,7 +89,9 @@ def finetune_one_epoch(
 
 def _shifts(model: nn.Module, names: list[str]) -> tuple[LayerShift, ...]:
     layers = dict(ac_norm_layers(model))
-    return tuple(shift_of(name, layers[name], layers[name].weight_target, layers[name].bias_target) for name in names)
+    return tuple(
+        shift_of(name, layers[name], layers[name].weight_target, bias=layers[name].bias_target) for name in names
+    )
 
 
 def _train(

@@ -93,8 +93,10 @@ def take_one_step(
     if head is not None:
         heads = [(head, labels), (head, labels[permutation]), *([] if head == "random" else heads)]
     for place, (kind, truth) in enumerate(heads, start=1):
-        pull = _pull_on_features(features, truth, half, classes, kind, seed)
-        grads.append(_grads(features, affines, pull, loss_scale, again=place < len(heads)))  # the graph serves all
+        pull = _pull_on_features(features, truth, half, classes=classes, head=kind, seed=seed)
+        grads.append(
+            _grads(features, affines, pull, scale=loss_scale, again=place < len(heads))
+        )  # the graph serves all
     chosen, moves = _before_features(chosen, grads)
     return Observation(
         labels=labels.cpu().numpy(),
@@ -102,10 +104,10 @@ def take_one_step(
         permutation=permutation.cpu().numpy(),
         features=array_of(features),
         logits=None if logits is None else array_of(logits),
-        shifts=shifts_of(chosen, modules, moves[0], step_size) if head else (),
-        initial_shifts=shifts_of(chosen, modules, moves[0], 0.0),
-        shuffled_shifts=shifts_of(chosen, modules, moves[1], step_size) if head else (),
-        random_head_shifts=shifts_of(chosen, modules, moves[0 if head == "random" else -1], step_size),
+        shifts=shifts_of(chosen, modules, moves[0], step_size=step_size) if head else (),
+        initial_shifts=shifts_of(chosen, modules, moves[0], step_size=0.0),
+        shuffled_shifts=shifts_of(chosen, modules, moves[1], step_size=step_size) if head else (),
+        random_head_shifts=shifts_of(chosen, modules, moves[0 if head == "random" else -1], step_size=step_size),
         later_gram=outputs.gram(last_third(chosen)),
         later_gram_rows=later_gram_rows.numpy(),
     )
@@ -158,7 +160,7 @@ def shifts_of(
         layer = modules[name]
         weight, bias = (part.detach().double().cpu() for part in (layer.weight_target, layer.bias_target))
         moves = [step_size * grad.double().cpu() for grad in grads[2 * i : 2 * i + 2]]
-        out.append(shift_of(name, layer, weight - moves[0], bias - moves[1]))
+        out.append(shift_of(name, layer, weight - moves[0], bias=bias - moves[1]))
     return tuple(out)
 
 

@@ -61,11 +61,11 @@ def score_candidate(
     """
     started = time.perf_counter()
     try:
-        begun = prepared() if prepared else prepare_candidate(candidate, draws, settings, cache)
-        found, info = _observations(begun, draws, settings, cache)
+        begun = prepared() if prepared else prepare_candidate(candidate, draws, settings, cache=cache)
+        found, info = _observations(begun, draws, settings, cache=cache)
         # matrices this small gain nothing from threads, and on a busy machine lose much
         with threadpool_limits(1, user_api="blas"):
-            row = row_of(candidate.id, found, info, settings, classes=len(draws[0].target.classes) or None)
+            row = row_of(candidate.id, found, info, settings=settings, classes=len(draws[0].target.classes) or None)
         row.details.cached = None not in begun.cached
         for one in found:
             one.save()

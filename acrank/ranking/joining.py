@@ -70,7 +70,7 @@ def merge(parts: Mapping[str, Ranking]) -> Ranking:
     """
     first, *others = parts
     for other in others:
-        _refuse_other_runs(first, parts[first], other, parts[other])
+        _refuse_other_runs(first, parts[first], other, other=parts[other])
     rankings = list(parts.values())
     settings = Settings.from_record(rankings[0].settings)
     for name, part in parts.items():

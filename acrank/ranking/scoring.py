@@ -64,8 +64,8 @@ def score(
     settings = settings or Settings()
     zoo = zoo if isinstance(zoo, Zoo) else load_zoo(zoo)
     target = target if isinstance(target, Target) else open_target(target)
-    run = _Run(zoo, target, settings, cache, executor or InProcess())
-    rows = kept_rows(resume, zoo.candidates, run.settings, run.target_record) if resume else []
+    run = _Run(zoo, target, settings, cache=cache, executor=executor or InProcess())
+    rows = kept_rows(resume, zoo.candidates, run.settings, target=run.target_record) if resume else []
     total = len(zoo.candidates)
     with closing(run.rows(skip={row.model for row in rows})) as news:
         for row in news:
@@ -161,4 +161,4 @@ def _score(
     prepared: Callable[[], PreparedCandidate] | None = None,
 ) -> tuple[Row, list[str]]:
     """The task of an executor: a row, and the notes on the target now that its images were read."""
-    return score_candidate(candidate, draws, settings, cache, prepared), list(draws[0].target.notes)
+    return score_candidate(candidate, draws, settings, cache=cache, prepared=prepared), list(draws[0].target.notes)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from acrank.errors import UndefinedScoreError, UsageError
-from acrank.scores.arrays import Codes, Floats, as_classes, as_matrix
+from acrank.scores.array_checks import Codes, Floats, as_classes, as_matrix
 
 #: Added to the squared distances of the energy: positions that coincide would make it infinite.
 SOFTENING = 1e-3

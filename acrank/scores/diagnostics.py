@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from acrank.scores import Score
-from acrank.scores.arrays import varying
+from acrank.scores.array_checks import varying
 from acrank.scores.linear import directions
 
 FEW = 5  # images per class below which leave-one-out and covariances are unreliable

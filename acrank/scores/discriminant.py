@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from acrank.errors import UndefinedScoreError
-from acrank.scores.arrays import Codes, Floats, class_means
+from acrank.scores.array_checks import Codes, Floats, class_means
 
 _LEAST = 1e-10  # the least shrinkage, as in the SFDA paper's code
 _RATE = 5.0  # how fast shrinkage falls with the largest within-class variance, as there

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from acrank.errors import UsageError
-from acrank.scores.arrays import as_matrix
+from acrank.scores.array_checks import as_matrix
 
 
 def energy(logits: ArrayLike, *, fraction: float = 0.5) -> float:

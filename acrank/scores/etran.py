@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from acrank.scores.arrays import as_classes, as_matrix, centre, min_max_sum
+from acrank.scores.array_checks import as_classes, as_matrix, centre, min_max_sum
 from acrank.scores.discriminant import adaptive_shrinkage, posterior
 from acrank.scores.energy import energy
 from acrank.scores.linear import compact
@@ -43,7 +43,7 @@ def etran(features: ArrayLike, labels: ArrayLike, *, shrinkage: float | None = N
     codes, _ = as_classes(labels, len(rows))
     centred = compact(centre(rows))
     share = adaptive_shrinkage(centred, codes) if shrinkage is None else shrinkage
-    separation = posterior(centred, codes, share, rows.shape[1])[np.arange(len(codes)), codes].mean()
+    separation = posterior(centred, codes, share, dimensions=rows.shape[1])[np.arange(len(codes)), codes].mean()
     return energy(rows), float(separation)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from acrank.errors import UsageError
-from acrank.scores.arrays import Codes, Floats, as_classes, as_matrix, centre, class_means, one_hot
+from acrank.scores.array_checks import Codes, Floats, as_classes, as_matrix, centre, class_means, one_hot
 from acrank.scores.linear import compact
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numpy.typing import ArrayLike
 
-from acrank.scores.arrays import Floats, as_classes, as_matrix, centre, one_hot
+from acrank.scores.array_checks import Floats, as_classes, as_matrix, centre, one_hot
 from acrank.scores.linear import compact, directions
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from acrank.norm import normalised_bias
 from acrank.records import Details
-from acrank.scores.arrays import Floats
+from acrank.scores.array_checks import Floats
 
 
 @dataclass(frozen=True, kw_only=True)

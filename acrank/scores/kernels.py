@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from acrank.errors import UndefinedScoreError, UsageError
-from acrank.scores.arrays import Codes, Floats, as_classes, as_half, as_matrix, check_ridge, one_hot
+from acrank.scores.array_checks import Codes, Floats, as_classes, as_half, as_matrix, check_ridge, one_hot
 from acrank.scores.knn import balanced_accuracy
 from acrank.system.imports import gc_paused
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from acrank.errors import UndefinedScoreError
-from acrank.scores.arrays import Codes, as_classes, as_matrix, centre, one_hot
+from acrank.scores.array_checks import Codes, as_classes, as_matrix, centre, one_hot
 
 
 def knn(features: ArrayLike, labels: ArrayLike, *, neighbours: int = 5) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from acrank.scores.arrays import Codes, Floats, as_classes, as_matrix, one_hot
+from acrank.scores.array_checks import Codes, Floats, as_classes, as_matrix, one_hot
 
 
 def leep(logits: ArrayLike, labels: ArrayLike) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from acrank.errors import UndefinedScoreError
-from acrank.scores.arrays import as_classes, as_matrix, one_hot
+from acrank.scores.array_checks import as_classes, as_matrix, one_hot
 
 
 def lfc(features: ArrayLike, labels: ArrayLike) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from acrank.scores.arrays import Floats
+from acrank.scores.array_checks import Floats
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from acrank.errors import UsageError
-from acrank.scores.arrays import Floats, as_half, as_matrix, as_targets, centre, check_ridge, standardise
+from acrank.scores.array_checks import Floats, as_half, as_matrix, as_targets, centre, check_ridge, standardise
 from acrank.scores.knn import balanced_accuracy
 from acrank.scores.linear import directions
 from acrank.system.imports import gc_paused

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from acrank.errors import UndefinedScoreError
-from acrank.scores.arrays import Floats, as_matrix, as_targets
+from acrank.scores.array_checks import Floats, as_matrix, as_targets
 from acrank.scores.linear import Directions, directions
 
 _EXACT = 1e-12  # share of a target's power; a residual below it is rounding
@@ -56,7 +56,7 @@ def _max_evidence(basis: Directions, target: Floats) -> float:
     captured, rest = _split(basis, target)
 
     def loss(log_t: float) -> float:
-        return -_evidence(basis.power * np.exp(-log_t), captured, rest, len(target))
+        return -_evidence(basis.power * np.exp(-log_t), captured, rest, n=len(target))
 
     grid = np.linspace(np.log(basis.power.min()) - _MARGIN, np.log(basis.power.max()) + _MARGIN, 128)
     losses = [loss(log_t) for log_t in grid]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from acrank.scores.arrays import as_classes, as_matrix, one_hot
+from acrank.scores.array_checks import as_classes, as_matrix, one_hot
 
 
 def nce(logits: ArrayLike, labels: ArrayLike) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from acrank.errors import UndefinedScoreError
-from acrank.scores.arrays import Codes, Floats, as_classes, as_matrix, centre, min_max_sum
+from acrank.scores.array_checks import Codes, Floats, as_classes, as_matrix, centre, min_max_sum
 from acrank.scores.gbc import principal_components
 
 _LEAST = 1e-10  # below this shrinkage the discriminant is solved without any, as in the paper's code

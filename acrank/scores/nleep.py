@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from acrank.scores.arrays import Floats, as_classes, as_matrix, centre
+from acrank.scores.array_checks import Floats, as_classes, as_matrix, centre
 from acrank.scores.leep import likelihoods
 from acrank.scores.linear import compact
 
@@ -42,7 +42,7 @@ def nleep(
     rows = compact(centre(as_matrix(features, "features")))
     codes, counts = as_classes(labels, len(rows))
     clusters = min(clusters_per_class * len(counts), max(len(rows) // 2, 1))
-    return float(np.log(likelihoods(mixture_posterior(rows, clusters, seed, energy), codes)).mean())
+    return float(np.log(likelihoods(mixture_posterior(rows, clusters, seed, energy=energy), codes)).mean())
 
 
 def mixture_posterior(features: Floats, clusters: int, seed: int, energy: float) -> Floats:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from acrank.scores.arrays import Codes, Floats, as_classes, as_matrix, centre
+from acrank.scores.array_checks import Codes, Floats, as_classes, as_matrix, centre
 from acrank.scores.linear import compact
 
 _NEWTON = 300  # weights up to which the head is found by Newton's method

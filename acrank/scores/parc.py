@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from acrank.errors import UndefinedScoreError
-from acrank.scores.arrays import Floats, as_classes, as_matrix, standardise
+from acrank.scores.array_checks import Floats, as_classes, as_matrix, standardise
 
 
 def parc(features: ArrayLike, labels: ArrayLike, *, seed: int = 0, max_images: int = 2000) -> float:

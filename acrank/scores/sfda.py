@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from acrank.scores.arrays import Codes, Floats, as_classes, as_matrix, centre, class_means
+from acrank.scores.array_checks import Codes, Floats, as_classes, as_matrix, centre, class_means
 from acrank.scores.discriminant import adaptive_shrinkage, posterior
 from acrank.scores.linear import compact
 
@@ -42,8 +42,8 @@ def sfda(features: ArrayLike, labels: ArrayLike, *, shrinkage: float | None = No
     rows = compact(centre(rows))
     codes, _ = as_classes(labels, len(rows))
     share = adaptive_shrinkage(rows, codes) if shrinkage is None else shrinkage
-    mixed = _mixed(rows, codes, posterior(rows, codes, share, d))
-    return float(posterior(mixed, codes, share, d)[np.arange(len(codes)), codes].mean())
+    mixed = _mixed(rows, codes, posterior(rows, codes, share, dimensions=d))
+    return float(posterior(mixed, codes, share, dimensions=d)[np.arange(len(codes)), codes].mean())
 
 
 def _mixed(features: Floats, codes: Codes, probabilities: Floats) -> Floats:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from acrank.errors import UsageError
-from acrank.scores.arrays import Floats, as_classes, as_matrix, centre, class_means
+from acrank.scores.array_checks import Floats, as_classes, as_matrix, centre, class_means
 from acrank.scores.linear import compact, log_det_identity_plus
 
 

@@ -157,12 +157,21 @@ class Package:
         }
 
     def positional_calls(self, more_than: int = 3) -> list[tuple[File, ast.Call, str]]:
-        """Calls of the package's own classes and functions with many positional arguments: file, call and name."""
+        """Calls of the package's own classes and functions with many positional arguments: file, call and name.
+
+        Functions that take any number of arguments (`*words`) do not count.
+        """
+        variadic = {
+            node.name
+            for file in self.files
+            for node in ast.walk(file.tree)
+            if isinstance(node, ast.FunctionDef) and node.args.vararg is not None
+        }
         return [
             (file, call, name)
             for file in self.files
             for call, name in self._own_calls(file)
-            if len(call.args) > more_than
+            if len(call.args) > more_than and name not in variadic
         ]
 
     def public_names_defined_twice(self) -> dict[str, list[str]]:

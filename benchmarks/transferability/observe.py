@@ -27,7 +27,7 @@ from acrank.norm import AffineCoNorm, ac_norm_layers
 from acrank.observation.batches import Batch
 from acrank.observation.features import DenseReader
 from acrank.observation.heads import random_logits, ridge_logits
-from acrank.observation.layer_hooks import LayerTrace
+from acrank.observation.layer_hooks import ForwardHooks, LayerTrace
 from acrank.observation.observing import load_for_draws
 from acrank.observation.one_step import wrap_in_ac_norm
 from acrank.settings import Settings

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import acrank.norm.windows as window_search
-from acrank.norm import ac_corr, affine_correlation, affine_overlap, normalised_bias
+from acrank.norm import affine_correlation, affine_overlap, layer_ac_corr, normalised_bias
 from acrank.norm.correlation import Correlation, correlation_of
 
 DATA = Path(__file__).parent / "data" / "ac_norm_reference.npz"
@@ -197,11 +197,11 @@ def test_products_leave_their_argument_alone() -> None:
 MEMORY_SCRIPT = """
 import resource
 import torch
-from acrank.norm import ac_corr, affine_correlation
+from acrank.norm import layer_ac_corr, affine_correlation
 resource.setrlimit(resource.RLIMIT_AS, (16 * 2**30, 16 * 2**30))
 torch.manual_seed(0)
 affines = [torch.randn(65536, dtype=torch.float64) for _ in range(4)]
-print(0 < ac_corr(*affines, per_channel=True) <= 1)
+print(0 < layer_ac_corr(*affines, per_channel=True) <= 1)
 try:
     affine_correlation(*affines)
 except RuntimeError:
@@ -238,14 +238,16 @@ def test_row_sums_and_ac_corr_are_the_authors(golden: Mapping[str, np.ndarray], 
     affines = tensors(*(golden[case + name] for name in ("ws", "bs", "wt", "bt")))
     row_sums = correlation_of(*affines).row_sums()
     np.testing.assert_allclose(row_sums, golden[case + "row_sums"], rtol=0, atol=TOLERANCE)
-    assert ac_corr(*affines) == pytest.approx(float(golden[case + "ac_corr"]), abs=TOLERANCE)
-    assert ac_corr(*affines, per_channel=True) == pytest.approx(float(golden[case + "ac_corr"]) / channels, abs=1e-12)
+    assert layer_ac_corr(*affines) == pytest.approx(float(golden[case + "ac_corr"]), abs=TOLERANCE)
+    assert layer_ac_corr(*affines, per_channel=True) == pytest.approx(
+        float(golden[case + "ac_corr"]) / channels, abs=1e-12
+    )
 
 
 def test_untouched_layer_has_the_authors_maximum(golden: Mapping[str, np.ndarray]) -> None:
     g, b = torch.ones(16), torch.zeros(16)
-    assert ac_corr(g, b, g, b) == pytest.approx(float(golden["ties__ac_corr"]), abs=1e-12)
-    assert ac_corr(g, b, g, b, per_channel=True) == pytest.approx(1.0, abs=1e-12)
+    assert layer_ac_corr(g, b, g, b) == pytest.approx(float(golden["ties__ac_corr"]), abs=1e-12)
+    assert layer_ac_corr(g, b, g, b, per_channel=True) == pytest.approx(1.0, abs=1e-12)
     assert affine_overlap(g, b, g, b).own == pytest.approx(1.0, abs=1e-12)
 
 
@@ -281,7 +283,7 @@ def test_no_drift_keeps_every_channel_on_its_own() -> None:
 
 def test_ac_corr_rises_with_drift() -> None:
     ws, bs, wt, bt = tensors(*random_affines(np.random.default_rng(0), 256))
-    values = [ac_corr(ws, bs, ws + s * (wt - ws), bs + s * (bt - bs), per_channel=True) for s in (0.0, 1.0, 10.0)]
+    values = [layer_ac_corr(ws, bs, ws + s * (wt - ws), bs + s * (bt - bs), per_channel=True) for s in (0.0, 1.0, 10.0)]
     assert values == sorted(values)
     assert values[2] > 5 * values[0]
 
@@ -290,7 +292,7 @@ def test_temperature_spreads_the_correlation() -> None:
     g, b = torch.ones(2), torch.tensor([0.0, 2.0])
     for temperature in (0.5, 1.0, 4.0):
         closed_form = 1 / (1 + np.exp(-2 / temperature))
-        found = ac_corr(g, b, g, b, eps=0.0, temperature=temperature)
+        found = layer_ac_corr(g, b, g, b, eps=0.0, temperature=temperature)
         assert found == pytest.approx(2 * closed_form, abs=1e-12)
 
 
@@ -302,13 +304,13 @@ def test_eps_enters_normalised_bias() -> None:
 
 def test_bfloat16_affines_are_correlated_in_float64() -> None:
     ws, bs, wt, bt = (part.bfloat16() for part in tensors(*random_affines(np.random.default_rng(0), 64)))
-    assert ac_corr(ws, bs, wt, bt) == ac_corr(ws.double(), bs.double(), wt.double(), bt.double())
+    assert layer_ac_corr(ws, bs, wt, bt) == layer_ac_corr(ws.double(), bs.double(), wt.double(), bt.double())
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("function", [ac_corr, affine_correlation, affine_overlap, correlation_of])
+@pytest.mark.parametrize("function", [layer_ac_corr, affine_correlation, affine_overlap, correlation_of])
 @pytest.mark.parametrize(
     ("source", "target", "options", "said"),
     [

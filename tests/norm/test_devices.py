@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
-from acrank.norm import AffineCoNorm1d, ac_corr, affine_correlation, affine_overlap, normalised_bias
+from acrank.norm import AffineCoNorm1d, affine_correlation, affine_overlap, layer_ac_corr, normalised_bias
 from acrank.norm.correlation import correlation_of
 
 DEVICES = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
@@ -91,9 +91,9 @@ def test_where_there_is_no_float64_the_correlation_is_the_cpus(dtype: torch.dtyp
     near = affines(dtype)
     with FarAway("mps") as mode:
         away = [mode.far(part) for part in near]
-        found = [ac_corr(*away), affine_overlap(*away), correlation_of(*away).row_sums()]
+        found = [layer_ac_corr(*away), affine_overlap(*away), correlation_of(*away).row_sums()]
         matrix, y = affine_correlation(*away), normalised_bias(*away[:2], 1e-5)
-    expected = [ac_corr(*near), affine_overlap(*near), correlation_of(*near).row_sums()]
+    expected = [layer_ac_corr(*near), affine_overlap(*near), correlation_of(*near).row_sums()]
     for ours, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(ours, other)
     assert torch.equal(matrix, affine_correlation(*near))
