@@ -2,21 +2,60 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from acrank.cli.console import check_outputs, say, show, warn, write
-from acrank.cli.options import Format, FormatOption, OutputOption, SeedOption, VerboseOption
+from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption, with_settings
 from acrank.errors import TableError, UsageError
 from acrank.system.files import check_writable
-from acrank.system.words import words_of
+from acrank.system.option_fields import Opt, check_options
 
 if TYPE_CHECKING:
     from acrank.comparison import Comparison, Scores, Truth
 
 
+@dataclass(frozen=True, kw_only=True)
+class CompareOptions:
+    """What is compared, and how."""
+
+    score_names: Annotated[
+        tuple[str, ...], Opt(help="Only these scores.", flag="--score", metavar="NAME,…", variable=False)
+    ] = ()
+    datasets: Annotated[
+        tuple[str, ...], Opt(help="Only these datasets.", flag="--dataset", metavar="NAME,…", variable=False)
+    ] = ()
+    method: Annotated[
+        str | None, Opt(help="Finetuning method, where the truth has several.", metavar="NAME", variable=False)
+    ] = None
+    lower_is_better: Annotated[
+        tuple[str, ...], Opt(help="Lower values of these scores are better.", metavar="NAME,…", variable=False)
+    ] = ()
+    higher_is_better: Annotated[
+        tuple[str, ...], Opt(help="Higher values of these scores are better.", metavar="NAME,…", variable=False)
+    ] = ()
+    versus: Annotated[
+        str | None,
+        Opt(
+            help="Pair every score with this one: difference of weighted tau. [the ranking score, else the first]",
+            metavar="NAME",
+            variable=False,
+        ),
+    ] = None
+    top_k: Annotated[
+        tuple[int, ...], Opt(help="k of hit, Rel@k and regret. [1,3]", least=1, metavar="K,…", variable=False)
+    ] = ()
+    resamples: Annotated[int, Opt(help="Bootstrap samples and permutations.", least=100)] = 1000
+    seed: Annotated[int, Opt(help="Seed of everything random.", least=0)] = 0
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@with_settings
 def compare(
     scores: Annotated[
         Path,
@@ -24,6 +63,7 @@ def compare(
             metavar="SCORES", help="Run record or CSV of `acrank score`, or a table dataset,model,ground_truth,<score>…"
         ),
     ],
+    options: CompareOptions,
     truth: Annotated[
         Path | None,
         typer.Option(
@@ -32,40 +72,9 @@ def compare(
             help="CSV model,ground_truth[,dataset,ground_truth_se,method,seed,split]; higher is better.",
         ),
     ] = None,
-    score: Annotated[list[str] | None, typer.Option("--score", metavar="NAME,…", help="Only these scores.")] = None,
-    dataset: Annotated[
-        list[str] | None, typer.Option("--dataset", metavar="NAME,…", help="Only these datasets.")
-    ] = None,
-    method: Annotated[
-        str | None, typer.Option("--method", metavar="NAME", help="Finetuning method, where the truth has several.")
-    ] = None,
-    lower_is_better: Annotated[
-        list[str] | None,
-        typer.Option("--lower-is-better", metavar="NAME,…", help="Lower values of these scores are better."),
-    ] = None,
-    higher_is_better: Annotated[
-        list[str] | None,
-        typer.Option("--higher-is-better", metavar="NAME,…", help="Higher values of these scores are better."),
-    ] = None,
-    versus: Annotated[
-        str | None,
-        typer.Option(
-            "--versus",
-            metavar="NAME",
-            help="Pair every score with this one: difference of weighted tau. [the ranking score, else the first]",
-        ),
-    ] = None,
-    top_k: Annotated[
-        list[str] | None, typer.Option("--top-k", metavar="K,…", help="k of hit, Rel@k and regret. [1,3]")
-    ] = None,
-    resamples: Annotated[
-        int,
-        typer.Option("--resamples", envvar="ACRANK_RESAMPLES", min=100, help="Bootstrap samples and permutations."),
-    ] = 1000,
     plot: Annotated[
         Path | None, typer.Option("--plot", metavar="PATH", help="Scatter plots to PATH: .png or .svg.")
     ] = None,
-    seed: SeedOption = 0,
     output: OutputOption = None,
     format: FormatOption = Format.table,
     verbose: VerboseOption = 0,
@@ -74,17 +83,17 @@ def compare(
     from acrank import comparison
 
     _check_paths(plot, output or [])
-    table = comparison.read_scores(scores, only=words_of(score or ()), method=None if truth else method)
-    known = comparison.read_truth(truth, method=method) if truth else None
-    table, known = _only(table, known, words_of(dataset or ()))
+    table = comparison.read_scores(scores, only=options.score_names, method=None if truth else options.method)
+    known = comparison.read_truth(truth, method=options.method) if truth else None
+    table, known = _only(table, known, list(options.datasets))
     found = comparison.compare(
         table,
         known,
-        higher_is_better=_directions(table, words_of(lower_is_better or ()), words_of(higher_is_better or ())),
-        versus=versus,
-        top_k=_ranks_of(top_k or ["1,3"]),
-        seed=seed,
-        resamples=resamples,
+        higher_is_better=_directions(table, list(options.lower_is_better), list(options.higher_is_better)),
+        versus=options.versus,
+        top_k=list(dict.fromkeys(options.top_k or (1, 3))),
+        seed=options.seed,
+        resamples=options.resamples,
     )
     view = found.view()
     write(view, output or [])
@@ -103,16 +112,6 @@ def _check_paths(plot: Path | None, output: list[Path]) -> None:
 
         check_plot_path(plot)
         check_writable(plot)
-
-
-def _ranks_of(words: list[str]) -> list[int]:
-    try:
-        found = [int(word) for word in words_of(words)]
-    except ValueError as error:
-        raise UsageError(f"--top-k needs whole numbers, got {', '.join(words)}", hint="such as 1,3") from error
-    if any(one < 1 for one in found):
-        raise UsageError(f"--top-k is {min(found)}", hint="it must be at least 1")
-    return list(dict.fromkeys(found))
 
 
 def _only(scores: Scores, truth: Truth | None, wanted: list[str]) -> tuple[Scores, Truth | None]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-
-import typer
 
 from acrank.cli.console import check_outputs, finish, warn
 from acrank.cli.options import (
@@ -21,7 +20,7 @@ from acrank.cli.progress import progress
 from acrank.finetuning.finetune_settings import FinetuneSettings
 from acrank.formats import format_of, render
 from acrank.system.files import atomic_write
-from acrank.system.words import words_of
+from acrank.system.option_fields import Opt, check_options
 from acrank.targets.target_options import TargetOptions
 
 if TYPE_CHECKING:
@@ -31,64 +30,42 @@ if TYPE_CHECKING:
 DEFAULT_OUTPUT = Path("truth.csv")
 
 
-@with_settings
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Which runs, and where they are kept."""
+
+    methods: Annotated[
+        tuple[str, ...],
+        Opt(
+            help="vanilla, ac-norm, l2-sp, delta, bss, stochnorm, bn-only, linear-probe, from-scratch. "
+            "+ combines: ac-norm+l2-sp. [vanilla]",
+            flag="--method",
+            metavar="NAME,…",
+            panel="What to score",
+        ),
+    ] = ()
+    seeds: Annotated[int, Opt(help="Seeds per split: heads and order of batches.", least=1, panel="Splits")] = 1
+    splits: Annotated[int, Opt(help="Partitions into train, validation and test.", least=1, panel="Splits")] = 3
+    work_dir: Annotated[
+        Path | None,
+        Opt(help="Keeps what is finished. [beside the output: truth.work]", metavar="DIR", panel="Output"),
+    ] = None
+    save_dir: Annotated[
+        Path | None, Opt(help="Save the finetuned networks here (safetensors).", metavar="DIR", panel="Output")
+    ] = None
+    resume: Annotated[bool, Opt(help="Go on with what the work folder holds.", panel="Output", variable=False)] = False
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@with_settings(without=("split",))  # --split-by says which
 def finetune(
     data: DataOption,
     zoo: ZooOptions,
     settings: FinetuneSettings,
     target: TargetOptions,
-    method: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--method",
-            metavar="NAME,…",
-            envvar="ACRANK_METHOD",
-            help="vanilla, ac-norm, l2-sp, delta, bss, stochnorm, bn-only, linear-probe, from-scratch. "
-            "+ combines: ac-norm+l2-sp. [vanilla]",
-            rich_help_panel="What to score",
-        ),
-    ] = None,
-    seeds: Annotated[
-        int,
-        typer.Option(
-            "--seeds",
-            min=1,
-            envvar="ACRANK_SEEDS",
-            help="Seeds per split: heads and order of batches.",
-            rich_help_panel="Splits",
-        ),
-    ] = 1,
-    splits: Annotated[
-        int,
-        typer.Option(
-            "--splits",
-            min=1,
-            envvar="ACRANK_SPLITS",
-            help="Partitions into train, validation and test.",
-            rich_help_panel="Splits",
-        ),
-    ] = 3,
-    work_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--work-dir",
-            metavar="DIR",
-            help="Keeps what is finished. [beside the output: truth.work]",
-            rich_help_panel="Output",
-        ),
-    ] = None,
-    save_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--save-dir",
-            metavar="DIR",
-            help="Save the finetuned networks here (safetensors).",
-            rich_help_panel="Output",
-        ),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with what the work folder holds.", rich_help_panel="Output")
-    ] = False,
+    runs: RunOptions,
     output: OutputOption = None,
     format: FormatOption = Format.table,
     verbose: VerboseOption = 0,
@@ -105,7 +82,7 @@ def finetune(
     from acrank.finetuning.methods import parse_methods
     from acrank.finetuning.splits import open_splits
 
-    methods = parse_methods(",".join(words_of(method or ["vanilla"])))
+    methods = parse_methods(",".join(runs.methods or ("vanilla",)))
     candidates = zoo.load()
     parts = open_splits(data, target, split_by=settings.split_by)
     with progress("loading") as advance:
@@ -114,11 +91,11 @@ def finetune(
             parts,
             methods,
             settings=settings,
-            work_dir=work_dir or outputs[0].with_suffix(".work"),
-            seeds=seeds,
-            splits=splits,
-            resume=resume,
-            save_dir=save_dir,
+            work_dir=runs.work_dir or outputs[0].with_suffix(".work"),
+            seeds=runs.seeds,
+            splits=runs.splits,
+            resume=runs.resume,
+            save_dir=runs.save_dir,
             on_result=lambda partial, outcome: _on_result(partial, outcome, outputs),
             on_epoch=lambda at: advance(at.done, at.total, _description(at)),
         )

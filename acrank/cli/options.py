@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -129,13 +130,19 @@ class PanelCommand(TyperCommand):
                     formatter.write_dl(records)
 
 
-def with_settings(function: Callable[..., None]) -> Callable[..., None]:
+def with_settings(function: Callable[..., None] | None = None, *, without: Collection[str] = ()) -> Callable[..., Any]:
     """Give a command the options of the settings classes among its parameters, and hand it the built instances.
 
     Typer reads a command's options from its signature and annotations, so the wrapper gets both: the command's own
     parameters, and one for every field that carries an `Opt`. With `functools.wraps`, Typer would follow `__wrapped__`
     to the command itself, show the options and lose their values.
+
+    Args:
+        function: the command.
+        without: fields that are no options of this command; they keep their defaults.
     """
+    if function is None:
+        return functools.partial(with_settings, without=without)
     hints = typing.get_type_hints(function, include_extras=True)
     own = inspect.signature(function).parameters
     groups = {name: hints[name] for name in own if dataclasses.is_dataclass(hints[name])}
@@ -144,14 +151,17 @@ def with_settings(function: Callable[..., None]) -> Callable[..., None]:
         for name in own
         if name not in groups
     ]
-    parameters += [_parameter(*option) for kind in groups.values() for option in options_of(kind)]
+    options = {
+        name: [option for option in options_of(kind) if option[0].name not in without] for name, kind in groups.items()
+    }
+    parameters += [_parameter(*option) for found in options.values() for option in found]
 
     def command(**given: Any) -> None:
         for name, kind in groups.items():
             given[name] = kind(
                 **{
                     field.name: _value(given.pop(field.name), hint, option.flag_of(field.name))
-                    for field, hint, option in options_of(kind)
+                    for field, hint, option in options[name]
                 }
             )
         function(**given)

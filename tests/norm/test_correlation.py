@@ -148,9 +148,9 @@ def test_windows_that_rounding_contradicts_are_found_by_bisection(monkeypatch: p
     calls: list[int] = []
     bisected = window_search.bisected
 
-    def spy(*args: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def spy(*args: np.ndarray, **more: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         calls.append(1)
-        return bisected(*args)
+        return bisected(*args, **more)
 
     monkeypatch.setattr(window_search, "bisected", spy)
     for c in (2, 3, 8, 33):
