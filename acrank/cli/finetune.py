@@ -99,20 +99,20 @@ def finetune(
             on_result=lambda partial, outcome: _on_result(partial, outcome, outputs),
             on_epoch=lambda at: advance(at.done, at.total, _description(at)),
         )
-    _write(results, outputs)
+    write_results(results, outputs)
     for text in results.warnings:
         warn(text)
     finish(results.view(format), format, () if output else outputs)
 
 
-def _write(results: Results, paths: tuple[Path, ...]) -> None:
+def write_results(results: Results, paths: tuple[Path, ...]) -> None:
     """The results to each path: the truth table as .csv, everything as .json, the means as .md and .txt."""
     for path in paths:
         atomic_write(path, render(results.view(format_of(path)), format_of(path)))
 
 
 def _on_result(partial: Results, outcome: Outcome, outputs: tuple[Path, ...]) -> None:
-    _write(partial, outputs)
+    write_results(partial, outputs)
     if outcome.reason:
         where = f"{outcome.method}, split {outcome.split}, seed {outcome.seed}"
         warn(f"{outcome.model} ({where}) failed: {outcome.reason}")

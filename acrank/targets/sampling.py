@@ -37,7 +37,7 @@ def draw_sample(
         TargetError: fewer images than classes (multilabel: strata), or only one class.
 
     Example:
-        >>> draw(np.array([0, 0, 0, 0, 1, 1]), 4, seed=0, repeat=0, task="classification").tolist()
+        >>> draw_sample(np.array([0, 0, 0, 0, 1, 1]), 4, seed=0, repeat=0, task="classification").tolist()
         [0, 3, 4, 5]
     """
     count = len(labels)

@@ -83,11 +83,11 @@ def test_a_rate_that_diverges_is_passed_over(tmp_path: Path) -> None:
 
 
 def test_rows_feed_compare(tmp_path: Path) -> None:
-    from acrank.cli.finetune import write
+    from acrank.cli.finetune import write_results
 
     zoo, target = make_bench(tmp_path, count=2)
     results = finetune(zoo, target, ["vanilla", "bn-only"], quick(), work_dir=tmp_path / "work", splits=2)
-    write(results, (tmp_path / "truth.csv",))
+    write_results(results, (tmp_path / "truth.csv",))
     truth = read_truth(tmp_path / "truth.csv", method="vanilla")
     found = truth.datasets["target"]["net1"]
     values = [one.ground_truth for one in results.outcomes if (one.model, one.method) == ("net1", "vanilla")]

@@ -38,7 +38,7 @@ def bench(folder: Path) -> tuple[Path, Path]:
 
 
 def loader_of(target: Target, *, size: tuple[int, ...] = (16, 16), patches: int = 3) -> PatchLoader:
-    candidate = LoadedModel(nn.Identity(), 3, size, (0.0,) * 3, (1.0,) * 3)
+    candidate = LoadedModel(nn.Identity(), input_of(size, 3))
     return PatchLoader(PatchSource(target, candidate), Part(target, np.arange(len(target))), patches)
 
 

@@ -54,7 +54,7 @@ def test_options_of_other_layouts_are_refused(tmp_path: Path) -> None:
     assert caught.value.hint == "it is for npz and hdf5; leave it out"
     with pytest.raises(UsageError, match="--label-column"):
         open_target(arrays(tmp_path / "a.npz"), label_column="x")
-    with pytest.raises(UsageError, match="unknown task 'ranking'"):
+    with pytest.raises(UsageError, match="unknown --task 'ranking'"):
         open_target(folder, task="ranking")
 
 

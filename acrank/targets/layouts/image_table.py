@@ -96,7 +96,7 @@ def _label_columns(path: Path, header: Sequence[str], names: tuple[str, ...] | N
     if names is None:
         return [_column(path, header, None, usual=_LABEL_NAMES, what="label")]
     # the name of a single column may hold a comma
-    whole = [name for name in (",".join(names), ", ".join(names)) if name in header]
+    whole = {",".join(names), ", ".join(names)} & {*header}
     return [_column(path, header, name, usual=_LABEL_NAMES, what="label") for name in whole or names]
 
 

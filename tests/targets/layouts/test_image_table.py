@@ -165,3 +165,9 @@ def test_a_table_in_another_encoding(folder: Path) -> None:
     (folder / "t.csv").write_bytes("path,label\nscans/a.png,Blödsinn\n".encode("latin-1"))
     with pytest.raises(TargetError, match=r"cannot read .*utf-8"):
         open_target(folder / "t.csv")
+
+
+def test_the_name_of_a_label_column_may_hold_a_comma(folder: Path) -> None:
+    path = table(folder, 'path,"grade, final"\nscans/a.png,low\nscans/b.png,high\n')
+    assert open_target(path, label_column="grade, final").classes == ("high", "low")
+    assert open_target(path, label_column=("grade, final",)).classes == ("high", "low")
