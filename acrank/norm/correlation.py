@@ -112,7 +112,7 @@ def correlation_of(
     eps: float = EPS,
     temperature: float = 1.0,
 ) -> Correlation:
-    """The correlation of one layer's affines as an operator on arrays; arguments as in `ac_corr`, of any device."""
+    """The correlation of one layer's affines as an operator on arrays; arguments as in `layer_ac_corr`, of any device."""
     both = _checked(
         source_weight, source_bias, target_weight, target_bias=target_bias, eps=eps, temperature=temperature
     )
@@ -209,7 +209,7 @@ def affine_overlap(
     eps: float = EPS,
     temperature: float = 1.0,
 ) -> AffineOverlap:
-    """Sum and trace of the affine correlation of one layer; arguments as in `ac_corr`.
+    """Sum and trace of the affine correlation of one layer; arguments as in `layer_ac_corr`.
 
     `own / total` is the layer's channel alignment, in (0, 1]: the share of the correlation that stays on the own
     channel. It is 1 where no channel resembles another one more than itself, and 1/C where all source affines tie.
