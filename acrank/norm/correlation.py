@@ -112,7 +112,7 @@ def correlation_of(
     eps: float = EPS,
     temperature: float = 1.0,
 ) -> Correlation:
-    """The correlation of one layer's affines as an operator on arrays; arguments as in `layer_ac_corr`, of any device."""
+    """The correlation of one layer's affines as an operator on arrays; arguments as `layer_ac_corr` has them."""
     both = _checked(
         source_weight, source_bias, target_weight, target_bias=target_bias, eps=eps, temperature=temperature
     )
