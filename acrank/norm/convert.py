@@ -1,4 +1,4 @@
-"""Swap a network's batch normalisations for AC-Norm, and back."""
+"""Swap a network's normalisation layers for AC-Norm, and back."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from acrank.norm.layers import AffineCoNorm, AffineCoNorm1d, AffineCoNorm2d, AffineCoNorm3d, AffineCoNormAct2d
+from acrank.norm.per_sample import PerSampleCoNorm, reason_against
+from acrank.norm.recalibration import RecalibratedAffines
 
 _LAYERS: dict[type[nn.Module], type[AffineCoNorm]] = {
     nn.BatchNorm1d: AffineCoNorm1d,
@@ -30,14 +32,15 @@ class ConversionWarning(UserWarning):
 
 
 def convert_ac_norm(model: nn.Module, *, temperature: float = 1.0, inplace: bool = False) -> nn.Module:
-    """A copy of `model` with AC-Norm in place of every affine batch normalisation.
+    """A copy of `model` with AC-Norm in place of every normalisation that has an affine pair per channel.
 
-    BatchNorm1d/2d/3d, SyncBatchNorm and timm's BatchNormAct2d (with its activation and dropout) are swapped. The target
-    affines start as the source's. Other layers stay as they are; a ConversionWarning names the batch normalisations
-    among them (see `left_alone`). Statistics of a converted SyncBatchNorm are each process's own.
+    BatchNorm1d/2d/3d, SyncBatchNorm and timm's BatchNormAct2d (with its activation and dropout) are swapped; as an
+    extension of the paper LayerNorm, GroupNorm, InstanceNorm and timm's variants of them, too. The target affines start
+    as the source's. Other layers stay as they are; a ConversionWarning names the normalisations among them (see
+    `left_alone`). Statistics of a converted SyncBatchNorm are each process's own.
 
     Args:
-        model: any module; a bare BatchNorm layer too.
+        model: any module; a bare normalisation layer too.
         temperature: T of the correlation.
         inplace: swap within `model` itself and return it.
 
@@ -57,13 +60,22 @@ def convert_ac_norm(model: nn.Module, *, temperature: float = 1.0, inplace: bool
 def swap_in_place(model: nn.Module, *, temperature: float = 1.0) -> tuple[nn.Module, str]:
     """`convert_ac_norm` in place; returns the text of the warning, empty where there is none, instead of issuing it."""
     reasons = left_alone(model)
-    listed = "; ".join(f"{name or 'the model itself'}: {reason}" for name, reason in reasons.items())
     swaps = {id(layer): _converted(layer, temperature) for layer in model.modules() if _reason(layer) == ""}
-    return _swapped(model, swaps), f"left without AC-Norm: {listed}" if reasons else ""
+    return _swapped(model, swaps), f"left without AC-Norm: {_listed(reasons)}" if reasons else ""
+
+
+def _listed(reasons: Mapping[str, str]) -> str:
+    """Reasons with the layers that each holds for: the first of them by name."""
+    parts = []
+    for reason in dict.fromkeys(reasons.values()):
+        names = [name or "the model itself" for name, one in reasons.items() if one == reason]
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        parts.append(f"{', '.join(names[:3])}{more}: {reason}")
+    return "; ".join(parts)
 
 
 def revert_ac_norm(model: nn.Module, *, inplace: bool = False) -> nn.Module:
-    """A copy of `model` with plain batch normalisation that computes the same in eval mode.
+    """A copy of `model` with plain normalisation layers that compute the same in eval mode.
 
     The recalibrated affines g_t + C g_t and b_t + C b_t become the weights. In training mode the two differ: the
     correlation no longer follows the affines, and the running statistics move by `momentum` again.
@@ -74,31 +86,33 @@ def revert_ac_norm(model: nn.Module, *, inplace: bool = False) -> nn.Module:
         'BatchNorm1d'
     """
     model = model if inplace else copy.deepcopy(model)
-    swaps = {id(layer): _reverted(layer) for layer in model.modules() if isinstance(layer, AffineCoNorm)}
+    swaps = {id(layer): _reverted(layer) for layer in model.modules() if isinstance(layer, RecalibratedAffines)}
     return _swapped(model, swaps)
 
 
 def left_alone(model: nn.Module) -> dict[str, str]:
-    """Batch normalisations that `convert_ac_norm` leaves as they are: module name -> reason.
+    """Normalisation layers that `convert_ac_norm` leaves as they are: module name -> reason.
 
     >>> left_alone(nn.Sequential(nn.BatchNorm2d(8, affine=False)))
     {'0': 'no affine parameters'}
     """
-    found = {name: _reason(layer) for name, layer in model.named_modules()}
+    inner = {id(layer.plain) for layer in model.modules() if isinstance(layer, PerSampleCoNorm)}
+    found = {name: _reason(layer) for name, layer in model.named_modules() if id(layer) not in inner}
     return {name: reason for name, reason in found.items() if reason}
 
 
-def ac_norm_layers(model: nn.Module) -> Iterator[tuple[str, AffineCoNorm]]:
+def ac_norm_layers(model: nn.Module) -> Iterator[tuple[str, RecalibratedAffines]]:
     """Names and AC-Norm layers of a converted model, each layer once, in the order of definition."""
-    return ((name, layer) for name, layer in model.named_modules() if isinstance(layer, AffineCoNorm))
+    return ((name, layer) for name, layer in model.named_modules() if isinstance(layer, RecalibratedAffines))
 
 
 def _reason(layer: nn.Module) -> str | None:
-    """Why a layer is left alone: empty where it is not, None where it is no batch normalisation."""
-    if isinstance(layer, AffineCoNorm):
+    """Why a layer is left alone: empty where it is not, None where it is no normalisation."""
+    if isinstance(layer, RecalibratedAffines):
         return None
     if not isinstance(layer, _BatchNorm):
-        return "frozen batch normalisation" if "FrozenBatchNorm" in type(layer).__name__ else None
+        reason = reason_against(layer)
+        return _reason_of_name(layer) if reason is None else reason
     if isinstance(layer, nn.modules.lazy.LazyModuleMixin):
         return "not initialised yet (lazy)"
     if type(layer) not in _LAYERS and not _is_timm_act(layer):
@@ -110,13 +124,24 @@ def _reason(layer: nn.Module) -> str | None:
     return "" if layer.weight.requires_grad or layer.bias.requires_grad else "frozen (requires_grad is off)"
 
 
+def _reason_of_name(layer: nn.Module) -> str | None:
+    """The reason for a class that is a normalisation by its name, with a scale per channel of its own."""
+    name = type(layer).__name__
+    if "FrozenBatchNorm" in name:
+        return "frozen batch normalisation"
+    has_scale = any(part.dim() == 1 for part in layer.parameters(recurse=False))
+    return f"unknown kind {name}" if "Norm" in name and has_scale else None
+
+
 def _is_timm_act(layer: nn.Module) -> bool:
     # By name and shape: this package needs torch alone, and timm is slow to import.
     is_named = type(layer).__name__ == "BatchNormAct2d" and type(layer).__module__.startswith("timm.")
     return is_named and isinstance(layer, nn.BatchNorm2d) and hasattr(layer, "act") and hasattr(layer, "drop")
 
 
-def _converted(layer: nn.Module, temperature: float) -> AffineCoNorm:
+def _converted(layer: nn.Module, temperature: float) -> RecalibratedAffines:
+    if not isinstance(layer, _BatchNorm):
+        return PerSampleCoNorm(layer, temperature=temperature)
     assert isinstance(layer, _BatchNorm)
     kind = AffineCoNormAct2d if _is_timm_act(layer) else _LAYERS[type(layer)]
     new = kind(
@@ -138,7 +163,10 @@ def _converted(layer: nn.Module, temperature: float) -> AffineCoNorm:
     return new.train(layer.training)
 
 
-def _reverted(layer: AffineCoNorm) -> nn.Module:
+def _reverted(layer: RecalibratedAffines) -> nn.Module:
+    if isinstance(layer, PerSampleCoNorm):
+        return layer.reverted()
+    assert isinstance(layer, AffineCoNorm)
     kind = layer.plain_type if isinstance(layer, AffineCoNormAct2d) else _PLAIN[type(layer)]
     track = layer.running_mean is not None
     new = kind(layer.num_features, eps=layer.eps, momentum=layer.momentum, track_running_stats=track)

@@ -9,17 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from acrank.norm.bias import normalised_bias
-from acrank.norm.correlation import Correlation
-from acrank.norm.scan import Floats
+from acrank.norm.recalibration import RecalibratedAffines
 
 
-class AffineCoNorm(nn.Module):
+class AffineCoNorm(RecalibratedAffines):
     """AC-Norm over dimension 1 of an input of any rank; the 1d, 2d and 3d layers check the rank as PyTorch's do.
 
     State: `weight`, `bias` (the source's affines, constant), `weight_target`, `bias_target` (trained), and BatchNorm's
@@ -50,8 +47,6 @@ class AffineCoNorm(nn.Module):
     running_mean: Tensor | None
     running_var: Tensor | None
     num_batches_tracked: Tensor | None
-    weight: Tensor
-    bias: Tensor
 
     def __init__(
         self,
@@ -64,18 +59,9 @@ class AffineCoNorm(nn.Module):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__()
-        if not temperature > 0:
-            raise ValueError(f"temperature must be positive, not {temperature}")
-        self.num_features = num_features
-        self.eps = eps
+        super().__init__(num_features, eps, temperature=temperature, device=device, dtype=dtype)
         self.momentum = momentum
         self.track_running_stats = track_running_stats
-        self.temperature = temperature
-        self.register_buffer("weight", torch.ones(num_features, device=device, dtype=dtype))
-        self.register_buffer("bias", torch.zeros(num_features, device=device, dtype=dtype))
-        self.weight_target = nn.Parameter(torch.ones(num_features, device=device, dtype=dtype))
-        self.bias_target = nn.Parameter(torch.zeros(num_features, device=device, dtype=dtype))
         track = track_running_stats
         self.register_buffer("running_mean", torch.zeros(num_features, device=device, dtype=dtype) if track else None)
         self.register_buffer("running_var", torch.ones(num_features, device=device, dtype=dtype) if track else None)
@@ -98,16 +84,6 @@ class AffineCoNorm(nn.Module):
             self.eps,
         )
 
-    def recalibrated(self) -> tuple[Tensor, Tensor]:
-        """The affines that act on the normalised input: g_t + C g_t and b_t + C b_t, each [C]."""
-        affines = (self.weight, self.bias, self.weight_target, self.bias_target)
-        recalibrate: Any = _Recalibrate.apply
-        if torch.compiler.is_dynamo_compiling():  # torch.compile would translate numpy's part: it runs as it is
-            disable: Any = torch.compiler.disable
-            recalibrate = disable(recalibrate)
-        weight, bias = recalibrate(*affines, self.eps, self.temperature)
-        return weight, bias
-
     def _step_of_statistics(self) -> float:
         if self.num_batches_tracked is None:
             return 0.0
@@ -121,11 +97,7 @@ class AffineCoNorm(nn.Module):
             raise ValueError(f"expected an input of at least 2 dimensions, not {input.dim()}")
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        """A BatchNorm has no target: it starts as the source. Old ones have no batch count: it stays as it is."""
-        if not any(f"{prefix}{name}_target" in state_dict for name in ("weight", "bias")):
-            found = {name: state_dict[prefix + name] for name in ("weight", "bias") if prefix + name in state_dict}
-            # Copies: under load_state_dict(assign=True), training the target would move the source too.
-            state_dict.update({f"{prefix}{name}_target": value.clone() for name, value in found.items()})
+        """Old BatchNorms have no batch count: it stays as it is."""
         counter = prefix + "num_batches_tracked"
         if self.num_batches_tracked is not None and prefix + "running_mean" in state_dict:
             state_dict.setdefault(counter, self.num_batches_tracked)
@@ -173,42 +145,3 @@ class AffineCoNormAct2d(AffineCoNorm2d):
         """Normalise, drop, activate: [n, C, h, w]."""
         output: Tensor = self.act(self.drop(super().forward(input)))
         return output
-
-
-class _Recalibrate(torch.autograd.Function):
-    """(g, b) -> (g + C g, b + C b), C taken as constant: gradients reach g directly and through C^T."""
-
-    @staticmethod
-    @np.errstate(all="ignore")  # what is not finite spreads without a warning, as everywhere in torch
-    def forward(
-        ctx: Any,
-        source_weight: Tensor,
-        source_bias: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        eps: float,
-        temperature: float,
-    ) -> tuple[Tensor, ...]:
-        affines = _to_array(source_weight, weight, source_bias, bias)
-        source, target = normalised_bias(affines[:2], affines[2:], eps)
-        ctx.matrix = Correlation(source, target, temperature=temperature)
-        return _to_tensors(affines[1::2] + ctx.matrix.apply(affines[1::2]), weight)
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    @np.errstate(all="ignore")
-    def backward(ctx: Any, weight_grad: Tensor, bias_grad: Tensor) -> tuple[Tensor | None, ...]:
-        upstream = _to_array(weight_grad, bias_grad)
-        grads = _to_tensors(upstream + ctx.matrix.transpose(upstream), weight_grad)
-        return None, None, *grads, None, None
-
-
-def _to_array(*vectors: Tensor) -> Floats:
-    """Vectors [C] of one device as the rows of a float64 array: one move, and float64 after it, which MPS has not."""
-    rows: Floats = torch.stack(vectors).cpu().double().numpy()
-    return rows
-
-
-def _to_tensors(rows: Floats, like: Tensor) -> tuple[Tensor, ...]:
-    """The way back: the rows as tensors of the dtype and device of `like`, one move too."""
-    return torch.from_numpy(rows).to(like.dtype).to(like.device).unbind()

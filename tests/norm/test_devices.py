@@ -105,7 +105,7 @@ def test_a_layer_moves_its_affines_once_each_way_and_its_gradients_too() -> None
     with FarAway("meta") as mode:  # a move to MPS itself is refused before the mode sees it
         parts = {name: mode.far(part) for name, part in zip(NAMES, affines(), strict=True)}
         wanted = [parts[name].requires_grad_() for name in NAMES[2:]]
-        away = SimpleNamespace(eps=layer.eps, temperature=layer.temperature, **parts)
+        away = SimpleNamespace(eps=layer.eps, temperature=layer.temperature, held=None, **parts)
         found = AffineCoNorm1d.recalibrated(away)
         assert mode.moves == ["cpu", "meta"]
         grads = torch.autograd.grad(found, wanted, [mode.far(part) for part in upstream])

@@ -8,9 +8,9 @@ from torch.nn.modules.batchnorm import _NormBase
 from acrank.errors import CandidateError
 from acrank.finetuning.methods.method import Method, SourceContext
 from acrank.finetuning.network import Network
-from acrank.norm import AffineCoNorm
+from acrank.norm import RecalibratedAffines
 
-NORMALISATIONS = (_NormBase, nn.GroupNorm, nn.LayerNorm, nn.LocalResponseNorm, AffineCoNorm)
+NORMALISATIONS = (_NormBase, nn.GroupNorm, nn.LayerNorm, nn.LocalResponseNorm, RecalibratedAffines)
 
 
 class BNOnly(Method):
