@@ -55,6 +55,16 @@ class Batch:
         """Inputs per step where the network is trained."""
         return self.per_step or min(len(self.inputs), BATCH_SIZE if self.positions is None else PATCHES_PER_STEP)
 
+    def parts(self, size: int) -> list[Tensor]:
+        """The inputs in parts of at most `size`, ascending in each, all of nearly the same length.
+
+        They are dealt out like cards, sorted by half and class, so that every part is a small stratified sample.
+        """
+        columns = [] if self.positions is not None else list(self.labels.numpy().reshape(len(self.inputs), -1).T)
+        order = torch.from_numpy(np.lexsort((*columns, self._half_of_inputs())))
+        count = -(-len(order) // size)
+        return [order[place::count].sort().values for place in range(count)]
+
     def halved(self) -> Batch | None:
         """Every second input of each class in each half of the cross-fit; None where too few would be left.
 

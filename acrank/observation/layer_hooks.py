@@ -13,14 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from acrank.errors import CandidateError
-from acrank.norm import ac_norm_layers
+from acrank.norm import RecalibratedAffines
 from acrank.observation.features import DenseReader
 
 #: A Gram matrix is of so many rows at most.
 ROWS = 512
-#: A layer's output [n, C, ...] -> rows [m, C], or None where its first dimension is not of the images. Tokens that were
-#: folded into it are taken to lie image by image, as flattening [n, T, C] leaves them.
-RowsOf = Callable[[Tensor], Tensor | None]
+#: (a layer's output [n, C, ...], which inputs of the batch these are, int64 [n], or None for all) -> rows [m, C], or
+#: None where its first dimension is not of the inputs. Tokens that were folded into it are taken to lie input by input,
+#: as flattening [n, T, C] leaves them.
+RowsOf = Callable[[Tensor, Tensor | None], Tensor | None]
 
 
 class ForwardHooks:
@@ -56,10 +57,15 @@ class ForwardHooks:
 
 
 class LayerTrace(ForwardHooks):
-    """The order in which the AC-Norm layers run, and at how many positions each does."""
+    """The order in which layers run, and at how many positions each does.
 
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__(dict(ac_norm_layers(model)))
+    Args:
+        layers: by name.
+    """
+
+    def __init__(self, layers: Mapping[str, nn.Module]) -> None:
+        super().__init__(layers)
+        self._layers = layers
         self.order: list[str] = []
         self.areas: dict[str, int] = {}
 
@@ -67,42 +73,66 @@ class LayerTrace(ForwardHooks):
         """A layer that runs again keeps its place."""
         if name not in self.areas:
             self.order.append(name)
-        self.areas[name] = output[0, 0].numel()
+        self.areas[name] = channels_second(self._layers[name], output)[0, 0].numel()
 
 
 class LayerOutputs(ForwardHooks):
-    """Keeps a few rows of what each layer put out last, rectified.
+    """Keeps a few rows of what each layer put out last in each pass, rectified.
 
     Args:
         layers: by name.
         rows_of: what makes rows of an output.
+
+    Attributes:
+        part: which inputs of the batch the next pass is of; None for all.
     """
 
     def __init__(self, layers: Mapping[str, nn.Module], rows_of: RowsOf) -> None:
         super().__init__(layers)
-        self._rows: dict[str, Tensor] = {}
+        self.part: Tensor | None = None
+        self._layers = layers
+        self._rows: dict[str, dict[int, Tensor]] = {}
         self._rows_of = rows_of
 
     def on_output(self, name: str, output: Tensor) -> None:
         """Keep the rows, where the output has any."""
-        if (rows := self._rows_of(output.detach())) is not None:
-            self._rows[name] = rows
+        maps = channels_second(self._layers[name], output.detach())
+        if (rows := self._rows_of(maps, self.part)) is not None:
+            first = 0 if self.part is None else int(self.part[0])
+            self._rows.setdefault(name, {})[first] = rows
 
-    def gram(self, names: Sequence[str]) -> npt.NDArray[np.float32] | None:
-        """The mean over some layers of the Gram matrix of their standardised channels over C, [m, m]; None of none."""
-        found = [_gram(rows) for name in names if (rows := self._rows.get(name)) is not None]
+    def gram(self, names: Sequence[str], order: Tensor | None = None) -> npt.NDArray[np.float32] | None:
+        """The mean over some layers of the Gram matrix of their standardised channels over C, [m, m]; None of none.
+
+        Args:
+            names: of the layers.
+            order: what puts the rows of all passes, one after the other, into the order of the batch; None keeps them.
+        """
+        found = []
+        for name in names:
+            if passes := self._rows.get(name):
+                rows = torch.cat(list(passes.values()))
+                if order is None or len(rows) == len(order):  # else a layer that did not run in every pass
+                    found.append(_gram(rows if order is None else rows[order.to(rows.device)]))
         return np.mean(found, axis=0).astype(np.float32) if found else None
+
+
+def channels_second(layer: nn.Module, output: Tensor) -> Tensor:
+    """An output with its channels as the second dimension: [n, C, ...]."""
+    is_last = isinstance(layer, RecalibratedAffines) and layer.channel_axis == -1
+    return output.movedim(-1, 1) if is_last or isinstance(layer, nn.Linear) else output
 
 
 def rows_of_images(count: int) -> tuple[RowsOf, Tensor]:
     """How outputs for so many images become rows, averaged over positions; and which images these are, int64 [m]."""
     stride = -(-count // ROWS)
 
-    def rows(output: Tensor) -> Tensor | None:
-        if len(output) % count:
+    def rows(output: Tensor, part: Tensor | None = None) -> Tensor | None:
+        which = torch.arange(count) if part is None else part
+        if len(output) % len(which):
             return None
         # an image's tokens may have been folded into the first dimension
-        each = output.unflatten(0, (count, -1))[::stride].relu()
+        each = output.unflatten(0, (len(which), -1))[(which % stride == 0).to(output.device)].relu()
         averaged: Tensor = each.mean([1, *range(3, each.ndim)])
         return averaged
 
@@ -113,14 +143,30 @@ def rows_of_positions(positions: Tensor, size: tuple[int, ...]) -> tuple[RowsOf,
     """How outputs for patches become rows, at some of their labelled positions [n, p]; and which labels these are."""
     count, each = positions.shape
     stride = -(-count // ROWS)
-    kept = slice(None, None, stride), slice(None, None, -(-each // (ROWS // -(-count // stride))))
+    along = slice(None, None, -(-each // (ROWS // -(-count // stride))))
 
-    def rows(output: Tensor) -> Tensor | None:
-        if len(output) != count or output.ndim != 2 + len(size):
+    def rows(output: Tensor, part: Tensor | None = None) -> Tensor | None:
+        which = torch.arange(count) if part is None else part
+        if len(output) != len(which) or output.ndim != 2 + len(size):
             return None
-        return DenseReader(positions[kept].to(output.device), size).rows(output[kept[0]]).relu()
+        kept = which % stride == 0
+        reader = DenseReader(positions[which[kept], along].to(output.device), size)
+        return reader.rows(output[kept.to(output.device)]).relu()
 
-    return rows, torch.arange(count * each).view(count, each)[kept].flatten()
+    return rows, torch.arange(count * each).view(count, each)[::stride, along].flatten()
+
+
+def order_of_rows(parts: Sequence[Tensor], rows: Tensor) -> Tensor:
+    """What puts rows that were made part by part into the order of the batch, int64 [m].
+
+    Args:
+        parts: the inputs of each part; together every input once.
+        rows: [m], what `rows_of_images` or `rows_of_positions` gave beside the function.
+    """
+    stride = -(-sum(map(len, parts)) // ROWS)
+    kept = torch.cat([part[part % stride == 0] for part in parts])
+    each = len(rows) // len(kept)
+    return (kept.argsort()[:, None] * each + torch.arange(each)).flatten()
 
 
 def last_third(names: Sequence[str]) -> list[str]:

@@ -53,7 +53,7 @@ def finetune_one_epoch(
         CandidateError: no layer matches, or training left affines that are not finite.
     """
     probe = copy.deepcopy(model)  # a pass moves running statistics, and training starts from the checkpoint's
-    with LayerTrace(probe) as trace, torch.no_grad():
+    with LayerTrace(dict(ac_norm_layers(probe))) as trace, torch.no_grad():
         first = torch.arange(len(inputs))[:batch_size]
         features, _ = read(probe, inputs[first].to(device), first)
     names = select_layers(trace.order, trace.areas, layers)

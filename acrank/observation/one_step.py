@@ -10,11 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from acrank.errors import CandidateError
-from acrank.norm import AffineCoNorm, ac_norm_layers, affine_overlap
+from acrank.norm import RecalibratedAffines, ac_norm_layers, affine_overlap, hold_recalibrated
 from acrank.norm.convert import swap_in_place
+from acrank.norm.recalibration import HeldAffines
 from acrank.observation.features import Reader, read_images
 from acrank.observation.heads import random_logits, ridge_logits
-from acrank.observation.layer_hooks import LayerOutputs, LayerTrace, RowsOf, last_third, rows_of_images, select_layers
+from acrank.observation.layer_hooks import (
+    RowsOf,
+    last_third,
+    select_layers,
+)
+from acrank.observation.part_passes import PartPasses
 from acrank.scores.inputs import LayerShift, Observation
 
 
@@ -25,17 +31,17 @@ def wrap_in_ac_norm(model: nn.Module, *, temperature: float = 1.0) -> tuple[nn.M
     stochastic depth are off.
 
     Raises:
-        CandidateError: the network has no affine batch normalisation.
+        CandidateError: the network has no affine normalisation.
     """
     model, left = swap_in_place(model, temperature=temperature)
     layers = [layer for _, layer in ac_norm_layers(model)]
     if not layers:
         raise CandidateError(
-            "no affine batch normalisation in this network", hint="AC-Norm needs BatchNorm layers with weight and bias"
+            "no affine normalisation in this network", hint="AC-Norm needs normalisation layers with weight and bias"
         )
     model.eval().requires_grad_(False)
     for module in model.modules():
-        if isinstance(module, AffineCoNorm | nn.modules.batchnorm._BatchNorm):
+        if isinstance(module, RecalibratedAffines | nn.modules.batchnorm._BatchNorm):
             module.training = True
     for layer in layers:
         layer.weight_target.requires_grad_(True)
@@ -58,71 +64,81 @@ def take_one_step(
     read: Reader = read_images,
     rows: tuple[RowsOf, Tensor] | None = None,
     loss_scale: float = 1.0,
+    parts: Sequence[Tensor] | None = None,
+    shuffled: bool = True,
+    random_head: bool = True,
 ) -> Observation:
     """Take one SGD step on the affines and record what it did. The model is left as it was, but for its statistics.
 
     Args:
         model: from `wrap_in_ac_norm`.
-        inputs: [images, c, ...] on the model's device.
-        labels: [n], int64 in [0, classes), one per row that `read` gives.
+        inputs: [images, c, ...]; moved to the model's device part by part.
+        labels: [n], int64 in [0, classes), one per row that `read` gives; on the model's device, as `half` and
+            `permutation`.
         classes: number of classes.
         half: [n], bool, the halves of the cross-fit.
         permutation: [n], int64, which shuffles the labels for the control.
         step_size: learning rate of the step.
-        head: "ridge" or "random"; None takes no step but that under a random head, which is taken anyway: then `shifts`
-            and `shuffled_shifts` are empty.
+        head: "ridge" or "random"; None takes no step on labels: then `shifts` and `shuffled_shifts` are empty.
         layers: "all", "last", "encoder" or a pattern on module names.
         seed: of the random head.
         read: gives rows of features; by default one per image.
         rows: of the layers' outputs, for their Gram matrix, and which labels they have; by default one per image.
         loss_scale: by which the loss is multiplied on its way back and gradients are divided, against underflow in
             float16; quartered for as long as they overflow.
+        parts: which inputs go through the network together, each once; batch statistics are those of a part. None: all.
+            With several parts there is a pass without gradients first, because the ridge head needs all features.
+        shuffled: whether a step on shuffled labels is taken, too; else `shuffled_shifts` is empty.
+        random_head: whether a step under a random head is taken, too; else `random_head_shifts` is empty.
 
     Raises:
         CandidateError: no layer matches, or features or gradients are not finite.
     """
     modules = dict(ac_norm_layers(model))
-    rows_of, later_gram_rows = rows or rows_of_images(len(inputs))
-    with LayerTrace(model) as trace, LayerOutputs(modules, rows_of) as outputs:
-        features, logits = read(model, inputs, None)
-    refuse_infinite(features)
-    chosen = select_layers(trace.order, trace.areas, layers)
-    affines = [part for name in chosen for part in (modules[name].weight_target, modules[name].bias_target)]
-    grads: list[Sequence[Tensor | None]] = []
-    heads = [("random", labels)]
-    if head is not None:
-        heads = [(head, labels), (head, labels[permutation]), *([] if head == "random" else heads)]
-    for place, (kind, truth) in enumerate(heads, start=1):
-        pull = _pull_on_features(features, truth, half, classes=classes, head=kind, seed=seed)
-        grads.append(
-            _grads(features, affines, pull, scale=loss_scale, again=place < len(heads))
-        )  # the graph serves all
-    chosen, moves = _before_features(chosen, grads)
+    passes = PartPasses(model, inputs, read, parts or [torch.arange(len(inputs))], rows=rows)
+    heads = [(head, labels)] if head else []
+    if head and shuffled:
+        heads.append((head, labels[permutation]))
+    if random_head and head != "random":
+        heads.append(("random", labels))
+    with hold_recalibrated(list(modules.values())) as held:
+        features, logits = passes.read_all(with_graph=bool(heads))
+        refuse_infinite(features)
+        chosen = select_layers(passes.order, passes.areas, layers)
+        leaves = dict(zip(modules, held.leaves, strict=True))
+        pulls = [
+            _pull_on_features(features, truth, half, classes=classes, head=kind, seed=seed) for kind, truth in heads
+        ]
+        found = passes.pull_back(pulls, [leaf for name in chosen for leaf in leaves[name]], scale=loss_scale)
+        moved, moves = _before_features(chosen, found)
+        grads = [_at_targets(held, list(modules), names=moved, grads=one) for one in moves]
+
+    def shifts(place: int, size: float = step_size) -> tuple[LayerShift, ...]:
+        return shifts_of(moved, modules, grads[place], step_size=size)
+
     return Observation(
         labels=labels.cpu().numpy(),
         half=half.cpu().numpy(),
         permutation=permutation.cpu().numpy(),
         features=array_of(features),
         logits=None if logits is None else array_of(logits),
-        shifts=shifts_of(chosen, modules, moves[0], step_size=step_size) if head else (),
-        initial_shifts=shifts_of(chosen, modules, moves[0], step_size=0.0),
-        shuffled_shifts=shifts_of(chosen, modules, moves[1], step_size=step_size) if head else (),
-        random_head_shifts=shifts_of(chosen, modules, moves[0 if head == "random" else -1], step_size=step_size),
-        later_gram=outputs.gram(last_third(chosen)),
-        later_gram_rows=later_gram_rows.numpy(),
+        shifts=shifts(0) if head else (),
+        initial_shifts=shifts(0, 0.0) if heads else (),
+        shuffled_shifts=shifts(1) if head and shuffled else (),
+        random_head_shifts=shifts(0 if head == "random" else -1) if random_head else (),
+        later_gram=passes.gram(last_third(moved or chosen)),
+        later_gram_rows=passes.rows.numpy(),
     )
 
 
-def _grads(
-    features: Tensor, affines: Sequence[Tensor], pull: Tensor, scale: float, *, again: bool
-) -> list[Tensor | None]:
-    """Gradients at the affines from that at the features; None where these do not depend on them."""
-    while True:
-        keep = again or scale > 1
-        found = torch.autograd.grad(features, affines, pull * scale, retain_graph=keep, allow_unused=True)
-        if scale <= 1 or all(bool(grad.isfinite().all()) for grad in found if grad is not None):
-            return [None if grad is None else grad / scale for grad in found]
-        scale = max(1.0, scale / 4)
+def _at_targets(
+    held: HeldAffines, modules: Sequence[str], *, names: Sequence[str], grads: Sequence[Tensor]
+) -> list[Tensor]:
+    """Gradients at the target affines of some layers, in turn, from those at the affines that act on the input."""
+    pairs = {name: (grads[2 * i], grads[2 * i + 1]) for i, name in enumerate(names)}
+    found = held.at_targets([pairs.get(name) for name in modules])
+    known = {name: pair for name, pair in zip(modules, found, strict=True) if pair is not None}
+    return [part for name in names for part in known[name]]
 
 
 def _before_features(
@@ -133,6 +149,8 @@ def _before_features(
     Raises:
         CandidateError: the features depend on none of them.
     """
+    if not grads:
+        return [], []
     kept = [i for i in range(len(names)) if grads[0][2 * i] is not None]
     if not kept:
         raise CandidateError("no chosen normalisation layer runs before the features", hint="choose other --layers")
@@ -152,7 +170,7 @@ def array_of(values: Tensor) -> npt.NDArray[np.float32]:
 
 
 def shifts_of(
-    names: Sequence[str], modules: Mapping[str, AffineCoNorm], grads: Sequence[Tensor], step_size: float
+    names: Sequence[str], modules: Mapping[str, RecalibratedAffines], grads: Sequence[Tensor], step_size: float
 ) -> tuple[LayerShift, ...]:
     """The layers' affines before and after one SGD step; `grads` holds weight and bias gradients in turn."""
     out = []
@@ -164,7 +182,7 @@ def shifts_of(
     return tuple(out)
 
 
-def shift_of(name: str, layer: AffineCoNorm, weight: Tensor, bias: Tensor) -> LayerShift:
+def shift_of(name: str, layer: RecalibratedAffines, weight: Tensor, bias: Tensor) -> LayerShift:
     """The shift of one layer from its source affines to the given target affines [C].
 
     Raises:

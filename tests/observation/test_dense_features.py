@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from acrank.errors import CandidateError
+from acrank.norm import ac_norm_layers
 from acrank.observation.features import DenseReader, feature_map
-from acrank.observation.layer_hooks import select_layers
+from acrank.observation.layer_hooks import LayerTrace, select_layers
 from acrank.observation.one_step import take_one_step, wrap_in_ac_norm
 from acrank.zoo.architectures.genesis import UNet3D
 
@@ -108,10 +109,8 @@ def test_the_gradient_is_that_of_the_loss_at_the_positions() -> None:
 
 
 def test_the_deepest_layer_of_a_genesis_network_is_the_one_that_its_authors_read() -> None:
-    from acrank.observation.one_step import LayerTrace
-
     model, _ = wrap_in_ac_norm(UNet3D(width=4))
-    with LayerTrace(model) as trace, torch.no_grad():
+    with LayerTrace(dict(ac_norm_layers(model))) as trace, torch.no_grad():
         model(torch.rand(2, 1, 16, 16, 16))
     assert select_layers(trace.order, trace.areas, "last") == ["down_tr512.ops.1.bn1"]
     assert select_layers(trace.order, trace.areas, "encoder")[-1] == "down_tr512.ops.1.bn1"

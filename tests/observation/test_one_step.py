@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from acrank.errors import CandidateError
-from acrank.norm import affine_correlation
-from acrank.observation import one_step
+from acrank.norm import ac_norm_layers, affine_correlation
+from acrank.observation import part_passes
 from acrank.observation.features import read_features
 from acrank.observation.heads import random_logits, ridge_logits
 from acrank.observation.layer_hooks import LayerTrace, select_layers
@@ -124,8 +124,8 @@ def test_the_random_heads_step_equals_the_computation_by_hand() -> None:
 @pytest.mark.parametrize(("head", "passes"), [("ridge", 3), ("random", 2), (None, 1)])
 def test_no_pass_is_run_that_no_step_needs(monkeypatch: pytest.MonkeyPatch, head: str | None, passes: int) -> None:
     whole, asked = observed(seed=5), []
-    real = one_step._grads
-    monkeypatch.setattr(one_step, "_grads", lambda *parts, **more: (asked.append(0), real(*parts, **more))[1])
+    real = part_passes._grads
+    monkeypatch.setattr(part_passes, "_grads", lambda *parts, **more: (asked.append(0), real(*parts, **more))[1])
     seen = observed(seed=5, head=head)
     assert len(asked) == passes
     np.testing.assert_array_equal(seen.later_gram, whole.later_gram)
@@ -133,6 +133,63 @@ def test_no_pass_is_run_that_no_step_needs(monkeypatch: pytest.MonkeyPatch, head
         np.testing.assert_allclose(one.target_weight, other.target_weight, rtol=1e-12)
     assert len(seen.initial_shifts) == len(whole.initial_shifts)
     assert (seen.shifts == ()) == (seen.shuffled_shifts == ()) == (head is None)
+
+
+def grouped() -> nn.Sequential:
+    """The network with group normalisation: every image by itself."""
+    model = network()
+    for place in (1, 5):
+        plain = model[place]
+        assert isinstance(plain, nn.BatchNorm2d)
+        model[place] = nn.GroupNorm(3, plain.num_features).double()
+        model[place].load_state_dict({"weight": plain.weight, "bias": plain.bias})
+    return model
+
+
+def test_parts_change_nothing_where_no_layer_has_batch_statistics() -> None:
+    inputs, labels, half, permutation = sample()
+    found = []
+    for parts in (None, [torch.arange(start, 24, 5) for start in range(5)]):
+        model, _ = wrap_in_ac_norm(grouped())
+        seen = take_one_step(
+            model, inputs, labels, classes=CLASSES, half=half, permutation=permutation, step_size=0.3, parts=parts
+        )
+        found.append(seen)
+    whole, parted = found
+    np.testing.assert_allclose(parted.features, whole.features, rtol=1e-6)
+    np.testing.assert_allclose(parted.logits, whole.logits, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(parted.later_gram, whole.later_gram, rtol=1e-4, atol=1e-5)
+    for kind in ("shifts", "shuffled_shifts", "random_head_shifts"):
+        for one, other in zip(getattr(parted, kind), getattr(whole, kind), strict=True):
+            np.testing.assert_allclose(one.target_weight, other.target_weight, rtol=1e-9)
+            np.testing.assert_allclose(one.target_bias, other.target_bias, rtol=1e-9)
+
+
+def test_batch_statistics_are_those_of_a_part() -> None:
+    inputs, labels, half, permutation = sample()
+    parts = [torch.arange(start, 24, 3) for start in range(3)]
+    seen = take_one_step(
+        wrap_in_ac_norm(network())[0],
+        inputs,
+        labels,
+        classes=CLASSES,
+        half=half,
+        permutation=permutation,
+        step_size=0.3,
+        parts=parts,
+    )
+    assert seen.features is not None
+    for part in parts:
+        alone = take_one_step(
+            wrap_in_ac_norm(network())[0],
+            inputs[part],
+            labels[part],
+            classes=CLASSES,
+            half=half[part],
+            permutation=torch.arange(len(part)),
+            step_size=0.3,
+        )
+        np.testing.assert_allclose(seen.features[part], alone.features, rtol=1e-6)
 
 
 def test_the_gram_matrix_is_of_the_last_layers_outputs() -> None:
@@ -194,7 +251,7 @@ def test_the_order_of_the_sample_does_not_matter() -> None:
 def test_a_layer_that_runs_again_is_one_layer() -> None:
     one, other = nn.BatchNorm2d(2), nn.BatchNorm2d(2)
     model, _ = wrap_in_ac_norm(nn.Sequential(one, other, one))
-    with LayerTrace(model) as trace:
+    with LayerTrace(dict(ac_norm_layers(model))) as trace:
         model(torch.randn(4, 2, 3, 3))
     assert trace.order == ["0", "1"]
     assert trace.areas == {"0": 9, "1": 9}
@@ -227,7 +284,7 @@ def test_last_is_the_deepest_not_the_last_to_run() -> None:
 
 
 def test_a_network_without_affine_normalisation_is_refused() -> None:
-    with pytest.raises(CandidateError, match="no affine batch normalisation"):
+    with pytest.raises(CandidateError, match="no affine normalisation"):
         wrap_in_ac_norm(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4, affine=False)))
 
 

@@ -1,0 +1,123 @@
+"""Passes of a batch through a network in parts, so that a graph never holds more than one part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from acrank.norm import ac_norm_layers
+from acrank.observation.features import Reader
+from acrank.observation.layer_hooks import LayerOutputs, LayerTrace, RowsOf, order_of_rows, rows_of_images
+
+
+class PartPasses:
+    """Passes of a batch through a network, part by part.
+
+    Args:
+        model: whose AC-Norm layers are watched.
+        inputs, read, parts, rows: as in `take_one_step`.
+
+    Attributes:
+        rows: which labels the rows of the layers' outputs have.
+        order, areas: the AC-Norm layers that ran, as in `LayerTrace`.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        inputs: Tensor,
+        read: Reader,
+        parts: Sequence[Tensor],
+        *,
+        rows: tuple[RowsOf, Tensor] | None,
+    ) -> None:
+        self._model, self._inputs, self._read, self._parts = model, inputs, read, parts
+        self._rows_of, self.rows = rows or rows_of_images(len(inputs))
+        layers = dict(ac_norm_layers(model))
+        self._trace, self._outputs = LayerTrace(layers), LayerOutputs(layers, self._rows_of)
+        self.order, self.areas = self._trace.order, self._trace.areas
+        self._graph: Tensor | None = None
+
+    def read_all(self, *, with_graph: bool) -> tuple[Tensor, Tensor | None]:
+        """Features [n, d] and logits of all inputs, in their order; the graph of a single part is kept for its pull.
+
+        The AC-Norm layers are watched in these passes only.
+        """
+        keep = with_graph and len(self._parts) == 1
+        found = []
+        try:
+            with torch.set_grad_enabled(keep):
+                for part in self._parts:
+                    self._outputs.part = part
+                    found.append(self._pass(part))
+        finally:
+            self._trace.close()
+            self._outputs.close()
+        if keep:
+            self._graph = found[0][0]
+        return in_order([one[0] for one in found], self._parts), (
+            None if found[0][1] is None else in_order([one[1] for one in found if one[1] is not None], self._parts)
+        )
+
+    def pull_back(self, pulls: Sequence[Tensor], leaves: Sequence[Tensor], scale: float) -> list[list[Tensor | None]]:
+        """For each pull on the features [n, d], gradients at the leaves; None where features do not depend on them."""
+        totals: list[list[Tensor | None]] = [[None] * len(leaves) for _ in pulls]
+        if not pulls:
+            return totals
+        for part in self._parts:
+            features = self._graph if self._graph is not None else self._pass(part)[0]
+            self._graph = None
+            rows = rows_of_part(part, len(pulls[0]) // len(self._inputs)).to(features.device)
+            for place, pull in enumerate(pulls):
+                again = place < len(pulls) - 1
+                found = _grads(features, leaves, pull[rows], scale=scale, again=again)
+                totals[place] = [_sum(total, grad) for total, grad in zip(totals[place], found, strict=True)]
+        return totals
+
+    def gram(self, names: Sequence[str]) -> npt.NDArray[np.float32] | None:
+        """As `LayerOutputs.gram`, with the rows in the order of the batch."""
+        return self._outputs.gram(names, order_of_rows(self._parts, self.rows))
+
+    def _pass(self, part: Tensor) -> tuple[Tensor, Tensor | None]:
+        device = next(self._model.parameters()).device
+        whole = len(part) == len(self._inputs)
+        return self._read(self._model, (self._inputs if whole else self._inputs[part]).to(device), part)
+
+
+def rows_of_part(part: Tensor, each: int) -> Tensor:
+    """The rows that a part's inputs have, where every input has `each`.
+
+    >>> rows_of_part(torch.tensor([0, 2]), 2).tolist()
+    [0, 1, 4, 5]
+    """
+    return (part[:, None] * each + torch.arange(each)).flatten()
+
+
+def in_order(found: Sequence[Tensor], parts: Sequence[Tensor]) -> Tensor:
+    """Rows of all parts, [n, ...], in the order of the batch."""
+    if len(found) == 1:
+        return found[0]
+    rows = torch.cat(list(found)).detach()
+    each = len(rows) // sum(map(len, parts))
+    order = torch.cat([rows_of_part(part, each) for part in parts]).argsort()
+    return rows[order.to(rows.device)]
+
+
+def _sum(total: Tensor | None, more: Tensor | None) -> Tensor | None:
+    return more if total is None else total if more is None else total + more
+
+
+def _grads(
+    features: Tensor, affines: Sequence[Tensor], pull: Tensor, scale: float, *, again: bool
+) -> list[Tensor | None]:
+    """Gradients at the affines from that at the features; None where these do not depend on them."""
+    while True:
+        keep = again or scale > 1
+        found = torch.autograd.grad(features, affines, pull * scale, retain_graph=keep, allow_unused=True)
+        if scale <= 1 or all(bool(grad.isfinite().all()) for grad in found if grad is not None):
+            return [None if grad is None else grad / scale for grad in found]
+        scale = max(1.0, scale / 4)
