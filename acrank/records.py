@@ -38,7 +38,7 @@ class Value:
     Attributes:
         value: mean over the sampled batches, or None where the score is undefined (`note` says why).
         sd: standard deviation over the batches (ddof 1); None with a single batch.
-        low, high: 95% interval of the mean over batches (Student's t); None with a single batch.
+        low, high: 95% interval of the mean over batches (Student's t); None where there is none.
         no_drift: the same quantity before the step: what the checkpoint alone gives.
         shuffled: the same quantity when the sample's labels are permuted.
         note: why the value is None, or what to know about it.
@@ -61,7 +61,9 @@ class Value:
         return (middle if self.low is None else self.low, middle if self.high is None else self.high)
 
     def overlaps(self, other: Value) -> bool:
-        """Whether the two intervals overlap; without intervals only equal values do."""
+        """Whether the two intervals overlap, which two values without an interval are taken to do."""
+        if self.low is None or other.low is None:
+            return True
         (low, high), (other_low, other_high) = self.interval, other.interval
         return low <= other_high and other_low <= high
 
@@ -71,25 +73,28 @@ class Details:
     """What scoring a candidate took, beside its settings; None where there is nothing to say.
 
     Attributes:
+        draws: how many draws its values are means of.
         input: what the network was shown: size, in_chans, mean, std.
         step_size: of the step on the affine parameters.
         device: on which the passes ran.
         precision: what autocast computed in.
         patches: corners of the patches of each draw, and labelled positions of each patch.
-        lowered: from how many inputs at a time to how many the draws were lowered for lack of memory.
-        cached: whether every observation came from the cache.
-        cache_failure: why the cache could not be written.
+        at_once: how many inputs went through the network together; batch statistics are theirs.
+        lowered: from how many inputs at a time to how many that was lowered for lack of memory.
+        cached, cache_failure: whether every observation came from the cache; why it could not be written.
         parts: pool-relative score -> this candidate's part of it, for each draw.
         entry: digest of the manifest entry.
     """
 
     __pydantic_config__ = _STRICT
 
+    draws: int | None = None
     input: dict[str, Any] | None = None
     step_size: float | None = None
     device: str | None = None
     precision: str | None = None
     patches: dict[str, Any] | None = None
+    at_once: int | None = None
     lowered: dict[str, list[int]] | None = None
     cached: bool | None = None
     cache_failure: str | None = None
@@ -149,11 +154,10 @@ class Ranking:
         higher_is_better: direction of every score, the same under every protocol.
         settings, environment, target: how the run was made.
         controls: figures about the ranking as a whole, such as its agreement with layer width.
-        notes: what a reader should know about the target.
-        warnings: what a reader of the table must know.
+        notes, warnings: what a reader should know about the target, and must know about the run.
 
     Example:
-        >>> rows = [Row("a", "scored", scores={"s": Value(1.0)}), Row("b", "scored", scores={"s": Value(2.0)})]
+        >>> rows = [Row(name, "scored", scores={"s": Value(x)}) for name, x in (("a", 1.0), ("b", 2.0))]
         >>> Ranking.of(rows, rank_by="s", higher_is_better={"s": True}).best.model
         'b'
     """
@@ -259,11 +263,7 @@ class Ranking:
 
     @classmethod
     def load(cls, path: Path) -> Ranking:
-        """Read a run record.
-
-        Raises:
-            TableError: missing, not JSON, or not a run record.
-        """
+        """Read a run record; raises TableError where it is missing, not JSON, or no run record."""
         return cls.from_record(read_json(path, "run.json that `acrank score` wrote"), where=str(path))
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar
 
 from acrank.errors import TableError, UsageError
 from acrank.scores import SCORES
+from acrank.system.memory import bytes_of
 from acrank.system.option_fields import Opt, check_options
 from acrank.system.streams import STREAMS
 from acrank.system.words import closest
@@ -19,7 +20,8 @@ HEADS = ("ridge", "random")
 #: Panels of `acrank score --help` beside that of the class.
 _RUNNING, _DETAIL = "How to run", "Protocol in detail"
 #: What records of earlier versions lack, and what their runs did.
-OLD_RECORD_DEFAULTS: Mapping[str, Any] = {"amp": False, "deterministic": False, "streams": 1}
+_NEVER: Mapping[str, Any] = dict.fromkeys(("amp", "deterministic", "race"), False)
+OLD_RECORD_DEFAULTS: Mapping[str, Any] = {**_NEVER, "streams": 1, "controls": True, "memory": None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,7 @@ PROTOCOLS: Mapping[str, Protocol] = {
         step_size=0.1,
         per_channel=True,
         layers="all",
-        samples=128,
+        samples=32,
         repeats=3,
         rank_by="finetunability",
         segmentation={"samples": 16, "layers": "encoder"},
@@ -79,7 +81,9 @@ class Settings:
         scores: names of the scores, in the order of their columns, or "all"; empty for the defaults of the task.
         rank_by: the score that orders the table, or "consensus"; empty for the default of protocol and task.
         samples: images per draw, patches for segmentation; once filled in, None is the whole target.
-        repeats: independent draws.
+        repeats: independent draws, at most.
+        race: whether a draw after the first is spent on candidates only that may still be the best.
+        controls: whether scores of the step get a step on shuffled labels, too, which costs a backward pass.
         step_size: learning rate of the step, or of the finetuning.
         head: "ridge" (closed form, cross-fitted) or "random" (seeded linear layer).
         layers: "all", "last" (the last to run at the smallest resolution), "encoder" (those that run up to it) or a
@@ -89,6 +93,7 @@ class Settings:
             "source" (the checkpoint's running ones).
         seed: of sampling, halves, shuffles, heads and scores that draw.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        memory: the most that the process may use, as "4GB"; None takes what is free.
         amp: whether forward passes run in mixed precision (autocast); features are float32 either way.
         deterministic: whether torch may use deterministic algorithms only.
         allow_code: whether `factory:` entries may run code.
@@ -111,38 +116,38 @@ class Settings:
     rank_by: Annotated[str, Opt(help="Score that orders the table, or consensus.", metavar="NAME")] = ""
     samples: Annotated[
         int | None,
-        Opt(help="Images per draw (patches for masks). [one-step: 128, masks: 16; official: all]", least=4),
+        Opt(help="Images per draw (patches for masks). [one-step: 32 or 4 a class, masks: 16; official: all]", least=4),
     ] = None
-    repeats: Annotated[int | None, Opt(help="Independent draws. [one-step: 3, official: 1]", least=1)] = None
+    repeats: Annotated[int | None, Opt(help="Independent draws, at most. [one-step: 3, official: 1]", least=1)] = None
+    race: Annotated[
+        bool,
+        Opt(help="After the first draw go on with the candidates that may still be the best.", flag="--race/--no-race"),
+    ] = True
+    controls: Annotated[
+        bool, Opt(help="Repeat the step on shuffled labels, as a control.", flag="--controls/--no-controls")
+    ] = False
     step_size: Annotated[float | None, Opt(help="Learning rate. [one-step: 0.1, official: 0.01]", panel=_DETAIL)] = None
     head: Annotated[
         str | None, Opt(help="Head that gives the step its loss. [one-step: ridge]", choices=HEADS, panel=_DETAIL)
     ] = None
     layers: Annotated[
         str | None,
-        Opt(
-            help="all, last, encoder, or a pattern like 'layer4.*'. [one-step: all, masks: encoder; official: last]",
-            panel=_DETAIL,
-        ),
+        Opt(help="all, last, encoder, or a pattern. [one-step: all, masks: encoder; official: last]", panel=_DETAIL),
     ] = None
     per_channel: Annotated[
         bool | None,
         Opt(
-            help="Divide AC-Corr by the width. [one-step: per channel, official: raw]",
-            flag="--per-channel/--raw",
-            panel=_DETAIL,
+            help="Divide AC-Corr by the width. [one-step: yes, official: no]", flag="--per-channel/--raw", panel=_DETAIL
         ),
     ] = None
     statistics: Annotated[
-        str,
-        Opt(
-            help="Features under the target's or source's BatchNorm statistics.",
-            choices=("target", "source"),
-            panel=_DETAIL,
-        ),
+        str, Opt(help="Whose BatchNorm statistics features have.", choices=("target", "source"), panel=_DETAIL)
     ] = "target"
     seed: Annotated[int, Opt(help="Seed of everything random.", least=0, panel=_DETAIL)] = 0
     device: Annotated[str, Opt(help="auto, cpu, cuda, cuda:N or mps.", panel=_RUNNING)] = "auto"
+    memory: Annotated[
+        str | None, Opt(help="Most memory to use, such as 4GB. [what is free]", metavar="SIZE", panel=_RUNNING)
+    ] = None
     amp: Annotated[
         bool,
         Opt(
@@ -164,6 +169,8 @@ class Settings:
             raise UsageError(f"protocol {self.protocol} trains its own head", hint="leave --head out")
         if self.step_size is not None and not 0 < self.step_size < math.inf:
             raise UsageError(f"--step-size must be positive, got {self.step_size}", hint="try 0.1")
+        if self.memory is not None:
+            bytes_of(self.memory)
         object.__setattr__(self, "scores", tuple(dict.fromkeys(self.scores)))
         for name in (*self.scores, self.rank_by):
             if name not in ("", "all", CONSENSUS, *SCORES):
@@ -187,8 +194,12 @@ class Settings:
         except (KeyError, TypeError, UsageError) as error:
             raise TableError(f"its settings cannot be read: {error}", hint="run `acrank score` again") from error
 
-    def for_task(self, task: str) -> Settings:
+    def for_task(self, task: str, *, classes: int = 0) -> Settings:
         """The same with scores, `rank_by` and what is left to the protocol filled in for a target's task.
+
+        Args:
+            task: of the target.
+            classes: of a classification target: a draw has four images of each, up to 128 or two of each.
 
         Raises:
             UsageError: a chosen score does not support this task, or this protocol does not give it.
@@ -209,8 +220,10 @@ class Settings:
         left_out = {
             field.name: usual_values[field.name]
             for field in dataclasses.fields(self)
-            if getattr(self, field.name) is None
+            if getattr(self, field.name) is None and field.name in usual_values
         }
+        if task == "classification" and left_out.get("samples"):
+            left_out["samples"] = max(left_out["samples"], min(4 * classes, max(128, 2 * classes)))
         return dataclasses.replace(self, **left_out, scores=tuple(names), rank_by=rank_by)
 
     @property
@@ -232,6 +245,8 @@ class Settings:
             step_size=self.step_size if moves else None,
             layers=self.layers if moves else None,
             head=self.head if "shifts" in needs else None,
+            shuffled=self.controls and "shifts" in needs,
+            bundled_drift="random_head_shifts" in needs,
             statistics=self.statistics,
             decoder_maps="maps" in needs,
             amp=self.amp,
@@ -254,7 +269,9 @@ class Plan:
         epochs: of AC-Norm finetuning before the affine parameters are read; 0 for a single step.
         step_size: of the step or the finetuning; None where the affine parameters do not move, and features suffice.
         layers: whose affine parameters are read, as in `Settings`; None where none are.
-        head: of the steps on the labels and on shuffled labels; None where only the step under a random head is needed.
+        head: of the step on the labels; None where none is needed.
+        shuffled: whether a step on shuffled labels is taken, too.
+        bundled_drift: whether a step under a random head is taken on the bundled images.
         statistics: batch-normalisation statistics under which features are read.
         decoder_maps: whether the maps of a segmentation network's decoder are read.
         amp, deterministic: as in `Settings`.
@@ -264,6 +281,8 @@ class Plan:
     step_size: float | None
     layers: str | None
     head: str | None
+    shuffled: bool
+    bundled_drift: bool
     statistics: str
     decoder_maps: bool
     amp: bool

@@ -26,7 +26,10 @@ ALLOWED: dict[str, set[str]] = {
     "settings": {"scores", "system"},
     "formats": {"records", "system"},
     "cache": {"records", "scores", "settings", "system", "targets", "zoo"},
-    "observation": {"norm", "records", "scores", "settings", "system", "targets", "zoo"},
+    "observation": {
+        *("norm", "records", "scores", "settings", "system", "targets", "zoo"),
+        *("demo",),  # the generators of the bundled images
+    },
     "ranking": {
         *("cache", "executors", "observation", "records", "scores", "settings", "system", "targets", "zoo"),
         *("demo",),  # the example in the docstring of `score`

@@ -14,13 +14,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from acrank.cache.keys import code_digest, identity_of, key_of
+from acrank.cache.keys import code_digest, drift_key_of, identity_of, key_of
 from acrank.cache.observation_file import read_observation, write_observation
 from acrank.errors import OutputError
 from acrank.scores.inputs import CandidateInfo, Observation
 from acrank.system.files import SETTLED_SECONDS, atomic_write, check_writable, sha256_of
 
-__all__ = ["ObservationCache", "default_folder", "identity_of", "key_of"]
+__all__ = ["ObservationCache", "default_folder", "drift_key_of", "identity_of", "key_of"]
 
 _HASHES = "weights.json"
 _HINT = "set ACRANK_CACHE to another folder, or give --no-cache"

@@ -52,18 +52,34 @@ def key_of(identity: dict[str, Any], draw: Draw, settings: Settings) -> str:
     labels = hashlib.sha256()
     for part in (draw.labels, draw.half, draw.permutation):
         labels.update(np.ascontiguousarray(part).tobytes())
+    plan = dataclasses.asdict(settings.plan())
+    plan.pop("bundled_drift")  # has an entry of its own
     parts = {
-        "format": FORMAT,
-        "code": code_digest(),
-        "versions": _versions(),
-        "candidate": identity,
         "target": draw.target.fingerprint,
         "images": draw.digest,
         "labels": labels.hexdigest(),
-        "plan": dataclasses.asdict(settings.plan()),
+        "plan": plan,
         "random": [STREAMS, settings.seed, draw.repeat],
     }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return _key(identity, parts)
+
+
+def drift_key_of(identity: dict[str, Any], settings: Settings, *, dense: bool) -> str:
+    """The key of a checkpoint's drift on the bundled images, whatever the target.
+
+    Args:
+        identity: of the candidate.
+        settings: of the run.
+        dense: whether features are read at positions, as for segmentation.
+    """
+    plan = settings.plan()
+    parts = [plan.step_size, plan.layers, plan.amp, plan.deterministic, dense, STREAMS]
+    return _key(identity, {"drift": parts})
+
+
+def _key(identity: dict[str, Any], parts: dict[str, Any]) -> str:
+    whole = {"format": FORMAT, "code": code_digest(), "versions": _versions(), "candidate": identity, **parts}
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 
 _versions = functools.cache(package_versions)
@@ -75,7 +91,7 @@ def code_digest() -> str:
     package = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
-        if path.relative_to(package).parts[0] not in ("cli", "formats", "comparison", "gates", "demo"):
+        if path.relative_to(package).parts[0] not in ("cli", "formats", "comparison", "gates"):
             digest.update(path.read_bytes())
     return digest.hexdigest()
 

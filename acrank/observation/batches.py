@@ -18,9 +18,9 @@ from acrank.targets.draws import Draw, PatchDraw
 
 #: Under a protocol that trains the network, patches of a segmentation target per step.
 PATCHES_PER_STEP = 4
-#: The least that a batch is lowered to where memory is short: images, or two of each class; patches.
+#: The least that a step of training is lowered to where memory is short: images; patches.
 LEAST_IMAGES = 8
-LEAST_PATCHES = 4
+LEAST_PATCHES = 2
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,12 @@ class Batch:
     @property
     def step(self) -> int:
         """Inputs per step where the network is trained."""
-        return self.per_step or min(len(self.inputs), BATCH_SIZE if self.positions is None else PATCHES_PER_STEP)
+        return self.per_step or self.usual_step
+
+    @property
+    def usual_step(self) -> int:
+        """Inputs per step where memory is not short."""
+        return min(len(self.inputs), BATCH_SIZE if self.positions is None else PATCHES_PER_STEP)
 
     def parts(self, size: int) -> list[Tensor]:
         """The inputs in parts of at most `size`, ascending in each, all of nearly the same length.
@@ -65,32 +70,9 @@ class Batch:
         count = -(-len(order) // size)
         return [order[place::count].sort().values for place in range(count)]
 
-    def halved(self) -> Batch | None:
-        """Every second input of each class in each half of the cross-fit; None where too few would be left.
-
-        Labels that are not classes are taken every second in their order, patches as they come. The labels that were
-        shuffled onto the inputs that stay are ranked anew, so the control remains a permutation.
-        """
-        keep = _every_second(self._half_of_inputs(), None if self.positions is not None else self.labels.numpy())
-        least = LEAST_PATCHES if self.positions is not None else max(LEAST_IMAGES, 2 * self.classes)
-        if not least <= len(keep) < len(self.inputs):
-            return None
-        each = len(self.half) // len(self.inputs)
-        rows = (keep[:, None] * each + torch.arange(each)).flatten()
-        return replace(
-            self,
-            inputs=self.inputs[keep],
-            labels=self.labels[keep],
-            half=self.half[rows],
-            permutation=self.permutation[rows].argsort().argsort(),
-            groups=None if self.groups is None else self.groups[rows.numpy()],
-            positions=None if self.positions is None else self.positions[keep],
-            corners=tuple(self.corners[place] for place in keep) if self.corners else (),
-        )
-
     def with_half_steps(self) -> Batch | None:
         """The same inputs, half as many per step; None where a step would have too few."""
-        least = LEAST_IMAGES if self.positions is None else LEAST_PATCHES // 2
+        least = LEAST_IMAGES if self.positions is None else LEAST_PATCHES
         return replace(self, per_step=self.step // 2) if self.step // 2 >= least else None
 
     def _half_of_inputs(self) -> npt.NDArray[np.bool_]:
@@ -141,21 +123,3 @@ def batch_of(draw: Draw, network_input: NetworkInput) -> Batch:
         positions=torch.from_numpy(patches.positions),
         corners=tuple(tuple(map(int, corner)) for corner in patches.corners),
     )
-
-
-def _every_second(half: npt.NDArray[np.bool_], labels: npt.NDArray[np.generic] | None) -> Tensor:
-    """Places, ascending, of the first, third, … of each stratum: class and half, or the half alone.
-
-    Args:
-        half: [n].
-        labels: [n] classes or quantities, or [n, k] flags; None where nothing is known of an input.
-    """
-    columns = [] if labels is None else list(labels.reshape(len(half), -1).T)
-    order = np.lexsort((*columns, half))
-    strata = half.astype(np.int64)
-    if labels is not None and labels.ndim == 1 and np.issubdtype(labels.dtype, np.integer):
-        classes = labels.astype(np.int64)
-        strata = strata * (int(classes.max()) + 1) + classes
-    in_order = strata[order]
-    ranks = np.arange(len(half)) - np.searchsorted(in_order, in_order)
-    return torch.from_numpy(np.sort(order[ranks % 2 == 0]))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from acrank.errors import CandidateError
-from acrank.norm import RecalibratedAffines, ac_norm_layers, affine_overlap, hold_recalibrated
+from acrank.norm import AffineCoNorm, RecalibratedAffines, ac_norm_layers, affine_overlap, hold_recalibrated
 from acrank.norm.convert import swap_in_place
 from acrank.norm.recalibration import HeldAffines
 from acrank.observation.features import Reader, read_images
@@ -27,21 +27,14 @@ from acrank.scores.inputs import LayerShift, Observation
 def wrap_in_ac_norm(model: nn.Module, *, temperature: float = 1.0) -> tuple[nn.Module, list[str]]:
     """Wrap `model` in AC-Norm, in place, ready to be observed; with notes on what was left without it.
 
-    Only the affines of the AC-Norm layers train and only normalisation layers use batch statistics; dropout and
+    Only the affines of the AC-Norm layers train and only batch normalisation uses batch statistics; dropout and
     stochastic depth are off.
-
-    Raises:
-        CandidateError: the network has no affine normalisation.
     """
     model, left = swap_in_place(model, temperature=temperature)
     layers = [layer for _, layer in ac_norm_layers(model)]
-    if not layers:
-        raise CandidateError(
-            "no affine normalisation in this network", hint="AC-Norm needs normalisation layers with weight and bias"
-        )
     model.eval().requires_grad_(False)
     for module in model.modules():
-        if isinstance(module, RecalibratedAffines | nn.modules.batchnorm._BatchNorm):
+        if isinstance(module, AffineCoNorm | nn.modules.batchnorm._BatchNorm):
             module.training = True
     for layer in layers:
         layer.weight_target.requires_grad_(True)
@@ -71,7 +64,8 @@ def take_one_step(
     """Take one SGD step on the affines and record what it did. The model is left as it was, but for its statistics.
 
     Args:
-        model: from `wrap_in_ac_norm`.
+        model: from `wrap_in_ac_norm`; where it has no AC-Norm layer nothing moves, and the Gram matrix is of its
+            convolutions and linear layers.
         inputs: [images, c, ...]; moved to the model's device part by part.
         labels: [n], int64 in [0, classes), one per row that `read` gives; on the model's device, as `half` and
             `permutation`.
@@ -95,10 +89,9 @@ def take_one_step(
         CandidateError: no layer matches, or features or gradients are not finite.
     """
     modules = dict(ac_norm_layers(model))
-    passes = PartPasses(model, inputs, read, parts or [torch.arange(len(inputs))], rows=rows)
-    heads = [(head, labels)] if head else []
-    if head and shuffled:
-        heads.append((head, labels[permutation]))
+    passes = PartPasses(model, inputs, read, parts=parts or [torch.arange(len(inputs))], rows=rows)
+    heads = _heads(head if modules else None, labels, permutation, shuffled=shuffled)
+    random_head &= bool(modules)
     if random_head and head != "random":
         heads.append(("random", labels))
     with hold_recalibrated(list(modules.values())) as held:
@@ -109,7 +102,8 @@ def take_one_step(
         pulls = [
             _pull_on_features(features, truth, half, classes=classes, head=kind, seed=seed) for kind, truth in heads
         ]
-        found = passes.pull_back(pulls, [leaf for name in chosen for leaf in leaves[name]], scale=loss_scale)
+        moving = [leaf for name in chosen for leaf in leaves[name]] if modules else []
+        found = passes.pull_back(pulls, moving, scale=loss_scale)
         moved, moves = _before_features(chosen, found)
         grads = [_at_targets(held, list(modules), names=moved, grads=one) for one in moves]
 
@@ -122,9 +116,9 @@ def take_one_step(
         permutation=permutation.cpu().numpy(),
         features=array_of(features),
         logits=None if logits is None else array_of(logits),
-        shifts=shifts(0) if head else (),
+        shifts=shifts(0) if head and heads else (),
         initial_shifts=shifts(0, 0.0) if heads else (),
-        shuffled_shifts=shifts(1) if head and shuffled else (),
+        shuffled_shifts=shifts(1) if head and heads and shuffled else (),
         random_head_shifts=shifts(0 if head == "random" else -1) if random_head else (),
         later_gram=passes.gram(last_third(moved or chosen)),
         later_gram_rows=passes.rows.numpy(),
@@ -139,6 +133,11 @@ def _at_targets(
     found = held.at_targets([pairs.get(name) for name in modules])
     known = {name: pair for name, pair in zip(modules, found, strict=True) if pair is not None}
     return [part for name in names for part in known[name]]
+
+
+def _heads(head: str | None, labels: Tensor, permutation: Tensor, *, shuffled: bool) -> list[tuple[str, Tensor]]:
+    """The heads of the steps on labels, each with the labels that it is given."""
+    return [(head, truth) for truth in (labels, labels[permutation])[: 1 + shuffled]] if head else []
 
 
 def _before_features(

@@ -23,7 +23,8 @@ class PartPasses:
 
     Attributes:
         rows: which labels the rows of the layers' outputs have.
-        order, areas: the AC-Norm layers that ran, as in `LayerTrace`.
+        order, areas: the AC-Norm layers that ran, as in `LayerTrace`; of a network without any its convolutions and
+            linear layers.
     """
 
     def __init__(
@@ -31,13 +32,13 @@ class PartPasses:
         model: nn.Module,
         inputs: Tensor,
         read: Reader,
-        parts: Sequence[Tensor],
         *,
+        parts: Sequence[Tensor],
         rows: tuple[RowsOf, Tensor] | None,
     ) -> None:
         self._model, self._inputs, self._read, self._parts = model, inputs, read, parts
         self._rows_of, self.rows = rows or rows_of_images(len(inputs))
-        layers = dict(ac_norm_layers(model))
+        layers = dict(ac_norm_layers(model)) or _stand_ins(model)
         self._trace, self._outputs = LayerTrace(layers), LayerOutputs(layers, self._rows_of)
         self.order, self.areas = self._trace.order, self._trace.areas
         self._graph: Tensor | None = None
@@ -86,6 +87,14 @@ class PartPasses:
         device = next(self._model.parameters()).device
         whole = len(part) == len(self._inputs)
         return self._read(self._model, (self._inputs if whole else self._inputs[part]).to(device), part)
+
+
+def _stand_ins(model: nn.Module) -> dict[str, nn.Module]:
+    """Convolutions and linear layers by name, but for the classifier: of a network that has no AC-Norm layer."""
+    kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+    found = {name: layer for name, layer in model.named_modules() if isinstance(layer, kinds)}
+    linear = [name for name, layer in found.items() if isinstance(layer, nn.Linear)]
+    return {name: layer for name, layer in found.items() if len(found) == 1 or name != (linear or [None])[-1]}
 
 
 def rows_of_part(part: Tensor, each: int) -> Tensor:

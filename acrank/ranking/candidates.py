@@ -5,6 +5,7 @@ Loads no torch where the cache holds every observation.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from acrank.cache import ObservationCache, identity_of, key_of
+from acrank.cache import ObservationCache, drift_key_of, identity_of, key_of
 from acrank.ranking.scored_observation import ScoredObservation
 from acrank.ranking.values import mean_of, value_of
 from acrank.records import Row, Value
 from acrank.scores import SCORES
-from acrank.scores.inputs import CandidateInfo, LayerShift, Observation
+from acrank.scores.inputs import CandidateInfo, LayerShift, Observation, drift_alone
 from acrank.settings import Settings
 from acrank.system.imports import gc_paused
 from acrank.system.machine import reason_of, use_device
@@ -36,11 +37,15 @@ class PreparedCandidate:
     Attributes:
         keys: in the cache, of each draw; None where it is not cached.
         cached: what the cache holds of each draw.
-        loaded: the network, and the draws that are not cached, decoded; None where all are cached, and after its use.
+        drift_key: in the cache, of the checkpoint's drift; None where that is not needed or not cached.
+        drift: what the cache holds of it.
+        loaded: the network, and the draws that are not cached, decoded; None where all is cached, and after its use.
     """
 
     keys: list[str | None]
     cached: list[tuple[Observation, CandidateInfo] | None]
+    drift_key: str | None = None
+    drift: tuple[LayerShift, ...] | None = None
     loaded: LoadedCandidate | None = None
 
 
@@ -88,14 +93,20 @@ def prepare_candidate(
     """
     identity = identity_of(candidate, settings, cache) if cache else None
     keys = [key_of(identity, draw, settings) if identity else None for draw in draws]
-    cached = [cache.load(key) if cache and key else None for key in keys]
-    missing = [draw for draw, entry in zip(draws, cached, strict=True) if entry is None]
-    if not missing:
-        return PreparedCandidate(keys=keys, cached=cached)
-    with gc_paused():
-        from acrank.observation.observing import load_for_draws
+    begun = PreparedCandidate(keys=keys, cached=[cache.load(key) if cache and key else None for key in keys])
+    missing = [draw for draw, entry in zip(draws, begun.cached, strict=True) if entry is None]
+    needs_drift = settings.plan().bundled_drift
+    if needs_drift and identity and cache:
+        begun.drift_key = drift_key_of(identity, settings, dense=draws[0].target.task == "segmentation")
+        entry = cache.load(begun.drift_key)
+        begun.drift = entry[0].random_head_shifts if entry else None
+    if missing or (needs_drift and begun.drift is None):
+        with gc_paused():
+            from acrank.observation.observing import load_for_draws
 
-    return PreparedCandidate(keys=keys, cached=cached, loaded=load_for_draws(candidate, missing, settings))
+        begun.loaded = load_for_draws(candidate, missing, settings)
+        begun.loaded.drift = begun.drift
+    return begun
 
 
 def may_prefetch(candidate: Candidate) -> bool:
@@ -136,6 +147,7 @@ def row_of(
         if parts := [one.part for one in results if one.part is not None]:
             info.details.parts[name] = parts
     layers = [one.observation.shifts or one.observation.random_head_shifts for one in found]
+    info.details.draws = len(found)
     diagnosed = any("features" in SCORES[name].needs and SCORES[name].wants_diagnostics for name in settings.scores)
     return Row(
         model,
@@ -158,8 +170,18 @@ def _observations(
     if begun.loaded is not None:
         from acrank.observation.observing import observe_candidate
 
-        fresh, info = observe_candidate(begun.loaded, settings)
+        observed = observe_candidate(begun.loaded, settings)
+        fresh, info = observed.draws, observed.info
         begun.loaded = None  # the network is not needed beside the next one
+        if (
+            cache
+            and begun.drift_key
+            and begun.drift is None
+            and observed.drift is not None
+            and not info.details.lowered
+        ):
+            cache.store(begun.drift_key, drift_alone(observed.drift), info, [])
+        begun.drift = observed.drift
     assert info is not None
     news = iter(fresh)
     out = []
@@ -168,6 +190,8 @@ def _observations(
         observation = entry[0] if entry else next(news)
         if cache and key and entry is None:
             cache.store(key, observation, info, draw.ids)
+        if begun.drift is not None:
+            observation = dataclasses.replace(observation, random_head_shifts=begun.drift)
         out.append(
             ScoredObservation(observation, settings, repeat=draw.repeat, cache=cache if key else None, key=key or "")
         )
@@ -177,10 +201,12 @@ def _observations(
 def _controls(name: str, settings: Settings) -> list[str]:
     """Which controls a score has.
 
-    Shuffled labels cost as much as the score itself: for the affine scores the pass is there, others get the control
-    where it judges the ranking.
+    Scores of the step have it where a step on shuffled labels was taken. For the others it costs as much as the score
+    itself: they get it where it judges the ranking.
     """
     row = SCORES[name]
+    if "shifts" in row.needs:
+        return ["no_drift", "shuffled"] if settings.controls or settings.epochs else ["no_drift"]
     if row.of_a_step:
         return ["no_drift", "shuffled"]
     reads_labels = bool({"labels", "later_gram_labels"} & {*row.needs})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+import dataclasses
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from acrank.cache import ObservationCache
@@ -13,6 +15,7 @@ from acrank.errors import NothingRankedError, UsageError
 from acrank.executors import InProcess, Prefetcher, TaskExecutor, describe_executor, run_tasks
 from acrank.ranking.candidates import PreparedCandidate, may_prefetch, prepare_candidate, score_candidate
 from acrank.ranking.joining import kept_rows
+from acrank.ranking.racing import contested
 from acrank.ranking.summary import summarise
 from acrank.records import Ranking, Row
 from acrank.settings import Settings
@@ -41,7 +44,8 @@ def score(
         settings: the one-step protocol by default.
         cache: where observations are kept between runs; None keeps none.
         resume: an earlier ranking with the same settings and target; its scored rows are kept.
-        on_row: called after every candidate with the ranking so far, how many are done, and how many there are.
+        on_row: called after every candidate of every round with the ranking so far, how many are done, and how many
+            there are: the first round has all candidates, the others those that may still be the best.
         executor: where candidates are evaluated: one of `acrank.executors` or of `concurrent.futures`; the caller
             shuts it down. None is this process.
 
@@ -65,18 +69,18 @@ def score(
     zoo = zoo if isinstance(zoo, Zoo) else load_zoo(zoo)
     target = target if isinstance(target, Target) else open_target(target)
     run = _Run(zoo, target, settings, cache=cache, executor=executor or InProcess())
-    rows = kept_rows(resume, zoo.candidates, run.settings, target=run.target_record) if resume else []
-    total = len(zoo.candidates)
-    with closing(run.rows(skip={row.model for row in rows})) as news:
+    kept = kept_rows(resume, zoo.candidates, run.settings, target=run.target_record) if resume else []
+    rows = {row.model: row for row in kept}
+    with closing(run.rows(rows)) as news:
         for row in news:
-            rows.append(row)
+            rows[row.model] = row
             if on_row is not None:
-                on_row(run.ranking(rows), len(rows), total)
-    ranking = run.ranking(rows)
+                on_row(run.ranking(list(rows.values())), *run.progress)
+    ranking = run.ranking(list(rows.values()))
     if ranking.best is None:
         first = ranking.rows[0]
         raise NothingRankedError(
-            f"none of {total} candidates could be scored; {first.model}: {first.reason or 'no value'}",
+            f"none of {len(zoo.candidates)} candidates could be scored; {first.model}: {first.reason or 'no value'}",
             hint="the reasons stand in the table and the run record",
         )
     return ranking
@@ -88,7 +92,9 @@ class _Run:
     def __init__(
         self, zoo: Zoo, target: Target, settings: Settings, cache: ObservationCache | None, executor: TaskExecutor
     ) -> None:
-        self.zoo, self.target, self.settings, self.cache = zoo, target, settings.for_task(target.task), cache
+        self.zoo, self.target, self.cache = zoo, target, cache
+        self.settings = settings.for_task(target.task, classes=len(target.classes))
+        self.progress = (0, len(zoo.candidates))
         self.executor = executor
         if settings.device not in ("auto", "cpu"):
             pick_device(settings.device)  # one that is not there ends the run, not every candidate
@@ -106,35 +112,79 @@ class _Run:
             "draws": [{"ids": draw.ids, "sha256": draw.digest} for draw in self.draws],
         }
 
-    def rows(self, *, skip: set[str]) -> Generator[Row, None, None]:
-        """Score the candidates wherever the executor does, in the order in which they end.
+    def rows(self, done: Mapping[str, Row]) -> Generator[Row, None, None]:
+        """Score the candidates wherever the executor does, in the order in which they end, in rounds.
+
+        The first round gives every candidate one draw; each later one gives one more draw to those that may still be
+        the best. Without racing there is one round of all draws.
+
+        Args:
+            done: rows so far, by model; the caller adds what is yielded.
 
         Raises:
             UsageError: the executor cannot run anything.
         """
-        waiting = [candidate for candidate in self.zoo.candidates if candidate.id not in skip]
-        with self._task(waiting) as task:
+        racing = self.settings.race and len(self.draws) > 1 and not self.zoo.shard
+        with self._cache_of_rounds(racing) as cache:
+            yield from self._round(done, self.draws[: 1 if racing else None], cache)
+            for count in range(2, len(self.draws) + 1) if racing else ():
+                again = contested(list(done.values()), self.settings)
+                yield from self._round(done, self.draws[:count], cache, again=again)
+
+    def _round(
+        self,
+        done: Mapping[str, Row],
+        draws: Sequence[Draw],
+        cache: ObservationCache | None,
+        *,
+        again: Collection[str] = (),
+    ) -> Iterator[Row]:
+        """Rows of the candidates that have none, or in later rounds of those that go `again` and have fewer draws."""
+        waiting = [
+            one
+            for one in self.zoo.candidates
+            if (one.id in again and (done[one.id].details.draws or 1) < len(draws))
+            or (not again and one.id not in done)
+        ]
+        started = self.progress[0] if again else len(done)
+        self.progress = (started, started + len(waiting))
+        with self._task(waiting, draws, cache) as task:
             for candidate, outcome in run_tasks(self.executor, task, waiting):
-                if isinstance(outcome, UsageError):
-                    raise outcome
-                if isinstance(outcome, Exception):  # the task never came back
-                    reference = dict(candidate.reference)
-                    row = Row(candidate.id, "skipped", reason=reason_of(outcome), reference=reference)
-                else:
-                    row, notes = outcome
-                    # what another process noted on the target while it read it belongs to this one's target, too
-                    self.target.notes.extend(note for note in notes if note not in self.target.notes)
-                row.details.entry = candidate.digest
-                yield row
+                row = self._row_of(candidate, outcome)
+                self.progress = (self.progress[0] + 1, self.progress[1])
+                yield _after(done[candidate.id], row) if again else row
+
+    def _row_of(self, candidate: Candidate, outcome: tuple[Row, list[str]] | Exception) -> Row:
+        if isinstance(outcome, UsageError):
+            raise outcome
+        if isinstance(outcome, Exception):  # the task never came back
+            row = Row(candidate.id, "skipped", reason=reason_of(outcome), reference=dict(candidate.reference))
+        else:
+            row, notes = outcome
+            # what another process noted on the target while it read it belongs to this one's target, too
+            self.target.notes.extend(note for note in notes if note not in self.target.notes)
+        row.details.entry = candidate.digest
+        return row
 
     @contextmanager
-    def _task(self, waiting: Sequence[Candidate]) -> Iterator[Callable[[Candidate], tuple[Row, list[str]]]]:
+    def _cache_of_rounds(self, racing: bool) -> Iterator[ObservationCache | None]:
+        """The cache of the run; while racing in this process a temporary one, where there is none."""
+        if self.cache is not None or not racing or not isinstance(self.executor, InProcess):
+            yield self.cache
+            return
+        with TemporaryDirectory(prefix="acrank-") as folder:
+            yield ObservationCache(Path(folder))
+
+    @contextmanager
+    def _task(
+        self, waiting: Sequence[Candidate], draws: Sequence[Draw], cache: ObservationCache | None
+    ) -> Iterator[Callable[[Candidate], tuple[Row, list[str]]]]:
         """What the executor calls with each candidate; in this process, the next one loads meanwhile."""
-        task = partial(_score, self.draws, self.settings, self.cache)
+        task = partial(_score, draws, self.settings, cache)
         if not (isinstance(self.executor, InProcess) and self.executor.prefetch):
             yield task
             return
-        load = partial(prepare_candidate, draws=self.draws, settings=self.settings, cache=self.cache)
+        load = partial(prepare_candidate, draws=draws, settings=self.settings, cache=cache)
         with Prefetcher(load, waiting, allowed=may_prefetch, is_out_of_memory=is_out_of_memory) as prefetcher:
             yield partial(task, prepared=prefetcher.next)
 
@@ -151,6 +201,15 @@ class _Run:
             target=self.target_record,
             notes=self.target.notes,
         )
+
+
+def _after(earlier: Row, row: Row) -> Row:
+    """The row of a later round, which counts the seconds of both; the earlier one where the later failed."""
+    seconds = round((earlier.seconds or 0) + (row.seconds or 0), 4)
+    if row.status == "skipped":
+        notes = [*earlier.notes, f"draw {(earlier.details.draws or 1) + 1} failed: {row.reason}"]
+        return dataclasses.replace(earlier, seconds=seconds, notes=notes)
+    return dataclasses.replace(row, seconds=seconds)
 
 
 def _score(

@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from acrank.ranking.racing import with_pooled_intervals
 from acrank.ranking.values import value_of
 from acrank.records import Ranking, Row, Value
 from acrank.scores import SCORES
 from acrank.scores.evaluate import Evaluation, evaluate_pool
 from acrank.settings import CONSENSUS, Settings
 
+#: Fewer candidates give no tau that means anything: of two it can only be -1 or 1.
+FEWEST = 5
 #: Above this Kendall tau-b with the ranking under shuffled labels, the ranking is hardly about the target.
 LABEL_BLIND = 0.7
 
@@ -30,7 +33,7 @@ def summarise(
     """The ranking of rows, with pool-relative values, controls and warnings; it does not depend on the rows' order."""
     ordered = sorted(rows, key=lambda row: row.model)  # sums over the pool round alike, whatever was done first
     ranking = Ranking.of(
-        with_pool_values(ordered, settings),
+        with_pooled_intervals(with_pool_values(ordered, settings), list(settings.directions())),
         rank_by=settings.rank_by,
         higher_is_better=settings.directions(),
         settings={**settings.record(), "plan": dataclasses.asdict(settings.plan()), "zoo": dict(zoo)},
@@ -155,7 +158,7 @@ def _tau(values: Sequence[float], others: Sequence[float | None]) -> float | Non
     from scipy.stats import kendalltau
 
     pairs = [(x, y) for x, y in zip(values, others, strict=True) if y is not None]
-    if len(pairs) < 2:
+    if len(pairs) < FEWEST:
         return None
     # what differs by rounding alone is a tie
     left, right = ([float(f"{value:.9g}") for value in side] for side in zip(*pairs, strict=True))

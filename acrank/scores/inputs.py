@@ -82,8 +82,8 @@ class Observation:
         shifts: of the selected layers after the step; empty where no step on labels was taken.
         initial_shifts: of the same layers before the step.
         shuffled_shifts: of the same layers after a step on shuffled labels.
-        random_head_shifts: of the same layers after a step under a seeded random head; empty where no single step was
-            taken.
+        random_head_shifts: of the same layers after a step under a random head on the bundled images, batch after
+            batch: what the checkpoint alone gives; empty where no score needs them.
         later_gram: [m, m], float32, the mean Gram matrix of the later layers' outputs (see
             `acrank.observation.layer_hooks`); None where no single step was taken.
         later_gram_rows: [m], int64, the rows that the Gram matrix is of.
@@ -120,6 +120,12 @@ class Observation:
             found["later_gram_labels"] = found["labels"][self.later_gram_rows]
             found["later_gram_half"] = self.half[self.later_gram_rows]
         return found
+
+
+def drift_alone(shifts: tuple[LayerShift, ...]) -> Observation:
+    """An observation of a checkpoint without a target: of no rows, with shifts on the bundled images."""
+    none = np.empty(0, dtype=np.int64)
+    return Observation(labels=none, half=none.astype(bool), permutation=none, random_head_shifts=shifts)
 
 
 @dataclass(kw_only=True)

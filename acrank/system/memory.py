@@ -1,0 +1,134 @@
+"""How much memory there is: the machine's, a container's, a limit of the process, a GPU's, and the user's own cap."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from acrank.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
+_CGROUP = Path("/sys/fs/cgroup")
+#: Of memory with a limit and a usage: files under a cgroup, version 2 and 1.
+_CGROUP_FILES = (
+    ("memory.max", "memory.current"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+)
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+#: glibc takes no larger threshold on 64 bits.
+_LARGEST_THRESHOLD = 32 * 2**20
+
+
+def bytes_of(text: str) -> int:
+    """A size in words as bytes: `4GB`, `500M`, `3GiB`.
+
+    Raises:
+        UsageError: not a size.
+
+    >>> bytes_of("4GB"), bytes_of("0.5 GiB")
+    (4000000000, 536870912)
+    """
+    found = _SIZE.fullmatch(text.strip())
+    if not found or not float(found[1]):
+        raise UsageError(f"--memory {text!r} is not a size", hint="write it like 4GB or 500MB")
+    prefix = found[2].lower()
+    unit = 1024 ** "kmgt".index(prefix) * 1024 if found[3] and prefix else _UNITS[prefix]
+    return int(float(found[1]) * unit)
+
+
+def free_memory(device: torch.device, cap: str | None = None) -> int:
+    """Bytes that this process may still take: on the CPU, or on a GPU.
+
+    The least of what the machine has available, what is left of each cgroup limit and of the process's limit on
+    address space, and of the cap.
+
+    Args:
+        device: where the memory is needed.
+        cap: the most that the process may use, as `bytes_of` reads it; None for no cap.
+    """
+    if device.type == "cuda":
+        import torch
+
+        free = torch.cuda.mem_get_info(device)[0]
+        reserved = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        left = free + reserved
+        return left if cap is None else min(left, bytes_of(cap) - torch.cuda.memory_allocated(device))
+    import psutil
+
+    own = psutil.Process().memory_info()
+    found = [psutil.virtual_memory().available, *_left_of_cgroups()]
+    if (limit := _address_space()) is not None:
+        found.append(limit - own.vms)
+    if cap is not None:
+        found.append(bytes_of(cap) - own.rss)
+    return max(0, min(found))
+
+
+def reuse_pages() -> None:
+    """Let the C library keep what is freed for the next allocation, up to its largest block; glibc only.
+
+    By default every tensor above some megabytes is mapped anew, and the kernel clears its pages each time.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    with suppress(OSError, AttributeError):
+        library = ctypes.CDLL(None)
+        library.mallopt(_M_MMAP_THRESHOLD, _LARGEST_THRESHOLD)
+        library.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def return_pages() -> None:
+    """Give what the C library keeps back to the system; glibc only."""
+    if sys.platform.startswith("linux"):
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
+
+
+def _left_of_cgroups() -> list[int]:
+    """What is left of the limits of the process's cgroups, from its own up to the root."""
+    found = []
+    for folder in _cgroups():
+        for limit, usage in _CGROUP_FILES:
+            with suppress(OSError, ValueError):
+                top = int((folder / limit).read_text())
+                found.append(top - int((folder / usage).read_text()) + _file_pages(folder / Path(usage).parent))
+    return found
+
+
+def _cgroups() -> list[Path]:
+    with suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            number, kinds, name = line.split(":", 2)
+            if number == "0" or "memory" in kinds.split(","):
+                own = _CGROUP / name.lstrip("/")
+                return [own, *(parent for parent in own.parents if parent.is_relative_to(_CGROUP))]
+    return [_CGROUP]
+
+
+def _file_pages(folder: Path) -> int:
+    """Bytes of file pages in a cgroup, which the kernel drops under pressure; 0 where it does not say."""
+    with suppress(OSError, ValueError):
+        for line in (folder / "memory.stat").read_text().splitlines():
+            name, _, value = line.partition(" ")
+            if name == "inactive_file":
+                return int(value)
+    return 0
+
+
+def _address_space() -> int | None:
+    """The process's limit on its address space, None where there is none."""
+    if os.name != "posix":
+        return None
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return None if soft == resource.RLIM_INFINITY else soft
