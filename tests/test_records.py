@@ -58,9 +58,22 @@ def full() -> Ranking:
 
 
 def test_rows_are_ordered_by_the_score_in_its_direction() -> None:
-    rows = [scored("a", 1.0), scored("b", 3.0), scored("c", 2.0)]
+    rows = [scored("a", 1.0, 0.1), scored("b", 3.0, 0.1), scored("c", 2.0, 0.1)]
     assert places(ranked(*rows)) == [("b", 1, 1), ("c", 2, 2), ("a", 3, 3)]
     assert places(ranked(*rows, higher=False)) == [("a", 1, 1), ("c", 2, 2), ("b", 3, 3)]
+
+
+@pytest.mark.parametrize("higher", [True, False])
+def test_candidates_of_a_single_draw_share_a_band(higher: bool) -> None:
+    rows = [scored("a", 1.0), scored("b", 300.0), scored("c", -2.0)]
+    found = ranked(*rows, higher=higher)
+    assert [row.rank for row in found.rows] == [1, 2, 3]
+    assert [row.band for row in found.rows] == [1, 1, 1]
+
+
+def test_a_value_without_an_interval_is_not_told_from_its_leader() -> None:
+    rows = [scored("a", 9.0, 0.5), scored("b", 5.0, 0.5), scored("c", 1.0), scored("d", 0.0, 0.5)]
+    assert places(ranked(*rows)) == [("a", 1, 1), ("b", 2, 2), ("c", 3, 2), ("d", 4, 3)]
 
 
 @pytest.mark.parametrize("higher", [True, False])
@@ -97,8 +110,7 @@ def test_a_band_is_what_overlaps_its_leader_not_its_neighbour() -> None:
 
 def test_intervals_that_touch_overlap() -> None:
     assert places(ranked(scored("a", 1.0, 0.5), scored("b", 0.0, 0.5))) == [("a", 1, 1), ("b", 2, 1)]
-    assert places(ranked(scored("a", 1.0, 0.5), scored("b", 0.0))) == [("a", 1, 1), ("b", 2, 2)]
-    assert places(ranked(scored("a", 1.0, 0.5), scored("b", 0.75))) == [("a", 1, 1), ("b", 2, 1)]
+    assert places(ranked(scored("a", 1.0, 0.5), scored("b", -0.25, 0.5))) == [("a", 1, 1), ("b", 2, 2)]
 
 
 @given(st.lists(st.none() | st.floats(allow_infinity=False), max_size=8), st.booleans(), st.integers())
