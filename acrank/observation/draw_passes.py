@@ -102,8 +102,8 @@ class DrawPasses:
                 layers=plan.layers,
                 seed=seed_of(Purpose.HEAD, 0, batch.repeat),
                 read=self._reader(batch),
-                rows=batch.rows(),
                 loss_scale=self.loss_scale,
+                gram=False,
                 parts=self._parts(batch),
             )
             found += seen.random_head_shifts

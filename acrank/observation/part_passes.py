@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from acrank.norm import ac_norm_layers
 from acrank.observation.features import Reader
-from acrank.observation.layer_hooks import LayerOutputs, LayerTrace, RowsOf, order_of_rows, rows_of_images
+from acrank.observation.layer_hooks import LayerOutputs, LayerTrace, RowsOf, order_of_rows
 
 
 class PartPasses:
@@ -19,7 +19,8 @@ class PartPasses:
 
     Args:
         model: whose AC-Norm layers are watched.
-        inputs, read, parts, rows: as in `take_one_step`.
+        inputs, read, parts: as in `take_one_step`.
+        rows: as there; None where no layer's output is wanted.
 
     Attributes:
         rows: which labels the rows of the layers' outputs have.
@@ -37,9 +38,9 @@ class PartPasses:
         rows: tuple[RowsOf, Tensor] | None,
     ) -> None:
         self._model, self._inputs, self._read, self._parts = model, inputs, read, parts
-        self._rows_of, self.rows = rows or rows_of_images(len(inputs))
         layers = dict(ac_norm_layers(model)) or _stand_ins(model)
-        self._trace, self._outputs = LayerTrace(layers), LayerOutputs(layers, self._rows_of)
+        self.rows = rows[1] if rows else torch.empty(0, dtype=torch.int64)
+        self._trace, self._outputs = LayerTrace(layers), LayerOutputs(layers, rows[0]) if rows else None
         self.order, self.areas = self._trace.order, self._trace.areas
         self._graph: Tensor | None = None
 
@@ -53,11 +54,13 @@ class PartPasses:
         try:
             with torch.set_grad_enabled(keep):
                 for part in self._parts:
-                    self._outputs.part = part
+                    if self._outputs is not None:
+                        self._outputs.part = part
                     found.append(self._pass(part))
         finally:
             self._trace.close()
-            self._outputs.close()
+            if self._outputs is not None:
+                self._outputs.close()
         if keep:
             self._graph = found[0][0]
         return in_order([one[0] for one in found], self._parts), (
@@ -81,7 +84,7 @@ class PartPasses:
 
     def gram(self, names: Sequence[str]) -> npt.NDArray[np.float32] | None:
         """As `LayerOutputs.gram`, with the rows in the order of the batch."""
-        return self._outputs.gram(names, order_of_rows(self._parts, self.rows))
+        return self._outputs.gram(names, order_of_rows(self._parts, self.rows)) if self._outputs is not None else None
 
     def _pass(self, part: Tensor) -> tuple[Tensor, Tensor | None]:
         device = next(self._model.parameters()).device

@@ -146,7 +146,7 @@ def row_of(
         values[name] = value_of(results, **controls)
         if parts := [one.part for one in results if one.part is not None]:
             info.details.parts[name] = parts
-    layers = [one.observation.shifts or one.observation.random_head_shifts for one in found]
+    layers = [_layers_of(one.observation) for one in found]
     info.details.draws = len(found)
     diagnosed = any("features" in SCORES[name].needs and SCORES[name].wants_diagnostics for name in settings.scores)
     return Row(
@@ -212,6 +212,14 @@ def _controls(name: str, settings: Settings) -> list[str]:
     reads_labels = bool({"labels", "later_gram_labels"} & {*row.needs})
     judged = reads_labels and (row.always_controlled or name == settings.rank_by)
     return ["shuffled"] if judged and not row.pool_relative else []
+
+
+def _layers_of(observation: Observation) -> list[LayerShift]:
+    """The layers after the step; where none was taken, after that on the first bundled images."""
+    first: dict[str, LayerShift] = {}
+    for layer in observation.shifts or observation.random_head_shifts:
+        first.setdefault(layer.name, layer)
+    return list(first.values())
 
 
 def _untouched_note(layers: Sequence[LayerShift]) -> list[str]:
