@@ -16,7 +16,7 @@ from acrank.targets.preparation import prepare_images
 
 #: Kinds of images, far from each other; each gives one batch.
 KINDS = ("fundus_lesions", "ultrasound", "textures", "shapes")
-EACH = 8
+EACH = 4
 SIDE = 96
 VOLUMES, VOLUME_SIDE = 4, 48
 #: Labelled positions along each axis of an image, where features are dense.
@@ -26,7 +26,7 @@ Picture = npt.NDArray[np.float32]
 
 
 def bundled_batches(network_input: NetworkInput, *, dense: bool) -> list[Batch]:
-    """The bundled images as batches for a network: one of eight images of each kind; for volumes one of four scans.
+    """The bundled images as batches for a network: one of four images of each kind; for volumes one of four scans.
 
     Args:
         network_input: what the network takes.

@@ -45,24 +45,23 @@ class PartPasses:
         self._graph: Tensor | None = None
 
     def read_all(self, *, with_graph: bool) -> tuple[Tensor, Tensor | None]:
-        """Features [n, d] and logits of all inputs, in their order; the graph of a single part is kept for its pull.
+        """Features [n, d] and logits of all inputs, in their order; the graph of the last part is kept for its pull.
 
         The AC-Norm layers are watched in these passes only.
         """
-        keep = with_graph and len(self._parts) == 1
         found = []
         try:
-            with torch.set_grad_enabled(keep):
-                for part in self._parts:
-                    if self._outputs is not None:
-                        self._outputs.part = part
+            for part in self._parts:
+                if self._outputs is not None:
+                    self._outputs.part = part
+                with torch.set_grad_enabled(with_graph and part is self._parts[-1]):
                     found.append(self._pass(part))
         finally:
             self._trace.close()
             if self._outputs is not None:
                 self._outputs.close()
-        if keep:
-            self._graph = found[0][0]
+        if with_graph:
+            self._graph = found[-1][0]
         return in_order([one[0] for one in found], self._parts), (
             None if found[0][1] is None else in_order([one[1] for one in found if one[1] is not None], self._parts)
         )
@@ -72,7 +71,7 @@ class PartPasses:
         totals: list[list[Tensor | None]] = [[None] * len(leaves) for _ in pulls]
         if not pulls:
             return totals
-        for part in self._parts:
+        for part in reversed(self._parts):
             features = self._graph if self._graph is not None else self._pass(part)[0]
             self._graph = None
             rows = rows_of_part(part, len(pulls[0]) // len(self._inputs)).to(features.device)
@@ -111,9 +110,7 @@ def rows_of_part(part: Tensor, each: int) -> Tensor:
 
 def in_order(found: Sequence[Tensor], parts: Sequence[Tensor]) -> Tensor:
     """Rows of all parts, [n, ...], in the order of the batch."""
-    if len(found) == 1:
-        return found[0]
-    rows = torch.cat(list(found)).detach()
+    rows = torch.cat([one.detach() for one in found])
     each = len(rows) // sum(map(len, parts))
     order = torch.cat([rows_of_part(part, each) for part in parts]).argsort()
     return rows[order.to(rows.device)]

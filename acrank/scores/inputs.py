@@ -48,8 +48,8 @@ class LayerShift:
     @property
     def before(self) -> LayerShift:
         """The layer before the step; its correlation is not computed: NaN."""
-        affines = {"target_weight": self.source_weight, "target_bias": self.source_bias}
-        return replace(self, **affines, total=float("nan"), own=float("nan"))
+        nan = float("nan")
+        return replace(self, target_weight=self.source_weight, target_bias=self.source_bias, total=nan, own=nan)
 
     @property
     def drift(self) -> Floats:
