@@ -78,6 +78,7 @@ class DrawPasses:
             parts=self._parts(batch),
             shuffled=plan.shuffled,
             random_head=False,
+            step_inputs=plan.step_samples,
         )
 
     def drift(self, batches: Sequence[Batch]) -> tuple[LayerShift, ...]:

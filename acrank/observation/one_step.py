@@ -62,6 +62,7 @@ def take_one_step(
     shuffled: bool = True,
     random_head: bool = True,
     gram: bool = True,
+    step_inputs: int | None = None,
 ) -> Observation:
     """Take one SGD step on the affines and record what it did. The model is left as it was, but for its statistics.
 
@@ -83,10 +84,11 @@ def take_one_step(
         loss_scale: by which the loss is multiplied on its way back and gradients are divided, against underflow in
             float16; quartered for as long as they overflow.
         parts: which inputs go through the network together, each once; batch statistics are those of a part. None: all.
-            With several parts there is a pass without gradients first, because the ridge head needs all features.
+            All but the last go through without gradients first, because the ridge head needs all features.
         shuffled: whether a step on shuffled labels is taken, too; else `shuffled_shifts` is empty.
         random_head: whether a step under a random head is taken, too; else `random_head_shifts` is empty.
         gram: whether the layers' outputs are read; else `later_gram` is None.
+        step_inputs: on how many inputs, in whole parts, the loss of the step is taken; the head knows all. None: all.
 
     Raises:
         CandidateError: no layer matches, or features or gradients are not finite.
@@ -107,7 +109,7 @@ def take_one_step(
             _pull_on_features(features, truth, half, classes=classes, head=kind, seed=seed) for kind, truth in heads
         ]
         moving = [leaf for name in chosen for leaf in leaves[name]] if modules else []
-        found = passes.pull_back(pulls, moving, scale=loss_scale)
+        found = passes.pull_back(pulls, moving, scale=loss_scale, most=step_inputs)
         moved, moves = _before_features(chosen, found)
         grads = [_at_targets(held, list(modules), names=moved, grads=one) for one in moves]
 

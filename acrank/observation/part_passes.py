@@ -66,18 +66,29 @@ class PartPasses:
             None if found[0][1] is None else in_order([one[1] for one in found if one[1] is not None], self._parts)
         )
 
-    def pull_back(self, pulls: Sequence[Tensor], leaves: Sequence[Tensor], scale: float) -> list[list[Tensor | None]]:
-        """For each pull on the features [n, d], gradients at the leaves; None where features do not depend on them."""
+    def pull_back(
+        self, pulls: Sequence[Tensor], leaves: Sequence[Tensor], *, scale: float, most: int | None
+    ) -> list[list[Tensor | None]]:
+        """For each pull on the features [n, d], gradients at the leaves; None where features do not depend on them.
+
+        Args:
+            pulls: gradients of losses that are means over the labels.
+            leaves: where gradients are wanted.
+            scale: as `loss_scale` in `take_one_step`.
+            most: inputs, in whole parts from the last on, whose pulls count; gradients are scaled up to all inputs.
+        """
         totals: list[list[Tensor | None]] = [[None] * len(leaves) for _ in pulls]
         if not pulls:
             return totals
-        for part in reversed(self._parts):
+        parts = _last_parts(self._parts, most)
+        share = sum(map(len, parts)) / len(self._inputs)
+        for part in parts:
             features = self._graph if self._graph is not None else self._pass(part)[0]
             self._graph = None
             rows = rows_of_part(part, len(pulls[0]) // len(self._inputs)).to(features.device)
             for place, pull in enumerate(pulls):
                 again = place < len(pulls) - 1
-                found = _grads(features, leaves, pull[rows], scale=scale, again=again)
+                found = _grads(features, leaves, pull[rows] / share, scale=scale, again=again)
                 totals[place] = [_sum(total, grad) for total, grad in zip(totals[place], found, strict=True)]
         return totals
 
@@ -89,6 +100,15 @@ class PartPasses:
         device = next(self._model.parameters()).device
         whole = len(part) == len(self._inputs)
         return self._read(self._model, (self._inputs if whole else self._inputs[part]).to(device), part)
+
+
+def _last_parts(parts: Sequence[Tensor], most: int | None) -> list[Tensor]:
+    """Parts from the last one on, until they have so many inputs; all for None."""
+    kept: list[Tensor] = []
+    for part in reversed(parts):
+        if most is None or sum(map(len, kept)) < most:
+            kept.append(part)
+    return kept
 
 
 def _stand_ins(model: nn.Module) -> dict[str, nn.Module]:

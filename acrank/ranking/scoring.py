@@ -93,7 +93,7 @@ class _Run:
         self, zoo: Zoo, target: Target, settings: Settings, cache: ObservationCache | None, executor: TaskExecutor
     ) -> None:
         self.zoo, self.target, self.cache = zoo, target, cache
-        self.settings = settings.for_task(target.task, classes=len(target.classes))
+        self.settings = settings.for_task(target.task)
         self.progress = (0, len(zoo.candidates))
         self.executor = executor
         if settings.device not in ("auto", "cpu"):
