@@ -122,8 +122,8 @@ def arguments() -> argparse.Namespace:
 
 def described(given: argparse.Namespace) -> dict[str, Any]:
     """The settings, for the record."""
-    names = ("candidates", "runs", "batch", "steps", "malloc", "threads", "ceiling", "score_options")
-    return {name: getattr(given, name) for name in names}
+    names = ("only", "candidates", "runs", "batch", "steps", "malloc", "threads", "ceiling", "score_options")
+    return {"zoo": given.zoo.name if given.zoo else None, **{name: getattr(given, name) for name in names}}
 
 
 def target(given: argparse.Namespace, folder: Path) -> Path:
@@ -207,6 +207,7 @@ def note(
     measured.runs.append(
         {
             "run_seconds": seconds,
+            "first_seconds": next(row["seconds"] for row in rows if row["model"] == ids[0]),
             "wall_seconds": wall,
             "draws": draws,
             "samples": scored.samples,
