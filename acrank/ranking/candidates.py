@@ -23,6 +23,7 @@ from acrank.scores.inputs import CandidateInfo, LayerShift, Observation, drift_a
 from acrank.settings import Settings
 from acrank.system.imports import gc_paused
 from acrank.system.machine import reason_of, use_device
+from acrank.system.memory import reuse_pages
 from acrank.targets.draws import Draw
 from acrank.zoo.schema import Candidate
 
@@ -117,6 +118,7 @@ def may_prefetch(candidate: Candidate) -> bool:
 def begin_worker(device: str | None = None) -> None:
     """Load what every candidate needs before its clock starts, and let `auto` mean `device`, where one is given."""
     use_device(device)
+    reuse_pages()
     with gc_paused():
         import scipy.stats  # noqa: F401
         import sklearn.linear_model  # noqa: F401
