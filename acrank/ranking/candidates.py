@@ -6,7 +6,7 @@ Loads no torch where the cache holds every observation.
 from __future__ import annotations
 
 import dataclasses
-import time
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from acrank.records import Row, Value
 from acrank.scores import SCORES
 from acrank.scores.inputs import CandidateInfo, LayerShift, Observation, drift_alone
 from acrank.settings import Settings
+from acrank.system.clock import OwnClock, shared_work
 from acrank.system.imports import gc_paused
 from acrank.system.machine import reason_of, use_device
 from acrank.system.memory import reuse_pages
@@ -65,7 +66,7 @@ def score_candidate(
         candidate, draws, settings, cache: of the run.
         prepared: gives the prepared candidate, where that was begun elsewhere.
     """
-    started = time.perf_counter()
+    clock = OwnClock()
     try:
         begun = prepared() if prepared else prepare_candidate(candidate, draws, settings, cache=cache)
         found, info = _observations(begun, draws, settings, cache=cache)
@@ -79,7 +80,7 @@ def score_candidate(
         row = Row(candidate.id, "skipped", reason=reason_of(error))
     row.details.cache_failure = cache.take_failure() if cache else None
     row.reference = dict(candidate.reference)
-    row.seconds = round(time.perf_counter() - started, 4)
+    row.seconds = round(clock.seconds(), 4)
     return row
 
 
@@ -93,6 +94,9 @@ def prepare_candidate(
         TargetError: an image cannot be read.
     """
     identity = identity_of(candidate, settings, cache) if cache else None
+    with shared_work():
+        for draw in draws if identity else ():
+            _ = draw.digest  # remembered
     keys = [key_of(identity, draw, settings) if identity else None for draw in draws]
     begun = PreparedCandidate(keys=keys, cached=[cache.load(key) if cache and key else None for key in keys])
     missing = [draw for draw, entry in zip(draws, begun.cached, strict=True) if entry is None]
@@ -102,8 +106,9 @@ def prepare_candidate(
         entry = cache.load(begun.drift_key)
         begun.drift = entry[0].random_head_shifts if entry else None
     if missing or (needs_drift and begun.drift is None):
-        with gc_paused():
-            from acrank.observation.observing import load_for_draws
+        with shared_work():
+            begin_once()
+        from acrank.observation.observing import load_for_draws
 
         begun.loaded = load_for_draws(candidate, missing, settings)
         begun.loaded.drift = begun.drift
@@ -115,9 +120,16 @@ def may_prefetch(candidate: Candidate) -> bool:
     return candidate.factory is None
 
 
+@functools.cache
+def begin_once() -> None:
+    """What `begin_worker` does, in a process that has not done it."""
+    begin_worker()
+
+
 def begin_worker(device: str | None = None) -> None:
     """Load what every candidate needs before its clock starts, and let `auto` mean `device`, where one is given."""
-    use_device(device)
+    if device is not None:
+        use_device(device)
     reuse_pages()
     with gc_paused():
         import scipy.stats  # noqa: F401
