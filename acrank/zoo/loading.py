@@ -15,16 +15,18 @@ from acrank.system.machine import seeded
 from acrank.system.network_input import NetworkInput
 from acrank.zoo.architectures.factories import build_from_factory
 from acrank.zoo.architectures.libraries import build_from_library
+from acrank.zoo.architectures.siblings import fitting_architecture
 from acrank.zoo.architectures.timm_networks import BuiltNetwork, build_with_timm
 from acrank.zoo.hub import resolve_recipe
 from acrank.zoo.input_resolution import resolve_input
 from acrank.zoo.matching import adapt_channels, check_fit, fill, fit, has_untouched_statistics
 from acrank.zoo.schema import Candidate
+from acrank.zoo.structure import CONVOLUTIONS, last_linear
 from acrank.zoo.tensor_names import renamed
+from acrank.zoo.translation import translated
 from acrank.zoo.weights import check_hash, kind_of, read_state_dict
 
 _EXAMPLES = 10
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 @dataclass
@@ -101,10 +103,10 @@ def _from_factory(candidate: Candidate, *, allow_code: bool) -> LoadedModel:
 def _from_library(candidate: Candidate) -> LoadedModel:
     path = candidate.weights_path or Path()
     digest, tensors = _read(candidate, path)
-    model, tensors, heads, notes = build_from_library(candidate, tensors)
-    built = _with_stem(model, tensors, candidate)
-    built.heads, built.notes = heads or built.heads, [*notes, *built.notes]
-    return _loaded(candidate, built, path, digest=digest)
+    network = build_from_library(candidate, tensors)
+    built = _with_stem(network.model, network.tensors, candidate, network.heads)
+    built.notes = [*network.notes, *built.notes]
+    return _loaded(candidate, built, path, digest=digest, cfg=network.cfg)
 
 
 def _read(candidate: Candidate, path: Path) -> tuple[str, dict[str, Tensor]]:
@@ -116,12 +118,16 @@ def _read(candidate: Candidate, path: Path) -> tuple[str, dict[str, Tensor]]:
     return digest, renamed(tensors, **names, rename=candidate.rename)
 
 
-def _with_stem(model: nn.Module, tensors: dict[str, Tensor], candidate: Candidate) -> BuiltNetwork:
+def _with_stem(
+    model: nn.Module, tensors: dict[str, Tensor], candidate: Candidate, heads: tuple[str, ...] = ()
+) -> BuiltNetwork:
     """A network that does not name its head and channels: they are searched, and the file's stem is adapted to it."""
-    convolutions = [(name, m) for name, m in model.named_modules() if isinstance(m, _CONVOLUTIONS)]
-    built = BuiltNetwork(model, tensors, heads=_last_linear(model), channels=candidate.in_chans or 3)
+    convolutions = [(name, m) for name, m in model.named_modules() if isinstance(m, CONVOLUTIONS)]
+    heads = heads or last_linear(model)
+    tensors, notes = translated(model, tensors, heads)
+    built = BuiltNetwork(model, tensors, heads=heads, channels=candidate.in_chans or 3, notes=notes)
     if not convolutions:
-        built.notes = [] if candidate.in_chans else ["assumed 3 input channels"]
+        built.notes += [] if candidate.in_chans else ["assumed 3 input channels"]
         return built
     name, stem = convolutions[0]
     if candidate.in_chans not in (None, stem.in_channels):
@@ -134,21 +140,16 @@ def _with_stem(model: nn.Module, tensors: dict[str, Tensor], candidate: Candidat
         return built
     built.tensors = tensors | {name: adapt_channels(weight, stem.in_channels, weight.shape[1])}
     built.adapted = [name]
-    built.notes = [f"first layer adapted from {weight.shape[1]} to {stem.in_channels} channels"]
+    built.notes += [f"first layer adapted from {weight.shape[1]} to {stem.in_channels} channels"]
     return built
-
-
-def _last_linear(model: nn.Module) -> tuple[str, ...]:
-    """The head of a network that does not name it: its last layer with weights, if that is linear."""
-    last = [(name, m) for name, m in model.named_modules() if list(m.parameters(recurse=False))][-1:]
-    return tuple(name for name, module in last if isinstance(module, nn.Linear))
 
 
 def _loaded(candidate: Candidate, built: BuiltNetwork, path: Path, *, digest: str, **timm_cfg: Any) -> LoadedModel:
     """The network filled with its tensors; `timm_cfg` goes to `resolve_input`."""
     model, tensors = built.model, built.tensors
     found = fit(model, tensors, built.heads)
-    check_fit(model, tensors, found, min_match=candidate.min_match)
+    rules: dict[str, Any] = {"min_match": candidate.min_match, "allow_unused": candidate.allow_unused}
+    check_fit(model, tensors, found, **rules, fitting=partial(fitting_architecture, candidate, tensors))
     fill(model, tensors, found)
     network_input, notes = resolve_input(candidate.input, built.channels, axes=built.axes, **timm_cfg)
     notes = [*built.notes, *notes, *(f"{name} left out: {why}" for name, why in found.clashes.items())]
