@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import sys
+import typing
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +35,7 @@ def classifiers() -> list[str]:
 def built_without_weights(name: str, **args: Any) -> nn.Module:
     """A network with random weights, without its auxiliary classifiers."""
     models = _models()
-    known = {**inspect.signature(models.get_model_builder(name)).parameters, **_constructor(name)}
-    fixed = {key: value for key, value in _FIXED.items() if key in known}
+    fixed = {key: value for key, value in _FIXED.items() if key in _constructor(name)}
     model: nn.Module = models.get_model(name, weights=None, **fixed | args)
     return model
 
@@ -77,11 +76,9 @@ def _models() -> Any:
 
 
 def _constructor(name: str) -> Mapping[str, Any]:
-    """Parameters of the class behind a builder that passes its keyword arguments on."""
-    builder = _models().get_model_builder(name)
-    kinds = [kind for kind in vars(sys.modules[builder.__module__]).values() if inspect.isclass(kind)]
-    named = [kind for kind in kinds if kind.__name__.lower().replace("_", "") == name.replace("_", "")]
-    return inspect.signature(named[0]).parameters if named else {}
+    """Parameters of the class behind a builder, which passes its keyword arguments on."""
+    kind = typing.get_type_hints(_models().get_model_builder(name)).get("return")
+    return inspect.signature(kind).parameters if inspect.isclass(kind) else {}
 
 
 def _built(name: str, args: Mapping[str, Any], candidate: Candidate) -> nn.Module:
