@@ -141,7 +141,7 @@ def observed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., l
     def observe(*scores: str, statistics: str = "target") -> list[Observation]:
         settings = Settings(scores=scores, statistics=statistics, allow_code=True, device="cpu")
         settings = settings.for_task("segmentation")
-        return observe_candidate(load_for_draws(candidate, draws, settings), settings)[0]
+        return observe_candidate(load_for_draws(candidate, draws, settings), settings).draws
 
     return observe
 
