@@ -233,7 +233,7 @@ def test_affines_that_are_not_finite_give_no_value(score):
     assert "not a finite number" in outcome.notes[0]
 
 
-@named(needing("shifts", "random_head_shifts"))
+@named(needing("shifts"))
 def test_without_layers_there_is_no_value(score):
     with pytest.raises(UndefinedScoreError, match="normalisation layer"):
         call(score, sample() | {"shifts": (), "random_head_shifts": ()})
