@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -143,8 +144,10 @@ def fill(model: nn.Module, tensors: Mapping[str, Tensor], found: Fit) -> None:
     Raises:
         CandidateError: the network refuses them.
     """
+    values: Any = OrderedDict((name, tensors[name]) for name in found.matched)
+    values._metadata = getattr(model.state_dict(), "_metadata", {})  # versions, which some networks look for
     try:
-        model.load_state_dict({name: tensors[name] for name in found.matched}, strict=False)
+        model.load_state_dict(values, strict=False)
     except RuntimeError as error:
         raise CandidateError(f"the network refuses the tensors: {error}") from error
 

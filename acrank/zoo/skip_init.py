@@ -21,7 +21,7 @@ _Reference: Any = StorageWeakRef  # untyped in torch
 
 
 class skip_init(TorchFunctionMode):  # noqa: N801 - a context manager
-    """Inside this context random initialisation is skipped, in this thread; tensors keep what lies in memory.
+    """Inside this context random initialisation is skipped, in this thread; tensors are 0 or what lies in memory.
 
     Example:
         >>> import torch
@@ -45,7 +45,8 @@ class skip_init(TorchFunctionMode):  # noqa: N801 - a context manager
             return func(*args, **(kwargs or {}))
         tensor = args[0] if args else kwargs["tensor"]
         self._skipped.add(_Reference(tensor.untyped_storage()))
-        return tensor
+        # torch draws from a truncated normal distribution until all values lie in its bounds: 0 does, at once
+        return tensor.zero_() if func in (Tensor.uniform_, Tensor.normal_) else tensor
 
     def is_replaced_in(self, network: nn.Module) -> bool:
         """Whether loading a whole state dict into the network replaces every tensor whose draw was skipped.

@@ -168,6 +168,16 @@ def test_an_architectures_own_size_and_the_manifests(tmp_path: Path) -> None:
     assert loaded.model(torch.rand(1, 3, 96, 96)).shape == (1, 2)
 
 
+def test_an_embedding_resized_by_timm_is_noted_and_patches_of_another_size_are_refused(tmp_path: Path) -> None:
+    tensors = timm.create_model("test_vit3", num_classes=2).state_dict()
+    fields = {"architecture": "test_vit3", "input": ManifestInput(size=(96, 96))}
+    notes = load_candidate(stored(tmp_path, tensors, **fields)).notes
+    assert any(note.startswith("pos_embed resized by timm from") for note in notes)
+    tensors = timm.create_model("vit_tiny_patch16_224", num_classes=2, depth=12, patch_size=32).state_dict()
+    with pytest.raises(CandidateError, match=r"patch_embed.proj.weight \(file \(192, 3, 32, 32\), network"):
+        load_candidate(stored(tmp_path, tensors, architecture="vit_tiny_patch16_224"))
+
+
 def test_another_architectures_weights_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CandidateError, match="tensors would stay random") as caught:
         load_candidate(stored(tmp_path, network("test_byobnet").state_dict()))

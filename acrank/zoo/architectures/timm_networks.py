@@ -16,6 +16,7 @@ from acrank.errors import CandidateError
 from acrank.zoo.architectures.timm_import import import_timm
 from acrank.zoo.matching import adapt_channels, fit
 from acrank.zoo.skip_init import skip_init, without_data
+from acrank.zoo.structure import stem_of
 from acrank.zoo.translation import translated
 
 if TYPE_CHECKING:
@@ -74,7 +75,10 @@ def _build(recipe: Recipe, tensors: dict[str, Tensor], candidate: Candidate) -> 
     recipe = _with_pooling(recipe, tensors, candidate)
     model, channels = _for_file(recipe, tensors, candidate, stems=stems, heads=heads)
     notes: list[str] = []
-    if not fit(model, tensors, heads).is_whole:
+    found = fit(model, tensors, heads)
+    if found.is_whole and found.unused:
+        tensors = _without_dropped(model, tensors, heads)
+    elif not found.is_whole:
         before = _outputs(tensors, heads), _channels(tensors, stems, recipe)
         tensors, notes = _matched(model, tensors, heads)
         if (_outputs(tensors, heads), _channels(tensors, stems, recipe)) != before:
@@ -91,6 +95,12 @@ def _build(recipe: Recipe, tensors: dict[str, Tensor], candidate: Candidate) -> 
         adapted=names,
         notes=[*notes, f"first layer adapted from {channels} to {wanted} channels"],
     )
+
+
+def _without_dropped(model: nn.Module, tensors: dict[str, Tensor], heads: tuple[str, ...]) -> dict[str, Tensor]:
+    """The tensors without those that timm's own conversion leaves out, such as what a network works out itself."""
+    kept, _ = _converted(model, tensors)
+    return kept if fit(model, kept, heads).is_whole else tensors
 
 
 def _for_file(
@@ -173,4 +183,14 @@ def _converted(model: nn.Module, tensors: dict[str, Tensor]) -> tuple[dict[str, 
         converted = dict(function(dict(tensors), model))
     except Exception as error:  # made for files of one origin; on others it may fail in any way
         return tensors, [f"timm's translation of tensor names does not apply ({type(error).__name__}: {error})"]
-    return converted, ["tensor names translated by timm"] if set(converted) != set(tensors) else []
+    changed = {name: value for name, value in tensors.items() if name in converted and _resized(value, converted[name])}
+    stem = stem_of(model)
+    if stem in changed:  # patches of another size: another network
+        return tensors, []
+    notes = ["tensor names translated by timm"] if set(converted) != set(tensors) else []
+    resized = [f"{name} resized by timm from {tuple(old.shape)}" for name, old in changed.items()]
+    return converted, notes + resized
+
+
+def _resized(old: Tensor, new: Tensor) -> bool:
+    return (old.ndim == new.ndim > 2 and old.shape[2:] != new.shape[2:]) or (old.ndim == 3 and old.shape != new.shape)

@@ -90,8 +90,9 @@ def _built(name: str, args: Mapping[str, Any], candidate: Candidate) -> nn.Modul
 
 
 def _outputs(model: nn.Module, tensors: Mapping[str, Tensor]) -> int:
-    """Number of classes of the file's head, 0 where it has none."""
-    return next((len(tensors[f"{head}.weight"]) for head in last_linear(model) if f"{head}.weight" in tensors), 0)
+    """Number of classes of the file's head, linear or SqueezeNet's convolution; 0 where it has none."""
+    heads = [f"{head}.weight" for head in (*last_linear(model), "classifier.1")]
+    return next((len(tensors[head]) for head in heads if head in tensors and tensors[head].ndim > 1), 0)
 
 
 def _channels(model: nn.Module, tensors: Mapping[str, Tensor]) -> int:

@@ -50,6 +50,12 @@ def test_files_load_by_name(tmp_path: Path, name: str, head: str) -> None:
     assert loaded.notes[0].startswith("assumed input: size 224, mean 0.485 0.456 0.406")
 
 
+@pytest.mark.parametrize("name", ["mnasnet0_5", "squeezenet1_1"])
+def test_networks_with_versions_and_with_a_convolution_as_head(tmp_path: Path, name: str) -> None:
+    model = models.get_model(name, weights=None, num_classes=3)
+    assert same(load(tmp_path, model, f"torchvision:{name}"), model)
+
+
 def test_as_a_source_with_weights(tmp_path: Path) -> None:
     model = models.get_model("mobilenet_v2", weights=None)
     torch.save(model.state_dict(), tmp_path / "w.pth")
