@@ -14,8 +14,8 @@ import torch
 from helpers.workbench import Outcome, dense_entry, input_of, make_images, make_masks, make_zoo, write_zoo
 from torch import Tensor, nn
 
+from acrank.observation.draw_passes import DrawPasses
 from acrank.observation.features import in_mixed_precision, read_images
-from acrank.observation.observing import _placed
 from acrank.observation.one_step import take_one_step, wrap_in_ac_norm
 from acrank.ranking.candidates import score_candidate
 from acrank.records import Ranking, Row
@@ -24,6 +24,7 @@ from acrank.system.machine import deterministic, mixed_dtype
 from acrank.targets import open_target
 from acrank.targets.draws import make_draws
 from acrank.zoo import load_zoo
+from acrank.zoo.loading import LoadedModel
 
 Command = Callable[..., Outcome]
 CUDA = torch.device("cuda")
@@ -149,7 +150,8 @@ def test_float16_needs_the_loss_scale_and_is_given_it() -> None:
 @pytest.mark.parametrize("protocol", ["one-step", "official"])
 def test_float16_end_to_end(folder: Path, monkeypatch: pytest.MonkeyPatch, protocol: str) -> None:
     plain = row_under(folder, protocol=protocol)
-    monkeypatch.setattr("acrank.observation.observing.mixed_dtype", lambda _: torch.float16)
+    for file in ("observing", "draw_passes"):
+        monkeypatch.setattr(f"acrank.observation.{file}.mixed_dtype", lambda _: torch.float16)
     mixed = row_under(folder, protocol=protocol, amp=True)
     assert mixed.status == "scored", mixed.reason
     assert mixed.details.precision == "float16"
@@ -221,7 +223,12 @@ def test_records_of_earlier_versions_had_neither(acrank: Command, folder: Path) 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_images_run_channels_last_and_volumes_do_not(monkeypatch: pytest.MonkeyPatch, device: str) -> None:
     monkeypatch.setattr(nn.Module, "to", lambda self, _: self)  # there need not be a GPU
-    model = _placed(network(), torch.device(device), input_of((8, 8), 2))
-    assert model[3].weight.is_contiguous(memory_format=torch.channels_last)  # type: ignore[index]
-    volumes = _placed(network(), CUDA, input_of((8, 8, 8), 2))
-    assert volumes[3].weight.is_contiguous()  # type: ignore[index]
+    settings = Settings().for_task("classification")
+
+    def placed(*size: int) -> Tensor:
+        loaded = LoadedModel(network(), input_of(size, 2))
+        passes = DrawPasses(settings.plan(), loaded, settings=settings, device=torch.device(device), part=None)
+        return passes.model[3].weight  # type: ignore[index, no-any-return]
+
+    assert placed(8, 8).is_contiguous(memory_format=torch.channels_last)
+    assert placed(8, 8, 8).is_contiguous()

@@ -43,7 +43,7 @@ def test_the_combination_is_the_product_of_its_parts():
         for one in random
     ]
     separated = kernel_target_alignment(gram(), CLASSES) * kernel_ridge_accuracy(gram(), CLASSES, HALF)
-    expected = separated * np.median(np.concatenate(drifts)) ** (1 / 3)
+    expected = separated * np.sqrt(np.median(np.concatenate(drifts)))
     assert finetunability(gram(), CLASSES, HALF, random, step_size=1.0) == pytest.approx(expected, rel=1e-9)
 
 
@@ -68,5 +68,13 @@ def test_without_drift_there_is_no_finetunability():
 def test_what_cannot_be_told_is_said():
     with pytest.raises(UndefinedScoreError, match="look the same"):
         finetunability(np.ones((30, 30)), CLASSES, HALF, shifts(6, 1.0), step_size=1.0)
-    with pytest.raises(UndefinedScoreError, match="normalisation layer"):
-        finetunability(gram(), CLASSES, HALF, [], step_size=1.0)
+
+
+def test_a_network_without_affines_has_a_typical_drift():
+    """So it is ranked by how well it separates the classes, among networks that have affines."""
+    separated = kernel_target_alignment(gram(), CLASSES) * kernel_ridge_accuracy(gram(), CLASSES, HALF)
+    for step_size in (0.1, 1.0):
+        found = finetunability(gram(), CLASSES, HALF, [], step_size=step_size)
+        assert found == pytest.approx(separated * 0.1, rel=1e-12)  # the root of 0.01
+    with pytest.raises(UndefinedScoreError, match="look the same"):
+        finetunability(np.ones((30, 30)), CLASSES, HALF, [], step_size=1.0)
