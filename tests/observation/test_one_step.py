@@ -283,11 +283,6 @@ def test_last_is_the_deepest_not_the_last_to_run() -> None:
     assert select_layers(["a", "b", "c"], {"a": 16, "b": 4, "c": 16}, "last") == ["b"]
 
 
-def test_a_network_without_affine_normalisation_is_refused() -> None:
-    with pytest.raises(CandidateError, match="no affine normalisation"):
-        wrap_in_ac_norm(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4, affine=False)))
-
-
 def test_features_that_are_not_finite_are_refused() -> None:
     inputs, labels, half, permutation = sample()
     model, _ = wrap_in_ac_norm(network())
