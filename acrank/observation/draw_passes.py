@@ -186,7 +186,7 @@ class DrawPasses:
         """The parts of a batch; how large they may be is measured on the first."""
         if self.used is None:
             read = self._reader(batch)
-            first = batch.parts(2)[0]
+            first = batch.parts(min(2, self._part or MOST))[0]  # one, where even two were too many
 
             def run(some: Tensor) -> object:
                 with torch.enable_grad():
