@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from acrank.observation.batches import Batch
 from acrank.observation.features import DenseReader, Reader, decoder_maps, in_mixed_precision
 from acrank.observation.one_epoch import finetune_one_epoch
-from acrank.observation.one_step import array_of, refuse_infinite, take_one_step
+from acrank.observation.one_step import array_of, refuse_infinite, take_one_step, wrap_in_ac_norm
 from acrank.observation.part_passes import in_order
 from acrank.observation.part_size import MOST, part_size
 from acrank.scores.inputs import LayerShift, MapRows, Observation
@@ -53,6 +53,16 @@ class DrawPasses:
         self.loss_scale = LOSS_SCALE if is_float16 else 1.0  # bfloat16 has the exponents of float32, and needs none
         self.wanted: int | None = None
         self.used: int | None = None
+
+    def wrap(self) -> list[str]:
+        """Wrap the network in AC-Norm; returns notes on what was left without it.
+
+        Its graph is another one then: how many inputs go through together is measured anew, so that what moves does
+        not depend on which passes came before.
+        """
+        self.model, left_out = wrap_in_ac_norm(self.model)
+        self.used = None
+        return left_out
 
     def moved(self, batch: Batch) -> Observation:
         """One step, or one epoch, on the affine parameters of an AC-Norm model."""
@@ -177,7 +187,7 @@ class DrawPasses:
         """The parts of a batch; how large they may be is measured on the first."""
         if self.used is None:
             read = self._reader(batch)
-            first = batch.parts(2)[0]
+            first = batch.parts(min(2, self._part or MOST))[0]  # one, where even two were too many
 
             def run(some: Tensor) -> object:
                 with torch.enable_grad():

@@ -101,8 +101,9 @@ def prepare_candidate(
     begun = PreparedCandidate(keys=keys, cached=[cache.load(key) if cache and key else None for key in keys])
     missing = [draw for draw, entry in zip(draws, begun.cached, strict=True) if entry is None]
     needs_drift = settings.plan().bundled_drift
+    dense = draws[0].target.task == "segmentation"
     if needs_drift and identity and cache:
-        begun.drift_key = drift_key_of(identity, settings, dense=draws[0].target.task == "segmentation")
+        begun.drift_key = drift_key_of(identity, settings, dense=dense)
         entry = cache.load(begun.drift_key)
         begun.drift = entry[0].random_head_shifts if entry else None
     if missing or (needs_drift and begun.drift is None):
@@ -110,7 +111,7 @@ def prepare_candidate(
             begin_once()
         from acrank.observation.observing import load_for_draws
 
-        begun.loaded = load_for_draws(candidate, missing, settings)
+        begun.loaded = load_for_draws(candidate, missing, settings, dense=dense)
         begun.loaded.drift = begun.drift
     return begun
 
@@ -185,6 +186,8 @@ def _observations(
         from acrank.observation.observing import observe_candidate
 
         observed = observe_candidate(begun.loaded, settings)
+        if info is not None and not observed.draws:
+            observed.info.details.patches = info.details.patches  # only the drift was missing
         fresh, info = observed.draws, observed.info
         begun.loaded = None  # the network is not needed beside the next one
         if (

@@ -1,4 +1,4 @@
-"""Parts of a draw: how they are dealt, how large they are, and what happens where memory is short."""
+"""Where memory is short a candidate is scored in smaller parts, and its row says so."""
 
 from __future__ import annotations
 
@@ -10,15 +10,9 @@ import numpy as np
 import pytest
 import torch
 from helpers.workbench import Outcome, dense_entry, entry, make_images, make_masks, network, write_zoo
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from torch import Tensor, nn
 
-from acrank.errors import CandidateError
-from acrank.observation import part_size as sizes
-from acrank.observation.batches import Batch
 from acrank.observation.observing import load_for_draws, observe_candidate
-from acrank.observation.part_size import GRAPH_BYTES, MOST, graph_bytes, part_size
+from acrank.observation.part_size import MOST
 from acrank.ranking.candidates import score_candidate
 from acrank.records import Ranking, Row
 from acrank.settings import Settings
@@ -46,101 +40,6 @@ def words(*more: object) -> list[object]:
 
 def rows(folder: Path) -> dict[str, Row]:
     return {row.model: row for row in Ranking.load(folder / "run.json").rows}
-
-
-def batch(labels: Tensor, half: Tensor, classes: int = 4) -> Batch:
-    return Batch(
-        inputs=torch.arange(len(labels), dtype=torch.float32)[:, None],
-        labels=labels,
-        half=half,
-        permutation=torch.arange(len(labels)),
-        classes=classes,
-        repeat=0,
-    )
-
-
-# --- how they are dealt -----------------------------------------------------------------------------------------------
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=60),
-    st.integers(1, 20),
-)
-@settings(deadline=None)
-def test_parts_are_small_stratified_samples(inputs: list[tuple[int, bool]], size: int) -> None:
-    labels = torch.tensor([label for label, _ in inputs])
-    half = torch.tensor([side for _, side in inputs])
-    parts = batch(labels, half).parts(size)
-    assert sorted(torch.cat(parts).tolist()) == list(range(len(inputs)))
-    assert max(map(len, parts)) <= size
-    assert max(map(len, parts)) - min(map(len, parts)) <= 1
-    for label, side in {*inputs}:
-        counts = [int(((labels[part] == label) & (half[part] == side)).sum()) for part in parts]
-        assert max(counts) - min(counts) <= 1
-    assert all(part.tolist() == sorted(part.tolist()) for part in parts)
-
-
-# --- how large they are -----------------------------------------------------------------------------------------------
-
-
-class Doubling(nn.Module):
-    """Saves its input of each of `layers` multiplications for the backward pass."""
-
-    def __init__(self, layers: int) -> None:
-        super().__init__()
-        self.weights = nn.ParameterList([nn.Parameter(torch.ones(1)) for _ in range(layers)])
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        for weight in self.weights:
-            inputs = inputs * weight
-        return inputs
-
-
-def test_saved_bytes_are_counted_once_without_the_networks_own() -> None:
-    model, inputs = Doubling(3), torch.ones(2, 1000)
-    assert graph_bytes(model, lambda: model(inputs), limit=10**6) == 3 * 2 * 1000 * 4
-    linear = nn.Sequential(nn.Linear(1000, 1000), nn.ReLU(), nn.Identity())
-    found = graph_bytes(linear, lambda: linear(inputs), limit=10**8)
-    assert found == 2 * 2 * 1000 * 4  # the input, and the output of the activation
-
-
-def test_a_pass_that_saves_too_much_is_broken_off() -> None:
-    model, inputs, reached = Doubling(50), torch.ones(2, 1000), []
-    model.weights[40].register_hook(lambda grad: grad)
-
-    def run() -> Tensor:
-        output = inputs
-        for place, weight in enumerate(model.weights):
-            reached.append(place)
-            output = output * weight
-        return output
-
-    assert graph_bytes(model, run, limit=5 * 8000) is None
-    assert max(reached) == 5
-
-
-@pytest.mark.parametrize(
-    ("layers", "wanted"),
-    [(1, MOST), (GRAPH_BYTES // 4000 // 8, 8), (GRAPH_BYTES // 4000 // 5, 4), (GRAPH_BYTES // 4000, 1)],
-)
-def test_the_size_depends_on_the_network_alone(monkeypatch: pytest.MonkeyPatch, layers: int, wanted: int) -> None:
-    monkeypatch.setattr(sizes, "graph_bytes", lambda model, run, limit: layers * 8000)
-    for free in (8 * 10**9, 64 * 10**9):
-        assert part_size(nn.Identity(), torch.ones(2, 1000), lambda some: some, free=free) == (wanted, wanted)
-
-
-def test_less_free_memory_makes_smaller_parts_and_none_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sizes, "graph_bytes", lambda model, run, limit: 200 * 2**20)
-    found = part_size(nn.Identity(), torch.ones(2, 4), lambda some: some, free=700 * 2**20)
-    assert found == (8, 4)
-    with pytest.raises(CandidateError, match=r"needs 0\.1 GB, 0\.1 GB are free"):
-        part_size(nn.Identity(), torch.ones(2, 4), lambda some: some, free=120 * 2**20)
-    monkeypatch.setattr(sizes, "graph_bytes", lambda model, run, limit: None)
-    with pytest.raises(CandidateError, match="needs more than the free memory"):
-        part_size(nn.Identity(), torch.ones(2, 4), lambda some: some, free=2**30)
-
-
-# --- where memory is short --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("statistics", ["target", "source"])
