@@ -7,6 +7,7 @@ import gc
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from acrank.norm import PerSampleCoNorm, ac_norm_layers
@@ -117,7 +118,8 @@ def _observe_once(loaded: LoadedCandidate, plan: Plan, settings: Settings) -> Ob
     found = []
     for batch, source, rows in zip(loaded.batches, sources, maps, strict=True):
         observation = passes.moved(batch) if plan.moves_affines else passes.still(batch)
-        observation = dataclasses.replace(observation, groups=batch.groups, maps=rows)
+        corners = np.array(batch.corners, dtype=np.int64) if batch.corners else None
+        observation = dataclasses.replace(observation, groups=batch.groups, maps=rows, corners=corners)
         if source is not None:
             observation = dataclasses.replace(observation, features=source[0], logits=source[1])
         found.append(observation)
@@ -153,11 +155,6 @@ def _info(loaded: LoadedCandidate, device: torch.device, plan: Plan) -> Candidat
     details = Details(input=shown, step_size=plan.step_size, device=str(device))
     if plan.amp:
         details.precision = str(mixed_dtype(device)).removeprefix("torch.")
-    if any(batch.corners for batch in loaded.batches):
-        details.patches = {
-            "corners": [[list(corner) for corner in batch.corners] for batch in loaded.batches],
-            "positions": loaded.batches[0].labels.shape[1],
-        }
     return CandidateInfo(
         params=sum(part.numel() for part in model.model.parameters()),
         notes=list(model.notes),

@@ -163,6 +163,7 @@ def row_of(
             info.details.parts[name] = parts
     layers = [_layers_of(one.observation) for one in found]
     info.details.draws = len(found)
+    info.details.patches = _patches([one.observation for one in found])
     diagnosed = any("features" in SCORES[name].needs and SCORES[name].wants_diagnostics for name in settings.scores)
     return Row(
         model,
@@ -186,18 +187,11 @@ def _observations(
         from acrank.observation.observing import observe_candidate
 
         observed = observe_candidate(begun.loaded, settings)
-        if info is not None and not observed.draws:
-            observed.info.details.patches = info.details.patches  # only the drift was missing
         fresh, info = observed.draws, observed.info
         begun.loaded = None  # the network is not needed beside the next one
-        if (
-            cache
-            and begun.drift_key
-            and begun.drift is None
-            and observed.drift is not None
-            and not info.details.lowered
-        ):
-            cache.store(begun.drift_key, drift_alone(observed.drift), info, [])
+        fresh_drift = observed.drift if begun.drift is None and not info.details.lowered else None
+        if cache and begun.drift_key and fresh_drift is not None:
+            cache.store(begun.drift_key, drift_alone(fresh_drift), info, [])
         begun.drift = observed.drift
     assert info is not None
     news = iter(fresh)
@@ -229,6 +223,12 @@ def _controls(name: str, settings: Settings) -> list[str]:
     reads_labels = bool({"labels", "later_gram_labels"} & {*row.needs})
     judged = reads_labels and (row.always_controlled or name == settings.rank_by)
     return ["shuffled"] if judged and not row.pool_relative else []
+
+
+def _patches(draws: Sequence[Observation]) -> dict[str, Any] | None:
+    """Corners of the patches of each draw, and labelled positions of each patch; None where there are no patches."""
+    corners = [one.corners.tolist() for one in draws if one.corners is not None]
+    return {"corners": corners, "positions": len(draws[0].labels) // len(corners[0])} if corners else None
 
 
 def _layers_of(observation: Observation) -> list[LayerShift]:

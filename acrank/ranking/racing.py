@@ -34,8 +34,8 @@ def contested(rows: Sequence[Row], settings: Settings) -> set[str]:
     if len(ordered) < 2:
         return set()
     ready = {row.model: row.scores[name] for row in with_pooled_intervals(able, [name])}
-    leader = ready[ordered[0]]  # without an interval it overlaps with all
-    overlapping = {model for model in ordered if leader.overlaps(ready[model])}
+    leader = ready[ordered[0]]
+    overlapping = {model for model in ordered if leader.low is None or leader.overlaps(ready[model])}
     return overlapping if len(overlapping) > 1 else set()
 
 
