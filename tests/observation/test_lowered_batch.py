@@ -91,9 +91,7 @@ def test_the_row_says_so_and_nothing_is_cached(acrank: Command, folder: Path) ->
     assert len(list(ObservationCache().entries())) == 3  # two draws of the other, and its drift
 
 
-def test_little_free_memory_makes_parts_smaller_before_any_pass(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_little_free_memory_makes_parts_smaller_before_any_pass(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(allow_code=True, samples=40, repeats=1, device="cpu").for_task("classification")
     draws = make_draws(open_target(folder / "target"), samples=40, repeats=1, seed=0)
     _, small = load_zoo(folder / "zoo" / "zoo.yaml").candidates

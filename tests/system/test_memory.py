@@ -122,9 +122,7 @@ def test_a_limit_on_the_address_space_counts() -> None:
 
 
 @pytest.mark.parametrize(("cap", "left"), [(None, 700), ("900", 500), ("9kB", 700)])
-def test_a_gpu_has_what_torch_holds_in_reserve_too(
-    monkeypatch: pytest.MonkeyPatch, cap: str | None, left: int
-) -> None:
+def test_a_gpu_has_what_torch_holds_in_reserve_too(monkeypatch: pytest.MonkeyPatch, cap: str | None, left: int) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (600, 1000))
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 500)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 400)
