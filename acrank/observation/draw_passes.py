@@ -39,7 +39,8 @@ class DrawPasses:
 
     Attributes:
         model: the network; AC-Norm layers may have replaced its own.
-        wanted, used: inputs that went through together, had memory been there, and in fact; None before a pass.
+        used: inputs that go through together; None before a pass.
+        lowered: from how many inputs to how many that was lowered for lack of memory, in any pass; None in none.
     """
 
     def __init__(
@@ -51,8 +52,8 @@ class DrawPasses:
         self.model: nn.Module = channels_last(loaded.model.to(device)) if is_2d else loaded.model.to(device)
         is_float16 = plan.amp and mixed_dtype(device) == torch.float16
         self.loss_scale = LOSS_SCALE if is_float16 else 1.0  # bfloat16 has the exponents of float32, and needs none
-        self.wanted: int | None = None
         self.used: int | None = None
+        self.lowered: tuple[int, int] | None = None
 
     def wrap(self) -> list[str]:
         """Wrap the network in AC-Norm; returns notes on what was left without it.
@@ -162,7 +163,7 @@ class DrawPasses:
         return array_of(features), array_of(in_order(logits, parts)) if logits else None
 
     def _one_epoch(self, batch: Batch, step_size: float, layers: str) -> Observation:
-        self.wanted, self.used = batch.usual_step, batch.step
+        self._use(batch.step, wanted=batch.usual_step)
         return finetune_one_epoch(
             self.model,
             batch.inputs,
@@ -195,9 +196,14 @@ class DrawPasses:
 
             free = free_memory(self.device, self._memory)
             sizes = part_size(self.model, batch.inputs[first], run, free=free)
-            self.wanted = sizes.wanted
-            self.used = min(sizes.fitting, self._part or MOST)
+            self._use(min(sizes.fitting, self._part or MOST), wanted=sizes.wanted)
+        assert self.used is not None
         return batch.parts(self.used)
+
+    def _use(self, count: int, *, wanted: int) -> None:
+        self.used = count
+        if count < wanted and self.lowered is None:
+            self.lowered = (wanted, count)
 
 
 def _joined(found: Sequence[MapRows], parts: Sequence[Tensor], each: int) -> MapRows:

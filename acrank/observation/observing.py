@@ -188,11 +188,12 @@ def _load_again(loaded: LoadedCandidate, settings: Settings) -> None:
 def _note_parts(info: CandidateInfo, passes: DrawPasses, plan: Plan, *, dense: bool) -> None:
     """Record how many inputs went through together, and where that was fewer than without a lack of memory."""
     info.details.at_once = passes.used
-    if passes.used is None or passes.wanted is None or passes.used >= passes.wanted:
+    if passes.lowered is None:
         return
-    info.details.lowered = {"from": [passes.wanted], "to": [passes.used]}
+    wanted, used = passes.lowered
+    info.details.lowered = {"from": [wanted], "to": [used]}
     what = "patches" if dense else "images"
     info.notes.append(
-        f"out of memory at {passes.wanted} {what} at a time, {'trained' if plan.epochs else 'scored'} with "
-        f"{passes.used}: batch statistics depend on the batch"
+        f"out of memory at {wanted} {what} at a time, {'trained' if plan.epochs else 'scored'} with {used}: "
+        "batch statistics depend on the batch"
     )

@@ -157,7 +157,9 @@ def test_a_pipe_gets_the_whole_table_and_no_bar(folder: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert name in done.stdout
     assert "\x1b" not in done.stdout + done.stderr
-    assert done.stderr == "written: scores.csv, run.json\n"
+    line, written = done.stderr.splitlines()
+    assert line.startswith(f"1/1 {name}: finetunability ")
+    assert written == "written: scores.csv, run.json"
 
 
 def test_a_terminal_gets_a_bar_on_stderr(folder: Path) -> None:
