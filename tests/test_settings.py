@@ -91,16 +91,11 @@ def test_only_scores_of_the_drift_need_bundled_images() -> None:
     assert not Settings(protocol="official").for_task("classification").plan().bundled_drift
 
 
-@pytest.mark.parametrize(
-    ("classes", "samples"), [(0, 32), (2, 32), (8, 32), (9, 36), (32, 128), (40, 128), (64, 128), (100, 200)]
-)
-def test_a_draw_has_some_images_of_each_class(classes: int, samples: int) -> None:
-    """Four of each, up to 128 or two of each; what the user says stands."""
-    assert Settings().for_task("classification", classes=classes).samples == samples
-    assert Settings(samples=7).for_task("classification", classes=classes).samples == 7
-    assert Settings().for_task("segmentation", classes=classes).samples == 16
-    assert Settings().for_task("regression", classes=classes).samples == 32
-    assert Settings(protocol="official").for_task("classification", classes=classes).samples is None
+def test_a_draw_has_as_many_images_as_the_protocol_says_or_the_user() -> None:
+    assert Settings().for_task("classification").samples == 128
+    assert Settings(samples=7).for_task("classification").samples == 7
+    assert Settings().for_task("segmentation").samples == 16
+    assert Settings(protocol="official").for_task("classification").samples is None
 
 
 def test_a_cap_on_memory_is_a_size() -> None:

@@ -60,7 +60,9 @@ def _batch(number: int, network_input: NetworkInput, *, dense: bool) -> Batch:
 def _pictures(number: int) -> tuple[list[Picture], npt.NDArray[np.int64], int]:
     """Images float32 [3, side, side] in [0, 1] of one kind, their classes, and how many classes there are."""
     source = SOURCES[KINDS[number]]
-    labels = np.arange(EACH, dtype=np.int64) % source.classes
+    classes = min(source.classes, EACH)
+    classes = min(source.classes, EACH)
+    labels: npt.NDArray[np.int64] = np.arange(EACH, dtype=np.int64) % classes
     images = [
         source.draw(np.random.default_rng([_STREAM, number, place]), int(label), SIDE)
         for place, label in enumerate(labels)

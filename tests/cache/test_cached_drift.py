@@ -37,7 +37,7 @@ def masks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Candidate, T
 
 def settings_for(target: Target, *scores: str, **more: object) -> Settings:
     settings = Settings(scores=scores, allow_code=True, device="cpu", **{"samples": 9, "repeats": 1, **more})  # type: ignore[arg-type]
-    return settings.for_task(target.task, classes=len(target.classes))
+    return settings.for_task(target.task)
 
 
 def row_of(candidate: Candidate, target: Target, settings: Settings, cache: ObservationCache | None) -> Row:

@@ -73,7 +73,7 @@ def test_the_values_are_those_of_the_smaller_parts(folder: Path, statistics: str
 
 
 def totals(layers: Sequence[LayerShift]) -> tuple[tuple[float, float], ...]:
-    return tuple((layer.total, float(layer.target_weight.sum())) for layer in layers)
+    return tuple((str(layer.total), float(layer.target_weight.sum())) for layer in layers)
 
 
 def test_the_row_says_so_and_nothing_is_cached(acrank: Command, folder: Path) -> None:

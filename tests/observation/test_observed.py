@@ -29,7 +29,7 @@ from acrank.zoo.schema import Candidate
 
 def run(candidate: Candidate, target: Target, *scores: str, samples: int = 12, **more: object) -> Observed:
     settings = Settings(scores=scores, samples=samples, allow_code=True, device="cpu", **{"repeats": 1, **more})  # type: ignore[arg-type]
-    settings = settings.for_task(target.task, classes=len(target.classes))
+    settings = settings.for_task(target.task)
     draws = make_draws(target, samples=samples, repeats=settings.repeats or 1, seed=settings.seed)
     return observe_candidate(load_for_draws(candidate, draws, settings), settings)
 
@@ -65,7 +65,7 @@ def recalibrated(model: nn.Module) -> nn.Module:
 def test_a_transformer_is_observed_as_by_hand(transformer: tuple[Candidate, Target]) -> None:
     """Features, logits, and Gram rows of images: tokens rectified and averaged, of the last third of the LayerNorms."""
     candidate, target = transformer
-    settings = Settings(samples=12, repeats=1, device="cpu").for_task("classification", classes=3)
+    settings = Settings(samples=12, repeats=1, device="cpu").for_task("classification")
     draws = make_draws(target, samples=12, repeats=1, seed=0)
     loaded = load_for_draws(candidate, draws, settings)
     inputs = loaded.batches[0].inputs
