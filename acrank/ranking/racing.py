@@ -54,6 +54,27 @@ def with_pooled_intervals(rows: Sequence[Row], names: Sequence[str]) -> list[Row
     return out
 
 
+def with_own_intervals(rows: Sequence[Row]) -> list[Row]:
+    """The rows of a record as they were before `with_pooled_intervals`: each interval from the row's own draws."""
+    if len({row.details.draws or 1 for row in rows if row.status == "scored"}) < 2:
+        return list(rows)
+    return [
+        dataclasses.replace(
+            row, scores={name: _own(value, row.details.draws or 1) for name, value in row.scores.items()}
+        )
+        for row in rows
+    ]
+
+
+def _own(value: Value, draws: int) -> Value:
+    from scipy.stats import t
+
+    if value.value is None or value.sd is None or draws < 2:
+        return dataclasses.replace(value, low=None, high=None)
+    reach = float(t.ppf(0.975, draws - 1)) * value.sd / draws**0.5
+    return dataclasses.replace(value, low=value.value - reach, high=value.value + reach)
+
+
 def _pooled(rows: list[Row], name: str) -> list[Row]:
     from scipy.stats import t
 

@@ -116,7 +116,7 @@ class _Run:
         """Score the candidates wherever the executor does, in the order in which they end, in rounds.
 
         The first round gives every candidate one draw; each later one gives one more draw to those that may still be
-        the best. Without racing there is one round of all draws.
+        the best. Without racing there is one round of all draws, and one for rows of an earlier run that have fewer.
 
         Args:
             done: rows so far, by model; the caller adds what is yielded.
@@ -127,8 +127,8 @@ class _Run:
         racing = self.settings.race and len(self.draws) > 1 and not self.zoo.shard
         with self._cache_of_rounds(racing) as cache:
             yield from self._round(done, self.draws[: 1 if racing else None], cache)
-            for count in range(2, len(self.draws) + 1) if racing else ():
-                again = contested(list(done.values()), self.settings)
+            for count in range(2, len(self.draws) + 1) if racing else (len(self.draws),):
+                again = contested(list(done.values()), self.settings) if racing else _scored(done)
                 yield from self._round(done, self.draws[:count], cache, again=again)
 
     def _round(
@@ -203,12 +203,16 @@ class _Run:
         )
 
 
+def _scored(rows: Mapping[str, Row]) -> set[str]:
+    return {model for model, row in rows.items() if row.status == "scored"}
+
+
 def _after(earlier: Row, row: Row) -> Row:
     """The row of a later round, which counts the seconds of both; the earlier one where the later failed."""
     seconds = round((earlier.seconds or 0) + (row.seconds or 0), 4)
     if row.status == "skipped":
-        notes = [*earlier.notes, f"draw {(earlier.details.draws or 1) + 1} failed: {row.reason}"]
-        return dataclasses.replace(earlier, seconds=seconds, notes=notes)
+        note = f"draw {(earlier.details.draws or 1) + 1} failed: {row.reason}"
+        return dataclasses.replace(earlier, seconds=seconds, notes=list(dict.fromkeys([*earlier.notes, note])))
     return dataclasses.replace(row, seconds=seconds)
 
 
