@@ -21,7 +21,13 @@ HEADS = ("ridge", "random")
 _RUNNING, _DETAIL = "How to run", "Protocol in detail"
 #: What records of earlier versions lack, and what their runs did.
 _NEVER: Mapping[str, Any] = dict.fromkeys(("amp", "deterministic", "race"), False)
-OLD_RECORD_DEFAULTS: Mapping[str, Any] = {**_NEVER, "streams": 1, "controls": True, "memory": None}
+OLD_RECORD_DEFAULTS: Mapping[str, Any] = {
+    **_NEVER,
+    "streams": 1,
+    "controls": True,
+    "memory": None,
+    "step_samples": None,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,14 +36,15 @@ class Protocol:
 
     Attributes:
         epochs: of AC-Norm finetuning of the whole network; 0 for a single SGD step on the affine parameters.
-        head, step_size, per_channel, layers, samples, repeats, rank_by: as in `Settings`; `samples` None is the whole
-            target.
-        segmentation: what differs on a segmentation target.
+        head, step_size, step_samples, per_channel, layers, samples, repeats, rank_by: as in `Settings`; `samples` None
+            is the whole target.
+        segmentation: what differs there.
     """
 
     epochs: int
     head: str
     step_size: float
+    step_samples: int | None
     per_channel: bool
     layers: str
     samples: int | None
@@ -52,9 +59,10 @@ PROTOCOLS: Mapping[str, Protocol] = {
         epochs=0,
         head="ridge",
         step_size=0.1,
+        step_samples=32,
         per_channel=True,
         layers="all",
-        samples=32,
+        samples=128,
         repeats=3,
         rank_by="finetunability",
         segmentation={"samples": 16, "layers": "encoder"},
@@ -63,6 +71,7 @@ PROTOCOLS: Mapping[str, Protocol] = {
         epochs=1,
         head="random",
         step_size=0.01,
+        step_samples=None,
         per_channel=False,
         layers="last",
         samples=None,
@@ -85,12 +94,11 @@ class Settings:
         race: whether a draw after the first is spent on candidates only that may still be the best.
         controls: whether scores of the step get a step on shuffled labels, too, which costs a backward pass.
         step_size: learning rate of the step, or of the finetuning.
+        step_samples: images of a draw on which the step's loss is taken; the head knows all of them.
         head: "ridge" (closed form, cross-fitted) or "random" (seeded linear layer).
-        layers: "all", "last" (the last to run at the smallest resolution), "encoder" (those that run up to it) or a
-            pattern on module names.
+        layers: "all", "last" (the last at the smallest resolution), "encoder" (those up to it), or a pattern on names.
         per_channel: divide a layer's AC-Corr by its width.
-        statistics: batch-normalisation statistics under which features are read: "target" (of the sampled batch) or
-            "source" (the checkpoint's running ones).
+        statistics: batch-normalisation statistics of the features: "target" (the batch's) or "source" (running ones).
         seed: of sampling, halves, shuffles, heads and scores that draw.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         memory: the most that the process may use, as "4GB"; None takes what is free.
@@ -116,7 +124,7 @@ class Settings:
     rank_by: Annotated[str, Opt(help="Score that orders the table, or consensus.", metavar="NAME")] = ""
     samples: Annotated[
         int | None,
-        Opt(help="Images per draw (patches for masks). [one-step: 32 or 4 a class, masks: 16; official: all]", least=4),
+        Opt(help="Images per draw (patches for masks). [one-step: 128, masks: 16; official: all]", least=4),
     ] = None
     repeats: Annotated[int | None, Opt(help="Independent draws, at most. [one-step: 3, official: 1]", least=1)] = None
     race: Annotated[
@@ -127,6 +135,7 @@ class Settings:
         bool, Opt(help="Repeat the step on shuffled labels, as a control.", flag="--controls/--no-controls")
     ] = False
     step_size: Annotated[float | None, Opt(help="Learning rate. [one-step: 0.1, official: 0.01]", panel=_DETAIL)] = None
+    step_samples: Annotated[int | None, Opt(help="Images of the step. [one-step: 32]", least=2, panel=_DETAIL)] = None
     head: Annotated[
         str | None, Opt(help="Head that gives the step its loss. [one-step: ridge]", choices=HEADS, panel=_DETAIL)
     ] = None
@@ -149,16 +158,10 @@ class Settings:
         str | None, Opt(help="Most memory to use, such as 4GB. [what is free]", metavar="SIZE", panel=_RUNNING)
     ] = None
     amp: Annotated[
-        bool,
-        Opt(
-            help="Mixed precision in the forward passes: faster on a GPU, other rounding.",
-            flag="--amp/--no-amp",
-            panel=_RUNNING,
-        ),
+        bool, Opt(help="Mixed precision: faster on a GPU, other rounding.", flag="--amp/--no-amp", panel=_RUNNING)
     ] = False
     deterministic: Annotated[
-        bool,
-        Opt(help="Deterministic algorithms only, on a GPU too; a candidate that lacks one is skipped.", panel=_RUNNING),
+        bool, Opt(help="Deterministic algorithms only; a candidate that lacks one is skipped.", panel=_RUNNING)
     ] = False
     allow_code: Annotated[bool, Opt(help="Let the manifest's `factory:` entries run code.", panel=_RUNNING)] = False
     streams: int = STREAMS
@@ -194,12 +197,8 @@ class Settings:
         except (KeyError, TypeError, UsageError) as error:
             raise TableError(f"its settings cannot be read: {error}", hint="run `acrank score` again") from error
 
-    def for_task(self, task: str, *, classes: int = 0) -> Settings:
+    def for_task(self, task: str) -> Settings:
         """The same with scores, `rank_by` and what is left to the protocol filled in for a target's task.
-
-        Args:
-            task: of the target.
-            classes: of a classification target: a draw has four images of each, up to 128 or two of each.
 
         Raises:
             UsageError: a chosen score does not support this task, or this protocol does not give it.
@@ -222,8 +221,6 @@ class Settings:
             for field in dataclasses.fields(self)
             if getattr(self, field.name) is None and field.name in usual_values
         }
-        if task == "classification" and left_out.get("samples"):
-            left_out["samples"] = max(left_out["samples"], min(4 * classes, max(128, 2 * classes)))
         return dataclasses.replace(self, **left_out, scores=tuple(names), rank_by=rank_by)
 
     @property
@@ -244,6 +241,7 @@ class Settings:
             epochs=self.epochs if moves else 0,
             step_size=self.step_size if moves else None,
             layers=self.layers if moves else None,
+            step_samples=self.step_samples if moves and not self.epochs else None,
             head=self.head if "shifts" in needs else None,
             shuffled=self.controls and "shifts" in needs,
             bundled_drift="random_head_shifts" in needs,
@@ -269,6 +267,7 @@ class Plan:
         epochs: of AC-Norm finetuning before the affine parameters are read; 0 for a single step.
         step_size: of the step or the finetuning; None where the affine parameters do not move, and features suffice.
         layers: whose affine parameters are read, as in `Settings`; None where none are.
+        step_samples: as in `Settings`; None where the step takes all.
         head: of the step on the labels; None where none is needed.
         shuffled: whether a step on shuffled labels is taken, too.
         bundled_drift: whether a step under a random head is taken on the bundled images.
@@ -280,6 +279,7 @@ class Plan:
     epochs: int
     step_size: float | None
     layers: str | None
+    step_samples: int | None
     head: str | None
     shuffled: bool
     bundled_drift: bool

@@ -44,7 +44,7 @@ def test_the_manifest_example_is_valid(tmp_path: Path) -> None:
 
     text = textwrap.dedent(block_after("1. List them in a manifest", "yaml")).replace("5c3f…", "5c3f" * 16)
     (tmp_path / "zoo.yaml").write_text(text)
-    assert [one.id for one in load_zoo(tmp_path / "zoo.yaml").candidates] == ["imagenet", "moco", "ours"]
+    assert [one.id for one in load_zoo(tmp_path / "zoo.yaml").candidates] == ["imagenet", "mobilenet", "moco", "ours"]
 
 
 def test_the_gates_example_is_valid(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`acrank zoo list` and `acrank zoo validate`: the manifest, without loading a network."""
+"""`acrank zoo list` and `acrank zoo validate`: the manifest, before a run."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def list_(
 
 @app.command()
 def validate(zoo: ZooOption = DEFAULT_ZOO, verbose: VerboseOption = 0) -> None:
-    """Check a manifest: its schema, and that its files are there, of a known kind and as hashed."""
+    """Check a manifest: its schema, its files and their hashes, and that each file fits its network."""
     from acrank.zoo.manifest import location
     from acrank.zoo.validation import validate_zoo
 
@@ -50,7 +50,7 @@ def validate(zoo: ZooOption = DEFAULT_ZOO, verbose: VerboseOption = 0) -> None:
     console.say(f"{len(sound.candidates)} ok")
     if problems:
         count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-        raise ManifestError(f"{zoo} has {count}", hint="each is named above; no network was loaded")
+        raise ManifestError(f"{zoo} has {count}", hint="each is named above")
 
 
 def _view(zoo: Zoo) -> View:

@@ -16,7 +16,7 @@ from acrank.targets.preparation import prepare_images
 
 #: Kinds of images, far from each other; each gives one batch.
 KINDS = ("fundus_lesions", "ultrasound", "textures", "shapes")
-EACH = 8
+EACH = 4
 SIDE = 96
 VOLUMES, VOLUME_SIDE = 4, 48
 #: Labelled positions along each axis of an image, where features are dense.
@@ -26,7 +26,7 @@ Picture = npt.NDArray[np.float32]
 
 
 def bundled_batches(network_input: NetworkInput, *, dense: bool) -> list[Batch]:
-    """The bundled images as batches for a network: one of eight images of each kind; for volumes one of four scans.
+    """The bundled images as batches for a network: one of four images of each kind; for volumes one of four scans.
 
     Args:
         network_input: what the network takes.
@@ -60,16 +60,14 @@ def _batch(number: int, network_input: NetworkInput, *, dense: bool) -> Batch:
 def _pictures(number: int) -> tuple[list[Picture], npt.NDArray[np.int64], int]:
     """Images float32 [3, side, side] in [0, 1] of one kind, their classes, and how many classes there are."""
     source = SOURCES[KINDS[number]]
-    labels = np.arange(EACH, dtype=np.int64) % source.classes
+    classes = min(source.classes, EACH)
+    labels: npt.NDArray[np.int64] = np.arange(EACH, dtype=np.int64) % classes
     images = [
         source.draw(np.random.default_rng([_STREAM, number, place]), int(label), SIDE)
         for place, label in enumerate(labels)
     ]
-    return (
-        [np.float32(1 / 255) * image.transpose(2, 0, 1).astype(np.float32) for image in images],
-        labels,
-        source.classes,
-    )
+    scaled = [np.float32(1 / 255) * image.transpose(2, 0, 1).astype(np.float32) for image in images]
+    return scaled, labels, classes
 
 
 @functools.cache

@@ -18,6 +18,7 @@ from acrank.observation.heads import random_logits, ridge_logits
 from acrank.observation.layer_hooks import (
     RowsOf,
     last_third,
+    rows_of_images,
     select_layers,
 )
 from acrank.observation.part_passes import PartPasses
@@ -60,6 +61,8 @@ def take_one_step(
     parts: Sequence[Tensor] | None = None,
     shuffled: bool = True,
     random_head: bool = True,
+    gram: bool = True,
+    step_inputs: int | None = None,
 ) -> Observation:
     """Take one SGD step on the affines and record what it did. The model is left as it was, but for its statistics.
 
@@ -81,14 +84,17 @@ def take_one_step(
         loss_scale: by which the loss is multiplied on its way back and gradients are divided, against underflow in
             float16; quartered for as long as they overflow.
         parts: which inputs go through the network together, each once; batch statistics are those of a part. None: all.
-            With several parts there is a pass without gradients first, because the ridge head needs all features.
+            All but the last go through without gradients first, because the ridge head needs all features.
         shuffled: whether a step on shuffled labels is taken, too; else `shuffled_shifts` is empty.
         random_head: whether a step under a random head is taken, too; else `random_head_shifts` is empty.
+        gram: whether the layers' outputs are read; else `later_gram` is None.
+        step_inputs: on how many inputs, in whole parts, the loss of the step is taken; the head knows all. None: all.
 
     Raises:
         CandidateError: no layer matches, or features or gradients are not finite.
     """
     modules = dict(ac_norm_layers(model))
+    rows = (rows or rows_of_images(len(inputs))) if gram else None
     passes = PartPasses(model, inputs, read, parts=parts or [torch.arange(len(inputs))], rows=rows)
     heads = _heads(head if modules else None, labels, permutation, shuffled=shuffled)
     random_head &= bool(modules)
@@ -103,12 +109,12 @@ def take_one_step(
             _pull_on_features(features, truth, half, classes=classes, head=kind, seed=seed) for kind, truth in heads
         ]
         moving = [leaf for name in chosen for leaf in leaves[name]] if modules else []
-        found = passes.pull_back(pulls, moving, scale=loss_scale)
+        found = passes.pull_back(pulls, moving, scale=loss_scale, most=step_inputs)
         moved, moves = _before_features(chosen, found)
         grads = [_at_targets(held, list(modules), names=moved, grads=one) for one in moves]
 
-    def shifts(place: int, size: float = step_size) -> tuple[LayerShift, ...]:
-        return shifts_of(moved, modules, grads[place], step_size=size)
+    def shifts(place: int, size: float = step_size, *, correlated: bool = True) -> tuple[LayerShift, ...]:
+        return shifts_of(moved, modules, grads[place], step_size=size, correlated=correlated)
 
     return Observation(
         labels=labels.cpu().numpy(),
@@ -117,11 +123,11 @@ def take_one_step(
         features=array_of(features),
         logits=None if logits is None else array_of(logits),
         shifts=shifts(0) if head and heads else (),
-        initial_shifts=shifts(0, 0.0) if heads else (),
+        initial_shifts=shifts(0, 0.0) if head and heads else (),
         shuffled_shifts=shifts(1) if head and heads and shuffled else (),
-        random_head_shifts=shifts(0 if head == "random" else -1) if random_head else (),
+        random_head_shifts=shifts(0 if head == "random" else -1, correlated=False) if random_head else (),
         later_gram=passes.gram(last_third(moved or chosen)),
-        later_gram_rows=passes.rows.numpy(),
+        later_gram_rows=passes.rows.numpy() if gram else None,
     )
 
 
@@ -169,29 +175,46 @@ def array_of(values: Tensor) -> npt.NDArray[np.float32]:
 
 
 def shifts_of(
-    names: Sequence[str], modules: Mapping[str, RecalibratedAffines], grads: Sequence[Tensor], step_size: float
+    names: Sequence[str],
+    modules: Mapping[str, RecalibratedAffines],
+    grads: Sequence[Tensor],
+    *,
+    step_size: float,
+    correlated: bool = True,
 ) -> tuple[LayerShift, ...]:
-    """The layers' affines before and after one SGD step; `grads` holds weight and bias gradients in turn."""
+    """The layers' affines before and after one SGD step.
+
+    Args:
+        names: of the layers.
+        modules: by name.
+        grads: weight and bias gradients of the layers, in turn.
+        step_size: of the step.
+        correlated: whether the sums of the correlation are computed; else they are NaN.
+    """
     out = []
     for i, name in enumerate(names):
         layer = modules[name]
         weight, bias = (part.detach().double().cpu() for part in (layer.weight_target, layer.bias_target))
         moves = [step_size * grad.double().cpu() for grad in grads[2 * i : 2 * i + 2]]
-        out.append(shift_of(name, layer, weight - moves[0], bias=bias - moves[1]))
+        out.append(shift_of(name, layer, weight - moves[0], bias=bias - moves[1], correlated=correlated))
     return tuple(out)
 
 
-def shift_of(name: str, layer: RecalibratedAffines, weight: Tensor, bias: Tensor) -> LayerShift:
+def shift_of(
+    name: str, layer: RecalibratedAffines, weight: Tensor, *, bias: Tensor, correlated: bool = True
+) -> LayerShift:
     """The shift of one layer from its source affines to the given target affines [C].
 
     Raises:
         CandidateError: the affines are not finite.
     """
     parts = [part.detach().double().cpu() for part in (layer.weight, layer.bias, weight, bias)]
-    try:
-        overlap = affine_overlap(*parts, eps=layer.eps, temperature=layer.temperature)
-    except ValueError as error:
-        raise CandidateError(f"layer {name}: {error}", hint="lower --step-size, or check the checkpoint") from error
+    total = own = float("nan")
+    if correlated or not all(bool(part.isfinite().all()) for part in parts):
+        try:
+            total, own, _ = affine_overlap(*parts, eps=layer.eps, temperature=layer.temperature)
+        except ValueError as error:
+            raise CandidateError(f"layer {name}: {error}", hint="lower --step-size, or check the checkpoint") from error
     source_weight, source_bias, target_weight, target_bias = (part.numpy() for part in parts)
     return LayerShift(
         name=name,
@@ -200,8 +223,8 @@ def shift_of(name: str, layer: RecalibratedAffines, weight: Tensor, bias: Tensor
         source_bias=source_bias,
         target_weight=target_weight,
         target_bias=target_bias,
-        total=overlap.total,
-        own=overlap.own,
+        total=total,
+        own=own,
     )
 
 

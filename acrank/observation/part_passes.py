@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from acrank.norm import ac_norm_layers
 from acrank.observation.features import Reader
-from acrank.observation.layer_hooks import LayerOutputs, LayerTrace, RowsOf, order_of_rows, rows_of_images
+from acrank.observation.layer_hooks import LayerOutputs, LayerTrace, RowsOf, order_of_rows
 
 
 class PartPasses:
@@ -19,7 +19,8 @@ class PartPasses:
 
     Args:
         model: whose AC-Norm layers are watched.
-        inputs, read, parts, rows: as in `take_one_step`.
+        inputs, read, parts: as in `take_one_step`.
+        rows: as there; None where no layer's output is wanted.
 
     Attributes:
         rows: which labels the rows of the layers' outputs have.
@@ -37,56 +38,77 @@ class PartPasses:
         rows: tuple[RowsOf, Tensor] | None,
     ) -> None:
         self._model, self._inputs, self._read, self._parts = model, inputs, read, parts
-        self._rows_of, self.rows = rows or rows_of_images(len(inputs))
         layers = dict(ac_norm_layers(model)) or _stand_ins(model)
-        self._trace, self._outputs = LayerTrace(layers), LayerOutputs(layers, self._rows_of)
+        self.rows = rows[1] if rows else torch.empty(0, dtype=torch.int64)
+        self._trace, self._outputs = LayerTrace(layers), LayerOutputs(layers, rows[0]) if rows else None
         self.order, self.areas = self._trace.order, self._trace.areas
         self._graph: Tensor | None = None
 
     def read_all(self, *, with_graph: bool) -> tuple[Tensor, Tensor | None]:
-        """Features [n, d] and logits of all inputs, in their order; the graph of a single part is kept for its pull.
+        """Features [n, d] and logits of all inputs, in their order; the graph of the last part is kept for its pull.
 
         The AC-Norm layers are watched in these passes only.
         """
-        keep = with_graph and len(self._parts) == 1
         found = []
         try:
-            with torch.set_grad_enabled(keep):
-                for part in self._parts:
+            for part in self._parts:
+                if self._outputs is not None:
                     self._outputs.part = part
+                with torch.set_grad_enabled(with_graph and part is self._parts[-1]):
                     found.append(self._pass(part))
         finally:
             self._trace.close()
-            self._outputs.close()
-        if keep:
-            self._graph = found[0][0]
+            if self._outputs is not None:
+                self._outputs.close()
+        if with_graph:
+            self._graph = found[-1][0]
         return in_order([one[0] for one in found], self._parts), (
             None if found[0][1] is None else in_order([one[1] for one in found if one[1] is not None], self._parts)
         )
 
-    def pull_back(self, pulls: Sequence[Tensor], leaves: Sequence[Tensor], scale: float) -> list[list[Tensor | None]]:
-        """For each pull on the features [n, d], gradients at the leaves; None where features do not depend on them."""
+    def pull_back(
+        self, pulls: Sequence[Tensor], leaves: Sequence[Tensor], *, scale: float, most: int | None
+    ) -> list[list[Tensor | None]]:
+        """For each pull on the features [n, d], gradients at the leaves; None where features do not depend on them.
+
+        Args:
+            pulls: gradients of losses that are means over the labels.
+            leaves: where gradients are wanted.
+            scale: as `loss_scale` in `take_one_step`.
+            most: inputs, in whole parts from the last on, whose pulls count; gradients are scaled up to all inputs.
+        """
         totals: list[list[Tensor | None]] = [[None] * len(leaves) for _ in pulls]
         if not pulls:
             return totals
-        for part in self._parts:
+        parts = _last_parts(self._parts, most)
+        share = sum(map(len, parts)) / len(self._inputs)
+        for part in parts:
             features = self._graph if self._graph is not None else self._pass(part)[0]
             self._graph = None
             rows = rows_of_part(part, len(pulls[0]) // len(self._inputs)).to(features.device)
             for place, pull in enumerate(pulls):
                 again = place < len(pulls) - 1
-                found = _grads(features, leaves, pull[rows], scale=scale, again=again)
+                found = _grads(features, leaves, pull[rows] / share, scale=scale, again=again)
                 totals[place] = [_sum(total, grad) for total, grad in zip(totals[place], found, strict=True)]
         return totals
 
     def gram(self, names: Sequence[str]) -> npt.NDArray[np.float32] | None:
         """As `LayerOutputs.gram`, with the rows in the order of the batch."""
-        return self._outputs.gram(names, order_of_rows(self._parts, self.rows))
+        return self._outputs.gram(names, order_of_rows(self._parts, self.rows)) if self._outputs is not None else None
 
     def _pass(self, part: Tensor) -> tuple[Tensor, Tensor | None]:
         device = next(self._model.parameters()).device
         whole = len(part) == len(self._inputs)
         return self._read(self._model, (self._inputs if whole else self._inputs[part]).to(device), part)
+
+
+def _last_parts(parts: Sequence[Tensor], most: int | None) -> list[Tensor]:
+    """Parts from the last one on, until they have so many inputs; all for None."""
+    kept: list[Tensor] = []
+    for part in reversed(parts):
+        if most is None or sum(map(len, kept)) < most:
+            kept.append(part)
+    return kept
 
 
 def _stand_ins(model: nn.Module) -> dict[str, nn.Module]:
@@ -108,9 +130,7 @@ def rows_of_part(part: Tensor, each: int) -> Tensor:
 
 def in_order(found: Sequence[Tensor], parts: Sequence[Tensor]) -> Tensor:
     """Rows of all parts, [n, ...], in the order of the batch."""
-    if len(found) == 1:
-        return found[0]
-    rows = torch.cat(list(found)).detach()
+    rows = torch.cat([one.detach() for one in found])
     each = len(rows) // sum(map(len, parts))
     order = torch.cat([rows_of_part(part, each) for part in parts]).argsort()
     return rows[order.to(rows.device)]

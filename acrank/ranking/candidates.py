@@ -6,7 +6,7 @@ Loads no torch where the cache holds every observation.
 from __future__ import annotations
 
 import dataclasses
-import time
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,8 +21,10 @@ from acrank.records import Row, Value
 from acrank.scores import SCORES
 from acrank.scores.inputs import CandidateInfo, LayerShift, Observation, drift_alone
 from acrank.settings import Settings
+from acrank.system.clock import OwnClock, shared_work
 from acrank.system.imports import gc_paused
 from acrank.system.machine import reason_of, use_device
+from acrank.system.memory import reuse_pages
 from acrank.targets.draws import Draw
 from acrank.zoo.schema import Candidate
 
@@ -64,7 +66,7 @@ def score_candidate(
         candidate, draws, settings, cache: of the run.
         prepared: gives the prepared candidate, where that was begun elsewhere.
     """
-    started = time.perf_counter()
+    clock = OwnClock()
     try:
         begun = prepared() if prepared else prepare_candidate(candidate, draws, settings, cache=cache)
         found, info = _observations(begun, draws, settings, cache=cache)
@@ -78,7 +80,7 @@ def score_candidate(
         row = Row(candidate.id, "skipped", reason=reason_of(error))
     row.details.cache_failure = cache.take_failure() if cache else None
     row.reference = dict(candidate.reference)
-    row.seconds = round(time.perf_counter() - started, 4)
+    row.seconds = round(clock.seconds(), 4)
     return row
 
 
@@ -92,19 +94,24 @@ def prepare_candidate(
         TargetError: an image cannot be read.
     """
     identity = identity_of(candidate, settings, cache) if cache else None
+    with shared_work():
+        for draw in draws if identity else ():
+            _ = draw.digest  # remembered
     keys = [key_of(identity, draw, settings) if identity else None for draw in draws]
     begun = PreparedCandidate(keys=keys, cached=[cache.load(key) if cache and key else None for key in keys])
     missing = [draw for draw, entry in zip(draws, begun.cached, strict=True) if entry is None]
     needs_drift = settings.plan().bundled_drift
+    dense = draws[0].target.task == "segmentation"
     if needs_drift and identity and cache:
-        begun.drift_key = drift_key_of(identity, settings, dense=draws[0].target.task == "segmentation")
+        begun.drift_key = drift_key_of(identity, settings, dense=dense)
         entry = cache.load(begun.drift_key)
         begun.drift = entry[0].random_head_shifts if entry else None
     if missing or (needs_drift and begun.drift is None):
-        with gc_paused():
-            from acrank.observation.observing import load_for_draws
+        with shared_work():
+            begin_once()
+        from acrank.observation.observing import load_for_draws
 
-        begun.loaded = load_for_draws(candidate, missing, settings)
+        begun.loaded = load_for_draws(candidate, missing, settings, dense=dense)
         begun.loaded.drift = begun.drift
     return begun
 
@@ -114,9 +121,17 @@ def may_prefetch(candidate: Candidate) -> bool:
     return candidate.factory is None
 
 
+@functools.cache
+def begin_once() -> None:
+    """What `begin_worker` does, in a process that has not done it."""
+    begin_worker()
+
+
 def begin_worker(device: str | None = None) -> None:
     """Load what every candidate needs before its clock starts, and let `auto` mean `device`, where one is given."""
-    use_device(device)
+    if device is not None:
+        use_device(device)
+    reuse_pages()
     with gc_paused():
         import scipy.stats  # noqa: F401
         import sklearn.linear_model  # noqa: F401
@@ -146,8 +161,9 @@ def row_of(
         values[name] = value_of(results, **controls)
         if parts := [one.part for one in results if one.part is not None]:
             info.details.parts[name] = parts
-    layers = [one.observation.shifts or one.observation.random_head_shifts for one in found]
+    layers = [_layers_of(one.observation) for one in found]
     info.details.draws = len(found)
+    info.details.patches = _patches([one.observation for one in found])
     diagnosed = any("features" in SCORES[name].needs and SCORES[name].wants_diagnostics for name in settings.scores)
     return Row(
         model,
@@ -173,14 +189,9 @@ def _observations(
         observed = observe_candidate(begun.loaded, settings)
         fresh, info = observed.draws, observed.info
         begun.loaded = None  # the network is not needed beside the next one
-        if (
-            cache
-            and begun.drift_key
-            and begun.drift is None
-            and observed.drift is not None
-            and not info.details.lowered
-        ):
-            cache.store(begun.drift_key, drift_alone(observed.drift), info, [])
+        fresh_drift = observed.drift if begun.drift is None and not info.details.lowered else None
+        if cache and begun.drift_key and fresh_drift is not None:
+            cache.store(begun.drift_key, drift_alone(fresh_drift), info, [])
         begun.drift = observed.drift
     assert info is not None
     news = iter(fresh)
@@ -212,6 +223,20 @@ def _controls(name: str, settings: Settings) -> list[str]:
     reads_labels = bool({"labels", "later_gram_labels"} & {*row.needs})
     judged = reads_labels and (row.always_controlled or name == settings.rank_by)
     return ["shuffled"] if judged and not row.pool_relative else []
+
+
+def _patches(draws: Sequence[Observation]) -> dict[str, Any] | None:
+    """Corners of the patches of each draw, and labelled positions of each patch; None where there are no patches."""
+    corners = [one.corners.tolist() for one in draws if one.corners is not None]
+    return {"corners": corners, "positions": len(draws[0].labels) // len(corners[0])} if corners else None
+
+
+def _layers_of(observation: Observation) -> list[LayerShift]:
+    """The layers after the step; where none was taken, after that on the first bundled images."""
+    first: dict[str, LayerShift] = {}
+    for layer in observation.shifts or observation.random_head_shifts:
+        first.setdefault(layer.name, layer)
+    return list(first.values())
 
 
 def _untouched_note(layers: Sequence[LayerShift]) -> list[str]:

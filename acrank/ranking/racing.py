@@ -11,12 +11,12 @@ from acrank.records import Row, Value
 from acrank.scores import SCORES
 from acrank.settings import CONSENSUS, Settings
 
-#: After the first draw nothing is known of how much draws differ: so many of the best go on.
+#: At most so many of the best go on; after the first draw all of them, for nothing is known yet of how draws differ.
 FIRST = 5
 
 
 def contested(rows: Sequence[Row], settings: Settings) -> set[str]:
-    """The candidates that may still be the best: those whose interval overlaps that of the first.
+    """The candidates that may still be the best: those of the first five whose interval overlaps that of the first.
 
     Where the ranking score depends on the pool, all go on: draws must have the same candidates.
 
@@ -30,14 +30,12 @@ def contested(rows: Sequence[Row], settings: Settings) -> set[str]:
     if name == CONSENSUS or SCORES[name].pool_relative:
         return {row.model for row in able}
     found = [(sign * value, row.model) for row in able if (value := row.value(name)) is not None]
-    ordered = [model for _, model in sorted(found, key=lambda one: (-one[0], one[1]))]
+    ordered = [model for _, model in sorted(found, key=lambda one: (-one[0], one[1]))][:FIRST]
     if len(ordered) < 2:
         return set()
     ready = {row.model: row.scores[name] for row in with_pooled_intervals(able, [name])}
     leader = ready[ordered[0]]
-    if leader.low is None:
-        return set(ordered[:FIRST])
-    overlapping = {model for model in ordered if leader.overlaps(ready[model])}
+    overlapping = {model for model in ordered if leader.low is None or leader.overlaps(ready[model])}
     return overlapping if len(overlapping) > 1 else set()
 
 

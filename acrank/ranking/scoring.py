@@ -33,7 +33,7 @@ def score(
     *,
     cache: ObservationCache | None = None,
     resume: Ranking | None = None,
-    on_row: Callable[[Ranking, int, int], None] | None = None,
+    on_row: Callable[[Ranking, str, int, int], None] | None = None,
     executor: TaskExecutor | None = None,
 ) -> Ranking:
     """Rank the candidates of a zoo for a target.
@@ -44,8 +44,8 @@ def score(
         settings: the one-step protocol by default.
         cache: where observations are kept between runs; None keeps none.
         resume: an earlier ranking with the same settings and target; its scored rows are kept.
-        on_row: called after every candidate of every round with the ranking so far, how many are done, and how many
-            there are: the first round has all candidates, the others those that may still be the best.
+        on_row: called after every candidate of every round with the ranking so far, the candidate's id, how many are
+            done, and how many there are: the first round has all, the others those that may still be the best.
         executor: where candidates are evaluated: one of `acrank.executors` or of `concurrent.futures`; the caller
             shuts it down. None is this process.
 
@@ -75,7 +75,7 @@ def score(
         for row in news:
             rows[row.model] = row
             if on_row is not None:
-                on_row(run.ranking(list(rows.values())), *run.progress)
+                on_row(run.ranking(list(rows.values())), row.model, *run.progress)
     ranking = run.ranking(list(rows.values()))
     if ranking.best is None:
         first = ranking.rows[0]
@@ -93,7 +93,7 @@ class _Run:
         self, zoo: Zoo, target: Target, settings: Settings, cache: ObservationCache | None, executor: TaskExecutor
     ) -> None:
         self.zoo, self.target, self.cache = zoo, target, cache
-        self.settings = settings.for_task(target.task, classes=len(target.classes))
+        self.settings = settings.for_task(target.task)
         self.progress = (0, len(zoo.candidates))
         self.executor = executor
         if settings.device not in ("auto", "cpu"):

@@ -43,7 +43,7 @@ _ROWS = (
     Score(
         name="finetunability",
         needs=("later_gram", "later_gram_labels", "later_gram_half", "random_head_shifts", "step_size"),
-        range=(0.0, None),
+        range=(0.0, 1.0),
         paper=f"own, from the affines of {_AC_NORM}, and kernel-target alignment",
         cost=_BACKWARD,
         invariances=frozenset({ORDER, NAMES, SCALE}),

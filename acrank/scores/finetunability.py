@@ -1,8 +1,8 @@
 """Finetunability: separation of the classes in the later layers, times the drift of the affines.
 
 The form was chosen among several thousand on the choosing half of benchmarks/transferability; that the drift is one of
-the checkpoint alone, on bundled images, and enters by its square root, on the same half later. It needs one candidate
-only.
+the checkpoint alone, on bundled images, and enters by the root of d / (d + 0.02), on the same half later. It needs one
+candidate only.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from acrank.scores.affine import affine_drift
 from acrank.scores.inputs import LayerShift
 from acrank.scores.kernels import kernel_ridge_accuracy, kernel_target_alignment
 
-#: Drift that a network without affine parameters is taken to have: the median over the study's candidates.
-TYPICAL_DRIFT = 0.01
+#: Of the drift d that counts as sqrt(d / (d + HALF)): large drifts, which differ between families of networks by orders
+#: of magnitude, are drawn together.
+HALF = 0.02
+#: Drift that a network without affine parameters is taken to have: about the median over the study's candidates.
+TYPICAL_DRIFT = 0.005
 
 
 def finetunability(
@@ -29,7 +32,7 @@ def finetunability(
     *,
     step_size: float,
 ) -> float:
-    """Kernel-target alignment x kernel ridge accuracy x the square root of the affine drift under a random head.
+    """Kernel-target alignment x kernel ridge accuracy x sqrt(d / (d + 0.02)), d the affine drift under a random head.
 
     The first two measure how well the later layers separate the classes, on the sample and beyond it; the last measures
     how easily the network moves. Drift is that of a step of size 1 along the recorded gradient, so it does not depend
@@ -44,7 +47,7 @@ def finetunability(
         step_size: > 0.
 
     Returns:
-        At least 0, higher is better; 0 without any drift.
+        In [0, 1), higher is better; 0 without any drift.
 
     Raises:
         UsageError: shapes do not fit.
@@ -55,17 +58,18 @@ def finetunability(
     Example:
         >>> import numpy as np
         >>> x, y, one = np.array([[1.0], [1.0], [-1.0], [-1.0]]), np.arange(4.0), np.ones(4)
-        >>> affines = {"source_weight": one, "source_bias": y, "target_weight": one, "target_bias": y + 0.1}
+        >>> affines = {"source_weight": one, "source_bias": y, "target_weight": one, "target_bias": y + 0.02}
         >>> moved = [LayerShift(name="bn", eps=0.0, **affines, total=4.0, own=4.0)]
-        >>> round(finetunability(x @ x.T, [0, 0, 1, 1], [True, False] * 2, moved, step_size=0.4), 6)
-        0.5
+        >>> round(finetunability(x @ x.T, [0, 0, 1, 1], [True, False] * 2, moved, step_size=1.0), 6)
+        0.707107
     """
     separated = kernel_target_alignment(later_gram, later_gram_labels) * kernel_ridge_accuracy(
         later_gram, later_gram_labels, later_gram_half
     )
-    if not random_head_shifts:
-        return separated * sqrt(TYPICAL_DRIFT)
-    return separated * sqrt(affine_drift([at_unit_step(layer, step_size) for layer in random_head_shifts]))
+    drift = TYPICAL_DRIFT
+    if random_head_shifts:
+        drift = affine_drift([at_unit_step(layer, step_size) for layer in random_head_shifts])
+    return separated * sqrt(drift / (drift + HALF))
 
 
 def at_unit_step(layer: LayerShift, step_size: float) -> LayerShift:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,8 +21,8 @@ class LayerShift:
         name: the layer's module name.
         eps: in y = b / (|g| + eps).
         source_weight, source_bias, target_weight, target_bias: g_s, b_s, g_t, b_t, float64 [C].
-        total: sum_ij C_ij, the layer's AC-Corr, in (0, C].
-        own: sum_i C_ii, in (0, C].
+        total: sum_ij C_ij, the layer's AC-Corr, in (0, C]; NaN where it was not computed.
+        own: sum_i C_ii, in (0, C]; likewise.
     """
 
     name: str
@@ -44,6 +44,12 @@ class LayerShift:
         """Whether y_s is the same for all channels, as at initialisation; AC-Corr then carries no information."""
         source = normalised_bias(self.source_weight, self.source_bias, self.eps)
         return bool((source == source[0]).all())
+
+    @property
+    def before(self) -> LayerShift:
+        """The layer before the step; its correlation is not computed: NaN."""
+        nan = float("nan")
+        return replace(self, target_weight=self.source_weight, target_bias=self.source_bias, total=nan, own=nan)
 
     @property
     def drift(self) -> Floats:
@@ -88,6 +94,7 @@ class Observation:
             `acrank.observation.layer_hooks`); None where no single step was taken.
         later_gram_rows: [m], int64, the rows that the Gram matrix is of.
         groups: [n], int64, the image that a row comes from; None where every row is an image.
+        corners: [patches, axes], int64, where each patch begins in its image; None where rows are images.
         maps: of a segmentation network's decoder, coarsest first; None where no score needs them.
     """
 
@@ -103,6 +110,7 @@ class Observation:
     later_gram: npt.NDArray[np.float32] | None = None
     later_gram_rows: npt.NDArray[np.int64] | None = None
     groups: npt.NDArray[np.int64] | None = None
+    corners: npt.NDArray[np.int64] | None = None
     maps: tuple[MapRows, ...] | None = None
 
     def arrays(self, control: str = "") -> dict[str, Any]:
@@ -113,7 +121,8 @@ class Observation:
         """
         found = dict(vars(self))
         if control == "no_drift":
-            found |= {"shifts": self.initial_shifts, "random_head_shifts": self.initial_shifts}
+            still = tuple(layer.before for layer in self.random_head_shifts)
+            found |= {"shifts": self.initial_shifts, "random_head_shifts": still}
         if control == "shuffled":  # a random head's step hardly depends on the labels, and counts as the same
             found |= {"shifts": self.shuffled_shifts, "labels": self.labels[self.permutation]}
         if self.later_gram_rows is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from acrank.system.clock import shared_work
 from acrank.system.network_input import NetworkInput
 from acrank.system.streams import Purpose, stream
 from acrank.targets.patches import Patches, cut_patches
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from acrank.targets import Target
 
 #: Decoded images up to this many bytes per draw are kept for the next candidate; larger draws are decoded every time.
-KEEP_BYTES = 512 * 2**20
+KEEP_BYTES = 256 * 2**20
 
 
 class _LazyImages(Sequence[npt.NDArray[np.float32]]):
@@ -37,7 +38,8 @@ class _LazyImages(Sequence[npt.NDArray[np.float32]]):
         return len(self._indices)
 
     def __getitem__(self, place: Any) -> Any:
-        image = self._target.read(int(self._indices[place]))
+        with shared_work():
+            image = self._target.read(int(self._indices[place]))
         self._room -= image.nbytes
         if self._room < 0:
             self._kept.clear()

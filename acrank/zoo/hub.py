@@ -49,7 +49,7 @@ def resolve_recipe(candidate: Candidate) -> Recipe:
         CandidateError: timm does not know the architecture, there are no weights, or the hub cannot be reached.
     """
     if candidate.weights_path and candidate.architecture:
-        cfg = _registered(candidate.architecture)
+        cfg = registered_cfg(candidate.architecture)
         return Recipe(candidate.architecture, candidate.weights_path, cfg, own_cfg=False)
     if candidate.local_dir:
         return _described(config_file(candidate.local_dir), weights_in(candidate.local_dir))
@@ -58,11 +58,11 @@ def resolve_recipe(candidate: Candidate) -> Recipe:
     if colon:
         config = _from_hub(name, ["config.json"])
         return _described(config, _from_hub(name, [*_FILES, *_OPEN_CLIP]))
-    cfg = _registered(source)
+    cfg = registered_cfg(source)
     return Recipe(source, _registered_file(source, cfg), cfg)
 
 
-def _registered(name: str) -> dict[str, Any]:
+def registered_cfg(name: str) -> dict[str, Any]:
     """timm's pretrained configuration of a name with or without a tag."""
     timm = import_timm()
     architecture = name.partition(".")[0]
@@ -167,7 +167,7 @@ def _described(config: Path, weights: Path) -> Recipe:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         text = f"{config.name} of {config.parent.name} names no timm architecture"
         raise CandidateError(text, hint="only repositories made with timm can be a source") from error
-    cfg = _registered(str(architecture).partition(".")[0])
+    cfg = registered_cfg(str(architecture).partition(".")[0])
     known = {item.name for item in dataclasses.fields(timm.models.PretrainedCfg)}
     cfg |= {key: value for key, value in given.items() if key in known and value is not None}
     return Recipe(str(architecture), weights, cfg, args=dict(args))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,16 +16,19 @@ from acrank.system.machine import seeded
 from acrank.system.network_input import NetworkInput
 from acrank.zoo.architectures.factories import build_from_factory
 from acrank.zoo.architectures.libraries import build_from_library
+from acrank.zoo.architectures.siblings import fitting_architecture
 from acrank.zoo.architectures.timm_networks import BuiltNetwork, build_with_timm
 from acrank.zoo.hub import resolve_recipe
 from acrank.zoo.input_resolution import resolve_input
 from acrank.zoo.matching import adapt_channels, check_fit, fill, fit, has_untouched_statistics
 from acrank.zoo.schema import Candidate
+from acrank.zoo.skip_init import without_data
+from acrank.zoo.structure import CONVOLUTIONS, last_linear
 from acrank.zoo.tensor_names import renamed
+from acrank.zoo.translation import translated
 from acrank.zoo.weights import check_hash, kind_of, read_state_dict
 
 _EXAMPLES = 10
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 @dataclass
@@ -73,55 +77,92 @@ def load_candidate(candidate: Candidate, *, allow_code: bool = False) -> LoadedM
         >>> loaded.source_classes, loaded.weights["missing"], loaded.input.size
         (7, 0, (176, 176))
     """
-    build = _from_timm
-    if candidate.library:
-        build = _from_library
-    elif candidate.factory:
-        build = partial(_from_factory, allow_code=allow_code)
     with seeded(0):
-        loaded = build(candidate)
+        loaded = _loaded(candidate, _network(candidate, allow_code=allow_code))
     loaded.model.to(torch.float32).eval()
     return loaded
 
 
-def _from_timm(candidate: Candidate) -> LoadedModel:
-    recipe = resolve_recipe(candidate)
-    digest, tensors = _read(candidate, recipe.weights)
-    built = build_with_timm(recipe, tensors, candidate)
-    return _loaded(candidate, built, recipe.weights, digest=digest, cfg=recipe.cfg, own_cfg=recipe.own_cfg)
+def check_candidate(candidate: Candidate) -> None:
+    """Whether the candidate's file fits its network, by names and shapes; no network is filled, no code is run.
+
+    Where the network cannot be built without memory, or does not fit, the candidate is loaded, which says why.
+
+    Args:
+        candidate: with a local file, not of a `factory:`.
+
+    Raises:
+        CandidateError: as `load_candidate` does, but for values that are not finite.
+    """
+    try:
+        network = _network(candidate, on_meta=True)
+        built = network.built
+        found = fit(built.model, built.tensors, built.heads)
+        check_fit(built.model, built.tensors, found, **_rules(candidate))
+        resolve_input(candidate.input, built.channels, axes=built.axes, cfg=network.cfg)
+    except Exception:  # also where a network cannot do without data, which fails in as many ways as there are networks
+        load_candidate(candidate)
 
 
-def _from_factory(candidate: Candidate, *, allow_code: bool) -> LoadedModel:
-    path = candidate.weights_path or Path()
-    model = build_from_factory(candidate, allow_code=allow_code)
-    digest, tensors = _read(candidate, path)
-    return _loaded(candidate, _with_stem(model, tensors, candidate), path, digest=digest)
+@dataclass
+class _Network:
+    """A network with its tensors, not yet filled, the file that they are from, and the configuration of its input."""
+
+    built: BuiltNetwork
+    path: Path
+    digest: str
+    cfg: dict[str, Any] | None = None
+    own_cfg: bool = False
 
 
-def _from_library(candidate: Candidate) -> LoadedModel:
-    path = candidate.weights_path or Path()
-    digest, tensors = _read(candidate, path)
-    model, tensors, heads, notes = build_from_library(candidate, tensors)
-    built = _with_stem(model, tensors, candidate)
-    built.heads, built.notes = heads or built.heads, [*notes, *built.notes]
-    return _loaded(candidate, built, path, digest=digest)
+def _network(candidate: Candidate, *, allow_code: bool = False, on_meta: bool = False) -> _Network:
+    model = build_from_factory(candidate, allow_code=allow_code) if candidate.factory else None
+    recipe = None if candidate.factory or candidate.library else resolve_recipe(candidate)
+    path = recipe.weights if recipe else candidate.weights_path or Path()
+    digest, tensors, notes = _read(candidate, path, on_meta=on_meta)
+    with without_data() if on_meta else contextlib.nullcontext():
+        if recipe:
+            built = build_with_timm(recipe, tensors, candidate, skips_init=not on_meta)
+            network = _Network(built, path, digest, cfg=recipe.cfg, own_cfg=recipe.own_cfg)
+        elif model is not None:
+            network = _Network(_with_stem(model, tensors, candidate), path, digest)
+        else:
+            library = build_from_library(candidate, tensors)
+            built = _with_stem(library.model, library.tensors, candidate, heads=library.heads)
+            built.notes = [*library.notes, *built.notes]
+            network = _Network(built, path, digest, cfg=library.cfg)
+    network.built.notes = [*notes, *network.built.notes]
+    return network
 
 
-def _read(candidate: Candidate, path: Path) -> tuple[str, dict[str, Tensor]]:
-    """SHA-256 and tensors of a weights file, under the names that the manifest gives them."""
+def _read(candidate: Candidate, path: Path, *, on_meta: bool) -> tuple[str, dict[str, Tensor], list[str]]:
+    """SHA-256 and tensors of a weights file, under the names that the manifest gives them, and notes."""
     kind_of(path)
     digest = check_hash(path, candidate.sha256)
-    tensors = read_state_dict(path, candidate.weights_key)
+    notes: list[str] = []
+    if on_meta:
+        tensors = read_state_dict(path, candidate.weights_key, notes, device="meta")
+        tensors = {name: value.to("meta") for name, value in tensors.items()}
+    else:
+        tensors = read_state_dict(path, candidate.weights_key, notes)
     names = {"keep_prefix": candidate.keep_prefix, "strip_prefix": candidate.strip_prefix}
-    return digest, renamed(tensors, **names, rename=candidate.rename)
+    return digest, renamed(tensors, **names, rename=candidate.rename), notes
 
 
-def _with_stem(model: nn.Module, tensors: dict[str, Tensor], candidate: Candidate) -> BuiltNetwork:
+def _rules(candidate: Candidate) -> dict[str, Any]:
+    return {"min_match": candidate.min_match, "allow_unused": candidate.allow_unused}
+
+
+def _with_stem(
+    model: nn.Module, tensors: dict[str, Tensor], candidate: Candidate, *, heads: tuple[str, ...] = ()
+) -> BuiltNetwork:
     """A network that does not name its head and channels: they are searched, and the file's stem is adapted to it."""
-    convolutions = [(name, m) for name, m in model.named_modules() if isinstance(m, _CONVOLUTIONS)]
-    built = BuiltNetwork(model, tensors, heads=_last_linear(model), channels=candidate.in_chans or 3)
+    convolutions = [(name, m) for name, m in model.named_modules() if isinstance(m, CONVOLUTIONS)]
+    heads = heads or last_linear(model)
+    tensors, notes = translated(model, tensors, heads)
+    built = BuiltNetwork(model, tensors, heads=heads, channels=candidate.in_chans or 3, notes=notes)
     if not convolutions:
-        built.notes = [] if candidate.in_chans else ["assumed 3 input channels"]
+        built.notes += [] if candidate.in_chans else ["assumed 3 input channels"]
         return built
     name, stem = convolutions[0]
     if candidate.in_chans not in (None, stem.in_channels):
@@ -134,30 +175,27 @@ def _with_stem(model: nn.Module, tensors: dict[str, Tensor], candidate: Candidat
         return built
     built.tensors = tensors | {name: adapt_channels(weight, stem.in_channels, weight.shape[1])}
     built.adapted = [name]
-    built.notes = [f"first layer adapted from {weight.shape[1]} to {stem.in_channels} channels"]
+    built.notes += [f"first layer adapted from {weight.shape[1]} to {stem.in_channels} channels"]
     return built
 
 
-def _last_linear(model: nn.Module) -> tuple[str, ...]:
-    """The head of a network that does not name it: its last layer with weights, if that is linear."""
-    last = [(name, m) for name, m in model.named_modules() if list(m.parameters(recurse=False))][-1:]
-    return tuple(name for name, module in last if isinstance(module, nn.Linear))
-
-
-def _loaded(candidate: Candidate, built: BuiltNetwork, path: Path, *, digest: str, **timm_cfg: Any) -> LoadedModel:
-    """The network filled with its tensors; `timm_cfg` goes to `resolve_input`."""
+def _loaded(candidate: Candidate, network: _Network) -> LoadedModel:
+    """The network filled with its tensors."""
+    built = network.built
     model, tensors = built.model, built.tensors
     found = fit(model, tensors, built.heads)
-    check_fit(model, tensors, found, min_match=candidate.min_match)
+    fitting = partial(fitting_architecture, candidate, tensors)
+    check_fit(model, tensors, found, **_rules(candidate), fitting=fitting)
     fill(model, tensors, found)
-    network_input, notes = resolve_input(candidate.input, built.channels, axes=built.axes, **timm_cfg)
+    cfg: dict[str, Any] = {"cfg": network.cfg, "own_cfg": network.own_cfg}
+    network_input, notes = resolve_input(candidate.input, built.channels, axes=built.axes, **cfg)
     notes = [*built.notes, *notes, *(f"{name} left out: {why}" for name, why in found.clashes.items())]
     if has_untouched_statistics(model):
         notes.append("the running statistics of its normalisation layers were never updated")
     head = next((name for name in built.heads if f"{name}.weight" in found.matched), None)
     weights = {
-        "file": path.name,
-        "sha256": digest,
+        "file": network.path.name,
+        "sha256": network.digest,
         "matched": len(found.matched),
         "missing": len(found.missing),
         "left_over": len(found.left_over),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +13,9 @@ from torch import Tensor, nn
 
 from acrank.errors import CandidateError
 from acrank.zoo.architectures.timm_import import import_timm
+from acrank.zoo.leftovers import unused_layers
+from acrank.zoo.structure import COUNTER, backbone_shapes, is_backbone, named_tensors, norm_names, stem_of
 from acrank.zoo.tensor_names import likely_prefix
-
-_NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.LocalResponseNorm, nn.RMSNorm)
-_COUNTER = "num_batches_tracked"  # changes no output of a network in eval mode
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,10 @@ class Fit:
         left_over: names of the file that the network does not have, or in another shape.
         clashes: what differs, for the missing names that the file has, too.
         share: matched share of the backbone's parameters, by number of elements, in [0, 1].
-        lost_norms: names in `missing` that belong to the backbone's normalisation layers.
+        lost: names in `missing` that decide what the backbone computes: its parameters, and the statistics of its
+            normalisation layers.
+        lost_norms: those of `lost` that belong to normalisation layers.
+        unused: names in `left_over` that are layers of the same body, such as further blocks of a deeper network.
     """
 
     matched: list[str]
@@ -36,7 +39,9 @@ class Fit:
     left_over: list[str]
     clashes: dict[str, str]
     share: float
+    lost: list[str]
     lost_norms: list[str]
+    unused: list[str]
 
     @property
     def is_whole(self) -> bool:
@@ -54,43 +59,83 @@ def fit(model: nn.Module, tensors: Mapping[str, Tensor], heads: Iterable[str] = 
         tensors: of the file, under the network's names.
         heads: names of the modules that are no part of the backbone.
     """
-    own = _tensors(model)
+    own = named_tensors(model)
     matched = [name for name, value in tensors.items() if name in own and _clash(value, own[name]) is None]
     filled = {id(own[name]) for name in matched}
-    missing = [name for name, value in own.items() if id(value) not in filled and not name.endswith(_COUNTER)]
+    missing = [name for name, value in own.items() if id(value) not in filled and not name.endswith(COUNTER)]
     clashes = {name: _clash(tensors[name], own[name]) or "" for name in missing if name in tensors}
     left_over = [name for name in tensors if name not in set(matched)]
-    norms = _norm_names(model)
-    lost = [name for name in missing if name in norms and not _under(name, heads)]
-    backbone = [value for name, value in model.named_parameters() if not _under(name, heads)]
-    total = sum(value.numel() for value in backbone)
+    norms = norm_names(model)
+    heads = tuple(heads)
+    backbone = {name: value for name, value in own.items() if is_backbone(name, value, norms=norms, heads=heads)}
+    parameters = {id(value): value for value in backbone.values() if isinstance(value, nn.Parameter)}
+    total = sum(value.numel() for value in parameters.values())
+    lost = [name for name in missing if name in backbone]
     return Fit(
         matched=matched,
         missing=missing,
         left_over=left_over,
         clashes=clashes,
-        share=sum(value.numel() for value in backbone if id(value) in filled) / total if total else 0.0,
-        lost_norms=lost,
+        share=sum(value.numel() for key, value in parameters.items() if key in filled) / total if total else 0.0,
+        lost=lost,
+        lost_norms=[name for name in lost if name in norms],
+        unused=unused_layers(model, tensors, matched=matched, heads=heads),
     )
 
 
-def check_fit(model: nn.Module, tensors: Mapping[str, Tensor], found: Fit, *, min_match: float) -> None:
-    """Refuse a network that the file does not really fill.
+def check_fit(
+    model: nn.Module,
+    tensors: Mapping[str, Tensor],
+    found: Fit,
+    *,
+    min_match: float | None = None,
+    allow_unused: bool = False,
+    fitting: Callable[[], str | None] = lambda: None,
+) -> None:
+    """Refuse a network that the file does not really fill, or that uses only a part of the file's own.
+
+    Args:
+        model: the network.
+        tensors: of the file, under the network's names.
+        found: their fit.
+        min_match: share of the backbone that the file must fill; None for all of it. Below 1 a layer may be missing,
+            but never the first one, nor a tensor of a normalisation layer.
+        allow_unused: whether layers of the file's body may be left over.
+        fitting: looks for an architecture that fits, for the hint.
 
     Raises:
-        CandidateError: the file fills less than `min_match` of the backbone, a tensor of a normalisation layer is
-            missing, or a weight is not finite.
+        CandidateError: a tensor of the backbone is missing or clashes, the file has layers that the network lacks, or
+            a weight is not finite.
     """
+    wrong = _missing(model, found, min_match) or ("" if allow_unused else _unused(found))
+    if wrong:
+        raise CandidateError(wrong, hint=_hint(model, tensors, found=found, fitting=fitting))
+    for name in found.matched:
+        value = tensors[name]
+        if value.is_floating_point() and not value.is_meta and not _is_finite(value):
+            raise CandidateError(f"the tensor {name!r} has values that are not finite", hint="use another checkpoint")
+
+
+def _missing(model: nn.Module, found: Fit, min_match: float | None) -> str:
+    """What is wrong with the backbone's missing tensors, empty where nothing is."""
     counts = f"{len(found.matched)} tensors matched, {len(found.missing)} missing, {len(found.left_over)} left over"
-    if found.share < min_match:
-        text = f"the file fills {found.share:.1%} of the backbone's parameters, below min_match {min_match:.0%}"
-        raise CandidateError(f"{text} ({counts}); missing: {_some(found.missing, found)}", hint=_hint(model, tensors))
+    share, stem = f"the file fills {found.share:.1%} of the backbone's parameters", stem_of(model)
+    if min_match is not None and found.share < min_match:
+        return f"{share}, below min_match {min_match:.0%} ({counts}); missing: {_some(found.missing, found)}"
+    if found.lost != found.lost_norms and min_match is None:
+        return f"{share}; {len(found.lost)} of its tensors would stay random ({counts}): {_some(found.lost, found)}"
     if found.lost_norms:
         text = f"{len(found.lost_norms)} tensors of normalisation layers are missing ({counts})"
-        raise CandidateError(f"{text}: {_some(found.lost_norms, found)}", hint=_hint(model, tensors))
-    for name in found.matched:
-        if tensors[name].is_floating_point() and not _is_finite(tensors[name]):
-            raise CandidateError(f"the tensor {name!r} has values that are not finite", hint="use another checkpoint")
+        return f"{text}: {_some(found.lost_norms, found)}"
+    if stem and stem in found.lost:
+        return f"the first layer {_some([stem], found)} would stay random, and all behind it be meaningless ({counts})"
+    return ""
+
+
+def _unused(found: Fit) -> str:
+    count = len(found.unused)
+    text = f"{count} tensors of the file belong to layers that the network does not have: {_some(found.unused, found)}"
+    return text if count else ""
 
 
 def fill(model: nn.Module, tensors: Mapping[str, Tensor], found: Fit) -> None:
@@ -99,8 +144,10 @@ def fill(model: nn.Module, tensors: Mapping[str, Tensor], found: Fit) -> None:
     Raises:
         CandidateError: the network refuses them.
     """
+    values: Any = OrderedDict((name, tensors[name]) for name in found.matched)
+    values._metadata = getattr(model.state_dict(), "_metadata", {})  # versions, which some networks look for
     try:
-        model.load_state_dict({name: tensors[name] for name in found.matched}, strict=False)
+        model.load_state_dict(values, strict=False)
     except RuntimeError as error:
         raise CandidateError(f"the network refuses the tensors: {error}") from error
 
@@ -144,10 +191,6 @@ def _repeated(weight: Tensor, channels: int, base: int) -> Tensor:
     return repeated[:, :channels] * (base / channels)
 
 
-def _tensors(model: nn.Module) -> dict[str, Tensor]:
-    return {name: value for name, value in model.state_dict(keep_vars=True).items() if isinstance(value, Tensor)}
-
-
 def _clash(found: Tensor, wanted: Tensor) -> str | None:
     if found.shape != wanted.shape:
         return f"file {tuple(found.shape)}, network {tuple(wanted.shape)}"
@@ -156,28 +199,23 @@ def _clash(found: Tensor, wanted: Tensor) -> str | None:
     return None
 
 
-def _norm_names(model: nn.Module) -> set[str]:
-    names = set()
-    for name, module in model.named_modules(remove_duplicate=False):
-        if isinstance(module, _NORMS) or ("norm" in type(module).__name__.lower() and not list(module.children())):
-            parts = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
-            names |= {f"{name}.{part}" if name else part for part, _ in parts}
-    return names
-
-
-def _under(name: str, heads: Iterable[str]) -> bool:
-    return any(name == head or name.startswith(f"{head}.") for head in heads)
-
-
 def _some(names: list[str], found: Fit) -> str:
     shown = [f"{name} ({found.clashes[name]})" if name in found.clashes else name for name in names[:5]]
     return ", ".join(shown) + (", …" if len(names) > 5 else "")
 
 
-def _hint(model: nn.Module, tensors: Mapping[str, Tensor]) -> str:
-    shapes = {name: tuple(value.shape) for name, value in tensors.items()}
-    prefix = likely_prefix(shapes, {name: tuple(value.shape) for name, value in _tensors(model).items()})
+def _hint(model: nn.Module, tensors: Mapping[str, Tensor], *, found: Fit, fitting: Callable[[], str | None]) -> str:
+    stem = stem_of(model)
+    if stem in found.clashes and found.lost == [stem]:
+        text = "the file's network begins with another layer, as networks for small images do"
+        return f"{text}: build it with `factory:`; everything else fits"
+    if other := fitting():
+        return f"the file fits `architecture: {other}`"
+    wanted = backbone_shapes(model)
+    prefix, count = likely_prefix({name: tuple(value.shape) for name, value in tensors.items()}, wanted)
     if prefix:
-        return f"its names would match with `strip_prefix: {prefix}`"
+        return f"with `strip_prefix: {prefix}` {count} of the network's {len(wanted)} tensors would match"
+    if found.unused and not found.lost:
+        return "name the architecture that the file was made with, or give `allow_unused: true`"
     names = ", ".join(list(tensors)[:3])
     return f"check that architecture and weights belong together: the file has names like {names}"

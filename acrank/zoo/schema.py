@@ -10,9 +10,9 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, PositiveInt, field_validator
 from pydantic import model_validator as check_whole
 
-_LIBRARY = re.compile(r"(?P<library>smp|monai|genesis):(?P<network>[A-Za-z]\w*(?:/[\w.-]+)?)")
+_LIBRARY = re.compile(r"(?P<library>torchvision|smp|monai|genesis):(?P<network>[A-Za-z]\w*(?:/[\w.-]+)?)")
 _FACTORY = re.compile(r"factory:(?P<module>[A-Za-z_][\w.]*):(?P<function>[A-Za-z_]\w*)")
-_SOURCES = ("hf-hub", "hf_hub", "local-dir")
+_SOURCES = ("hf-hub", "hf_hub", "local-dir", "torchvision")
 
 
 def _tuple(value: Any) -> Any:
@@ -56,10 +56,11 @@ class Candidate(_Strict):
 
     Attributes:
         id: its name in every table; unique in the manifest.
-        source: in timm's notation: `resnet50.a1_in1k`, `hf-hub:org/name@revision`, `local-dir:path`.
-        architecture: a timm architecture, `smp:Unet/resnet34`, `monai:UNet`, `genesis:unet3d`, or
-            `factory:module:function`.
-        factory_args: keyword arguments of the factory, or of the `smp:` or `monai:` network.
+        source: in timm's notation: `resnet50.a1_in1k`, `hf-hub:org/name@revision`, `local-dir:path`; or
+            `torchvision:mobilenet_v2` with `weights`, the same as that `architecture`.
+        architecture: a timm architecture, `torchvision:mobilenet_v2`, `smp:Unet/resnet34`, `monai:UNet`,
+            `genesis:unet3d`, or `factory:module:function`.
+        factory_args: keyword arguments of the factory, or of the `torchvision:`, `smp:` or `monai:` network.
         weights: path of a safetensors or torch file with any suffix, relative to the manifest.
         weights_key: of the tensors in the file, such as `state_dict` or `model.ema`.
         keep_prefix: only tensors whose names begin with this are kept; the prefix stays. Applied first.
@@ -68,7 +69,9 @@ class Candidate(_Strict):
         sha256: of the file, which is refused if it has another.
         in_chans: channels of the images; the first convolution is adapted where the file has other channels.
         input: size, mean and standard deviation of the input.
-        min_match: share of the backbone's parameters that the file must fill, in (0, 1].
+        min_match: share of the backbone's parameters that the file must fill, in (0, 1]; without it, all of them.
+            Whatever it is, the first layer and every normalisation layer must be in the file.
+        allow_unused: whether the file may hold further layers of the network's body, such as more blocks.
         license: for the reader.
         tags: for selecting candidates.
         reference: published figures, such as an ImageNet accuracy.
@@ -91,7 +94,8 @@ class Candidate(_Strict):
     sha256: str | None = None
     in_chans: PositiveInt | None = None
     input: ManifestInput = ManifestInput()
-    min_match: Annotated[float, Field(gt=0, le=1)] = 0.9
+    min_match: Annotated[float, Field(gt=0, le=1)] | None = None
+    allow_unused: bool = False
     license: str | None = None
     tags: Annotated[tuple[_Text, ...], BeforeValidator(_tuple)] = ()
     reference: dict[str, _Finite] = {}
@@ -112,6 +116,8 @@ class Candidate(_Strict):
         kind, colon, name = value.partition(":")
         if colon and (kind not in _SOURCES or not name):
             raise ValueError(f"{value!r} is not a timm name, `hf-hub:org/name` or `local-dir:path`")
+        if kind == "torchvision" and not _LIBRARY.fullmatch(value):
+            raise ValueError(f"{value!r} is not a name like `torchvision:mobilenet_v2`")
         if not colon and ("/" in value or "\\" in value):
             raise ValueError(
                 f"{value!r} looks like a hub repository or a path: write `hf-hub:{value}` or `local-dir:…`"
@@ -149,7 +155,10 @@ class Candidate(_Strict):
     def _whole(self) -> Self:
         if self.source is None and self.architecture is None:
             raise ValueError("needs `source`, or `architecture` and `weights`")
-        if self.source is not None and (self.architecture or self.weights):
+        by_name = (self.source or "").startswith("torchvision:")
+        if by_name and self.weights is None:
+            raise ValueError("needs `weights`: torchvision's files are not downloaded")
+        if self.source is not None and (self.architecture or (self.weights and not by_name)):
             raise ValueError("has `source`, so it cannot have `architecture` or `weights`")
         if self.architecture is not None and self.weights is None:
             raise ValueError("has `architecture` but no `weights`")
@@ -169,8 +178,8 @@ class Candidate(_Strict):
 
     @property
     def library(self) -> tuple[str, str] | None:
-        """Library and network of `smp:…`, `monai:…` and `genesis:…`, None otherwise."""
-        found = _LIBRARY.fullmatch(self.architecture or "")
+        """Library and network of `torchvision:…`, `smp:…`, `monai:…` and `genesis:…`, None otherwise."""
+        found = _LIBRARY.fullmatch(self.network)
         return (found["library"], found["network"]) if found else None
 
     @property

@@ -37,20 +37,24 @@ def renamed(
     return out
 
 
-def likely_prefix(shapes: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]]) -> str | None:
-    """The prefix whose removal makes most names and shapes match, None where none matches then.
+def likely_prefix(
+    shapes: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]]
+) -> tuple[str | None, int]:
+    """The prefix whose removal makes most of `wanted` match by name and shape, and how many match then.
+
+    None and 0 where no removal makes more than half of them match.
 
     >>> likely_prefix({"module.a": (1,), "module.b": (2,)}, {"a": (1,), "b": (2,)})
-    'module.'
+    ('module.', 2)
     """
     votes: Counter[str] = Counter()
     for name, shape in shapes.items():
         parts = name.split(".")
-        for i in range(1, min(4, len(parts))):
+        for i in range(1, len(parts)):
             rest = ".".join(parts[i:])
             votes[name.removesuffix(rest)] += wanted.get(rest) == shape
     best = votes.most_common(1)
-    return best[0][0] if best and best[0][1] else None
+    return best[0] if best and best[0][1] > len(wanted) / 2 else (None, 0)
 
 
 def _apply(tensors: Mapping[str, _Tensor], names: Mapping[str, str]) -> dict[str, _Tensor]:

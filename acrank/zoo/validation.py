@@ -1,22 +1,24 @@
-"""Checks of a zoo without loading a network: the schema, the files, their kinds and hashes."""
+"""Checks of a zoo before a run: the schema, the files, their kinds, hashes and contents, and that they fit."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
-from acrank.errors import CandidateError
+from acrank.errors import AcrankError
 from acrank.system.yaml_reader import Problem
 from acrank.zoo.hub import config_file, weights_in
 from acrank.zoo.manifest import Candidate, Zoo, check_zoo
-from acrank.zoo.weights import check_hash, kind_of
+from acrank.zoo.weights import check_globals, check_hash, kind_of
 
 
 def validate_zoo(path: str | Path) -> tuple[Zoo, list[Problem]]:
-    """The valid candidates of a manifest whose files are sound, and every problem with the others.
+    """The valid candidates of a manifest that will load, and every problem with the others.
 
-    A file must exist, be safetensors or written by torch.save, not be truncated, and have its `sha256` where one is
-    given. Hub sources and timm's own names are not looked up. No torch is imported.
+    A file must exist, be safetensors or written by torch.save, not be truncated, have its `sha256` where one is given,
+    hold nothing that asks for code, and fit its network by names and shapes. The network of a `factory:` is the user's
+    code and is not built; hub sources and timm's own names are not looked up. torch is imported only where a local
+    file's network is checked.
 
     Raises:
         ManifestError: the manifest cannot be read.
@@ -25,14 +27,14 @@ def validate_zoo(path: str | Path) -> tuple[Zoo, list[Problem]]:
     sound: list[Candidate] = []
     for candidate in zoo.candidates:
         try:
-            _check_files(candidate)
+            _check(candidate)
             sound.append(candidate)
-        except CandidateError as error:
+        except AcrankError as error:
             problems.append(Problem(None, f"model {candidate.id!r}", error.message, hint=error.hint))
     return replace(zoo, candidates=tuple(sound)), problems
 
 
-def _check_files(candidate: Candidate) -> None:
+def _check(candidate: Candidate) -> None:
     path = candidate.weights_path
     if candidate.local_dir:
         config_file(candidate.local_dir)
@@ -42,3 +44,8 @@ def _check_files(candidate: Candidate) -> None:
     kind_of(path)
     if candidate.sha256:
         check_hash(path, candidate.sha256)
+    check_globals(path, candidate.weights_key)
+    if candidate.factory is None:
+        from acrank.zoo.loading import check_candidate  # loads torch
+
+        check_candidate(candidate)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import zipfile
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from acrank.errors import CandidateError
 from acrank.system.files import sha256_of
-from acrank.system.words import closest
+from acrank.zoo.conversions import other_archive, other_format, pickle_line
+from acrank.zoo.payload import RESAVE, only_tensors, tensors_at
+from acrank.zoo.pickles import allowed_globals, is_network, refused_globals, strings_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,13 +21,13 @@ if TYPE_CHECKING:
 Kind = Literal["safetensors", "torch"]
 
 _TORCH_LEGACY = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")  # of files that torch.save wrote before it zipped
-_RESAVE = "save its tensors with safetensors or torch.save, and point `weights` at that file"
+_KEYS = ("state_dict", "model_state_dict", "model", "net", "network", "teacher", "weights")
+_ONE_READER = threading.Lock()  # torch keeps one list of allowed globals for all threads
 _DAMAGED = "download or copy it again"
 _NOT_WEIGHTS = (
     (b"version https://git-lfs", "a Git LFS pointer, not the weights", "run `git lfs pull`"),
-    (b"\x89HDF", "an HDF5 file", _RESAVE),
     (b"\x1f\x8b", "compressed with gzip", "decompress it first"),
-    (b"GGUF", "a GGUF file", _RESAVE),
+    (b"GGUF", "a GGUF file", RESAVE),
     (b"<", "a web page or XML, not weights", "download the file itself"),
 )
 
@@ -55,19 +57,39 @@ def kind_of(path: Path) -> Kind:
     raise _refused(path, head)
 
 
-def read_state_dict(path: Path, key: str | None = None) -> dict[str, Tensor]:
-    """The named tensors of a weights file, on the CPU.
+def check_globals(path: Path, key: str | None = None) -> None:
+    """Refuse a torch file whose pickle asks for code, without reading it; no torch needed.
+
+    Raises:
+        CandidateError: as `read_state_dict` does.
+    """
+    if kind_of(path) == "torch" and (wanted := refused_globals(path)):
+        raise _runs_code(path, wanted, key)
+
+
+def read_state_dict(
+    path: Path, key: str | None = None, notes: list[str] | None = None, *, device: str = "cpu"
+) -> dict[str, Tensor]:
+    """The named tensors of a weights file.
 
     Args:
         path: of a safetensors file, or of one that torch.save wrote.
         key: of the tensors in the file, such as `state_dict` or `model.ema`; without it they must be at the top, or in
-            the only nested mapping of tensors.
+            the only nested mapping of tensors, or under the `teacher` beside a `student`.
+        notes: gets a note where tensors were chosen among several mappings.
+        device: "cpu"; or "meta" for names and shapes without data.
 
     Raises:
         CandidateError: the file cannot be read, has no or several mappings of tensors, or would run code.
     """
-    payload = _load_safetensors(path) if kind_of(path) == "safetensors" else _load_torch(path)
-    return _at(payload, key, path) if key else _only(payload, path)
+    is_torch = kind_of(path) == "torch"
+    payload = _load_torch(path, key, device) if is_torch else _load_safetensors(path, device)
+    if key:
+        return tensors_at(payload, key, path)
+    tensors, chosen = only_tensors(payload, path)
+    if notes is not None and chosen:
+        notes.append(chosen)
+    return tensors
 
 
 def check_hash(path: Path, wanted: str | None) -> str:
@@ -103,10 +125,10 @@ def _zip(path: Path) -> Kind:
             names = {name.rpartition("/")[2] for name in archive.namelist()}
     except zipfile.BadZipFile as error:
         raise CandidateError(f"{path} is truncated or a damaged archive", hint=_DAMAGED) from error
-    if "constants.pkl" in names:
-        raise CandidateError(f"{path} is a TorchScript archive: it holds code", hint=_RESAVE)
+    if refusal := other_archive(path, names):
+        raise refusal
     if "data.pkl" not in names:
-        raise CandidateError(f"{path} is a zip archive that torch.save did not write", hint=_RESAVE)
+        raise CandidateError(f"{path} is a zip archive that torch.save did not write", hint=RESAVE)
     return "torch"
 
 
@@ -114,116 +136,78 @@ def _refused(path: Path, head: bytes) -> CandidateError:
     for magic, what, hint in _NOT_WEIGHTS:
         if head.startswith(magic):
             return CandidateError(f"{path} is {what}", hint=hint)
+    if refusal := other_format(path, head):
+        return refusal
     if head[:1] == b"\x80" or head[257:262] == b"ustar":
         what = "a Python pickle" if head[:1] == b"\x80" else "a tar archive"
         text = f"{path} is {what} that torch.save did not write; reading it could run code"
-        return CandidateError(text, hint=_RESAVE)
-    return CandidateError(f"{path} is neither safetensors nor a torch file", hint=_RESAVE)
+        return CandidateError(text, hint=RESAVE)
+    return CandidateError(f"{path} is neither safetensors nor a torch file", hint=RESAVE)
 
 
-def _load_safetensors(path: Path) -> dict[str, Tensor]:
+def _load_safetensors(path: Path, device: str) -> dict[str, Tensor]:
     import safetensors
     import safetensors.torch
 
     try:
-        return safetensors.torch.load_file(path, device="cpu")
+        if device == "meta":
+            return _described_by_header(path)
+        return safetensors.torch.load_file(path, device=device)
     except (safetensors.SafetensorError, ValueError, OSError) as error:
         raise CandidateError(f"cannot read {path}: {error}", hint=_DAMAGED) from error
 
 
-def _load_torch(path: Path) -> Any:
+def _described_by_header(path: Path) -> dict[str, Tensor]:
+    """Tensors without data of a safetensors file; of number formats only whether they are floating-point is kept."""
+    import torch
+
+    with path.open("rb") as file:
+        entries = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    kinds = {
+        name: torch.float32 if entry["dtype"][0] in "FB" and entry["dtype"] != "BOOL" else torch.int64
+        for name, entry in entries.items()
+        if name != "__metadata__"
+    }
+    return {name: torch.empty(entries[name]["shape"], dtype=kind, device="meta") for name, kind in kinds.items()}
+
+
+def _load_torch(path: Path, key: str | None, device: str) -> Any:
     import pickle
 
     import torch
 
+    if device == "meta" and not zipfile.is_zipfile(path):
+        device = "cpu"  # torch reads old files into memory
     try:
         # an open file: torch treats a path by its suffix
-        with torch.serialization.safe_globals(_numpy_scalars()), path.open("rb") as file:
-            return torch.load(file, map_location="cpu", weights_only=True)
+        with _ONE_READER, torch.serialization.safe_globals(allowed_globals()), path.open("rb") as file:
+            return torch.load(file, map_location=device, weights_only=True)
     except pickle.UnpicklingError as error:
-        wanted = _code_wanted(str(error))
-        if wanted is None:
+        wanted = refused_globals(path) or [name for name in [_wanted(str(error))] if name]
+        if not wanted:
             raise CandidateError(f"{path} is damaged: not a readable torch file", hint=_DAMAGED) from error
-        raise CandidateError(f"{path} would run code when read: it asks for {wanted}", hint=_RESAVE) from error
+        raise _runs_code(path, wanted, key) from error
     except Exception as error:  # foreign bytes: the reader fails in as many ways as a file can be damaged
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise CandidateError(f"{path} is truncated or damaged: {reason}", hint=_DAMAGED) from error
 
 
-def _code_wanted(message: str) -> str | None:
+def _runs_code(path: Path, wanted: list[str], key: str | None) -> CandidateError:
+    names = ", ".join(wanted[:5]) + (", …" if len(wanted) > 5 else "")
+    if is_network(wanted):
+        text = f"{path} is a whole pickled network, which would run code when read: it asks for {names}"
+        return CandidateError(text, hint=pickle_line(path, network=True))
+    known = strings_of(path)
+    key = key or next((name for name in _KEYS if name in known), None)
+    text = f"{path} would run code when read: it asks for {names}"
+    return CandidateError(text, hint=pickle_line(path, key=key))
+
+
+def _wanted(message: str) -> str | None:
     """The function or class that a refused pickle asks for, None where the pickle is only damaged."""
+    if "ObjectDType" in message:
+        return "a NumPy array of Python objects"
     found = re.search(r"GLOBAL ([\w.]+)", message) or re.search(
         r"[Uu]nsupported (?:class|global|operand) ([\w.]+)", message
     )
     return found[1] if found else None
-
-
-def _numpy_scalars() -> list[Any]:
-    """Allowed globals of a pickled NumPy number, as training scripts store losses: its constructor, numeric dtypes."""
-    import numpy as np
-
-    scalar = np.float64(0).__reduce__()[0]
-    names = [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]  # NumPy 1 and NumPy 2
-    return [*names, np.dtype, *dict.fromkeys(type(np.dtype(code)) for code in "?bBhHiIlLqQefd")]
-
-
-def _at(payload: Any, key: str, path: Path) -> dict[str, Tensor]:
-    """The tensors under a dotted key, without other entries beside them."""
-    found = _descend(payload, key)
-    if found is None:
-        known = [name for name, _ in _mappings(payload)] or ([str(k) for k in payload] if _has_names(payload) else [])
-        hint = closest(key, known, f"known: {', '.join(known[:10])}" if known else "leave `weights_key` out")
-        raise CandidateError(f"{path} has nothing under weights_key {key!r}", hint=hint)
-    tensors = {name: value for name, value in found.items() if _is_tensor(value)} if _has_names(found) else {}
-    if not tensors:
-        names = ", ".join(name for name, _ in _mappings(payload) if name)
-        hint = f"tensors are under: {names}" if names else _RESAVE
-        raise CandidateError(f"{path} has no tensors under weights_key {key!r}", hint=hint)
-    return tensors
-
-
-def _descend(payload: Any, key: str) -> Any:
-    if not _has_names(payload):
-        return None
-    if key in payload:
-        return payload[key]
-    head, _, rest = key.partition(".")
-    return _descend(payload[head], rest) if rest and head in payload else None
-
-
-def _only(payload: Any, path: Path) -> dict[str, Tensor]:
-    if not _has_names(payload):
-        raise CandidateError(f"{path} holds a {type(payload).__name__}, not named tensors", hint=_RESAVE)
-    if not payload:
-        raise CandidateError(f"{path} holds nothing", hint=_RESAVE)
-    found = list(_mappings(payload))
-    if not found:
-        keys = ", ".join(list(payload)[:10])
-        raise CandidateError(f"{path} has no mapping of tensors; its keys: {keys}", hint="give its `weights_key`")
-    if len(found) > 1:
-        names = ", ".join(name for name, _ in found)
-        raise CandidateError(f"{path} has several mappings of tensors: {names}", hint="choose one with `weights_key`")
-    return found[0][1]
-
-
-def _mappings(payload: Any, name: str = "", depth: int = 3) -> Iterator[tuple[str, dict[str, Tensor]]]:
-    """Every mapping of tensors with its dotted key, at the top or nested."""
-    if not _has_names(payload):
-        return
-    tensors = {key: value for key, value in payload.items() if not key.endswith(("_metadata", "_extra_state"))}
-    if tensors and all(_is_tensor(value) for value in tensors.values()):
-        yield name, tensors
-        return
-    for key, value in payload.items():
-        if depth and isinstance(value, Mapping):
-            yield from _mappings(value, f"{name}.{key}" if name else key, depth - 1)
-
-
-def _has_names(payload: Any) -> bool:
-    return isinstance(payload, Mapping) and all(isinstance(key, str) for key in payload)
-
-
-def _is_tensor(value: Any) -> bool:
-    import torch
-
-    return isinstance(value, torch.Tensor)

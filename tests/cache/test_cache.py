@@ -335,11 +335,28 @@ def test_commands(acrank: Command, folder: Path, own_cache: Path) -> None:
     assert acrank("cache", "path").out == f"{own_cache}\n"
     cached_after(acrank, folder)
     listed = json.loads(acrank("cache", "list", "-f", "json").out)["observations"]
-    assert len(listed) == 9
-    assert {(one["images"], one["features"], one["layers"]) for one in listed} == {(18, 16, 2)}
+    of_draws = [one for one in listed if one["images"]]
+    assert len(of_draws) == 9
+    assert {(one["images"], one["features"], one["layers"]) for one in of_draws} == {(18, 16, 2)}
+    assert len(listed) == 12  # and the drift of each of three checkpoints, which is of no target
     done = acrank("cache", "clear")
-    assert done.err == f"removed 9 observations from {own_cache}\n"
+    assert done.err == f"removed 12 observations from {own_cache}\n"
     assert json.loads(acrank("cache", "list", "-f", "json").out) == {"observations": []}
+
+
+def test_the_drift_of_a_checkpoint_serves_every_target(acrank: Command, folder: Path, own_cache: Path) -> None:
+    """Another target and another seed give observations anew, and the drift from the cache."""
+    cached_after(acrank, folder)
+    before = {path: path.stat().st_mtime_ns for path in own_cache.rglob("*.h5")}
+    make_images(folder / "other", each=11, size=22)
+    assert acrank(*(word if word != "target" else "other" for word in words()), "--seed", 3).code == 0
+    cache = ObservationCache(own_cache)
+    fresh = [path for path in own_cache.rglob("*.h5") if path not in before]
+    assert fresh
+    assert all(len(entry[0].labels) for path in fresh if (entry := cache.load(path.stem)))
+    drifts = [entry[0] for path in before if (entry := cache.load(path.stem)) and not len(entry[0].labels)]
+    assert len(drifts) == 3
+    assert all(one.random_head_shifts and not one.shifts for one in drifts)
 
 
 def test_a_cache_that_cannot_be_written_is_an_output_error(

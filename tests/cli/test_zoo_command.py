@@ -15,15 +15,27 @@ TEXT = """\
 version: 1
 models:
   - {id: "net[final]", source: resnet18.a1_in1k, license: mit, tags: [a, b]}
-  - {id: mine, architecture: resnet18, weights: w.safetensors}
+  - {id: mine, architecture: test_resnet, weights: w.safetensors}
 """
-EMPTY = b"\x02\0\0\0\0\0\0\0{}"  # a safetensors file without tensors
+MINE = """\
+import sys
+from acrank.zoo.architectures.timm_import import import_timm
+from safetensors.torch import save_file
+save_file(import_timm().create_model("test_resnet").state_dict(), sys.argv[1])
+"""
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("weights") / "w.safetensors"
+    subprocess.run([sys.executable, "-c", MINE, str(path)], check=True)
+    return path.read_bytes()
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: bytes) -> Path:
     (tmp_path / "model_zoo.yaml").write_text(TEXT)
-    (tmp_path / "w.safetensors").write_bytes(EMPTY)
+    (tmp_path / "w.safetensors").write_bytes(weights)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -35,7 +47,7 @@ def test_list_reads_model_zoo_yaml_here(acrank: Callable, folder: Path) -> None:
     assert done.out.splitlines() == [
         "model,network,weights,license,tags",
         'net[final],resnet18.a1_in1k,,mit,"a, b"',
-        "mine,resnet18,w.safetensors,,",
+        "mine,test_resnet,w.safetensors,,",
     ]
 
 
@@ -48,7 +60,7 @@ def test_list_as_json_is_the_record(acrank: Callable, folder: Path) -> None:
     assert record == json.loads((folder / "out.json").read_text())
     assert record["kind"] == "acrank-zoo"
     assert record["sha256"] == hashlib.sha256(TEXT.encode()).hexdigest()
-    assert record["models"][1] == {"id": "mine", "architecture": "resnet18", "weights": "w.safetensors"}
+    assert record["models"][1] == {"id": "mine", "architecture": "test_resnet", "weights": "w.safetensors"}
 
 
 def test_list_writes_other_formats(acrank: Callable, folder: Path) -> None:
@@ -75,32 +87,34 @@ def test_validate_counts_what_is_sound(acrank: Callable, folder: Path) -> None:
     assert (done.code, done.out, done.err) == (0, "", "2 ok\n")
 
 
-def test_validate_reports_every_problem(acrank: Callable, folder: Path) -> None:
+def test_validate_reports_every_problem(acrank: Callable, folder: Path, weights: bytes) -> None:
     (folder / "cut.pth").write_bytes(b"PK\x03\x04" + bytes(40))
     (folder / "dir").mkdir()
-    digest = hashlib.sha256(EMPTY).hexdigest()
+    digest = hashlib.sha256(weights).hexdigest()
     (folder / "more.yaml").write_text(
         TEXT
         + "  - {id: gone, architecture: resnet18, weights: gone.pth}\n"
         + "  - {id: cut, architecture: resnet18, weights: cut.pth}\n"
-        + f"  - {{id: other, architecture: resnet18, weights: w.safetensors, sha256: '{'0' * 64}'}}\n"
+        + f"  - {{id: other, architecture: test_resnet, weights: w.safetensors, sha256: '{'0' * 64}'}}\n"
         + "  - {id: local, source: 'local-dir:dir'}\n"
-        + "  - {id: typo, architecture: resnet18, weights: w.safetensors, wieghts: x}\n"
-        + f"  - {{id: same, architecture: resnet18, weights: w.safetensors, sha256: {digest}}}\n"
+        + "  - {id: misfit, architecture: test_byobnet, weights: w.safetensors}\n"
+        + "  - {id: typo, architecture: test_resnet, weights: w.safetensors, wieghts: x}\n"
+        + f"  - {{id: same, architecture: test_resnet, weights: w.safetensors, sha256: {digest}}}\n"
     )
     done = acrank("zoo", "validate", "--zoo", "more.yaml")
     assert (done.code, done.out) == (2, "")
     *problems, count, error, hint = done.err.splitlines()
     said = [
-        "more.yaml:9: model 'typo': unknown key 'wieghts' (did you mean 'weights' or 'weights_key'?)",
+        "more.yaml:10: model 'typo': unknown key 'wieghts' (did you mean 'weights' or 'weights_key'?)",
         "more.yaml: model 'gone': cannot read",
         "more.yaml: model 'cut': ",
         "more.yaml: model 'other': w.safetensors has sha256",
         "more.yaml: model 'local': ",
+        "more.yaml: model 'misfit': the file fills ",
     ]
     assert len(problems) == len(said)
     assert all(problem.startswith(start) for problem, start in zip(problems, said, strict=True))
-    assert (count, error) == ("3 ok", "error: more.yaml has 5 problems")
+    assert (count, error) == ("3 ok", "error: more.yaml has 6 problems")
     assert hint.startswith("hint: ")
 
 
@@ -116,6 +130,11 @@ print(code, sorted({heavy} & set(sys.modules)), file=sys.stderr)
 
 @pytest.mark.parametrize("command", ["list", "validate"])
 def test_nothing_heavy_is_imported(folder: Path, command: str) -> None:
+    """`validate` loads torch for the network of a local file, and for nothing else."""
+    if command == "validate":
+        text = "version: 1\nmodels:\n  - {id: a, source: x}\n  - {id: b, architecture: 'factory:a:b', weights: w.pth}\n"
+        (folder / "model_zoo.yaml").write_text(text)
+        (folder / "w.pth").write_bytes((folder / "w.safetensors").read_bytes())
     code = RUN.format(argv=["zoo", command], extra="", heavy=HEAVY)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.splitlines()[-1] == "0 []"

@@ -14,16 +14,18 @@ import torch
 from helpers.workbench import Outcome, dense_entry, input_of, make_images, make_masks, make_zoo, write_zoo
 from torch import Tensor, nn
 
+from acrank.observation.draw_passes import DrawPasses
 from acrank.observation.features import in_mixed_precision, read_images
-from acrank.observation.observing import _placed
 from acrank.observation.one_step import take_one_step, wrap_in_ac_norm
 from acrank.ranking.candidates import score_candidate
 from acrank.records import Ranking, Row
 from acrank.settings import Settings
 from acrank.system.machine import deterministic, mixed_dtype
+from acrank.system.network_input import NetworkInput
 from acrank.targets import open_target
 from acrank.targets.draws import make_draws
 from acrank.zoo import load_zoo
+from acrank.zoo.loading import LoadedModel
 
 Command = Callable[..., Outcome]
 CUDA = torch.device("cuda")
@@ -218,10 +220,16 @@ def test_records_of_earlier_versions_had_neither(acrank: Command, folder: Path) 
     assert "differ from the earlier run in amp" in done.err
 
 
+def placed(network_input: NetworkInput, device: torch.device) -> nn.Module:
+    settings = Settings().for_task("classification")
+    loaded = LoadedModel(network(), network_input)
+    return DrawPasses(settings.plan(), loaded, settings=settings, device=device, part=None).model
+
+
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_images_run_channels_last_and_volumes_do_not(monkeypatch: pytest.MonkeyPatch, device: str) -> None:
     monkeypatch.setattr(nn.Module, "to", lambda self, _: self)  # there need not be a GPU
-    model = _placed(network(), torch.device(device), input_of((8, 8), 2))
+    model = placed(input_of((8, 8), 2), torch.device(device))
     assert model[3].weight.is_contiguous(memory_format=torch.channels_last)  # type: ignore[index]
-    volumes = _placed(network(), CUDA, input_of((8, 8, 8), 2))
+    volumes = placed(input_of((8, 8, 8), 2), CUDA)
     assert volumes[3].weight.is_contiguous()  # type: ignore[index]

@@ -131,8 +131,7 @@ def test_no_pass_is_run_that_no_step_needs(monkeypatch: pytest.MonkeyPatch, head
     np.testing.assert_array_equal(seen.later_gram, whole.later_gram)
     for one, other in zip(seen.random_head_shifts, whole.random_head_shifts, strict=True):
         np.testing.assert_allclose(one.target_weight, other.target_weight, rtol=1e-12)
-    assert len(seen.initial_shifts) == len(whole.initial_shifts)
-    assert (seen.shifts == ()) == (seen.shuffled_shifts == ()) == (head is None)
+    assert (seen.initial_shifts == ()) == (seen.shifts == ()) == (seen.shuffled_shifts == ()) == (head is None)
 
 
 def grouped() -> nn.Sequential:
@@ -283,9 +282,42 @@ def test_last_is_the_deepest_not_the_last_to_run() -> None:
     assert select_layers(["a", "b", "c"], {"a": 16, "b": 4, "c": 16}, "last") == ["b"]
 
 
-def test_a_network_without_affine_normalisation_is_refused() -> None:
-    with pytest.raises(CandidateError, match="no affine normalisation"):
-        wrap_in_ac_norm(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4, affine=False)))
+def test_without_affine_normalisation_nothing_moves_and_the_gram_matrix_is_of_the_convolutions() -> None:
+    torch.manual_seed(0)
+    plain = nn.Sequential(
+        nn.Conv2d(2, 6, 3), nn.ReLU(), nn.Conv2d(6, 9, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(9, 4)
+    ).double()
+    model, notes = wrap_in_ac_norm(plain)
+    assert notes == []
+    inputs, labels, half, permutation = sample()
+    seen = take_one_step(model, inputs, labels, classes=CLASSES, half=half, permutation=permutation, step_size=0.1)
+    assert seen.shifts == seen.shuffled_shifts == seen.random_head_shifts == seen.initial_shifts == ()
+    rows = functional.relu(plain[:3](inputs)).mean((2, 3)).detach().numpy()  # the later of two convolutions
+    rows = (rows - rows.mean(0)) / rows.std(0)
+    np.testing.assert_allclose(seen.later_gram, rows @ rows.T / rows.shape[1], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(seen.features, plain[:5](inputs).detach(), rtol=1e-6)
+
+
+def test_the_step_may_be_taken_on_some_inputs_alone() -> None:
+    """Then its gradient is the mean over them of the same losses, under the head that knows all."""
+    inputs, labels, half, permutation = sample()
+    parts = [torch.arange(start, 24, 4) for start in range(4)]
+    model, _ = wrap_in_ac_norm(grouped())
+    options = {"classes": CLASSES, "half": half, "permutation": permutation, "step_size": 0.3, "parts": parts}
+    some = take_one_step(model, inputs, labels, step_inputs=7, **options)
+    each = [
+        take_one_step(
+            model, inputs, labels, step_inputs=6, **{**options, "parts": [*parts[:i], *parts[i + 1 :], parts[i]]}
+        )
+        for i in range(4)
+    ]
+    whole = take_one_step(model, inputs, labels, **options)
+    for place in range(2):
+        moves = [one.shifts[place].target_weight - one.shifts[place].source_weight for one in each]
+        found, known = (one.shifts[place].target_weight - one.shifts[place].source_weight for one in (some, whole))
+        np.testing.assert_allclose(found, (moves[3] + moves[2]) / 2, rtol=1e-8)
+        np.testing.assert_allclose(known, sum(moves) / 4, rtol=1e-8)
+    np.testing.assert_array_equal(some.features, whole.features)
 
 
 def test_features_that_are_not_finite_are_refused() -> None:

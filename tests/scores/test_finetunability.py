@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acrank.scores import UndefinedScoreError
-from acrank.scores.finetunability import at_unit_step, finetunability
+from acrank.scores.finetunability import TYPICAL_DRIFT, at_unit_step, finetunability
 from acrank.scores.inputs import LayerShift
 from acrank.scores.kernels import kernel_ridge_accuracy, kernel_target_alignment
 
@@ -43,7 +43,8 @@ def test_the_combination_is_the_product_of_its_parts():
         for one in random
     ]
     separated = kernel_target_alignment(gram(), CLASSES) * kernel_ridge_accuracy(gram(), CLASSES, HALF)
-    expected = separated * np.median(np.concatenate(drifts)) ** (1 / 3)
+    drift = np.median(np.concatenate(drifts))
+    expected = separated * np.sqrt(drift / (drift + 0.02))
     assert finetunability(gram(), CLASSES, HALF, random, step_size=1.0) == pytest.approx(expected, rel=1e-9)
 
 
@@ -68,5 +69,9 @@ def test_without_drift_there_is_no_finetunability():
 def test_what_cannot_be_told_is_said():
     with pytest.raises(UndefinedScoreError, match="look the same"):
         finetunability(np.ones((30, 30)), CLASSES, HALF, shifts(6, 1.0), step_size=1.0)
-    with pytest.raises(UndefinedScoreError, match="normalisation layer"):
-        finetunability(gram(), CLASSES, HALF, [], step_size=1.0)
+
+
+def test_without_affine_parameters_the_drift_is_a_typical_one():
+    separated = kernel_target_alignment(gram(), CLASSES) * kernel_ridge_accuracy(gram(), CLASSES, HALF)
+    found = finetunability(gram(), CLASSES, HALF, [], step_size=1.0)
+    assert found == pytest.approx(separated * np.sqrt(TYPICAL_DRIFT / (TYPICAL_DRIFT + 0.02)))

@@ -65,7 +65,11 @@ def test_shuffled_labels_keep_the_step_under_a_random_head() -> None:
 def test_without_drift_all_shifts_are_those_before_the_step() -> None:
     seen = observation()
     found = seen.arrays("no_drift")
-    assert found["shifts"] is found["random_head_shifts"] is seen.initial_shifts
+    assert found["shifts"] is seen.initial_shifts
+    assert len(found["random_head_shifts"]) == len(seen.random_head_shifts) > 0
+    for still, layer in zip(found["random_head_shifts"], seen.random_head_shifts, strict=True):
+        assert still.source_bias is still.target_bias is layer.source_bias
+        assert still.source_weight is still.target_weight is layer.source_weight
     assert found["labels"] is seen.labels
 
 

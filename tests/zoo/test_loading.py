@@ -89,11 +89,16 @@ def test_a_moco_checkpoint(tmp_path: Path) -> None:
     assert (loaded.weights["left_over"], loaded.weights["left_over_names"]) == (1, ["fc.0.weight"])
 
 
-def test_the_hint_finds_the_prefix(tmp_path: Path) -> None:
+def test_the_hint_names_a_prefix_that_makes_most_names_match(tmp_path: Path) -> None:
     tensors = {f"module.{name}": value for name, value in network().state_dict().items()}
-    with pytest.raises(CandidateError, match=r"fills 0\.0% of the backbone's parameters") as caught:
+    del tensors["module.layer4.0.conv1.weight"]
+    with pytest.raises(CandidateError, match=r"fills 0\.0% of the backbone's parameters; 75 of its tensors") as caught:
         load_candidate(stored(tmp_path, tensors))
-    assert caught.value.hint == "its names would match with `strip_prefix: module.`"
+    assert caught.value.hint == "with `strip_prefix: module.` 74 of the network's 75 tensors would match"
+    few = {name: value for name, value in tensors.items() if "layer4" in name or "layer3" in name}
+    with pytest.raises(CandidateError) as caught:
+        load_candidate(stored(tmp_path, few))
+    assert "check that architecture and weights belong together" in (caught.value.hint or "")
 
 
 def test_renaming_reaches_the_network(tmp_path: Path) -> None:
@@ -163,12 +168,22 @@ def test_an_architectures_own_size_and_the_manifests(tmp_path: Path) -> None:
     assert loaded.model(torch.rand(1, 3, 96, 96)).shape == (1, 2)
 
 
+def test_an_embedding_resized_by_timm_is_noted_and_patches_of_another_size_are_refused(tmp_path: Path) -> None:
+    tensors = timm.create_model("test_vit3", num_classes=2).state_dict()
+    fields = {"architecture": "test_vit3", "input": ManifestInput(size=(96, 96))}
+    notes = load_candidate(stored(tmp_path, tensors, **fields)).notes
+    assert any(note.startswith("pos_embed resized by timm from") for note in notes)
+    tensors = timm.create_model("vit_tiny_patch16_224", num_classes=2, depth=12, patch_size=32).state_dict()
+    with pytest.raises(CandidateError, match=r"patch_embed.proj.weight \(file \(192, 3, 32, 32\), network"):
+        load_candidate(stored(tmp_path, tensors, architecture="vit_tiny_patch16_224"))
+
+
 def test_another_architectures_weights_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(CandidateError, match="below min_match 90%") as caught:
+    with pytest.raises(CandidateError, match="tensors would stay random") as caught:
         load_candidate(stored(tmp_path, network("test_byobnet").state_dict()))
     assert "check that architecture and weights belong together" in (caught.value.hint or "")
     wider = timm.create_model("resnet18").state_dict()
-    with pytest.raises(CandidateError, match=r"\(file \(64, 64, 3, 3\), network \(64, 64, 1, 1\)\)|below min_match"):
+    with pytest.raises(CandidateError, match=r"\(file \(64, 64, 3, 3\), network \(64, 64, 1, 1\)\)"):
         load_candidate(stored(tmp_path, wider, architecture="resnet50"))
 
 
@@ -183,6 +198,37 @@ def test_min_match_decides_how_much_may_be_missing(tmp_path: Path) -> None:
     assert (loaded.weights["missing"], loaded.weights["missing_names"]) == (1, [lost])
     with pytest.raises(CandidateError, match=f"1 missing, 0 left over\\); missing: {lost}"):
         load_candidate(stored(tmp_path, tensors, min_match=share + 1e-6))
+    with pytest.raises(CandidateError, match=rf"1 of its tensors would stay random \(.*\): {lost}"):
+        load_candidate(stored(tmp_path, tensors))
+
+
+def test_the_first_layer_is_never_random(tmp_path: Path) -> None:
+    """The stem of networks for 32 px in place of one for 224: by elements it is a thousandth of the network."""
+    tensors = timm.create_model("resnet18", num_classes=5).state_dict()
+    tensors["conv1.weight"] = torch.rand(64, 3, 3, 3)
+    payload = {"state_dict": {f"backbone.{name}": value for name, value in tensors.items()}}
+    for options in ({}, {"min_match": 0.5}):
+        fields = {"architecture": "resnet18", "strip_prefix": "backbone."} | options
+        with pytest.raises(
+            CandidateError, match=r"conv1\.weight \(file \(64, 3, 3, 3\), network \(64, 3, 7, 7\)\)"
+        ) as caught:
+            load_candidate(stored(tmp_path, payload, **fields))
+        assert "begins with another layer" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(("file", "network"), [("resnet34", "resnet18"), ("resnet18", "resnet34")])
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_a_deeper_or_shallower_network_is_refused_and_named(
+    tmp_path: Path, file: str, network: str, prefix: str
+) -> None:
+    tensors = {f"{prefix}{name}": value for name, value in timm.create_model(file).state_dict().items()}
+    said = "belong to layers that the network does not have: layer1.2" if file == "resnet34" else "would stay random"
+    with pytest.raises(CandidateError, match=said) as caught:
+        load_candidate(stored(tmp_path, tensors, architecture=network))
+    assert caught.value.hint == f"the file fits `architecture: {file}`"
+    if file == "resnet34":
+        loaded = load_candidate(stored(tmp_path, tensors, architecture=network, allow_unused=True))
+        assert loaded.weights["left_over"] == 96
 
 
 @pytest.mark.parametrize("part", ["weight", "bias", "running_mean", "running_var"])

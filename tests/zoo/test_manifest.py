@@ -108,6 +108,8 @@ def test_local_dir_starts_from_the_manifest(manifest) -> None:
         (one("architecture: x, weights: w, factory_args: {a: 1}"), 3, "no `factory:module:function`"),
         (one("architecture: 'factory:nets', weights: w"), 3, "neither a timm architecture nor"),
         (one("architecture: a/b, weights: w"), 3, "neither a timm architecture nor"),
+        (one("source: 'torchvision:resnet18'"), 3, "needs `weights`: torchvision's files are not downloaded"),
+        (one("source: 'torchvision:mobilenet-v2', weights: w"), 3, "is not a name like `torchvision:mobilenet_v2`"),
         (one("source: org/name"), 3, "write `hf-hub:org/name`"),
         (one("source: 'http://x/y'"), 3, "is not a timm name"),
         (one("source: 'hf-hub:'"), 3, "is not a timm name"),
@@ -227,7 +229,7 @@ def test_a_candidate_can_be_made_without_a_manifest() -> None:
 
 def test_the_digest_is_that_of_the_entry_wherever_it_lies() -> None:
     one, other = (Candidate(id="a", source="x", folder=folder) for folder in (Path("/one"), Path("/other")))
-    assert one.digest == other.digest == "db0609740b143fa28ae2d7b9ded3aefc1220ebf95b0eec5973ef9a9258e98a1b"
+    assert one.digest == other.digest == "a4dd2329e73d6d824f65fc748b653121bc5c6c5662159e0a30d08b591c62c95d"
     assert Candidate(id="a", source="x", in_chans=1).digest != one.digest
 
 

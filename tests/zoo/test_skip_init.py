@@ -125,3 +125,12 @@ def test_what_no_file_fills_is_seen(also: Callable[[nn.Linear], None], filled: b
     with skip_init() as skipped:
         network = Net(also)
     assert skipped.is_replaced_in(network) is filled
+
+
+def test_drawing_until_all_values_lie_in_bounds_ends() -> None:
+    """torch's truncated normal distribution draws again while a value is out of bounds, as memory in use may be."""
+    for bounds in ({}, {"a": 3.0, "b": 4.0}):
+        tensor = torch.full((100_000,), 1e9)
+        with skip_init():
+            torch.nn.init.trunc_normal_(tensor, **bounds)
+        assert torch.isfinite(tensor).all()

@@ -42,6 +42,7 @@ def test_two_tensors_of_one_name_are_an_error() -> None:
 
 
 def test_the_likely_prefix_needs_matching_shapes() -> None:
-    assert likely_prefix({"m.q.a": (1,), "m.q.b": (2,), "m.k.a": (9,)}, {"a": (1,), "b": (2,)}) == "m.q."
-    assert likely_prefix({"m.a": (1,)}, {"a": (2,)}) is None
-    assert likely_prefix({}, {"a": (2,)}) is None
+    assert likely_prefix({"m.q.a": (1,), "m.q.b": (2,), "m.k.a": (9,)}, {"a": (1,), "b": (2,)}) == ("m.q.", 2)
+    assert likely_prefix({"m.a": (1,)}, {"a": (2,)}) == (None, 0)
+    assert likely_prefix({}, {"a": (2,)}) == (None, 0)
+    assert likely_prefix({"m.a": (1,)}, {"a": (1,), "b": (2,)}) == (None, 0)  # not most of them

@@ -36,7 +36,8 @@ def build_from_factory(candidate: Candidate, *, allow_code: bool) -> nn.Module:
         raise CandidateError(text, hint="read that code, then give --allow-code")
     function = _function(_import(module, candidate.folder), name)
     try:
-        model = function(**candidate.factory_args)
+        with _first_on_path(candidate.folder if _is_local(module, candidate.folder) else None):
+            model = function(**candidate.factory_args)
     except Exception as error:  # the user's code: whatever it raises skips this candidate
         raise CandidateError(f"{candidate.architecture} failed: {type(error).__name__}: {error}") from error
     if not isinstance(model, nn.Module):
@@ -46,7 +47,7 @@ def build_from_factory(candidate: Candidate, *, allow_code: bool) -> nn.Module:
 
 def _import(module: str, folder: Path) -> ModuleType:
     top = module.partition(".")[0]
-    local = any((folder / name).exists() for name in (f"{top}.py", top))
+    local = _is_local(module, folder)
     known = sys.modules.get(top)
     if local and known is not None and not _lives_in(known, folder):
         text = f"the name of the manifest's module {top!r} is taken by {getattr(known, '__file__', None) or 'Python'}"
@@ -60,6 +61,12 @@ def _import(module: str, folder: Path) -> ModuleType:
         raise CandidateError(text, hint=f"put {top}.py beside the manifest, or install it") from error
 
 
+def _is_local(module: str, folder: Path) -> bool:
+    """Whether the module lies beside the manifest."""
+    top = module.partition(".")[0]
+    return any((folder / name).exists() for name in (f"{top}.py", top))
+
+
 def _lives_in(module: ModuleType, folder: Path) -> bool:
     places = [getattr(module, "__file__", None), *getattr(module, "__path__", [])]
     return any(place and folder.resolve() in Path(place).resolve().parents for place in places)
@@ -67,15 +74,18 @@ def _lives_in(module: ModuleType, folder: Path) -> bool:
 
 @contextlib.contextmanager
 def _first_on_path(folder: Path | None) -> Iterator[None]:
-    """Inside this context imports search `folder` first; None changes nothing."""
-    before = list(sys.path)
-    if folder:
-        sys.path.insert(0, str(folder.resolve()))
-        importlib.invalidate_caches()
+    """Inside this context imports search `folder` first; None changes nothing. What the code inside adds stays."""
+    if folder is None:
+        yield
+        return
+    added = str(folder.resolve())
+    sys.path.insert(0, added)
+    importlib.invalidate_caches()
     try:
         yield
     finally:
-        sys.path[:] = before
+        if added in sys.path:
+            sys.path.remove(added)
 
 
 def _function(module: ModuleType, name: str) -> Callable[..., Any]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from acrank.errors import CandidateError
 
-_STEM, _HEAD = "down_tr64.ops.0.conv1.weight", "out_tr.final_conv.weight"
+STEM, _HEAD = "down_tr64.ops.0.conv1.weight", "out_tr.final_conv.weight"
 
 
 class Unit(nn.Module):
@@ -97,10 +97,10 @@ def unet3d(tensors: Mapping[str, Tensor]) -> UNet3D:
     Raises:
         CandidateError: the tensors do not have Models Genesis' names.
     """
-    if _STEM not in tensors or tensors[_STEM].ndim != 5:
-        found = next((name for name in tensors if name.endswith(_STEM)), None)
-        hint = f"give `strip_prefix: {found.removesuffix(_STEM)}`" if found else "its names should be Models Genesis'"
-        raise CandidateError(f"the file has no tensor {_STEM!r}", hint=hint)
-    stem = tensors[_STEM]
+    if STEM not in tensors or tensors[STEM].ndim != 5:
+        found = next((name for name in tensors if name.endswith(STEM)), None)
+        hint = f"give `strip_prefix: {found.removesuffix(STEM)}`" if found else "its names should be Models Genesis'"
+        raise CandidateError(f"the file has no tensor {STEM!r}", hint=hint)
+    stem = tensors[STEM]
     outputs = len(tensors[_HEAD]) if _HEAD in tensors else 1
     return UNet3D(channels=int(stem.shape[1]), outputs=outputs, width=2 * len(stem))

@@ -1,8 +1,9 @@
-"""Networks of other libraries: `smp:Unet/resnet34`, `monai:UNet`, and acrank's own `genesis:unet3d`."""
+"""Networks of other libraries: `torchvision:resnet50`, `smp:Unet/resnet34`, `monai:UNet`, and `genesis:unet3d`."""
 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,6 +13,9 @@ from acrank.errors import CandidateError
 from acrank.system.imports import extra
 from acrank.system.words import closest
 from acrank.zoo.architectures.timm_import import import_timm
+from acrank.zoo.architectures.torchvision_networks import torchvision_network
+from acrank.zoo.matching import fit
+from acrank.zoo.translation import translated
 
 if TYPE_CHECKING:
     from acrank.zoo.schema import Candidate
@@ -39,12 +43,14 @@ class LibraryNetwork(NamedTuple):
     Attributes:
         heads: names of the modules that are no part of the backbone.
         notes: for the reader of the ranking.
+        cfg: the library's input size, mean and std, None where it has none.
     """
 
     model: nn.Module
     tensors: dict[str, Tensor]
     heads: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    cfg: dict[str, Any] | None = None
 
 
 def build_from_library(candidate: Candidate, tensors: dict[str, Tensor]) -> LibraryNetwork:
@@ -84,26 +90,45 @@ def _smp(name: str, candidate: Candidate, tensors: dict[str, Tensor]) -> Library
     return _for_encoder(_built(smp.create_model, args, candidate), tensors)
 
 
-def _for_encoder(model: nn.Module, tensors: dict[str, Tensor]) -> LibraryNetwork:
+def _for_encoder(model: Any, tensors: dict[str, Tensor]) -> LibraryNetwork:
     """The network with tensors of a whole network, or of an encoder alone; the decoder then stays random."""
-    own = model.state_dict()
-    for prefix in ("", "encoder.", "encoder.model."):
-        if sum(f"{prefix}{name}" in own for name in tensors) > len(tensors) / 2:
-            break
-    moved = {f"{prefix}{name}": value for name, value in tensors.items()}
-    if any(name.startswith(_DECODER) for name in moved):
-        return LibraryNetwork(model, moved)
-    notes = ("weights of the encoder alone: the decoder is drawn from seed 0",)
-    return LibraryNetwork(model, moved, heads=_DECODER, notes=notes)
+    whole, notes = translated(model, tensors)
+    if notes or any(re.search(rf"(^|\.)({'|'.join(_DECODER)})\.", name) for name in tensors):
+        return LibraryNetwork(model, whole, notes=tuple(notes))
+    alone = "weights of the encoder alone: the decoder is drawn from seed 0"
+    for prefix in ("encoder.", "encoder.model."):
+        encoder = model.get_submodule(prefix.removesuffix(".")) if prefix != "encoder.model." else _inner(model)
+        if encoder is None:
+            continue
+        found, notes = translated(encoder, tensors)
+        moved = {f"{prefix}{name}": value for name, value in found.items()}
+        if not fit(encoder, found).lost:
+            return LibraryNetwork(model, moved, heads=_DECODER, notes=(*notes, alone))
+    return LibraryNetwork(model, tensors)
+
+
+def _inner(model: Any) -> nn.Module | None:
+    """The timm network inside an encoder, None where the encoder is the network itself."""
+    inner = getattr(model.encoder, "model", None)
+    return inner if isinstance(inner, nn.Module) else None
+
+
+def _torchvision(name: str, candidate: Candidate, tensors: dict[str, Tensor]) -> LibraryNetwork:
+    model, tensors, notes, cfg = torchvision_network(name, candidate, tensors)
+    return LibraryNetwork(model, tensors, notes=tuple(notes), cfg=cfg)
 
 
 def _genesis(name: str, candidate: Candidate, tensors: dict[str, Tensor]) -> LibraryNetwork:
-    from acrank.zoo.architectures.genesis import unet3d
+    from acrank.zoo.architectures.genesis import STEM, unet3d
 
     if name != "unet3d" or candidate.factory_args:
         hint = "write genesis:unet3d, without `factory_args`: the file determines the network"
         raise CandidateError(f"genesis:{name} is unknown or has arguments", hint=hint)
-    return LibraryNetwork(unet3d(tensors), tensors)
+    prefixes = [found.removesuffix(STEM) for found in tensors if found.endswith(f".{STEM}")]
+    if STEM in tensors or len(prefixes) != 1:
+        return LibraryNetwork(unet3d(tensors), tensors)
+    named = {key.removeprefix(prefixes[0]): value for key, value in tensors.items()}
+    return LibraryNetwork(unet3d(named), named, notes=(f"prefix `{prefixes[0]}` removed from the tensor names",))
 
 
 def _built(kind: Callable[..., Any], args: Mapping[str, Any], candidate: Candidate) -> nn.Module:
@@ -115,4 +140,4 @@ def _built(kind: Callable[..., Any], args: Mapping[str, Any], candidate: Candida
     return model
 
 
-_BUILDERS = {"smp": _smp, "monai": _monai, "genesis": _genesis}
+_BUILDERS = {"smp": _smp, "monai": _monai, "genesis": _genesis, "torchvision": _torchvision}

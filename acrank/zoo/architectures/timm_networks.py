@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,7 +15,9 @@ from torch import Tensor, nn
 from acrank.errors import CandidateError
 from acrank.zoo.architectures.timm_import import import_timm
 from acrank.zoo.matching import adapt_channels, fit
-from acrank.zoo.skip_init import skip_init
+from acrank.zoo.skip_init import skip_init, without_data
+from acrank.zoo.structure import stem_of
+from acrank.zoo.translation import translated
 
 if TYPE_CHECKING:
     from acrank.zoo.hub import Recipe
@@ -41,15 +45,18 @@ class BuiltNetwork:
     notes: list[str] = field(default_factory=list)
 
 
-def build_with_timm(recipe: Recipe, tensors: dict[str, Tensor], candidate: Candidate) -> BuiltNetwork:
+def build_with_timm(
+    recipe: Recipe, tensors: dict[str, Tensor], candidate: Candidate, *, skips_init: bool = True
+) -> BuiltNetwork:
     """The network with the file's classes and channels, or with the manifest's `in_chans`.
 
-    Its weights are random; where the file replaces them all, they are not initialised.
+    Its weights are random; where the file replaces them all, they are not initialised, unless `skips_init` is off.
 
     Raises:
         CandidateError: timm cannot build the network, or its first layer cannot be adapted.
     """
-    return _without_init(recipe, tensors, candidate) or _build(recipe, tensors, candidate)
+    fast = _without_init(recipe, tensors, candidate) if skips_init else None
+    return fast or _build(recipe, tensors, candidate)
 
 
 def _without_init(recipe: Recipe, tensors: dict[str, Tensor], candidate: Candidate) -> BuiltNetwork | None:
@@ -65,29 +72,67 @@ def _without_init(recipe: Recipe, tensors: dict[str, Tensor], candidate: Candida
 
 def _build(recipe: Recipe, tensors: dict[str, Tensor], candidate: Candidate) -> BuiltNetwork:
     heads, stems = _names(recipe.cfg.get("classifier")), _names(recipe.cfg.get("first_conv"))
-    classes, channels = _outputs(tensors, heads), _channels(tensors, stems, recipe)
-    model = _create(recipe, candidate, classes=classes, channels=channels)
-    if channels != 3 and not _same_stem(model, tensors, stems):  # a stem that folds pixels into channels
-        channels = 3
-        model = _create(recipe, candidate, classes=classes, channels=channels)
+    recipe = _with_pooling(recipe, tensors, candidate)
+    model, channels = _for_file(recipe, tensors, candidate, stems=stems, heads=heads)
     notes: list[str] = []
-    if not fit(model, tensors, heads).is_whole:
-        tensors, notes = _converted(model, tensors)
-        if _outputs(tensors, heads) != classes:
-            classes = _outputs(tensors, heads)
-            model = _create(recipe, candidate, classes=classes, channels=channels)
+    found = fit(model, tensors, heads)
+    if found.is_whole and found.unused:
+        tensors = _without_dropped(model, tensors, heads)
+    elif not found.is_whole:
+        before = _outputs(tensors, heads), _channels(tensors, stems, recipe)
+        tensors, notes = _matched(model, tensors, heads)
+        if (_outputs(tensors, heads), _channels(tensors, stems, recipe)) != before:
+            model, channels = _for_file(recipe, tensors, candidate, stems=stems, heads=heads)
     wanted = candidate.in_chans or channels
     if wanted == channels:
         return BuiltNetwork(model, tensors, heads=heads, channels=channels, notes=notes)
     names = [f"{stem}.weight" for stem in stems if f"{stem}.weight" in tensors]
     return BuiltNetwork(
-        _create(recipe, candidate, classes=classes, channels=wanted),
+        _create(recipe, candidate, classes=_outputs(tensors, heads), channels=wanted),
         tensors | {name: adapt_channels(tensors[name], wanted, channels) for name in names},
         heads=heads,
         channels=wanted,
         adapted=names,
         notes=[*notes, f"first layer adapted from {channels} to {wanted} channels"],
     )
+
+
+def _without_dropped(model: nn.Module, tensors: dict[str, Tensor], heads: tuple[str, ...]) -> dict[str, Tensor]:
+    """The tensors without those that timm's own conversion leaves out, such as what a network works out itself."""
+    kept, _ = _converted(model, tensors)
+    return kept if fit(model, kept, heads).is_whole else tensors
+
+
+def _for_file(
+    recipe: Recipe, tensors: dict[str, Tensor], candidate: Candidate, *, stems: tuple[str, ...], heads: tuple[str, ...]
+) -> tuple[nn.Module, int]:
+    """The network with the file's classes and channels, and these channels."""
+    classes, channels = _outputs(tensors, heads), _channels(tensors, stems, recipe)
+    model = _create(recipe, candidate, classes=classes, channels=channels)
+    if channels != 3 and not _same_stem(model, tensors, stems):  # a stem that folds pixels into channels
+        channels = 3
+        model = _create(recipe, candidate, classes=classes, channels=channels)
+    return model, channels
+
+
+def _with_pooling(recipe: Recipe, tensors: Mapping[str, Tensor], candidate: Candidate) -> Recipe:
+    """The recipe, of a transformer that averages its tokens where the file has the norm that follows the average."""
+    norms = [name for name in tensors if name.endswith("fc_norm.weight")]
+    if not norms or "global_pool" in recipe.args or norms[0].replace("fc_norm", "norm") in tensors:
+        return recipe
+    with without_data():
+        model = _create(recipe, candidate, classes=0, channels=3)
+    if isinstance(getattr(model, "fc_norm", None), nn.Identity):
+        return dataclasses.replace(recipe, args={**recipe.args, "global_pool": "avg"})
+    return recipe
+
+
+def _matched(
+    model: nn.Module, tensors: dict[str, Tensor], heads: tuple[str, ...]
+) -> tuple[dict[str, Tensor], list[str]]:
+    """The tensors under timm's names where they all can be told, else what timm's own conversion makes of them."""
+    found, notes = translated(model, tensors, heads, convert=partial(_converted, model))
+    return (found, notes) if notes else _converted(model, tensors)
 
 
 def _create(recipe: Recipe, candidate: Candidate, *, classes: int, channels: int) -> nn.Module:
@@ -138,4 +183,14 @@ def _converted(model: nn.Module, tensors: dict[str, Tensor]) -> tuple[dict[str, 
         converted = dict(function(dict(tensors), model))
     except Exception as error:  # made for files of one origin; on others it may fail in any way
         return tensors, [f"timm's translation of tensor names does not apply ({type(error).__name__}: {error})"]
-    return converted, ["tensor names translated by timm"] if set(converted) != set(tensors) else []
+    changed = {name: value for name, value in tensors.items() if name in converted and _resized(value, converted[name])}
+    stem = stem_of(model)
+    if stem in changed:  # patches of another size: another network
+        return tensors, []
+    notes = ["tensor names translated by timm"] if set(converted) != set(tensors) else []
+    resized = [f"{name} resized by timm from {tuple(old.shape)}" for name, old in changed.items()]
+    return converted, notes + resized
+
+
+def _resized(old: Tensor, new: Tensor) -> bool:
+    return (old.ndim == new.ndim > 2 and old.shape[2:] != new.shape[2:]) or (old.ndim == 3 and old.shape != new.shape)

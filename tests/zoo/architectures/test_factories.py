@@ -136,3 +136,38 @@ def test_a_head_of_other_size_is_left_out_and_noted(make: Callable[..., Candidat
     loaded = load_candidate(make(saved=network(classes=7), factory_args={"classes": 9}), allow_code=True)
     assert loaded.source_classes is None
     assert "2.weight left out: file (7, 4), network (9, 4)" in loaded.notes
+
+
+LAZY = """\
+import sys
+from pathlib import Path
+from torch import nn
+sys.path.insert(0, str(Path(__file__).parent / "library"))
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        import beside_{name}  # of the manifest's folder
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x):
+        import inside_{name}  # of the folder that this module put on the path
+        return inside_{name}.double(self.conv(x))
+"""
+
+
+def test_a_module_keeps_what_it_put_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = tmp_path.name.replace("-", "_")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "library").mkdir()
+    (tmp_path / "library" / f"inside_{name}.py").write_text("def double(x):\n    return 2 * x\n")
+    (tmp_path / f"beside_{name}.py").write_text("")
+    (tmp_path / f"lazy_{name}.py").write_text(LAZY.format(name=name))
+    conv = nn.Conv2d(3, 4, 3)
+    torch.save({f"conv.{key}": value for key, value in conv.state_dict().items()}, tmp_path / "w")
+    candidate = Candidate(id="it", architecture=f"factory:lazy_{name}:Net", weights="w", folder=tmp_path)
+    loaded = load_candidate(candidate, allow_code=True)
+    image = torch.rand(1, 3, 8, 8)
+    assert torch.allclose(loaded.model(image), 2 * conv(image))
+    assert str(tmp_path / "library") in sys.path
+    assert str(tmp_path) not in sys.path

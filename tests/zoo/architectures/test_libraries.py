@@ -50,10 +50,14 @@ def test_genesis_takes_its_width_channels_and_outputs_from_the_file(tmp_path: Pa
     assert loaded.notes[0] == "assumed input: size 64, mean 0.5, std 0.5"
 
 
-def test_a_forgotten_prefix_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CandidateError, match="no tensor 'down_tr64") as caught:
-        load_candidate(candidate(tmp_path, UNet3D(width=4), "genesis:unet3d", "module."))
-    assert caught.value.hint == "give `strip_prefix: module.`"
+def test_a_forgotten_prefix_is_removed(tmp_path: Path) -> None:
+    network = UNet3D(width=4)
+    loaded = load_candidate(candidate(tmp_path, network, "genesis:unet3d", "module."))
+    assert torch.equal(loaded.model.state_dict()["out_tr.final_conv.bias"], network.out_tr.final_conv.bias)
+    assert loaded.notes[0] == "prefix `module.` removed from the tensor names"
+    torch.save({"x": torch.ones(3)}, tmp_path / "w.pt")
+    with pytest.raises(CandidateError, match="no tensor 'down_tr64"):
+        load_candidate(Candidate(id="it", architecture="genesis:unet3d", weights="w.pt", folder=tmp_path))
 
 
 def test_a_square_in_the_manifest_is_a_cube_for_volumes(tmp_path: Path) -> None:
@@ -129,6 +133,33 @@ def test_smp_from_a_whole_checkpoint_and_from_an_encoder(tmp_path: Path) -> None
     assert torch.equal(loaded.model.encoder.conv1.weight, encoder.conv1.weight)
     assert "weights of the encoder alone: the decoder is drawn from seed 0" in loaded.notes
     assert loaded.weights["share"] == 1.0
+
+
+def test_smp_from_lightning_and_from_encoders_under_a_prefix(tmp_path: Path) -> None:
+    smp = pytest.importorskip("segmentation_models_pytorch")
+    whole = smp.create_model("Unet", "resnet18", encoder_weights=None)
+    loaded = load_candidate(candidate(tmp_path, whole, "smp:Unet/resnet18", "model."))
+    inputs = torch.rand(1, 3, 32, 32)
+    assert torch.equal(loaded.model(inputs), whole.eval()(inputs))
+    assert loaded.notes[0] == "prefix `model.` removed from the tensor names"
+    encoder = import_timm().create_model("resnet18", num_classes=7)
+    loaded = load_candidate(candidate(tmp_path, encoder, "smp:Unet/resnet18", "module.encoder_q."))
+    assert torch.equal(loaded.model.encoder.conv1.weight, encoder.conv1.weight)
+    assert loaded.notes[:2] == [
+        "prefix `module.encoder_q.` removed from the tensor names",
+        "weights of the encoder alone: the decoder is drawn from seed 0",
+    ]
+    with pytest.raises(CandidateError, match="would stay random"):
+        load_candidate(candidate(tmp_path, whole, "smp:FPN/resnet18"))
+
+
+def test_an_encoder_of_a_segmentation_network_fills_a_classifier(tmp_path: Path) -> None:
+    smp = pytest.importorskip("segmentation_models_pytorch")
+    whole = smp.create_model("Unet", "resnet18", encoder_weights=None)
+    loaded = load_candidate(candidate(tmp_path, whole, "resnet18"))
+    assert torch.equal(loaded.model.conv1.weight, whole.encoder.conv1.weight)
+    assert loaded.notes[0] == "prefix `encoder.` removed from the tensor names"
+    assert loaded.source_classes is None
 
 
 @pytest.mark.parametrize(
