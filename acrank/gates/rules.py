@@ -223,6 +223,8 @@ def _place_now(ranking: Ranking, model: str) -> str:
         return "which is not in the run"
     if row.rank is None:
         return f"which has no rank: {why_unranked(row, ranking.rank_by)}"
+    if row.band is None:
+        return f"now rank {row.rank} of a run without bands"
     return f"now rank {row.rank}, " + ("in the leading band" if row.band == 1 else "outside the leading band")
 
 

@@ -158,8 +158,17 @@ class TestSameBest:
 
     def test_failure_gives_the_new_place_of_the_former_best(self, tmp_path: Path) -> None:
         baseline = saved(ranking(a=2.0, b=1.0), tmp_path)
-        result = outcome(ranking(a=1.0, b=2.0), same_best={"baseline": baseline})
+        run = ranking(a=(1.0, 0.9, 1.1), b=(2.0, 1.9, 2.1))
+        result = outcome(run, same_best={"baseline": baseline})
+        assert not result.passed
         assert result.message == f"the best is b, in {baseline} it was a, now rank 2, outside the leading band"
+
+    def test_a_single_draw_has_no_bands_to_stay_in(self, tmp_path: Path) -> None:
+        baseline = saved(ranking(a=2.0, b=1.0), tmp_path)
+        result = outcome(ranking(a=1.0, b=2.0), same_best={"baseline": baseline})
+        assert not result.passed
+        assert result.message == f"the best is b, in {baseline} it was a, now rank 2 of a run without bands"
+        assert outcome(ranking(a=3.0, b=2.0), same_best={"baseline": baseline}).passed
 
     @pytest.mark.parametrize(
         ("extra", "said"), [((), "which is not in the run"), ((Row("a", "skipped", reason="gone"),), "skipped: gone")]
