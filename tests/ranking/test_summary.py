@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 
-from acrank.ranking.summary import borda, with_pool_values
+from acrank.ranking.summary import borda, summarise, with_pool_values
 from acrank.records import Details, Row, Value
 from acrank.scores.etran import etran_pool
 from acrank.settings import Settings
@@ -63,3 +63,36 @@ def test_consensus_counts_each_score_in_its_direction() -> None:
     assert done["middle"].scores["consensus"].value == pytest.approx((0.5 + 0) / 2)
     assert done["worst"].scores["consensus"].note == "from 1 of 2 scores"
     assert "consensus" not in done["failed"].scores
+
+
+def controlled(count: int, *, step: float) -> list[Row]:
+    """Candidates whose values under shuffled labels are `step` times their values, all ranks alike or reversed."""
+    return [
+        Row(
+            f"m{i}",
+            "scored",
+            scores={"knn": Value(i / 10, shuffled=step * i / 10)},
+            layers=[{"name": "bn", "channels": i + 1}],
+        )
+        for i in range(count)
+    ]
+
+
+@pytest.mark.parametrize(("count", "step", "tau"), [(5, 0.5, 1.0), (5, -0.5, -1.0), (4, 0.5, None), (2, 0.5, None)])
+def test_fewer_than_five_candidates_have_no_tau_and_no_warning(count: int, step: float, tau: float | None) -> None:
+    settings = Settings(scores=["knn"]).for_task("classification")
+    found = summarise(controlled(count, step=step), settings, zoo={}, environment={}, target={}, notes=[])
+    assert found.controls["tau_shuffled"] == (None if tau is None else pytest.approx(tau))
+    assert (found.controls["tau_layer_width"] is None) == (count < 5)
+    said = [text for text in found.warnings if text.startswith("shuffled labels give nearly the same ranking")]
+    assert len(said) == (1 if tau is not None and tau > 0.7 else 0)
+
+
+def test_undefined_controls_do_not_count_towards_the_five() -> None:
+    rows = controlled(6, step=0.5)
+    for row_ in rows[:2]:
+        row_.scores["knn"] = Value(row_.scores["knn"].value)
+    settings = Settings(scores=["knn"]).for_task("classification")
+    found = summarise(rows, settings, zoo={}, environment={}, target={}, notes=[])
+    assert found.controls["tau_shuffled"] is None
+    assert found.controls["tau_layer_width"] == pytest.approx(1)
