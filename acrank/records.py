@@ -61,9 +61,7 @@ class Value:
         return (middle if self.low is None else self.low, middle if self.high is None else self.high)
 
     def overlaps(self, other: Value) -> bool:
-        """Whether the two intervals overlap, which two values without an interval are taken to do."""
-        if self.low is None or other.low is None:
-            return True
+        """Whether the two intervals overlap; without intervals only equal values do."""
         (low, high), (other_low, other_high) = self.interval, other.interval
         return low <= other_high and other_low <= high
 
@@ -111,7 +109,7 @@ class Row:
         status: "scored" or "skipped".
         reason: why it was skipped (empty when scored).
         scores: name of the score -> Value.
-        rank, band: 1-based; the sample cannot distinguish candidates of a band. None when not ranked.
+        rank, band: 1-based; the sample cannot distinguish candidates of a band. None when not ranked or not known.
         params: number of parameters of the network.
         seconds: wall time that the run spent on this candidate; loading while another is computed adds nothing.
         notes: what a reader should know about this candidate.
@@ -179,7 +177,8 @@ class Ranking:
         """Order rows by a score and give them ranks and bands.
 
         Ties are broken by model name, so that the order never depends on the order of evaluation. A row joins
-        the band of the rows before it while its interval overlaps the interval of the band's leader.
+        the band of the rows before it while its interval overlaps the interval of the band's leader. Where no row has
+        an interval (a single draw), nothing is known of bands, and there are none.
         """
         directions = dict(higher_is_better)
         return cls(_ranked(list(rows), rank_by, directions[rank_by]), rank_by, directions, **about)
@@ -275,6 +274,7 @@ def _ranked(rows: list[Row], score: str, higher: bool) -> list[Row]:
         return (row.status != "scored", value is None, 0.0 if value is None else sign * value, row.model)
 
     leader: Value | None = None
+    known = any(row.scores[score].low is not None for row in rows if row.value(score) is not None)
     band, out = 0, []
     for place, row in enumerate(sorted(rows, key=order), start=1):
         if row.status != "scored" or row.value(score) is None:
@@ -283,7 +283,7 @@ def _ranked(rows: list[Row], score: str, higher: bool) -> list[Row]:
         here = row.scores[score]
         if leader is None or not leader.overlaps(here):
             leader, band = here, band + 1
-        out.append(dataclasses.replace(row, rank=place, band=band))
+        out.append(dataclasses.replace(row, rank=place, band=band if known else None))
     return out
 
 

@@ -59,13 +59,13 @@ def full() -> Ranking:
 
 def test_rows_are_ordered_by_the_score_in_its_direction() -> None:
     rows = [scored("a", 1.0), scored("b", 3.0), scored("c", 2.0)]
-    assert places(ranked(*rows)) == [("b", 1, 1), ("c", 2, 2), ("a", 3, 3)]
-    assert places(ranked(*rows, higher=False)) == [("a", 1, 1), ("c", 2, 2), ("b", 3, 3)]
+    assert places(ranked(*rows)) == [("b", 1, None), ("c", 2, None), ("a", 3, None)]
+    assert places(ranked(*rows, higher=False)) == [("a", 1, None), ("c", 2, None), ("b", 3, None)]
 
 
 @pytest.mark.parametrize("higher", [True, False])
 def test_equal_values_share_a_band_and_go_by_name(higher: bool) -> None:
-    rows = [scored("b", 1.0), scored("a", 1.0), scored("c", 1.0)]
+    rows = [scored("b", 1.0, 0.0), scored("a", 1.0, 0.0), scored("c", 1.0, 0.0)]
     assert places(ranked(*rows, higher=higher)) == [("a", 1, 1), ("b", 2, 1), ("c", 3, 1)]
 
 
@@ -74,7 +74,7 @@ def test_equal_values_share_a_band_and_go_by_name(higher: bool) -> None:
 def test_rows_without_a_value_come_after_and_skipped_ones_last(higher: bool, undefined: float | None) -> None:
     rows = [Row("a", "skipped"), scored("b", undefined), Row("c", "scored"), scored("d", 0.0)]
     assert places(ranked(*rows, higher=higher)) == [
-        ("d", 1, 1),
+        ("d", 1, None),
         ("b", None, None),
         ("c", None, None),
         ("a", None, None),
@@ -84,7 +84,7 @@ def test_rows_without_a_value_come_after_and_skipped_ones_last(higher: bool, und
 def test_a_skipped_row_is_never_ranked_even_with_a_value() -> None:
     row = scored("a", 9.0, rank=1, band=1)
     row.status = "skipped"
-    assert places(ranked(row, scored("b", 1.0))) == [("b", 1, 1), ("a", None, None)]
+    assert places(ranked(row, scored("b", 1.0))) == [("b", 1, None), ("a", None, None)]
 
 
 def test_a_band_is_what_overlaps_its_leader_not_its_neighbour() -> None:

@@ -73,3 +73,41 @@ def test_directions_are_the_same_under_every_protocol() -> None:
 def test_unknown_names_are_refused(given: dict[str, object]) -> None:
     with pytest.raises(UsageError, match=r"unknown (score|--statistics)"):
         Settings(**given)  # type: ignore[arg-type]
+
+
+def test_only_controls_repeat_the_step_on_shuffled_labels() -> None:
+    for controls, scores, expected in (
+        (False, [], False),
+        (True, [], True),
+        (True, ["finetunability", "knn"], False),  # no step on labels, none on shuffled ones
+    ):
+        settings = Settings(controls=controls, scores=scores).for_task("classification")
+        assert settings.plan().shuffled is expected
+
+
+def test_only_scores_of_the_drift_need_bundled_images() -> None:
+    for scores, expected in ((["finetunability"], True), (["ac_corr", "knn"], False), ([], True)):
+        assert Settings(scores=scores).for_task("classification").plan().bundled_drift is expected
+    assert not Settings(protocol="official").for_task("classification").plan().bundled_drift
+
+
+def test_a_draw_has_as_many_images_as_the_protocol_says_or_the_user() -> None:
+    assert Settings().for_task("classification").samples == 128
+    assert Settings(samples=7).for_task("classification").samples == 7
+    assert Settings().for_task("segmentation").samples == 16
+    assert Settings(protocol="official").for_task("classification").samples is None
+
+
+def test_a_cap_on_memory_is_a_size() -> None:
+    assert Settings(memory="4GB").memory == "4GB"
+    with pytest.raises(UsageError, match="'lots' is not a size"):
+        Settings(memory="lots")
+
+
+def test_records_of_earlier_versions_had_controls_and_no_race() -> None:
+    record = Settings(seed=3).record()
+    for name in ("race", "controls", "memory"):
+        del record[name]
+    assert Settings.from_record(record) == Settings(seed=3, race=False, controls=True)
+    chosen = Settings(race=False, controls=True, memory="2GB")
+    assert Settings.from_record(chosen.record()) == chosen

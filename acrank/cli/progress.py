@@ -1,4 +1,4 @@
-"""The progress bar of a command: on a terminal alone."""
+"""The progress of a command: a bar on a terminal, elsewhere a line for every unit of work."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from contextlib import contextmanager
 Advance = Callable[[int, int, str], None]
 
 
+def is_shown() -> bool:
+    """Whether there is a bar: stderr is a terminal."""
+    return sys.stderr.isatty()
+
+
 @contextmanager
 def progress(text: str) -> Iterator[Advance]:
     """A bar on stderr with a text, what is done and the time left; nothing where stderr is no terminal.
@@ -17,7 +22,7 @@ def progress(text: str) -> Iterator[Advance]:
     Args:
         text: beside the bar until the first step is done.
     """
-    if not sys.stderr.isatty():
+    if not is_shown():
         yield lambda done, total, text: None
         return
     from rich.console import Console

@@ -19,7 +19,7 @@ from acrank.cli.options import (
     ZooOptions,
     with_settings,
 )
-from acrank.cli.progress import progress
+from acrank.cli.progress import is_shown, progress
 from acrank.cli.saving import saving
 from acrank.settings import Settings
 from acrank.targets.target_options import TargetOptions
@@ -88,15 +88,26 @@ def run_and_save(
 
     with saving(outputs) as save, progress("scoring") as advance:
 
-        def on_row(partial: Ranking, done: int, total: int) -> None:
+        def on_row(partial: Ranking, model: str, done: int, total: int) -> None:
             save(partial)
             best = partial.best
             advance(done, total, f"best so far: {best.model}" if best else "scoring")
+            if not is_shown():
+                say(f"{done}/{total} {_done(partial, model)}")
 
         ranking = run(zoo, target, settings, cache=cache, resume=earlier, on_row=on_row, executor=executor)
     write(ranking.view(), outputs)
     tell_notes(ranking)
     return ranking
+
+
+def _done(ranking: Ranking, model: str) -> str:
+    """One candidate in a line: its value of the ranking score, or why it has none, and its seconds."""
+    row = next(row for row in ranking.rows if row.model == model)
+    value = row.value(ranking.rank_by)
+    found = row.reason or "no value" if value is None else f"{ranking.rank_by} {value:.4g}"
+    draws = f", {row.details.draws} draws" if (row.details.draws or 1) > 1 else ""
+    return f"{model}: {found} ({row.seconds or 0:.1f} s{draws})"
 
 
 def cache_of(no_cache: bool) -> ObservationCache | None:

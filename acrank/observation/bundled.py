@@ -60,16 +60,14 @@ def _batch(number: int, network_input: NetworkInput, *, dense: bool) -> Batch:
 def _pictures(number: int) -> tuple[list[Picture], npt.NDArray[np.int64], int]:
     """Images float32 [3, side, side] in [0, 1] of one kind, their classes, and how many classes there are."""
     source = SOURCES[KINDS[number]]
-    labels = np.arange(EACH, dtype=np.int64) % source.classes
+    classes = min(source.classes, EACH)
+    labels: npt.NDArray[np.int64] = np.arange(EACH, dtype=np.int64) % classes
     images = [
         source.draw(np.random.default_rng([_STREAM, number, place]), int(label), SIDE)
         for place, label in enumerate(labels)
     ]
-    return (
-        [np.float32(1 / 255) * image.transpose(2, 0, 1).astype(np.float32) for image in images],
-        labels,
-        source.classes,
-    )
+    scaled = [np.float32(1 / 255) * image.transpose(2, 0, 1).astype(np.float32) for image in images]
+    return scaled, labels, classes
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from acrank.observation.batches import Batch
 from acrank.observation.features import DenseReader, Reader, decoder_maps, in_mixed_precision
 from acrank.observation.one_epoch import finetune_one_epoch
-from acrank.observation.one_step import array_of, refuse_infinite, take_one_step
+from acrank.observation.one_step import array_of, refuse_infinite, take_one_step, wrap_in_ac_norm
 from acrank.observation.part_passes import in_order
 from acrank.observation.part_size import MOST, part_size
 from acrank.scores.inputs import LayerShift, MapRows, Observation
@@ -39,7 +39,8 @@ class DrawPasses:
 
     Attributes:
         model: the network; AC-Norm layers may have replaced its own.
-        wanted, used: inputs that went through together, had memory been there, and in fact; None before a pass.
+        used: inputs that go through together; None before a pass.
+        lowered: from how many inputs to how many that was lowered for lack of memory, in any pass; None in none.
     """
 
     def __init__(
@@ -51,8 +52,18 @@ class DrawPasses:
         self.model: nn.Module = channels_last(loaded.model.to(device)) if is_2d else loaded.model.to(device)
         is_float16 = plan.amp and mixed_dtype(device) == torch.float16
         self.loss_scale = LOSS_SCALE if is_float16 else 1.0  # bfloat16 has the exponents of float32, and needs none
-        self.wanted: int | None = None
         self.used: int | None = None
+        self.lowered: tuple[int, int] | None = None
+
+    def wrap(self) -> list[str]:
+        """Wrap the network in AC-Norm; returns notes on what was left without it.
+
+        Its graph is another one then: how many inputs go through together is measured anew, so that what moves does
+        not depend on which passes came before.
+        """
+        self.model, left_out = wrap_in_ac_norm(self.model)
+        self.used = None
+        return left_out
 
     def moved(self, batch: Batch) -> Observation:
         """One step, or one epoch, on the affine parameters of an AC-Norm model."""
@@ -152,7 +163,7 @@ class DrawPasses:
         return array_of(features), array_of(in_order(logits, parts)) if logits else None
 
     def _one_epoch(self, batch: Batch, step_size: float, layers: str) -> Observation:
-        self.wanted, self.used = batch.usual_step, batch.step
+        self._use(batch.step, wanted=batch.usual_step)
         return finetune_one_epoch(
             self.model,
             batch.inputs,
@@ -177,7 +188,7 @@ class DrawPasses:
         """The parts of a batch; how large they may be is measured on the first."""
         if self.used is None:
             read = self._reader(batch)
-            first = batch.parts(2)[0]
+            first = batch.parts(min(2, self._part or MOST))[0]  # one, where even two were too many
 
             def run(some: Tensor) -> object:
                 with torch.enable_grad():
@@ -185,9 +196,14 @@ class DrawPasses:
 
             free = free_memory(self.device, self._memory)
             sizes = part_size(self.model, batch.inputs[first], run, free=free)
-            self.wanted = sizes.wanted
-            self.used = min(sizes.fitting, self._part or MOST)
+            self._use(min(sizes.fitting, self._part or MOST), wanted=sizes.wanted)
+        assert self.used is not None
         return batch.parts(self.used)
+
+    def _use(self, count: int, *, wanted: int) -> None:
+        self.used = count
+        if count < wanted and self.lowered is None:
+            self.lowered = (wanted, count)
 
 
 def _joined(found: Sequence[MapRows], parts: Sequence[Tensor], each: int) -> MapRows:

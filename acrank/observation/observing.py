@@ -7,13 +7,13 @@ import gc
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from acrank.norm import PerSampleCoNorm, ac_norm_layers
 from acrank.observation.batches import Batch, batch_of
 from acrank.observation.bundled import bundled_batches
 from acrank.observation.draw_passes import DrawPasses
-from acrank.observation.one_step import wrap_in_ac_norm
 from acrank.observation.part_size import MOST
 from acrank.records import Details
 from acrank.scores.inputs import CandidateInfo, LayerShift, Observation
@@ -34,6 +34,7 @@ class LoadedCandidate:
         batches: the draws.
         drift: of the checkpoint, where it is known; None where it must be measured.
         part: the most inputs that may go through together; None for what the network's memory allows.
+        dense: whether features are read at positions, as for segmentation.
     """
 
     candidate: Candidate
@@ -41,6 +42,7 @@ class LoadedCandidate:
     batches: list[Batch]
     drift: tuple[LayerShift, ...] | None = None
     part: int | None = None
+    dense: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,15 +60,25 @@ class Observed:
     drift: tuple[LayerShift, ...] | None
 
 
-def load_for_draws(candidate: Candidate, draws: Sequence[Draw], settings: Settings) -> LoadedCandidate:
+def load_for_draws(
+    candidate: Candidate, draws: Sequence[Draw], settings: Settings, *, dense: bool | None = None
+) -> LoadedCandidate:
     """Load a candidate and decode the draws for it.
+
+    Args:
+        candidate, settings: of the run.
+        draws: those to observe; none where only the drift is missing.
+        dense: whether features are read at positions, as for segmentation; None tells it from the draws.
 
     Raises:
         CandidateError: it cannot be loaded, or cannot take the images.
         TargetError: an image cannot be read.
     """
     model = load_candidate(candidate, allow_code=settings.allow_code)
-    return LoadedCandidate(candidate, model, [batch_of(draw, model.input) for draw in draws])
+    batches = [batch_of(draw, model.input) for draw in draws]
+    if dense is None:
+        dense = any(batch.positions is not None for batch in batches)
+    return LoadedCandidate(candidate, model, batches, dense=dense)
 
 
 def observe_candidate(loaded: LoadedCandidate, settings: Settings) -> Observed:
@@ -101,21 +113,20 @@ def _observe_once(loaded: LoadedCandidate, plan: Plan, settings: Settings) -> Ob
     sources = [passes.source_features(batch) for batch in loaded.batches]
     maps = [passes.decoder_maps(batch) for batch in loaded.batches]
     if plan.moves_affines:
-        passes.model, left_out = wrap_in_ac_norm(passes.model)
-        info.notes += left_out
+        info.notes += passes.wrap()
         info.notes += _norm_notes(passes)
     found = []
     for batch, source, rows in zip(loaded.batches, sources, maps, strict=True):
         observation = passes.moved(batch) if plan.moves_affines else passes.still(batch)
-        observation = dataclasses.replace(observation, groups=batch.groups, maps=rows)
+        corners = np.array(batch.corners, dtype=np.int64) if batch.corners else None
+        observation = dataclasses.replace(observation, groups=batch.groups, maps=rows, corners=corners)
         if source is not None:
             observation = dataclasses.replace(observation, features=source[0], logits=source[1])
         found.append(observation)
     drift = loaded.drift
     if plan.bundled_drift and drift is None:
-        dense = loaded.batches[0].positions is not None if loaded.batches else False
-        drift = passes.drift(bundled_batches(loaded.model.input, dense=dense))
-    _note_parts(info, passes, loaded.batches, plan=plan)
+        drift = passes.drift(bundled_batches(loaded.model.input, dense=loaded.dense))
+    _note_parts(info, passes, plan, dense=loaded.dense)
     return Observed(draws=found, info=info, drift=drift)
 
 
@@ -144,11 +155,6 @@ def _info(loaded: LoadedCandidate, device: torch.device, plan: Plan) -> Candidat
     details = Details(input=shown, step_size=plan.step_size, device=str(device))
     if plan.amp:
         details.precision = str(mixed_dtype(device)).removeprefix("torch.")
-    if any(batch.corners for batch in loaded.batches):
-        details.patches = {
-            "corners": [[list(corner) for corner in batch.corners] for batch in loaded.batches],
-            "positions": loaded.batches[0].labels.shape[1],
-        }
     return CandidateInfo(
         params=sum(part.numel() for part in model.model.parameters()),
         notes=list(model.notes),
@@ -179,14 +185,15 @@ def _load_again(loaded: LoadedCandidate, settings: Settings) -> None:
     loaded.model = load_candidate(loaded.candidate, allow_code=settings.allow_code)
 
 
-def _note_parts(info: CandidateInfo, passes: DrawPasses, batches: Sequence[Batch], plan: Plan) -> None:
+def _note_parts(info: CandidateInfo, passes: DrawPasses, plan: Plan, *, dense: bool) -> None:
     """Record how many inputs went through together, and where that was fewer than without a lack of memory."""
     info.details.at_once = passes.used
-    if passes.used is None or passes.wanted is None or passes.used >= passes.wanted:
+    if passes.lowered is None:
         return
-    info.details.lowered = {"from": [passes.wanted], "to": [passes.used]}
-    what = "patches" if batches and batches[0].positions is not None else "images"
+    wanted, used = passes.lowered
+    info.details.lowered = {"from": [wanted], "to": [used]}
+    what = "patches" if dense else "images"
     info.notes.append(
-        f"out of memory at {passes.wanted} {what} at a time, {'trained' if plan.epochs else 'scored'} with "
-        f"{passes.used}: batch statistics depend on the batch"
+        f"out of memory at {wanted} {what} at a time, {'trained' if plan.epochs else 'scored'} with {used}: "
+        "batch statistics depend on the batch"
     )

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from acrank.errors import CandidateError
 
 #: The graph of a part holds at most so many bytes, whatever the machine: results do not depend on its memory.
-GRAPH_BYTES = 1280 * 2**20
+GRAPH_BYTES = 768 * 2**20
 #: At most so many inputs of a part.
 MOST = 16
 #: What a backward pass needs, over what the forward pass saved for it.

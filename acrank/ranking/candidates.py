@@ -101,8 +101,9 @@ def prepare_candidate(
     begun = PreparedCandidate(keys=keys, cached=[cache.load(key) if cache and key else None for key in keys])
     missing = [draw for draw, entry in zip(draws, begun.cached, strict=True) if entry is None]
     needs_drift = settings.plan().bundled_drift
+    dense = draws[0].target.task == "segmentation"
     if needs_drift and identity and cache:
-        begun.drift_key = drift_key_of(identity, settings, dense=draws[0].target.task == "segmentation")
+        begun.drift_key = drift_key_of(identity, settings, dense=dense)
         entry = cache.load(begun.drift_key)
         begun.drift = entry[0].random_head_shifts if entry else None
     if missing or (needs_drift and begun.drift is None):
@@ -110,7 +111,7 @@ def prepare_candidate(
             begin_once()
         from acrank.observation.observing import load_for_draws
 
-        begun.loaded = load_for_draws(candidate, missing, settings)
+        begun.loaded = load_for_draws(candidate, missing, settings, dense=dense)
         begun.loaded.drift = begun.drift
     return begun
 
@@ -162,6 +163,7 @@ def row_of(
             info.details.parts[name] = parts
     layers = [_layers_of(one.observation) for one in found]
     info.details.draws = len(found)
+    info.details.patches = _patches([one.observation for one in found])
     diagnosed = any("features" in SCORES[name].needs and SCORES[name].wants_diagnostics for name in settings.scores)
     return Row(
         model,
@@ -187,14 +189,9 @@ def _observations(
         observed = observe_candidate(begun.loaded, settings)
         fresh, info = observed.draws, observed.info
         begun.loaded = None  # the network is not needed beside the next one
-        if (
-            cache
-            and begun.drift_key
-            and begun.drift is None
-            and observed.drift is not None
-            and not info.details.lowered
-        ):
-            cache.store(begun.drift_key, drift_alone(observed.drift), info, [])
+        fresh_drift = observed.drift if begun.drift is None and not info.details.lowered else None
+        if cache and begun.drift_key and fresh_drift is not None:
+            cache.store(begun.drift_key, drift_alone(fresh_drift), info, [])
         begun.drift = observed.drift
     assert info is not None
     news = iter(fresh)
@@ -226,6 +223,12 @@ def _controls(name: str, settings: Settings) -> list[str]:
     reads_labels = bool({"labels", "later_gram_labels"} & {*row.needs})
     judged = reads_labels and (row.always_controlled or name == settings.rank_by)
     return ["shuffled"] if judged and not row.pool_relative else []
+
+
+def _patches(draws: Sequence[Observation]) -> dict[str, Any] | None:
+    """Corners of the patches of each draw, and labelled positions of each patch; None where there are no patches."""
+    corners = [one.corners.tolist() for one in draws if one.corners is not None]
+    return {"corners": corners, "positions": len(draws[0].labels) // len(corners[0])} if corners else None
 
 
 def _layers_of(observation: Observation) -> list[LayerShift]:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from acrank.errors import TableError
+from acrank.ranking.racing import with_own_intervals
 from acrank.ranking.summary import directions_of, summarise
 from acrank.records import Ranking, Row
 from acrank.scores import SCORES
@@ -52,7 +53,8 @@ def kept_rows(
                 hint="run without --resume, or with the earlier settings and data",
             )
     entries = {candidate.id: candidate.digest for candidate in candidates}
-    return [row for row in earlier.rows if row.status == "scored" and entries.get(row.model) == row.details.entry]
+    rows = with_own_intervals(earlier.rows)
+    return [row for row in rows if row.status == "scored" and entries.get(row.model) == row.details.entry]
 
 
 def merge(parts: Mapping[str, Ranking]) -> Ranking:

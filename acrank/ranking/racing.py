@@ -34,8 +34,8 @@ def contested(rows: Sequence[Row], settings: Settings) -> set[str]:
     if len(ordered) < 2:
         return set()
     ready = {row.model: row.scores[name] for row in with_pooled_intervals(able, [name])}
-    leader = ready[ordered[0]]  # without an interval it overlaps with all
-    overlapping = {model for model in ordered if leader.overlaps(ready[model])}
+    leader = ready[ordered[0]]
+    overlapping = {model for model in ordered if leader.low is None or leader.overlaps(ready[model])}
     return overlapping if len(overlapping) > 1 else set()
 
 
@@ -52,6 +52,27 @@ def with_pooled_intervals(rows: Sequence[Row], names: Sequence[str]) -> list[Row
     for name in names:
         out = _pooled(out, name)
     return out
+
+
+def with_own_intervals(rows: Sequence[Row]) -> list[Row]:
+    """The rows of a record as they were before `with_pooled_intervals`: each interval from the row's own draws."""
+    if len({row.details.draws or 1 for row in rows if row.status == "scored"}) < 2:
+        return list(rows)
+    return [
+        dataclasses.replace(
+            row, scores={name: _own(value, row.details.draws or 1) for name, value in row.scores.items()}
+        )
+        for row in rows
+    ]
+
+
+def _own(value: Value, draws: int) -> Value:
+    from scipy.stats import t
+
+    if value.value is None or value.sd is None or draws < 2:
+        return dataclasses.replace(value, low=None, high=None)
+    reach = float(t.ppf(0.975, draws - 1)) * value.sd / draws**0.5
+    return dataclasses.replace(value, low=value.value - reach, high=value.value + reach)
 
 
 def _pooled(rows: list[Row], name: str) -> list[Row]:

@@ -33,7 +33,7 @@ def score(
     *,
     cache: ObservationCache | None = None,
     resume: Ranking | None = None,
-    on_row: Callable[[Ranking, int, int], None] | None = None,
+    on_row: Callable[[Ranking, str, int, int], None] | None = None,
     executor: TaskExecutor | None = None,
 ) -> Ranking:
     """Rank the candidates of a zoo for a target.
@@ -44,8 +44,8 @@ def score(
         settings: the one-step protocol by default.
         cache: where observations are kept between runs; None keeps none.
         resume: an earlier ranking with the same settings and target; its scored rows are kept.
-        on_row: called after every candidate of every round with the ranking so far, how many are done, and how many
-            there are: the first round has all candidates, the others those that may still be the best.
+        on_row: called after every candidate of every round with the ranking so far, the candidate's id, how many are
+            done, and how many there are: the first round has all, the others those that may still be the best.
         executor: where candidates are evaluated: one of `acrank.executors` or of `concurrent.futures`; the caller
             shuts it down. None is this process.
 
@@ -75,7 +75,7 @@ def score(
         for row in news:
             rows[row.model] = row
             if on_row is not None:
-                on_row(run.ranking(list(rows.values())), *run.progress)
+                on_row(run.ranking(list(rows.values())), row.model, *run.progress)
     ranking = run.ranking(list(rows.values()))
     if ranking.best is None:
         first = ranking.rows[0]
@@ -116,7 +116,7 @@ class _Run:
         """Score the candidates wherever the executor does, in the order in which they end, in rounds.
 
         The first round gives every candidate one draw; each later one gives one more draw to those that may still be
-        the best. Without racing there is one round of all draws.
+        the best. Without racing there is one round of all draws, and one for rows of an earlier run that have fewer.
 
         Args:
             done: rows so far, by model; the caller adds what is yielded.
@@ -127,8 +127,8 @@ class _Run:
         racing = self.settings.race and len(self.draws) > 1 and not self.zoo.shard
         with self._cache_of_rounds(racing) as cache:
             yield from self._round(done, self.draws[: 1 if racing else None], cache)
-            for count in range(2, len(self.draws) + 1) if racing else ():
-                again = contested(list(done.values()), self.settings)
+            for count in range(2, len(self.draws) + 1) if racing else (len(self.draws),):
+                again = contested(list(done.values()), self.settings) if racing else _scored(done)
                 yield from self._round(done, self.draws[:count], cache, again=again)
 
     def _round(
@@ -203,12 +203,16 @@ class _Run:
         )
 
 
+def _scored(rows: Mapping[str, Row]) -> set[str]:
+    return {model for model, row in rows.items() if row.status == "scored"}
+
+
 def _after(earlier: Row, row: Row) -> Row:
     """The row of a later round, which counts the seconds of both; the earlier one where the later failed."""
     seconds = round((earlier.seconds or 0) + (row.seconds or 0), 4)
     if row.status == "skipped":
-        notes = [*earlier.notes, f"draw {(earlier.details.draws or 1) + 1} failed: {row.reason}"]
-        return dataclasses.replace(earlier, seconds=seconds, notes=notes)
+        note = f"draw {(earlier.details.draws or 1) + 1} failed: {row.reason}"
+        return dataclasses.replace(earlier, seconds=seconds, notes=list(dict.fromkeys([*earlier.notes, note])))
     return dataclasses.replace(row, seconds=seconds)
 
 

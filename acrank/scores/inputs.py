@@ -94,6 +94,7 @@ class Observation:
             `acrank.observation.layer_hooks`); None where no single step was taken.
         later_gram_rows: [m], int64, the rows that the Gram matrix is of.
         groups: [n], int64, the image that a row comes from; None where every row is an image.
+        corners: [patches, axes], int64, where each patch begins in its image; None where rows are images.
         maps: of a segmentation network's decoder, coarsest first; None where no score needs them.
     """
 
@@ -109,6 +110,7 @@ class Observation:
     later_gram: npt.NDArray[np.float32] | None = None
     later_gram_rows: npt.NDArray[np.int64] | None = None
     groups: npt.NDArray[np.int64] | None = None
+    corners: npt.NDArray[np.int64] | None = None
     maps: tuple[MapRows, ...] | None = None
 
     def arrays(self, control: str = "") -> dict[str, Any]:

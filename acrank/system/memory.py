@@ -18,11 +18,9 @@ if TYPE_CHECKING:
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 _CGROUP = Path("/sys/fs/cgroup")
-#: Of memory with a limit and a usage: files under a cgroup, version 2 and 1.
-_CGROUP_FILES = (
-    ("memory.max", "memory.current"),
-    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-)
+_CGROUP_OF_PROCESS = Path("/proc/self/cgroup")
+#: The files of a limit and a usage in a cgroup, version 2 and 1.
+_CGROUP_FILES = (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes"))
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 #: glibc takes no larger threshold on 64 bits.
 _LARGEST_THRESHOLD = 32 * 2**20
@@ -100,18 +98,21 @@ def _left_of_cgroups() -> list[int]:
         for limit, usage in _CGROUP_FILES:
             with suppress(OSError, ValueError):
                 top = int((folder / limit).read_text())
-                found.append(top - int((folder / usage).read_text()) + _file_pages(folder / Path(usage).parent))
+                found.append(top - int((folder / usage).read_text()) + _file_pages(folder))
     return found
 
 
 def _cgroups() -> list[Path]:
+    """Folders of the cgroups that limit the process's memory; version 1 has a tree of its own for memory."""
+    one, memory = _CGROUP, _CGROUP / "memory"
     with suppress(OSError):
-        for line in Path("/proc/self/cgroup").read_text().splitlines():
+        for line in _CGROUP_OF_PROCESS.read_text().splitlines():
             number, kinds, name = line.split(":", 2)
             if number == "0" or "memory" in kinds.split(","):
-                own = _CGROUP / name.lstrip("/")
-                return [own, *(parent for parent in own.parents if parent.is_relative_to(_CGROUP))]
-    return [_CGROUP]
+                root = one if number == "0" else memory
+                own = root / name.lstrip("/")
+                return [own, *(parent for parent in own.parents if parent.is_relative_to(root))]
+    return [one, memory]
 
 
 def _file_pages(folder: Path) -> int:

@@ -143,7 +143,16 @@ def _operations(path: Path) -> Iterator[tuple[str, Any]]:
             for _ in range(_PARTS):
                 for operation, value, _position in pickletools.genops(file):
                     yield operation.name, value
-    except (ValueError, OSError, zipfile.BadZipFile, KeyError, IndexError, EOFError, NotImplementedError):
+    except (
+        ValueError,
+        OSError,
+        zipfile.BadZipFile,
+        LookupError,
+        EOFError,
+        NotImplementedError,
+        MemoryError,
+        OverflowError,
+    ):
         return  # damaged, or no pickle: reading it says so
 
 

@@ -132,7 +132,7 @@ def observed(candidate: Candidate, draw: Draw) -> Arrays:
         found["logits"] = logits.numpy()
     model, _ = wrap_in_ac_norm(model)
     layers = dict(ac_norm_layers(model))
-    with LayerTrace(model) as trace, Grams(layers, batch) as grams:
+    with LayerTrace(layers) as trace, Grams(layers, batch) as grams:
         features, _ = batch.reader(CPU)(model, batch.inputs, None)
     found["grams"] = np.stack([grams.found[name] for name in trace.order])
     found["grams/rows"] = grams.rows.numpy()

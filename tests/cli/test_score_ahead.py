@@ -52,14 +52,14 @@ def zoo(tmp_path: Path) -> Zoo:
 
 
 def record(zoo: Zoo, path: Path, **options: object) -> dict[str, object]:
-    settings = options.pop("settings", Settings(samples=12, repeats=2))
+    settings = options.pop("settings", Settings(samples=12, repeats=2, race=False))
     score(zoo, zoo.path.parent / "target", settings, **options).save(path)  # type: ignore[arg-type]
     return comparable(path)
 
 
 @pytest.mark.parametrize("protocol", ["one-step", "official"])
 def test_the_record_is_bitwise_that_of_a_run_without(zoo: Zoo, tmp_path: Path, protocol: str) -> None:
-    settings = Settings(protocol=protocol, samples=12, repeats=2)
+    settings = Settings(protocol=protocol, samples=12, repeats=2, race=False)
     with_it = record(zoo, tmp_path / "a.json", settings=settings)
     without = record(zoo, tmp_path / "b.json", settings=settings, executor=InProcess(prefetch=False))
     assert with_it == without

@@ -101,7 +101,7 @@ def test_faults_are_skipped_rows_and_resume_does_them_again(acrank: Command, fol
 def test_a_worker_that_is_killed_costs_nothing(folder: Path) -> None:
     begun = folder / "begun"
     write_faulty_zoo(folder / "zoo", good(0), faulty("slow", "slow", begun=str(begun), seconds=2), good(1))
-    with start("--workers", 2, "-o", "run.json") as run:
+    with start("--workers", 2, "--no-race", "-o", "run.json") as run:
         wait_for(begun.exists)
         wait_for(lambda: begun.read_text().endswith("\n"))
         os.kill(int(begun.read_text()), signal.SIGKILL)
@@ -156,7 +156,7 @@ def test_a_full_disk_ends_the_run_and_keeps_what_was_written(acrank: Command, fo
     """A file may hold the record of one candidate, not that of two."""
     make_zoo(folder / "zoo", 4)
     assert acrank(*words("-o", "one.json", "--model", "net0")).code == 0
-    limit = Path("one.json").stat().st_size + 200
+    limit = Path("one.json").stat().st_size + 600
 
     def shrink() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -165,7 +165,7 @@ def test_a_full_disk_ends_the_run_and_keeps_what_was_written(acrank: Command, fo
     with start("-o", "run.json", *more, preexec_fn=shrink) as run:
         _, err = run.communicate(timeout=120)
     assert run.returncode == 2, err
-    assert err.startswith("error: cannot write run.json: ")
+    assert "error: cannot write run.json: " in err
     assert len(done_in(folder / "run.json")) == 1
     assert [path.name for path in folder.glob(".acrank-*")] == []
     assert acrank(*words("-o", "run.json", "--resume")).code == 0

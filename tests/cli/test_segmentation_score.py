@@ -57,7 +57,8 @@ def test_images_and_masks_are_ranked_by_every_score(acrank: Run, flat: tuple[Pat
         lacking = [name for name, value in row["scores"].items() if value["value"] is None]
         assert lacking == [], {name: row["scores"][name] for name in lacking}
         assert [layer["name"] for layer in row["layers"]] == ["1", "5"]  # not the decoder's "9"
-        assert len(row["details"]["patches"]["corners"]) == 3
+        assert len(row["details"]["patches"]["corners"]) == row["details"]["draws"]
+        assert all(len(draw) == 16 for draw in row["details"]["patches"]["corners"])
         assert 0.6 < row["scores"]["probe_accuracy"]["value"] <= 1.0
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers.workbench import dense_entry, make_masks, write_zoo
+from helpers.workbench import dense_entry, input_of, make_masks, write_zoo
 from torch import Tensor, nn
 
 from acrank.errors import CandidateError
+from acrank.observation.batches import Batch
+from acrank.observation.draw_passes import DrawPasses
 from acrank.observation.features import DenseReader, decoder_maps, feature_map
 from acrank.observation.observing import load_for_draws, observe_candidate
 from acrank.scores.inputs import Observation
@@ -22,6 +24,7 @@ from acrank.targets.draws import make_draws
 from acrank.zoo import load_zoo
 from acrank.zoo.architectures.genesis import UNet3D
 from acrank.zoo.architectures.timm_import import import_timm
+from acrank.zoo.loading import LoadedModel
 
 
 class UNet(nn.Module):
@@ -87,6 +90,35 @@ def test_a_unet_gives_the_maps_of_its_decoder() -> None:
         assert one.rows.tolist() == list(cells.values())
         assert one.patches.tolist() == [patch for patch, _, _ in cells]
         assert np.array_equal(one.features, np.stack([maps[k, :, y, x].numpy() for k, y, x in cells]))
+
+
+@pytest.mark.parametrize("statistics", ["target", "source"])
+def test_parts_give_the_maps_of_the_whole(statistics: str) -> None:
+    """Where every patch is by itself: rows, labels and patches in the order of the batch."""
+    torch.manual_seed(0)
+    model, positions = UNet(lambda channels: nn.GroupNorm(2, channels)), positions_of(7, (8, 12))  # type: ignore[arg-type]
+    labels = torch.from_numpy(np.random.default_rng(1).integers(0, 2, positions.shape))
+    batch = Batch(
+        inputs=torch.rand(7, 3, 8, 12),
+        labels=labels,
+        half=(torch.arange(7) < 4).repeat_interleave(40),
+        permutation=torch.arange(280),
+        classes=2,
+        repeat=0,
+        positions=positions,
+    )
+    settings = Settings(scores=["cc_fv"], statistics=statistics).for_task("segmentation")
+    loaded = LoadedModel(model, input_of((8, 12), 3))
+    cpu, found = torch.device("cpu"), {}
+    for part in (16, 2):
+        passes = DrawPasses(settings.plan(), loaded, settings=settings, device=cpu, part=part)
+        found[part] = passes.decoder_maps(batch)
+        assert passes.used == part
+    assert len(found[2]) == len(found[16]) == 2
+    for parted, whole in zip(found[2], found[16], strict=True):
+        np.testing.assert_array_equal(parted.rows, whole.rows)
+        np.testing.assert_array_equal(parted.patches, whole.patches)
+        np.testing.assert_allclose(parted.features, whole.features, rtol=1e-4, atol=1e-6)
 
 
 @torch.no_grad()

@@ -236,7 +236,18 @@ def test_affines_that_are_not_finite_give_no_value(score):
 @named(needing("shifts"))
 def test_without_layers_there_is_no_value(score):
     with pytest.raises(UndefinedScoreError, match="normalisation layer"):
-        call(score, sample() | {"shifts": (), "random_head_shifts": ()})
+        call(score, sample() | {"shifts": ()})
+
+
+@named(needing("random_head_shifts"))
+def test_without_layers_drift_is_a_typical_one(score):
+    """The same for all such networks: their order is that of what the later layers tell apart."""
+    found = [call(score, sample(seed=seed) | {"random_head_shifts": ()}) for seed in (1, 2)]
+    moved = [
+        call(score, sample(seed=seed) | {"random_head_shifts": sample(seed=3)["random_head_shifts"]}) for seed in (1, 2)
+    ]
+    assert found[0] / found[1] == pytest.approx(moved[0] / moved[1], rel=1e-9)
+    assert 0 < found[0] < np.inf
 
 
 @named(WITH_FEATURES)
