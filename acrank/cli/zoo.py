@@ -23,7 +23,7 @@ DEFAULT_ZOO = Path("model_zoo.yaml")
 INDEXED = ("timm", "torchvision")
 
 app = typer.Typer(
-    help="List and validate the manifest; make one from a folder of checkpoints.",
+    help="List and validate the manifest, or make one from checkpoints.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

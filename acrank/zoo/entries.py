@@ -11,7 +11,7 @@ from typing import Any
 
 from acrank.zoo.hub import registered_cfg
 
-_PLAIN = re.compile(r"[A-Za-z_][\w.:/+-]*")
+_PLAIN = re.compile(r"(\.{0,2}/)*[A-Za-z_][\w.:/+-]*")
 _RESERVED = re.compile(r"(y|n|yes|no|on|off|true|false|null)", re.IGNORECASE)
 _WIDTH = 110
 
@@ -76,7 +76,7 @@ def unique_id(path: Path, used: set[str]) -> str:
 def input_line(architecture: str) -> list[str]:
     """What acrank will assume of the input, as a line to make an entry of; a file does not say it."""
     if ":" in architecture:
-        return ["input size and normalisation are not in the file: give `input`, or the library's are assumed"]
+        return ["input size and normalisation are not in the file: give `input`, or acrank assumes them"]
     cfg = registered_cfg(architecture)
     if not all(cfg.get(key) for key in ("input_size", "mean", "std")):
         return []

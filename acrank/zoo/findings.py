@@ -13,7 +13,7 @@ from acrank.zoo.contents import shapes_by_key
 from acrank.zoo.entries import Entry, input_line
 from acrank.zoo.fingerprint_index import Index
 from acrank.zoo.fingerprints import Shape
-from acrank.zoo.identification import Match, identify, nearest, of_the_same_form, preference
+from acrank.zoo.identification import Match, copy_rank, identify, nearest, of_the_same_form
 from acrank.zoo.loading import check_candidate
 from acrank.zoo.schema import Candidate
 from acrank.zoo.weights import kind_of
@@ -66,35 +66,42 @@ def finding_of(path: Path, index: Index, encoders: Callable[[], Index]) -> Findi
     except AcrankError as error:
         return Finding(path, "unknown", why=_reasons(error, path))
     found = [(key, match) for key, shapes in contents.items() for match in identify(shapes, index, path.stem)]
-    if found:
-        return _checked(_of_matches(path, contents, found))
+    matched = _checked(_of_matches(path, contents, found)) if found else None
+    if matched is not None and matched.kind == "sure":
+        return matched
+    whole = _of_library(path, contents, encoders)
+    return whole or matched or _of_the_same_form(path, contents, index) or _unknown(path, contents, index)
+
+
+def _of_library(path: Path, contents: Contents, encoders: Callable[[], Index]) -> Finding | None:
+    """The entry of a library's network that has all of the file's tensors."""
     for key, shapes in contents.items():
-        if (network := recognise(shapes, encoders() if has_decoder(shapes) else Index([]))) is not None:
-            return _checked(_of_library(path, shapes, key, network=network))
-    return _of_the_same_form(path, contents, index) or _unknown(path, contents, index)
+        network = recognise(shapes, encoders() if has_decoder(shapes) else Index([]))
+        if network is not None:
+            return _checked(_of_network(path, shapes, key, network=network))
+    return None
 
 
 def _reasons(error: AcrankError, path: Path) -> tuple[str, ...]:
-    text = error.message.replace(f"{path} ", "", 1)
-    return (f"{text} ({error.hint})" if error.hint else text,)
+    return (error.message.replace(f"{path} ", "", 1),)
 
 
 def _of_matches(path: Path, contents: Contents, found: list[tuple[str, Match]]) -> Finding:
     """The entry of the best copy, or a guess for each where several are alike."""
-    ranks = [preference(f"{key}.{match.prefix}") for key, match in found]
+    ranks = [copy_rank(f"{key}.{match.prefix}") for key, match in found]
     best = [one for one, rank in zip(found, ranks, strict=True) if rank == min(ranks)]
     entries = tuple(_entry(contents[key], key, match) for key, match in best[:_GUESSES])
     if len(best) > 1:
         places = ", ".join(f"`{_place(key, match)}`" for key, match in best)
-        return Finding(path, "guessed", entries, (f"it holds several networks: {places}; keep one",))
+        return Finding(path, "guessed", entries, why=(f"it holds several networks: {places}; keep one",))
     match = best[0][1]
     why = _notes(match)
     if others := [f"`{_place(*one)}`" for one in found if one != best[0]]:
         why.append(f"copies that are not used: {', '.join(others)}")
     if match.beside:
         tops = ", ".join(dict.fromkeys(_beginning(name) for name in match.beside))
-        why.insert(0, f"{len(match.beside)} tensors beside this network would not be used: {tops}")
-    return Finding(path, "guessed" if match.beside else "sure", entries, tuple(why))
+        why.insert(0, f"tensors beside this network that would not be used: {len(match.beside)}, under {tops}")
+    return Finding(path, "guessed" if match.beside else "sure", entries, why=tuple(why))
 
 
 def _entry(shapes: dict[str, Shape], key: str, match: Match) -> Entry:
@@ -111,11 +118,11 @@ def _place_keys(shapes: dict[str, Shape], key: str, prefix: str) -> dict[str, An
     return {"weights_key": key, "keep_prefix": prefix if beyond else "", "strip_prefix": prefix}
 
 
-def _of_library(path: Path, shapes: dict[str, Shape], key: str, *, network: Recognised) -> Finding:
+def _of_network(path: Path, shapes: dict[str, Shape], key: str, *, network: Recognised) -> Finding:
     keys = {"factory_args": network.args, **_place_keys(shapes, key, network.prefix), "in_chans": network.channels}
     entry = Entry(network.architecture, {name: value for name, value in keys.items() if value})
-    why = (*network.doubts, f"all {len(shapes)} tensors", *input_line(network.architecture))
-    return Finding(path, "guessed" if network.doubts else "sure", (entry,), why)
+    why = (*network.doubts, "every tensor has its place in the network", *input_line(network.architecture))
+    return Finding(path, "guessed" if network.doubts else "sure", (entry,), why=why)
 
 
 def _notes(match: Match) -> list[str]:
@@ -142,7 +149,7 @@ def _checked(finding: Finding) -> Finding:
     try:
         check_candidate(_candidate(finding.path, entry))
     except AcrankError as error:
-        return Finding(finding.path, "guessed", finding.entries, (*_reasons(error, finding.path), *finding.why))
+        return Finding(finding.path, "guessed", finding.entries, why=(*_reasons(error, finding.path), *finding.why))
     return finding
 
 
@@ -167,11 +174,12 @@ def _of_the_same_form(path: Path, contents: Contents, index: Index) -> Finding |
             except AcrankError:
                 continue
             fitting.append(entry)
+        if len(fitting) == 1:
+            why = "names of another layout, which acrank translates"
+            return Finding(path, "sure", (fitting[0],), why=(why, *input_line(fitting[0].architecture)))
         if fitting:
-            why = ["names of another layout, which acrank translates", *input_line(fitting[0].architecture)]
-            if others := [one.architecture for one in fitting[1:]]:
-                why.insert(1, f"the same shapes: {', '.join(others)}")
-            return Finding(path, "sure", (fitting[0],), tuple(why))
+            why = "names of another layout, which acrank translates for several architectures; keep one"
+            return Finding(path, "guessed", tuple(fitting[:_GUESSES]), why=(why,))
     return None
 
 
@@ -180,7 +188,8 @@ def _unknown(path: Path, contents: Contents, index: Index) -> Finding:
     near = nearest(shapes, index)
     names = ", ".join(list(shapes)[:3])
     if near is None:
-        return Finding(path, "unknown", why=(f"{len(shapes)} tensors, like no known network's; named like {names}",))
-    return Finding(
-        path, "unknown", why=(f"nearest is {near.name} ({near.found} of {near.size} tensors); named like {names}",)
-    )
+        return Finding(
+            path, "unknown", why=(f"no known network is like it; tensors: {len(shapes)}, named like {names}",)
+        )
+    text = f"nearest is {near.name} ({near.found} of {near.size} tensors); named like {names}"
+    return Finding(path, "unknown", why=(text,))

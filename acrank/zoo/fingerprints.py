@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -115,7 +116,7 @@ def built_without_memory(build: Callable[[], nn.Module]) -> nn.Module | None:
     """A network with names and shapes alone; None where it cannot be built so."""
     for context in (without_data, _parameters_without_data):
         try:
-            with torch.random.fork_rng(devices=[]), context():
+            with torch.random.fork_rng(devices=[]), warnings.catch_warnings(action="ignore"), context():
                 return build()
         except Exception:  # as many ways to need data as there are networks
             continue
@@ -163,6 +164,7 @@ def torchvision_fingerprints(names: Iterable[str]) -> Iterator[tuple[str, Finger
 
 def smp_fingerprints(names: Iterable[str]) -> Iterator[tuple[str, Fingerprint | None]]:
     """Name and fingerprint of the encoders of segmentation-models-pytorch; None as for timm's."""
+    import_timm()  # it imports torchvision, which may need the same help
     encoders = importlib.import_module("segmentation_models_pytorch.encoders")
     for name in names:
         build = partial(encoders.get_encoder, name, weights=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from acrank.zoo.fingerprint_index import Index
 from acrank.zoo.fingerprints import Fingerprint, Shape, entry_hash, form_hash
@@ -130,7 +130,7 @@ def without_harmless(shapes: Mapping[str, Shape]) -> dict[str, Shape]:
     return {name: shape for name, shape in shapes.items() if not _HARMLESS.search(name)}
 
 
-def preference(place: str) -> int:
+def copy_rank(place: str) -> int:
     """Which of several copies of a network to take, by key and prefix: 0 averages, 1 the network, 2 other copies."""
     if _LESSER.search(place):
         return 2
@@ -168,7 +168,7 @@ def _match(one: Fingerprint, prefix: str, shapes: Mapping[str, Shape]) -> Match 
         return None
     weights = [(inside.get(f"{head}.weight"), features) for head, features in one.heads.items()]
     classes = next((shape[0] for shape, features in weights if shape and features in (0, *shape[1:2])), None)
-    return Match(one, prefix, channels, classes)
+    return Match(one, prefix, channels, classes=classes)
 
 
 def _channels(one: Fingerprint, inside: Mapping[str, Shape]) -> int | None:
@@ -209,7 +209,7 @@ def _canonical(matches: list[Match], file_name: str) -> Match:
 
     first, *others = sorted(equal, key=key)
     same = tuple(sorted((match.fingerprint.name for match in others), key=_plainness))
-    return Match(first.fingerprint, first.prefix, first.channels, first.classes, same=same)
+    return replace(first, same=same)
 
 
 def _plainness(name: str) -> tuple[bool, int, str]:
@@ -229,4 +229,4 @@ def _with_beside(match: Match, shapes: Mapping[str, Shape], prefixes: Iterable[s
         for name in outside
         if not _BESIDE.search(name) and not _LESSER.search(name) and entry_hash(name) not in buffers
     )
-    return Match(one, match.prefix, match.channels, match.classes, same=match.same, beside=beside)
+    return replace(match, beside=beside)

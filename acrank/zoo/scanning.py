@@ -16,7 +16,7 @@ from acrank.zoo.fingerprint_index import Advance, Index
 
 
 @dataclass
-class Scan:
+class FolderScan:
     """A scanned folder.
 
     Attributes:
@@ -51,7 +51,7 @@ class Scan:
                 if one.kind == kind:
                     lines += self._lines(one, base, used)
         if not self.counts["sure"]:
-            lines[2] = "models: []"
+            lines[2:3] = [*comment("`models:` without brackets, once an entry below is used"), "models: []"]
         return "\n".join(lines) + "\n"
 
     def _lines(self, one: Finding, base: Path, used: set[str]) -> Iterator[str]:
@@ -87,7 +87,7 @@ def scan_folder(
     *,
     encoders: Callable[[], Index] = lambda: Index([]),
     advance: Advance = lambda done, total, text: None,
-) -> Scan:
+) -> FolderScan:
     """Find out the architecture, names and channels of every checkpoint in a folder and the folders in it.
 
     Files are read as data, most of them without their numbers. Links that leave the folder are not followed.
@@ -102,7 +102,7 @@ def scan_folder(
         UsageError: there is no such folder.
     """
     check_folder(folder)
-    scan = Scan(folder)
+    scan = FolderScan(folder)
     paths = sorted(_files(folder, scan.left_out))
     for i, path in enumerate(paths):
         advance(i, len(paths), path.name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
+import inspect
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from torch import nn
 
 from acrank.errors import CandidateError
 from acrank.zoo.architectures.genesis import STEM, unet3d
+from acrank.zoo.architectures.libraries import MONAI_ARGS
 from acrank.zoo.architectures.timm_import import import_timm
 from acrank.zoo.fingerprint_index import Index
 from acrank.zoo.fingerprints import Shape, built_without_memory
@@ -28,6 +30,7 @@ _OUTPUTS = 7919  # stands for the number of outputs; no width of a network
 _WIDTHS = (1009, 1013, 1019, 1021, 1031, 1033)  # stand for `channels` and `features`
 _MOST = 0.9  # of the names a prefix must have
 _STRIDES = "the strides are not in the file: 2 at each level is assumed"
+_STRIDE = "the stride of the first layer is not in the file: MONAI's default, 1, is assumed"
 
 
 class Recognised(NamedTuple):
@@ -100,7 +103,7 @@ def _genesis(shapes: Mapping[str, Shape]) -> Recognised | None:
         model = unet3d({name: torch.empty(shape, device="meta") for name, shape in shapes.items()})
     except CandidateError:
         return None
-    return Recognised("genesis:unet3d", {}) if _shapes(model) == shapes else None
+    return Recognised("genesis:unet3d", {}) if without_harmless(_shapes(model)) == shapes else None
 
 
 def _smp(shapes: Mapping[str, Shape], encoders: Index) -> Recognised | None:
@@ -183,8 +186,10 @@ def _templates(axes: int) -> Iterator[_Template]:
         yield _Template("BasicUNet", {**plain, "features": _WIDTHS, "norm": affine})
     for name in ("VNet", "HighResNet", "DenseNet121", "DenseNet169", "DenseNet201"):
         yield _Template(name, plain)
+    groups = ["group", {"num_groups": 8}]
     for filters in (8, 16, 32):
-        yield _Template("SegResNet", {**plain, "init_filters": filters})
+        for kind in ("batch", groups):
+            yield _Template("SegResNet", {**plain, "init_filters": filters, "norm": kind})
     fixed: dict[str, Any] = {
         "spatial_dims": axes,
         "n_input_channels": 1,
@@ -192,15 +197,18 @@ def _templates(axes: int) -> Iterator[_Template]:
         "block_inplanes": (64, 128, 256, 512),
     }
     for block, layers in (("basic", (1, 1, 1, 1)), ("basic", (2, 2, 2, 2)), ("basic", (3, 4, 6, 3))):
-        yield _Template("ResNet", {"block": block, "layers": layers, **fixed})
+        yield _Template("ResNet", {"block": block, "layers": layers, **fixed}, (_STRIDE,))
     for layers in ((3, 4, 6, 3), (3, 4, 23, 3)):
-        yield _Template("ResNet", {"block": "bottleneck", "layers": layers, **fixed})
+        yield _Template("ResNet", {"block": "bottleneck", "layers": layers, **fixed}, (_STRIDE,))
 
 
 def _built(name: str, args: Mapping[str, Any]) -> nn.Module | None:
     import_timm()  # MONAI imports torchvision, which may need the same help
     kind = getattr(importlib.import_module("monai.networks.nets"), name, None)
-    return built_without_memory(lambda: kind(**args)) if kind else None
+    if kind is None:
+        return None
+    assumed = {key: value for key, value in MONAI_ARGS.items() if key in inspect.signature(kind).parameters}
+    return built_without_memory(functools.partial(kind, **assumed | dict(args)))  # what loading will build
 
 
 def _shapes(model: nn.Module) -> dict[str, Shape]:
