@@ -1,15 +1,18 @@
-"""`acrank zoo list` and `acrank zoo validate`: the manifest, before a run."""
+"""`acrank zoo list`, `validate` and `scan`: the manifest, before a run."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from acrank.cli import console
 from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption, ZooOption
-from acrank.errors import ManifestError
+from acrank.cli.progress import progress
+from acrank.errors import CandidateError, ManifestError, OutputError
+from acrank.system.files import atomic_write, check_writable
 from acrank.system.imports import gc_paused
 from acrank.system.view import View
 
@@ -17,8 +20,13 @@ if TYPE_CHECKING:
     from acrank.zoo import Zoo
 
 DEFAULT_ZOO = Path("model_zoo.yaml")
+INDEXED = ("timm", "torchvision")
 
-app = typer.Typer(help="List and validate the manifest.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="List and validate the manifest, or make one from checkpoints.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 
 @app.command("list")
@@ -51,6 +59,52 @@ def validate(zoo: ZooOption = DEFAULT_ZOO, verbose: VerboseOption = 0) -> None:
     if problems:
         count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
         raise ManifestError(f"{zoo} has {count}", hint="each is named above")
+
+
+@app.command()
+def scan(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of checkpoints; folders in it count too.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the manifest here, not to stdout.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an output file that is there.")] = False,
+    verbose: VerboseOption = 0,
+) -> None:
+    """Write a manifest of a folder's checkpoints: architecture, prefix, key and channels from names and shapes.
+
+    What is sure becomes an entry; guesses and unknown files are comments that say why. The first scan builds an index
+    of all architectures, which takes minutes; it is kept in the cache.
+    """
+    if output is not None:
+        _check_new(output, overwrite)
+    from acrank.cache import default_folder
+    from acrank.zoo.fingerprint_index import is_indexed, load_index
+    from acrank.zoo.scanning import check_folder, scan_folder
+
+    check_folder(folder)
+    cache = default_folder()
+    if not is_indexed(cache, *INDEXED):
+        console.say("building the index of architectures, once for these versions of timm and torchvision: minutes")
+    with progress("architectures") as advance:
+        index = load_index(cache, *INDEXED, advance=advance)
+    with progress("files") as advance:
+        found = scan_folder(folder, index, encoders=lambda: load_index(cache, "smp"), advance=advance)
+    text = found.manifest(output.absolute().parent if output else Path.cwd())
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        atomic_write(output, text)
+    console.say(found.summary)
+    if not found.counts["sure"]:
+        hint = "its comments say what was found; an entry of a guess is used once you remove its `#`"
+        raise CandidateError(f"no checkpoint in {folder} is known for sure: the manifest has no model", hint=hint)
+
+
+def _check_new(output: Path, overwrite: bool) -> None:
+    """Fail before the work: the path must be writable, and new unless it may be replaced."""
+    if output.is_file() and not overwrite:
+        raise OutputError(f"{output} exists", hint="choose another file, or give --overwrite")
+    check_writable(output)
 
 
 def _view(zoo: Zoo) -> View:

@@ -1,0 +1,141 @@
+"""A manifest from a folder of checkpoints: what is sure as entries, the rest as comments that say why."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from acrank.errors import UsageError
+from acrank.zoo.entries import comment, entry_text, unique_id
+from acrank.zoo.findings import Finding, finding_of
+from acrank.zoo.fingerprint_index import Advance, Index
+
+
+@dataclass
+class FolderScan:
+    """A scanned folder.
+
+    Attributes:
+        folder: as it was given.
+        findings: in the order of the files' paths.
+        left_out: reason -> number of files that are no checkpoints.
+    """
+
+    folder: Path
+    findings: list[Finding] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of sure, guessed and unknown files."""
+        return {kind: sum(one.kind == kind for one in self.findings) for kind in ("sure", "guessed", "unknown")}
+
+    @property
+    def summary(self) -> str:
+        """One line: files, and how many are sure, guessed and unknown."""
+        left = ", ".join(f"{count} {what}" for what, count in sorted(self.left_out.items()))
+        counts = ", ".join(f"{count} {kind}" for kind, count in self.counts.items())
+        files = f"{len(self.findings)} file{'s' if len(self.findings) != 1 else ''}"
+        return f"{files}, {counts}" + (f" (left out: {left})" if left else "")
+
+    def manifest(self, base: Path) -> str:
+        """The manifest as YAML, with paths relative to `base`."""
+        lines = ["version: 1", *comment(f"{self.summary}; by `acrank zoo scan`"), "models:"]
+        used: set[str] = set()
+        for kind in ("sure", "guessed", "unknown"):
+            for one in self.findings:
+                if one.kind == kind:
+                    lines += self._lines(one, base, used)
+        if not self.counts["sure"]:
+            lines[2:3] = [*comment("`models:` without brackets, once an entry below is used"), "models: []"]
+        return "\n".join(lines) + "\n"
+
+    def _lines(self, one: Finding, base: Path, used: set[str]) -> Iterator[str]:
+        shown = os.path.relpath(one.path, self.folder)
+        if one.kind == "unknown":
+            yield from comment(f"unknown: {shown}", *one.why, indent=2)
+            return
+        for entry in one.entries:
+            name = unique_id(Path(shown), used)
+            text = entry_text(entry, name, os.path.relpath(one.path, base))
+            if one.kind == "guessed":
+                yield from comment(f"guess for {shown}", *one.why, indent=2)
+                yield from (f"  # {line}" for line in text)
+            else:
+                yield text[0].replace("- ", "  - ", 1)
+                yield from (f"  {line}" for line in text[1:])
+                yield from comment(*one.why, indent=4)
+
+
+def check_folder(folder: Path) -> None:
+    """Fail before the work.
+
+    Raises:
+        UsageError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder", hint="name the folder that holds the checkpoints")
+
+
+def scan_folder(
+    folder: Path,
+    index: Index,
+    *,
+    encoders: Callable[[], Index] = lambda: Index([]),
+    advance: Advance = lambda done, total, text: None,
+) -> FolderScan:
+    """Find out the architecture, names and channels of every checkpoint in a folder and the folders in it.
+
+    Files are read as data, most of them without their numbers. Links that leave the folder are not followed.
+
+    Args:
+        folder: to scan.
+        index: of known architectures.
+        encoders: gives the index of segmentation-models-pytorch's encoders; asked where a file may have one.
+        advance: is told how many files are done.
+
+    Raises:
+        UsageError: there is no such folder.
+    """
+    check_folder(folder)
+    scan = FolderScan(folder)
+    paths = sorted(_files(folder, scan.left_out))
+    for i, path in enumerate(paths):
+        advance(i, len(paths), path.name)
+        if (found := finding_of(path, index, encoders)) is not None:
+            scan.findings.append(found)
+        else:
+            scan.left_out["other files"] += 1
+    return scan
+
+
+def _files(folder: Path, left_out: Counter[str]) -> Iterator[Path]:
+    """Regular files, each once; links that leave the folder or name a file again are counted instead."""
+    root = folder.resolve()
+
+    def cannot_list(_: OSError) -> None:
+        left_out["folders that cannot be read"] += 1
+
+    for place, folders, names in os.walk(folder, onerror=cannot_list):
+        folders.sort()
+        left_out.update("links to folders" for name in folders if (Path(place) / name).is_symlink())
+        for name in names:
+            path = Path(place) / name
+            if path.is_symlink():
+                inside = _is_inside(path, root)
+                left_out["links to files in the folder" if inside else "links that leave the folder or are broken"] += 1
+            elif stat.S_ISREG(path.lstat().st_mode):
+                yield path
+            else:
+                left_out["devices and pipes"] += 1
+
+
+def _is_inside(path: Path, root: Path) -> bool:
+    try:
+        return path.resolve(strict=True).is_relative_to(root)
+    except (OSError, RuntimeError):  # broken, or a circle
+        return False

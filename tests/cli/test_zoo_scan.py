@@ -1,0 +1,73 @@
+"""`acrank zoo scan`: a manifest to stdout or a file, one line on stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from helpers.made_checkpoints import Made, make
+
+from acrank.zoo.fingerprint_index import build_index, index_path, write_index
+from acrank.zoo.fingerprints import timm_fingerprints, torchvision_fingerprints
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder `in` with one checkpoint, and a cache whose index has two architectures."""
+    monkeypatch.setenv("ACRANK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    for name, found in (
+        ("timm", timm_fingerprints(["resnet10t"])),
+        ("torchvision", torchvision_fingerprints(["mobilenet_v2"])),
+    ):
+        path = index_path(tmp_path / "cache", name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_index(path, build_index(found, total=1))
+    (tmp_path / "in").mkdir()
+    make(Made("resnet10t", "module.", channels=1), tmp_path / "in")
+    return tmp_path
+
+
+def test_the_manifest_goes_to_stdout_and_one_line_to_stderr(acrank: Callable, folder: Path) -> None:
+    done = acrank("zoo", "scan", "in")
+    assert (done.code, done.err) == (0, "1 file, 1 sure, 0 guessed, 0 unknown\n")
+    assert "architecture: resnet10t\n    weights: in/checkpoint00.pt\n    weights_key: state_dict\n" in done.out
+    (folder / "zoo.yaml").write_text(done.out)
+    assert acrank("zoo", "validate", "--zoo", "zoo.yaml").err == "1 ok\n"
+
+
+def test_paths_are_relative_to_the_output(acrank: Callable, folder: Path) -> None:
+    (folder / "other").mkdir()
+    done = acrank("zoo", "scan", "in", "-o", "other/zoo.yaml")
+    assert (done.code, done.out) == (0, "")
+    assert "weights: ../in/checkpoint00.pt" in (folder / "other/zoo.yaml").read_text()
+    assert acrank("zoo", "validate", "--zoo", "other/zoo.yaml").err == "1 ok\n"
+
+
+def test_a_file_that_is_there_is_kept(acrank: Callable, folder: Path) -> None:
+    (folder / "zoo.yaml").write_text("mine")
+    done = acrank("zoo", "scan", "in", "-o", "zoo.yaml")
+    assert (done.code, done.out, done.err) == (
+        2,
+        "",
+        "error: zoo.yaml exists\nhint: choose another file, or give --overwrite\n",
+    )
+    assert (folder / "zoo.yaml").read_text() == "mine"
+    assert acrank("zoo", "scan", "in", "-o", "zoo.yaml", "--overwrite").code == 0
+    assert (folder / "zoo.yaml").read_text().startswith("version: 1\n")
+
+
+def test_what_cannot_be_done_is_said_before_the_work(acrank: Callable, folder: Path) -> None:
+    assert acrank("zoo", "scan", "nowhere").err.startswith("error: nowhere is not a folder\n")
+    assert acrank("zoo", "scan", "in", "-o", "nowhere/zoo.yaml").code == 2
+    assert acrank("zoo", "scan", "in", "-o", "in").code == 2
+
+
+def test_nothing_sure_is_exit_3_with_the_comments_kept(acrank: Callable, folder: Path) -> None:
+    (folder / "empty").mkdir()
+    (folder / "empty" / "x.pth").write_text("no weights")
+    done = acrank("zoo", "scan", "empty", "-o", "zoo.yaml")
+    assert done.code == 3
+    assert done.err.startswith("1 file, 0 sure, 0 guessed, 1 unknown\nerror: no checkpoint in empty is known for sure")
+    assert "# unknown: x.pth" in (folder / "zoo.yaml").read_text()
