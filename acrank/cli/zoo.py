@@ -10,7 +10,6 @@ import typer
 
 from acrank.cli import console
 from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption, ZooOption
-from acrank.cli.progress import progress
 from acrank.errors import CandidateError, ManifestError, OutputError
 from acrank.system.files import atomic_write, check_writable
 from acrank.system.imports import gc_paused
@@ -85,6 +84,8 @@ def scan(
     cache = default_folder()
     if not is_indexed(cache, *INDEXED):
         console.say("building the index of architectures, once for these versions of timm and torchvision: minutes")
+    from acrank.cli.progress import progress  # here: `zoo list` needs no bar
+
     with progress("architectures") as advance:
         index = load_index(cache, *INDEXED, advance=advance)
     with progress("files") as advance:
