@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from acrank.observation.batches import Batch
 from acrank.observation.features import DenseReader, Reader, decoder_maps, in_mixed_precision
+from acrank.observation.layer_hooks import LayerTrace
 from acrank.observation.one_epoch import finetune_one_epoch
 from acrank.observation.one_step import array_of, refuse_infinite, take_one_step, wrap_in_ac_norm
-from acrank.observation.part_passes import in_order
+from acrank.observation.part_passes import in_order, late_layers, watched_layers
 from acrank.observation.part_size import MOST, part_size
 from acrank.scores.inputs import LayerShift, MapRows, Observation
 from acrank.settings import Plan, Settings
@@ -53,6 +54,7 @@ class DrawPasses:
         is_float16 = plan.amp and mixed_dtype(device) == torch.float16
         self.loss_scale = LOSS_SCALE if is_float16 else 1.0  # bfloat16 has the exponents of float32, and needs none
         self.used: int | None = None
+        self._late: list[str] | None = None
         self.lowered: tuple[int, int] | None = None
 
     def wrap(self) -> list[str]:
@@ -72,6 +74,7 @@ class DrawPasses:
         assert plan.layers is not None
         if plan.epochs:
             return self._one_epoch(batch, plan.step_size, plan.layers)
+        parts = self._parts(batch)
         return take_one_step(
             self.model,
             batch.inputs,
@@ -86,10 +89,11 @@ class DrawPasses:
             read=self._reader(batch),
             rows=batch.rows(),
             loss_scale=self.loss_scale,
-            parts=self._parts(batch),
+            parts=parts,
             shuffled=plan.shuffled,
             random_head=False,
             step_inputs=plan.step_samples,
+            late=self._late,
         )
 
     def drift(self, batches: Sequence[Batch]) -> tuple[LayerShift, ...]:
@@ -190,9 +194,14 @@ class DrawPasses:
             read = self._reader(batch)
             first = batch.parts(min(2, self._part or MOST))[0]  # one, where even two were too many
 
+            layers = watched_layers(self.model)
+
             def run(some: Tensor) -> object:
-                with torch.enable_grad():
-                    return read(self.model, some.to(self.device), first[: len(some)])
+                with torch.enable_grad(), LayerTrace(layers) as trace:
+                    features, logits = read(self.model, some.to(self.device), first[: len(some)])
+                if self.plan.layers is not None:
+                    self._late = late_layers(features, trace, layers, self.plan.layers)
+                return features, logits
 
             free = free_memory(self.device, self._memory)
             sizes = part_size(self.model, batch.inputs[first], run, free=free)

@@ -62,6 +62,7 @@ def take_one_step(
     shuffled: bool = True,
     random_head: bool = True,
     gram: bool = True,
+    late: Sequence[str] | None = None,
     step_inputs: int | None = None,
 ) -> Observation:
     """Take one SGD step on the affines and record what it did. The model is left as it was, but for its statistics.
@@ -88,6 +89,8 @@ def take_one_step(
         shuffled: whether a step on shuffled labels is taken, too; else `shuffled_shifts` is empty.
         random_head: whether a step under a random head is taken, too; else `random_head_shifts` is empty.
         gram: whether the layers' outputs are read; else `later_gram` is None.
+        late: the layers that the Gram matrix is of, as `late_layers` tells them; None finds them, at the cost of
+            reading the outputs of all.
         step_inputs: on how many inputs, in whole parts, the loss of the step is taken; the head knows all. None: all.
 
     Raises:
@@ -95,7 +98,7 @@ def take_one_step(
     """
     modules = dict(ac_norm_layers(model))
     rows = (rows or rows_of_images(len(inputs))) if gram else None
-    passes = PartPasses(model, inputs, read, parts=parts or [torch.arange(len(inputs))], rows=rows)
+    passes = PartPasses(model, inputs, read, parts=parts or [torch.arange(len(inputs))], rows=rows, late=late)
     heads = _heads(head if modules else None, labels, permutation, shuffled=shuffled)
     random_head &= bool(modules)
     if random_head and head != "random":
@@ -126,7 +129,7 @@ def take_one_step(
         initial_shifts=shifts(0, 0.0) if head and heads else (),
         shuffled_shifts=shifts(1) if head and heads and shuffled else (),
         random_head_shifts=shifts(0 if head == "random" else -1, correlated=False) if random_head else (),
-        later_gram=passes.gram(last_third(moved or chosen)),
+        later_gram=passes.gram(last_third(moved or chosen) if late is None else late),
         later_gram_rows=passes.rows.numpy() if gram else None,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from acrank.norm import ac_norm_layers
 from acrank.observation.features import Reader
-from acrank.observation.layer_hooks import LayerOutputs, LayerTrace, RowsOf, order_of_rows
+from acrank.observation.layer_hooks import LayerOutputs, LayerTrace, RowsOf, last_third, order_of_rows, select_layers
 
 
 class PartPasses:
@@ -21,6 +21,7 @@ class PartPasses:
         model: whose AC-Norm layers are watched.
         inputs, read, parts: as in `take_one_step`.
         rows: as there; None where no layer's output is wanted.
+        late: the layers whose outputs are wanted; None for all.
 
     Attributes:
         rows: which labels the rows of the layers' outputs have.
@@ -36,11 +37,14 @@ class PartPasses:
         *,
         parts: Sequence[Tensor],
         rows: tuple[RowsOf, Tensor] | None,
+        late: Sequence[str] | None = None,
     ) -> None:
         self._model, self._inputs, self._read, self._parts = model, inputs, read, parts
-        layers = dict(ac_norm_layers(model)) or _stand_ins(model)
+        layers = watched_layers(model)
         self.rows = rows[1] if rows else torch.empty(0, dtype=torch.int64)
-        self._trace, self._outputs = LayerTrace(layers), LayerOutputs(layers, rows[0]) if rows else None
+        self._trace, self._outputs = LayerTrace(layers), None
+        if rows:
+            self._outputs = LayerOutputs(layers if late is None else {name: layers[name] for name in late}, rows[0])
         self.order, self.areas = self._trace.order, self._trace.areas
         self._graph: Tensor | None = None
 
@@ -111,12 +115,42 @@ def _last_parts(parts: Sequence[Tensor], most: int | None) -> list[Tensor]:
     return kept
 
 
-def _stand_ins(model: nn.Module) -> dict[str, nn.Module]:
-    """Convolutions and linear layers by name, but for the classifier: of a network that has no AC-Norm layer."""
+def watched_layers(model: nn.Module) -> dict[str, nn.Module]:
+    """The AC-Norm layers by name; of a network that has none its convolutions and linear layers, but the classifier."""
+    if normed := dict(ac_norm_layers(model)):
+        return dict(normed)
     kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
     found = {name: layer for name, layer in model.named_modules() if isinstance(layer, kinds)}
     linear = [name for name, layer in found.items() if isinstance(layer, nn.Linear)]
     return {name: layer for name, layer in found.items() if len(found) == 1 or name != (linear or [None])[-1]}
+
+
+def late_layers(features: Tensor, trace: LayerTrace, layers: Mapping[str, nn.Module], wanted: str) -> list[str]:
+    """The layers whose outputs make the Gram matrix: the last third of those wanted that the features depend on.
+
+    Args:
+        features: of a forward pass with gradients on.
+        trace: of that pass.
+        layers: from `watched_layers`.
+        wanted: as in `select_layers`.
+    """
+    chosen = select_layers(trace.order, trace.areas, wanted)
+    moving = _leaves_of(features)
+    return last_third([name for name in chosen if id(getattr(layers[name], "weight_target", None)) in moving] or chosen)
+
+
+def _leaves_of(tensor: Tensor) -> set[int]:
+    """The ids of the leaves that a tensor's graph reaches."""
+    seen, left = set(), [tensor.grad_fn]
+    found = set()
+    while left:
+        node = left.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        found.add(id(getattr(node, "variable", None)))
+        left += [before for before, _ in node.next_functions]
+    return found
 
 
 def rows_of_part(part: Tensor, each: int) -> Tensor:

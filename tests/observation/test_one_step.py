@@ -298,6 +298,34 @@ def test_without_affine_normalisation_nothing_moves_and_the_gram_matrix_is_of_th
     np.testing.assert_allclose(seen.features, plain[:5](inputs).detach(), rtol=1e-6)
 
 
+class WithASideBranch(nn.Module):
+    """The branch's normalisation runs last, and the features do not depend on it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.main, self.side = network(), nn.BatchNorm2d(2).double()
+
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = self.main(x)
+        self.side(x)
+        return output
+
+
+def test_the_layers_of_the_gram_matrix_are_known_before_the_step() -> None:
+    inputs, labels, half, permutation = sample()
+    model, _ = wrap_in_ac_norm(WithASideBranch())
+    layers = part_passes.watched_layers(model)
+    with LayerTrace(layers) as trace:
+        features, _ = read_features(model, inputs[:2])
+    assert trace.order == ["main.1", "main.5", "side"]
+    late = part_passes.late_layers(features, trace, layers, "all")
+    assert late == ["main.5"]
+    options = {"classes": CLASSES, "half": half, "permutation": permutation, "step_size": 0.3}
+    known = take_one_step(model, inputs, labels, late=late, **options)  # type: ignore[arg-type]
+    found = take_one_step(model, inputs, labels, **options)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(known.later_gram, found.later_gram)
+
+
 def test_the_step_may_be_taken_on_some_inputs_alone() -> None:
     """Then its gradient is the mean over them of the same losses, under the head that knows all."""
     inputs, labels, half, permutation = sample()

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from acrank.observation.one_step import take_one_step, wrap_in_ac_norm
-from acrank.observation.part_passes import _stand_ins
+from acrank.observation.part_passes import watched_layers
 from acrank.ranking.candidates import score_candidate
 from acrank.scores.finetunability import finetunability
 from acrank.scores.inputs import Observation
@@ -99,12 +99,12 @@ def test_normalisations_without_affines_keep_their_batch_statistics() -> None:
     np.testing.assert_allclose(seen.later_gram, gram_by_hand([fresh[2:5](hidden)]), rtol=1e-4, atol=1e-5)
 
 
-def test_stand_ins_leave_the_classifier_out() -> None:
+def testwatched_layers_leave_the_classifier_out() -> None:
     mlp = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4), nn.Linear(4, 2))
-    assert list(_stand_ins(mlp)) == ["0", "2"]
-    assert list(_stand_ins(nn.Sequential(nn.Linear(4, 2)))) == ["0"]
-    assert list(_stand_ins(nn.Sequential(nn.Conv3d(1, 2, 1), nn.Conv1d(1, 2, 1)))) == ["0", "1"]
-    assert list(_stand_ins(nn.Sequential(nn.Linear(4, 3), nn.Conv2d(1, 2, 1)))) == ["1"]
+    assert list(watched_layers(mlp)) == ["0", "2"]
+    assert list(watched_layers(nn.Sequential(nn.Linear(4, 2)))) == ["0"]
+    assert list(watched_layers(nn.Sequential(nn.Conv3d(1, 2, 1), nn.Conv1d(1, 2, 1)))) == ["0", "1"]
+    assert list(watched_layers(nn.Sequential(nn.Linear(4, 3), nn.Conv2d(1, 2, 1)))) == ["1"]
 
 
 def test_tokens_of_linear_layers_have_their_channels_last() -> None:
