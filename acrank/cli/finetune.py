@@ -113,9 +113,11 @@ def write_results(results: Results, paths: tuple[Path, ...]) -> None:
 
 def _on_result(partial: Results, outcome: Outcome, outputs: tuple[Path, ...]) -> None:
     write_results(partial, outputs)
+    where = f"{outcome.model} ({outcome.method}, split {outcome.split}, seed {outcome.seed})"
     if outcome.reason:
-        where = f"{outcome.method}, split {outcome.split}, seed {outcome.seed}"
-        warn(f"{outcome.model} ({where}) failed: {outcome.reason}")
+        warn(f"{where} failed: {outcome.reason}")
+    elif "short_of_memory" in outcome.details:
+        warn(f"{where}: {outcome.details['short_of_memory']}")
 
 
 def _description(at: Progress) -> str:

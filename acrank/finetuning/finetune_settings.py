@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar
 
 from acrank.errors import UsageError
 from acrank.finetuning.tasks import LOSSES, METRICS
+from acrank.system.memory import bytes_of
 from acrank.system.option_fields import Opt, check_options
 from acrank.system.streams import STREAMS
 from acrank.system.words import closest
@@ -43,6 +44,7 @@ class FinetuneSettings:
         augment: "none", or "light": horizontal flips and shifts by up to a sixteenth.
         amp: run networks in mixed precision; None does so on CUDA only.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        memory: the most that the process may use, as "4GB"; None takes what is free.
         allow_code: let `factory:` entries run code.
 
     Raises:
@@ -103,11 +105,16 @@ class FinetuneSettings:
         Opt(help="Run networks in mixed precision. [on CUDA only]", flag="--amp/--no-amp", panel=_RUNNING),
     ] = None
     device: Annotated[str, Opt(help="auto, cpu, cuda, cuda:N or mps.", panel=_RUNNING)] = "auto"
+    memory: Annotated[
+        str | None, Opt(help="Most memory to use, such as 4GB. [what is free]", metavar="SIZE", panel=_RUNNING)
+    ] = None
     allow_code: Annotated[bool, Opt(help="Let the manifest's `factory:` entries run code.", panel=_RUNNING)] = False
 
     def __post_init__(self) -> None:
         check_options(self)
         object.__setattr__(self, "lrs", tuple(self.lrs) or OPTIMISERS[self.optimiser])
+        if self.memory is not None:
+            bytes_of(self.memory)
         _check_rates(self.lrs)
         _check_shares(self.val_share, self.test_share)
         if not math.isfinite(self.weight_decay):
@@ -130,9 +137,9 @@ class FinetuneSettings:
         return dataclasses.replace(self, metric=metric, loss=loss, batch_size=size)
 
     def record(self) -> dict[str, Any]:
-        """The settings that results depend on, as plain data: all but device and allow_code."""
+        """The settings that results depend on, as plain data: all but device, memory and allow_code."""
         record = dataclasses.asdict(self)
-        del record["device"], record["allow_code"]
+        del record["device"], record["memory"], record["allow_code"]
         return {**record, "lrs": list(self.lrs), "streams": STREAMS}
 
 

@@ -12,13 +12,15 @@ from torch import Tensor
 from acrank.finetuning.splits import Part
 from acrank.finetuning.tasks.classification import Classification
 from acrank.finetuning.tasks.task import Quality
+from acrank.system.memory import free_memory
 from acrank.system.streams import Purpose
 from acrank.targets import Target
 from acrank.targets.preparation import check_axes, prepare_images
 from acrank.targets.sampling import draw_sample
 from acrank.zoo.loading import LoadedModel
 
-#: Prepared images are held in memory up to this size; larger targets are read batch by batch.
+#: Prepared images are held in memory up to this size, and up to a quarter of what is free; larger targets are read
+#: batch by batch.
 HELD_BYTES = 2 * 2**30
 FLOAT_BYTES = 4
 _EVALUATION_BATCH = 128
@@ -60,13 +62,18 @@ class PartLoader(Protocol):
         ...
 
 
+def held_bytes() -> int:
+    """How much of a target's prepared images may be held in memory."""
+    return min(HELD_BYTES, free_memory(torch.device("cpu")) // 4)
+
+
 class ImageSource:
     """The images of a classification target, prepared for one candidate."""
 
     def __init__(self, target: Target, loaded: LoadedModel) -> None:
         self.target, self.loaded = target, loaded
         size = len(target) * loaded.input.channels * math.prod(loaded.input.size) * FLOAT_BYTES
-        self._held = self._read(torch.arange(len(target))) if size <= HELD_BYTES else None
+        self._held = self._read(torch.arange(len(target))) if size <= held_bytes() else None
 
     def batch(self, indices: Tensor) -> Tensor:
         """float32 [n, c, *size] on the CPU, in the order of `indices` [n] into the target.

@@ -8,7 +8,13 @@ from acrank.finetuning.tasks.task import FinetuningTask
 
 
 class Network(nn.Module):
-    """A body, whose features the task reads, and a head for the target."""
+    """A body, whose features the task reads, and a head for the target.
+
+    Attributes:
+        at_once: the most inputs that go through together, for lack of memory; None for a whole step.
+    """
+
+    at_once: int | None = None
 
     def __init__(self, body: nn.Module, head: nn.Module, task: FinetuningTask) -> None:
         super().__init__()

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from acrank.finetuning.image_loader import FLOAT_BYTES, HELD_BYTES, Predict, count_batches, shuffled_batches
+from acrank.finetuning.image_loader import FLOAT_BYTES, Predict, count_batches, held_bytes, shuffled_batches
 from acrank.finetuning.splits import Part
 from acrank.finetuning.tasks.segmentation import Segmentation, monai
 from acrank.finetuning.tasks.task import Quality
@@ -31,11 +31,11 @@ Array = npt.NDArray[Any]
 
 
 class PatchSource:
-    """The images and masks of a segmentation target, prepared for one candidate; kept in memory up to HELD_BYTES."""
+    """The images and masks of a segmentation target, prepared for one candidate; kept in memory up to `held_bytes`."""
 
     def __init__(self, target: Target, loaded: LoadedModel) -> None:
         self.target, self.loaded = target, loaded
-        self._bytes_left = HELD_BYTES
+        self._bytes_left = held_bytes()
         self._images: dict[int, Tensor] = {}
         self._masks: dict[int, Array] = {}
         self._places: dict[int, list[Array]] = {}

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from acrank.errors import CandidateError
-from acrank.finetuning.building import build_network
+from acrank.finetuning.building import build_network, inputs_at_once
 from acrank.finetuning.finetune_settings import FinetuneSettings
 from acrank.finetuning.image_loader import PartLoader
 from acrank.finetuning.methods import make_methods
@@ -99,7 +100,7 @@ class Run:
             lr=best["lr"],
             ground_truth=best["test"],
             trials=self.state["trials"],
-            details={"entry": context.entry, "sizes": sizes, "notes": context.loaded.notes},
+            details={"entry": context.entry, "sizes": sizes, "notes": context.loaded.notes, **self._short_memory()},
         )
 
     def _run_trial(self, lr: float, on_epoch: Callable[[float, int, int], None]) -> None:
@@ -159,9 +160,27 @@ class Run:
         methods = make_methods(self.key.method)
         inputs, labels = self.loaders["train"].sample(2 * len(self.context.target.classes), seed=self.key.split)
         sample = inputs.to(self.context.device), labels.to(self.context.device)
-        network = build_network(self.context.loaded, methods, self.task, sample=sample)
+        network = build_network(
+            self.context.loaded, methods, self.task, sample=sample, at_once=lambda new: self._at_once(new, sample)
+        )
         torch.manual_seed(seed_of(Purpose.FINETUNE_BATCHES, self.key.seed, self.key.split))
         return network, methods
+
+    def _at_once(self, network: Network, sample: tuple[Tensor, Tensor]) -> int | None:
+        """How many inputs go through the network together; the same for every trial of the run, and after a resume."""
+        settings = self.context.settings
+        assert settings.batch_size is not None
+        if "at_once" not in self.state:
+            fitting = inputs_at_once(network, *sample, count=settings.batch_size, memory=settings.memory)
+            self.state["at_once"] = fitting if fitting < settings.batch_size else None
+        found: int | None = self.state["at_once"]
+        return found
+
+    def _short_memory(self) -> dict[str, str]:
+        """What the details say where images go through a few at a time."""
+        at_once, size = self.state.get("at_once"), self.context.settings.batch_size
+        text = f"too little memory for a step of {size}: {at_once} at a time, batch statistics are of those"
+        return {"short_of_memory": text} if at_once else {}
 
     def _save_network(self, best: Mapping[str, Any], path: Path) -> None:
         with torch.random.fork_rng(devices=[]):

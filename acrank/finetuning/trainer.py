@@ -14,6 +14,7 @@ from acrank.finetuning.image_loader import PartLoader
 from acrank.finetuning.methods.method import Method, Step
 from acrank.finetuning.network import Network
 from acrank.finetuning.tasks.task import Quality
+from acrank.observation.part_size import in_parts
 from acrank.system.machine import mixed_dtype
 
 MOMENTUM = 0.9
@@ -49,6 +50,7 @@ class Trainer:
         self.train, self.val, self.settings, self.lr = train, val, settings, lr
         assert settings.batch_size is not None
         self.batch_size = settings.batch_size
+        self.at_once = min(network.at_once or self.batch_size, self.batch_size)
         self.device = next(network.head.parameters()).device
         self.optimiser = self._optimiser()
         self.mixed = self.device.type == "cuda" if settings.amp is None else settings.amp
@@ -88,9 +90,11 @@ class Trainer:
             return part.evaluate(self._predict, self.task)
 
     def _predict(self, inputs: Tensor) -> Tensor:
-        with self._precision():
-            outputs: Tensor = self.network(inputs.to(self.device))[1]
-        return outputs.float().cpu()
+        outputs = []
+        for part in in_parts(inputs, self.at_once):
+            with self._precision():
+                outputs.append(self.network(part.to(self.device))[1])
+        return torch.cat(outputs).float().cpu()
 
     def take_best(self) -> None:
         """Restore the network of the best epoch."""
@@ -137,9 +141,19 @@ class Trainer:
 
     def _train_on(self, inputs: Tensor, labels: Tensor) -> bool:
         """Make one step, and return whether its loss was finite; if not, the trial is over."""
-        inputs, labels = inputs.to(self.device), labels.to(self.device)
         for group in self.optimiser.param_groups:
             group["lr"] = self.lr * self._cosine()
+        self.optimiser.zero_grad()
+        parts = zip(in_parts(inputs, self.at_once), in_parts(labels, self.at_once), strict=True)
+        finite = [self._add_gradients(*part, share=len(part[0]) / len(inputs)) for part in parts]
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.step += 1
+        return all(finite)
+
+    def _add_gradients(self, inputs: Tensor, labels: Tensor, share: float) -> bool:
+        """Add the gradients of a share of a step's loss, and return whether it is finite."""
+        inputs, labels = inputs.to(self.device), labels.to(self.device)
         with self._precision():
             features, outputs = self.network(inputs)
         loss = self.task.loss(outputs.float(), labels)
@@ -147,11 +161,7 @@ class Trainer:
             for method in self.methods:
                 penalty = method.penalty(self.network, Step(inputs, features))
                 loss = loss if penalty is None else loss + penalty
-        self.optimiser.zero_grad()
-        torch.autograd.backward(self.scaler.scale(loss))
-        self.scaler.step(self.optimiser)
-        self.scaler.update()
-        self.step += 1
+        torch.autograd.backward(self.scaler.scale(loss * share))
         return bool(torch.isfinite(loss.detach()))
 
     def _cosine(self) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,6 @@ from acrank.targets.draws import Draw, PatchDraw
 
 #: Under a protocol that trains the network, patches of a segmentation target per step.
 PATCHES_PER_STEP = 4
-#: The least that a step of training is lowered to where memory is short: images; patches.
-LEAST_IMAGES = 8
-LEAST_PATCHES = 2
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,6 @@ class Batch:
         groups: the image that a label comes from, per label; None where a label is an image's.
         positions: flat places of the labels within a patch, [n, p]; None where a label is an image's.
         corners: where each patch begins in its image; empty for images.
-        per_step: inputs per step where the network is trained; None for the usual number.
     """
 
     inputs: Tensor
@@ -48,16 +44,10 @@ class Batch:
     groups: npt.NDArray[np.int64] | None = None
     positions: Tensor | None = None
     corners: tuple[tuple[int, ...], ...] = ()
-    per_step: int | None = None
 
     @property
     def step(self) -> int:
         """Inputs per step where the network is trained."""
-        return self.per_step or self.usual_step
-
-    @property
-    def usual_step(self) -> int:
-        """Inputs per step where memory is not short."""
         return min(len(self.inputs), BATCH_SIZE if self.positions is None else PATCHES_PER_STEP)
 
     def parts(self, size: int) -> list[Tensor]:
@@ -69,11 +59,6 @@ class Batch:
         order = torch.from_numpy(np.lexsort((*columns, self._half_of_inputs())))
         count = -(-len(order) // size)
         return [order[place::count].sort().values for place in range(count)]
-
-    def with_half_steps(self) -> Batch | None:
-        """The same inputs, half as many per step; None where a step would have too few."""
-        least = LEAST_IMAGES if self.positions is None else LEAST_PATCHES
-        return replace(self, per_step=self.step // 2) if self.step // 2 >= least else None
 
     def _half_of_inputs(self) -> npt.NDArray[np.bool_]:
         """The half that each input is in, [n]: its labels are all in one."""

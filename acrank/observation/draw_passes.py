@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,10 +16,10 @@ from acrank.observation.layer_hooks import LayerTrace
 from acrank.observation.one_epoch import finetune_one_epoch
 from acrank.observation.one_step import array_of, refuse_infinite, take_one_step, wrap_in_ac_norm
 from acrank.observation.part_passes import in_order, late_layers, watched_layers
-from acrank.observation.part_size import MOST, part_size
+from acrank.observation.part_size import MOST, bytes_of_parameters, inputs_of_a_step, part_size
 from acrank.scores.inputs import LayerShift, MapRows, Observation
 from acrank.settings import Plan, Settings
-from acrank.system.machine import channels_last, mixed_dtype
+from acrank.system.machine import channels_last, mixed_dtype, seeded
 from acrank.system.memory import free_memory
 from acrank.system.streams import Purpose, seed_of
 from acrank.zoo.loading import LoadedModel
@@ -167,7 +168,8 @@ class DrawPasses:
         return array_of(features), array_of(in_order(logits, parts)) if logits else None
 
     def _one_epoch(self, batch: Batch, step_size: float, layers: str) -> Observation:
-        self._use(batch.step, wanted=batch.usual_step)
+        if self.used is None:
+            self._use(min(self._of_a_step(batch), self._part or batch.step), wanted=batch.step)
         return finetune_one_epoch(
             self.model,
             batch.inputs,
@@ -181,8 +183,24 @@ class DrawPasses:
             device=self.device,
             read=self._reader(batch),
             batch_size=batch.step,
+            at_once=self.used,
             loss_scale=self.loss_scale,
         )
+
+    def _of_a_step(self, batch: Batch) -> int:
+        """How many inputs of a training step go through together."""
+        network = copy.deepcopy(self.model).train().requires_grad_(True)
+        read, some = self._reader(batch), batch.inputs[:2]
+        # the copy that is trained, its gradients and its momentum
+        free = free_memory(self.device, self._memory) - 3 * bytes_of_parameters(network)
+        with seeded(0, self.device):
+            return inputs_of_a_step(
+                batch.step,
+                network,
+                some,
+                lambda few: read(network, few.to(self.device), torch.arange(len(few))),
+                free=free,
+            )
 
     def _reader(self, batch: Batch) -> Reader:
         read = batch.reader(self.device)

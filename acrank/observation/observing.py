@@ -91,24 +91,26 @@ def observe_candidate(loaded: LoadedCandidate, settings: Settings) -> Observed:
         CandidateError: it gives nothing to score, or cannot be loaded again.
         MemoryError, RuntimeError: too little memory for the smallest batch.
     """
-    plan = settings.plan()
+    plan, device = settings.plan(), pick_device(settings.device)
     while True:
+        passes = None
         try:
             with deterministic(plan.deterministic):
-                return _observe_once(loaded, plan, settings)
+                passes = DrawPasses(plan, loaded.model, settings=settings, device=device, part=loaded.part)
+                return _observe_once(loaded, passes, device)
         except Exception as error:
-            if not (is_out_of_memory(error) and _lowered(loaded, plan)):
+            if not (is_out_of_memory(error) and _lowered(loaded, passes.used if passes else None)):
                 raise
         finally:
             return_pages()
         # not within `except`: the error holds the frames of the pass, and they hold what it had allocated
+        del passes
         _load_again(loaded, settings)
 
 
-def _observe_once(loaded: LoadedCandidate, plan: Plan, settings: Settings) -> Observed:
-    device = pick_device(settings.device)
+def _observe_once(loaded: LoadedCandidate, passes: DrawPasses, device: torch.device) -> Observed:
+    plan = passes.plan
     info = _info(loaded, device, plan)
-    passes = DrawPasses(plan, loaded.model, settings=settings, device=device, part=loaded.part)
     # what is read under the source's own normalisation layers comes before AC-Norm replaces them
     sources = [passes.source_features(batch) for batch in loaded.batches]
     maps = [passes.decoder_maps(batch) for batch in loaded.batches]
@@ -163,15 +165,9 @@ def _info(loaded: LoadedCandidate, device: torch.device, plan: Plan) -> Candidat
     )
 
 
-def _lowered(loaded: LoadedCandidate, plan: Plan) -> bool:
-    """Let fewer inputs go through together; False where there would be too few."""
-    if plan.epochs:
-        fewer = [batch.with_half_steps() for batch in loaded.batches]
-        found = [batch for batch in fewer if batch is not None]
-        if len(found) == len(fewer):
-            loaded.batches = found
-        return len(found) == len(fewer)
-    part = loaded.part or MOST
+def _lowered(loaded: LoadedCandidate, used: int | None) -> bool:
+    """Let fewer inputs go through together than those that were too many; False where that was one."""
+    part = used or loaded.part or MOST
     loaded.part = part // 2
     return part > 1
 

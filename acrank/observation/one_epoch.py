@@ -11,6 +11,7 @@ from acrank.norm import ac_norm_layers
 from acrank.observation.features import Reader, read_images
 from acrank.observation.layer_hooks import LayerTrace, select_layers
 from acrank.observation.one_step import shift_of
+from acrank.observation.part_size import in_parts
 from acrank.scores.inputs import LayerShift, Observation
 from acrank.system.machine import seeded
 
@@ -32,6 +33,7 @@ def finetune_one_epoch(
     device: torch.device,
     read: Reader = read_images,
     batch_size: int = BATCH_SIZE,
+    at_once: int | None = None,
     loss_scale: float = 1.0,
 ) -> Observation:
     """Train a copy of the AC-Norm `model` and a new linear head for one epoch: SGD, momentum 0.9.
@@ -47,6 +49,7 @@ def finetune_one_epoch(
         read: gives rows of features; by default one per image.
         batch_size: inputs per step. A last one that is alone is left out where it has no batch statistics: an image,
             or a patch of which some layer sees one position.
+        at_once: the most of them that go through the network together; gradients of a step are summed. None for all.
         loss_scale: that training in float16 begins with, adapted as `torch.amp.GradScaler` does; 1 for none.
 
     Raises:
@@ -54,7 +57,7 @@ def finetune_one_epoch(
     """
     probe = copy.deepcopy(model)  # a pass moves running statistics, and training starts from the checkpoint's
     with LayerTrace(dict(ac_norm_layers(probe))) as trace, torch.no_grad():
-        first = torch.arange(len(inputs))[:batch_size]
+        first = torch.arange(len(inputs))[: min(batch_size, at_once or batch_size)]
         features, _ = read(probe, inputs[first].to(device), first)
     names = select_layers(trace.order, trace.areas, layers)
     # a patch alone has batch statistics, where no layer sees a single position of it
@@ -63,7 +66,7 @@ def finetune_one_epoch(
     for truth in (labels, labels.flatten()[permutation].view_as(labels)):
         trained = copy.deepcopy(model)
         scaler = torch.amp.GradScaler(device.type, init_scale=loss_scale, enabled=loss_scale > 1)
-        head, sizes = (features.shape[1], classes), (batch_size, least)
+        head, sizes = (features.shape[1], classes), (batch_size, at_once or batch_size, least)
         _train(
             trained,
             inputs,
@@ -102,23 +105,24 @@ def _train(
     head_shape: tuple[int, int],
     scaler: torch.amp.GradScaler,
     *,
-    batch_sizes: tuple[int, int],
+    batch_sizes: tuple[int, int, int],
     lr: float,
     seed: int,
     device: torch.device,
 ) -> None:
-    """One epoch in batches of the first size; what is left at the end counts where it has the second."""
-    size, least = batch_sizes
+    """One epoch. Sizes: of a step, of what goes through together, and the least of a last step."""
+    size, at_once, least = batch_sizes
     model.train().requires_grad_(True)
     with seeded(seed, device):
         head = nn.Linear(*head_shape).to(device)
         optimiser = torch.optim.SGD([*model.parameters(), *head.parameters()], lr=lr, momentum=MOMENTUM)
-        for part in torch.randperm(len(labels)).split(size):
-            if len(part) < least:
+        for batch in torch.randperm(len(labels)).split(size):
+            if len(batch) < least:
                 continue  # it has no batch statistics
-            features, _ = read(model, inputs[part].to(device), part)
-            loss = nn.functional.cross_entropy(head(features), labels[part].flatten().to(device))
             optimiser.zero_grad()
-            scaler.scale(loss).backward()
+            for part in in_parts(batch, at_once):
+                features, _ = read(model, inputs[part].to(device), part)
+                loss = nn.functional.cross_entropy(head(features), labels[part].flatten().to(device))
+                scaler.scale(loss * (len(part) / len(batch))).backward()
             scaler.step(optimiser)
             scaler.update()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -49,6 +49,11 @@ def graph_bytes(model: nn.Module, run: Callable[[], object], limit: int) -> int 
     return sum(blocks.values())
 
 
+def bytes_of_parameters(model: nn.Module) -> int:
+    """Bytes of a network's parameters."""
+    return sum(part.nbytes for part in model.parameters())
+
+
 class _OverLimitError(Exception):
     """The pass saves more than the limit."""
 
@@ -63,8 +68,37 @@ class PartSize(NamedTuple):
 def part_size(model: nn.Module, inputs: Tensor, run: Callable[[Tensor], object], *, free: int) -> PartSize:
     """The most inputs that go through the network together, powers of two.
 
-    Both are measured by the bytes that the network's graph holds for two inputs. The wanted number depends on the
-    network and its input alone: at most MOST, and a graph of at most GRAPH_BYTES.
+    The wanted number depends on the network and its input alone: at most MOST, and a graph of at most GRAPH_BYTES.
+
+    Args:
+        model, inputs, run, free: as in `bytes_of_an_input`.
+
+    Raises:
+        CandidateError: not even one input fits.
+    """
+    each = bytes_of_an_input(model, inputs, run, free=free)
+    wanted = _power_of_two(GRAPH_BYTES // each)
+    return PartSize(min(MOST, wanted), min(MOST, wanted, _power_of_two(int(free / OVERHEAD) // each)))
+
+
+def inputs_of_a_step(
+    count: int, model: nn.Module, inputs: Tensor, run: Callable[[Tensor], object], *, free: int
+) -> int:
+    """How many of the `count` inputs of a training step go through the network together: all, or as many as fit.
+
+    Args:
+        count: of the step.
+        model, inputs, run, free: as in `bytes_of_an_input`; `run` takes gradients of all that trains.
+
+    Raises:
+        CandidateError: not even one input fits.
+    """
+    fitting = int(free / OVERHEAD) // bytes_of_an_input(model, inputs, run, free=free)
+    return count if fitting >= count else _power_of_two(fitting)
+
+
+def bytes_of_an_input(model: nn.Module, inputs: Tensor, run: Callable[[Tensor], object], *, free: int) -> int:
+    """Bytes that the network's graph holds for an input, measured on two, or on one where two are too many.
 
     Args:
         model: the network.
@@ -78,7 +112,7 @@ def part_size(model: nn.Module, inputs: Tensor, run: Callable[[Tensor], object],
     room = int(free / OVERHEAD)
     for count in dict.fromkeys((len(inputs), 1)):
         some = inputs[:count]
-        found = graph_bytes(model, partial(run, some), limit=max(GRAPH_BYTES, room // 2) if count > 1 else room)
+        found = graph_bytes(model, partial(run, some), limit=min(GRAPH_BYTES, room) if count > 1 else room)
         if found is not None:
             break
     else:
@@ -92,9 +126,16 @@ def part_size(model: nn.Module, inputs: Tensor, run: Callable[[Tensor], object],
             f"one input of this network needs {each * OVERHEAD / 2**30:.1f} GB, {free / 2**30:.1f} GB are free",
             hint="give it a smaller input size in the manifest, or more memory",
         )
-    return PartSize(
-        min(MOST, _power_of_two(GRAPH_BYTES // each)), min(MOST, _power_of_two(min(GRAPH_BYTES, room) // each))
-    )
+    return each
+
+
+def in_parts(batch: Tensor, at_once: int) -> Sequence[Tensor]:
+    """A batch in as few parts of at most `at_once` rows as possible, all of nearly the same length.
+
+    >>> [len(part) for part in in_parts(torch.arange(33), 16)]
+    [11, 11, 11]
+    """
+    return batch.tensor_split(-(-len(batch) // at_once))
 
 
 def _power_of_two(limit: int) -> int:

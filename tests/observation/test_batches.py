@@ -93,20 +93,11 @@ def test_parts_do_not_depend_on_chance(n: int, size: int, seed: int) -> None:
 
 
 @pytest.mark.parametrize("samples", [11, 24, 42])
-def test_steps_of_training_are_halved_down_to_the_least(tmp_path: Path, samples: int) -> None:
+def test_a_step_of_training_has_32_images_at_most(tmp_path: Path, samples: int) -> None:
     (draw,) = make_draws(open_target(make_images(tmp_path, each=14)), samples=samples, repeats=1, seed=3)
-    found = [batch_of(draw, INPUT)]
-    while (fewer := found[-1].with_half_steps()) is not None:
-        assert fewer.inputs is found[-1].inputs
-        found.append(fewer)
-    assert [one.step for one in found] == {11: [11], 24: [24, 12], 42: [32, 16, 8]}[samples]
-    assert {one.usual_step for one in found} == {min(samples, 32)}
+    assert batch_of(draw, INPUT).step == min(samples, 32)
 
 
 def test_steps_of_patches_are_smaller(tmp_path: Path) -> None:
     (draw,) = make_draws(open_target(make_masks(tmp_path / "target")), samples=9, repeats=1, seed=0)
-    whole = batch_of(draw, INPUT)
-    fewer = whole.with_half_steps()
-    assert fewer is not None
-    assert (whole.step, fewer.step, fewer.usual_step) == (4, 2, 4)
-    assert fewer.with_half_steps() is None
+    assert batch_of(draw, INPUT).step == 4

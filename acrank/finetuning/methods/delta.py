@@ -109,24 +109,25 @@ def estimated_rises(context: SourceContext, names: list[str]) -> dict[str, Tenso
     source, task = context.source, context.task
     head = _fitted_head(context)
     watch = LatestOutputs(source, names)
-    with torch.enable_grad():
-        inputs = context.inputs.detach().requires_grad_()  # without it the maps of a frozen network have no gradient
-        features = task.read(source, inputs)
-        maps = [watch.maps[name] for name in names]
-        loss = task.loss(task.outputs(head, features, inputs), context.labels)
-        gradients = torch.autograd.grad(loss, maps)
+    rises: dict[str, list[Tensor]] = {name: [] for name in names}
+    for inputs, labels in context.parts():
+        with torch.enable_grad():
+            inputs = inputs.detach().requires_grad_()  # without it the maps of a frozen network have no gradient
+            features = task.read(source, inputs)
+            maps = [watch.maps[name] for name in names]
+            loss = task.loss(task.outputs(head, features, inputs), labels) * (len(inputs) / len(context.inputs))
+            gradients = torch.autograd.grad(loss, maps)
+        # The loss is a mean over images, so a channel's products are summed over images and positions.
+        for name, each, gradient in zip(names, maps, gradients, strict=True):
+            rises[name].append(-(each * gradient).transpose(0, 1).flatten(1).sum(1).detach())
     watch.close()
-    # The loss is a mean over images, so a channel's products are summed over images and positions.
-    return {
-        name: -(each * gradient).transpose(0, 1).flatten(1).sum(1).detach()
-        for name, each, gradient in zip(names, maps, gradients, strict=True)
-    }
+    return {name: torch.stack(found).sum(0) for name, found in rises.items()}
 
 
 def _fitted_head(context: SourceContext) -> nn.Module:
     task = context.task
     with torch.no_grad():
-        features = task.read(context.source, context.inputs)
+        features = torch.cat([task.read(context.source, inputs) for inputs, _ in context.parts()])
     head = task.head(features.shape[1]).to(features.device)
     optimiser = torch.optim.Adam(head.parameters(), HEAD_RATE)
     for _ in range(HEAD_STEPS):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from acrank.finetuning.network import Network
 from acrank.finetuning.tasks.task import FinetuningTask
+from acrank.observation.part_size import in_parts
+
+_SAMPLE_AT_ONCE = 32  # inputs of the sample, where memory is not short
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,17 +22,25 @@ class SourceContext:
         source: the candidate's network, unchanged, in eval mode and frozen.
         inputs, labels: a sample of the training images, without augmentation, on the network's device.
         task: the finetuning task.
+        at_once: the most inputs that go through a network together, for lack of memory; None for a whole step, which is
+            no more than the sample.
     """
 
     source: nn.Module
     inputs: Tensor
     labels: Tensor
     task: FinetuningTask
+    at_once: int | None = None
+
+    def parts(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """The sample, as many inputs and labels at a time as go through a network together."""
+        most = self.at_once or _SAMPLE_AT_ONCE
+        yield from zip(in_parts(self.inputs, most), in_parts(self.labels, most), strict=True)
 
 
 @dataclass(frozen=True)
 class Step:
-    """One training batch, from which a penalty is computed.
+    """One training batch, or a part of it where memory is short, from which a penalty is computed.
 
     Attributes:
         inputs: [n, c, ...]; features: [n, d] or maps [n, d, ...], with gradients.
