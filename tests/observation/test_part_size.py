@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import weakref
 
 import pytest
 import torch
@@ -117,3 +118,21 @@ def test_a_network_without_a_graph_takes_the_most() -> None:
 
 def test_the_limit_is_of_a_machine_with_little_memory() -> None:
     assert 2 * OVERHEAD * GRAPH_BYTES < 4 * GIB
+
+
+@pytest.mark.parametrize("limit", [GIB, 100])
+def test_nothing_of_the_pass_stays_in_memory(limit: int) -> None:
+    """Also where an operation saves its own output, as a sigmoid does, and where the pass is broken off."""
+    made: list[weakref.ref[Tensor]] = []
+
+    class Watched(nn.Module):
+        def forward(self, inputs: Tensor) -> Tensor:
+            output = torch.sigmoid(inputs)
+            made.append(weakref.ref(output))
+            return torch.exp(output)
+
+    model = nn.Sequential(nn.Linear(4, 4), Watched(), Watched())
+    inputs = torch.rand(2, 4)
+    assert (graph_bytes(model, lambda: model(inputs), limit=limit) is None) == (limit == 100)
+    assert made
+    assert all(one() is None for one in made)
