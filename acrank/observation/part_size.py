@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from acrank.errors import CandidateError
-from acrank.system.memory import return_pages
 
 #: The graph of a part holds at most so many bytes, whatever the machine: results do not depend on its memory.
 GRAPH_BYTES = 768 * 2**20
@@ -121,7 +120,6 @@ def bytes_of_an_input(model: nn.Module, inputs: Tensor, run: Callable[[Tensor], 
             f"one input of this network needs more than the free memory ({free / 2**30:.1f} GB)",
             hint="give it a smaller input size in the manifest, or more memory",
         )
-    return_pages()  # else the C library keeps them beside the passes, in pieces of other sizes
     each = max(1, found // count)
     if each > room:
         raise CandidateError(

@@ -22,6 +22,8 @@ _CGROUP_OF_PROCESS = Path("/proc/self/cgroup")
 #: The files of a limit and a usage in a cgroup, version 2 and 1.
 _CGROUP_FILES = (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes"))
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+#: With more free bytes than this, what the C library keeps is left to it: the next candidate needs the same pages.
+_PLENTY = 4 * 2**30
 #: glibc takes no larger threshold on 64 bits.
 _LARGEST_THRESHOLD = 32 * 2**20
 
@@ -47,7 +49,7 @@ def free_memory(device: torch.device, cap: str | None = None) -> int:
     """Bytes that this process may still take: on the CPU, or on a GPU.
 
     The least of what the machine has available, what is left of each cgroup limit and of the process's limit on
-    address space, and of the cap.
+    address space, and of the cap. Where that is little, pages that the C library keeps are given back first.
 
     Args:
         device: where the memory is needed.
@@ -60,6 +62,14 @@ def free_memory(device: torch.device, cap: str | None = None) -> int:
         reserved = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         left = free + reserved
         return left if cap is None else min(left, bytes_of(cap) - torch.cuda.memory_allocated(device))
+    found = _free_on_the_cpu(cap)
+    if found < _PLENTY:
+        return_pages()
+        found = _free_on_the_cpu(cap)
+    return found
+
+
+def _free_on_the_cpu(cap: str | None) -> int:
     import psutil
 
     own = psutil.Process().memory_info()

@@ -88,6 +88,8 @@ def main() -> int:
         folder = Path(name)
         data = target(given, folder)
         commands = of_manifest(given) if given.zoo else [drawn(name, folder, given) for name in given.only or NETWORKS]
+        if given.together:
+            commands = [together(commands, folder)]
         found = {name: Measured() for command in commands for name in command.networks}
         result: dict[str, Any] = {}
         for number in range(given.runs):
@@ -107,6 +109,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", type=lambda text: text.split(","), help=f"timm's names, {','.join(NETWORKS)}; or ids")
     parser.add_argument("--zoo", type=Path, help="a manifest in place of drawn networks")
     parser.add_argument("--candidates", type=int, default=2, help="checkpoints of each drawn network (2)")
+    parser.add_argument("--together", action="store_true", help="score all drawn networks in one command")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--batch", type=int, default=32, help="of finetuning, and most images of a bare pass at a time")
     parser.add_argument("--steps", type=int, default=3, help="of finetuning, as part of an epoch")
@@ -122,7 +125,18 @@ def arguments() -> argparse.Namespace:
 
 def described(given: argparse.Namespace) -> dict[str, Any]:
     """The settings, for the record."""
-    names = ("only", "candidates", "runs", "batch", "steps", "malloc", "threads", "ceiling", "score_options")
+    names = (
+        "only",
+        "candidates",
+        "together",
+        "runs",
+        "batch",
+        "steps",
+        "malloc",
+        "threads",
+        "ceiling",
+        "score_options",
+    )
     return {"zoo": given.zoo.name if given.zoo else None, **{name: getattr(given, name) for name in names}}
 
 
@@ -141,6 +155,19 @@ def drawn(network: str, folder: Path, given: argparse.Namespace) -> Command:
     place = folder / network
     must(run([str(HERE / "drawn.py"), "network", network, str(place), str(given.candidates)], folder))
     return Command(place / "model_zoo.yaml", {network: [f"{network}-{seed}" for seed in range(given.candidates)]})
+
+
+def together(commands: Sequence[Command], folder: Path) -> Command:
+    """One command for the candidates of several."""
+    import yaml
+
+    models = []
+    for command in commands:
+        for entry in yaml.safe_load(command.manifest.read_text())["models"]:
+            models.append({**entry, "weights": str(command.manifest.parent / entry["weights"])})
+    path = folder / "model_zoo.yaml"
+    path.write_text(yaml.safe_dump({"version": 1, "models": models}))
+    return Command(path, {name: ids for command in commands for name, ids in command.networks.items()})
 
 
 def of_manifest(given: argparse.Namespace) -> list[Command]:
