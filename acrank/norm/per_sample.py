@@ -48,8 +48,7 @@ class PerSampleCoNorm(RecalibratedAffines):
         plain.register_parameter("weight", None)
         plain.register_parameter("bias", None)
         self.plain = plain
-        is_last = isinstance(plain, nn.LayerNorm) and not _CHANNELS_SECOND.search(type(plain).__name__)
-        self.channel_axis = -1 if is_last else 1
+        self.channel_axis = -1 if has_channels_last(plain) else 1
         self.train(plain.training)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -73,6 +72,15 @@ class PerSampleCoNorm(RecalibratedAffines):
 
     def extra_repr(self) -> str:
         return f"{self.num_features}, eps={self.eps}, temperature={self.temperature}"
+
+
+def has_channels_last(layer: nn.Module) -> bool:
+    """Whether a normalisation's channels are the last dimension of its output, as LayerNorm's are.
+
+    >>> has_channels_last(nn.LayerNorm(4)), has_channels_last(nn.GroupNorm(2, 4))
+    (True, False)
+    """
+    return isinstance(layer, nn.LayerNorm) and not _CHANNELS_SECOND.search(type(layer).__name__)
 
 
 def reason_against(layer: nn.Module) -> str | None:

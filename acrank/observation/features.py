@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from acrank.errors import CandidateError
+from acrank.norm.per_sample import has_channels_last
 from acrank.scores.inputs import MapRows
 
 _CONVOLUTIONS = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+
+#: A transformer has so many tokens besides those of its grid, at most.
+PREFIX_TOKENS = 8
 
 #: (model, inputs, which of the sample the inputs are) -> features [rows, d], logits [rows, z] or None.
 Reader = Callable[[nn.Module, Tensor, Tensor | None], tuple[Tensor, Tensor | None]]
@@ -137,7 +141,8 @@ def feature_map(model: nn.Module, inputs: Tensor) -> tuple[Tensor, Any]:
 
     A network whose output is a map is read at the input of its last convolution; where that convolution (of more than
     one position) keeps the number of channels, as in MONAI's residual U-Nets, at the input of the one before. Any other
-    network is read at the last map of more than one position that one of its layers gives.
+    network is read at the last map of more than one position that one of its layers gives; tokens [n, t, d] on a grid,
+    such as a vision transformer's, are a map, and those before the grid's (of the class, registers) are left out.
 
     Raises:
         CandidateError: there is no such map.
@@ -148,8 +153,9 @@ def feature_map(model: nn.Module, inputs: Tensor) -> tuple[Tensor, Any]:
     def remember(layer: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         if _may_be_head(layer, bool(head)):
             head[:] = [args[0]]
-        if _is_dense(output, inputs) and output[0, 0].numel() > 1:
-            maps[:] = [output]
+        found = _map_of(layer, output, inputs)
+        if found is not None and found[0, 0].numel() > 1:
+            maps[:] = [found]
 
     output = _watched(model, [part for part in model.modules() if not list(part.children())], inputs, remember=remember)
     found = next(iter(head if head and _is_dense(output, inputs) else maps), None)
@@ -217,6 +223,43 @@ def _watched(model: nn.Module, parts: list[nn.Module], inputs: Tensor, remember:
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def _map_of(layer: nn.Module, output: Any, inputs: Tensor) -> Tensor | None:
+    """A layer's output as a map [n, d, *cells]; None where it is none."""
+    if not isinstance(output, Tensor) or len(output) != len(inputs):
+        return None
+    if output.dim() == 3 < inputs.dim():
+        return tokens_as_map(output.movedim(-1, 1), inputs.shape[2:])
+    if output.dim() != inputs.dim() or isinstance(layer, nn.Linear):  # a linear layer's channels are last
+        return None
+    return output.movedim(-1, 1) if has_channels_last(layer) else output
+
+
+def tokens_as_map(tokens: Tensor, size: Sequence[int]) -> Tensor | None:
+    """Tokens [n, d, t] as a map [n, d, *cells], whose sides are to each other as those of the input; None if none fits.
+
+    The grid is the largest that leaves out PREFIX_TOKENS at most, which come first.
+
+    >>> tokens_as_map(torch.zeros(2, 5, 197), (224, 224)).shape, tokens_as_map(torch.zeros(2, 5, 98), (64, 128)).shape
+    (torch.Size([2, 5, 14, 14]), torch.Size([2, 5, 7, 14]))
+    """
+    count = tokens.shape[-1]
+    for prefix in range(min(PREFIX_TOKENS, count - 1) + 1):
+        cells = _grid_of(count - prefix, size)
+        if cells is not None:
+            grid: Tensor = tokens[..., prefix:].unflatten(-1, cells)
+            return grid
+    return None
+
+
+def _grid_of(count: int, size: Sequence[int]) -> tuple[int, ...] | None:
+    """Sides of a grid of so many cells, to each other as those of an image; None if there is none."""
+    unit = math.gcd(*size)
+    shape = [side // unit for side in size]
+    scale = round((count / math.prod(shape)) ** (1 / len(shape)))
+    cells = tuple(scale * side for side in shape)
+    return cells if math.prod(cells) == count else None
 
 
 def _is_dense(output: Any, inputs: Tensor) -> bool:

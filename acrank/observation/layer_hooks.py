@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from acrank.errors import CandidateError
 from acrank.norm import RecalibratedAffines
-from acrank.observation.features import DenseReader
+from acrank.observation.features import DenseReader, tokens_as_map
 
 #: A Gram matrix is of so many rows at most.
 ROWS = 512
@@ -147,11 +147,14 @@ def rows_of_positions(positions: Tensor, size: tuple[int, ...]) -> tuple[RowsOf,
 
     def rows(output: Tensor, part: Tensor | None = None) -> Tensor | None:
         which = torch.arange(count) if part is None else part
-        if len(output) != len(which) or output.ndim != 2 + len(size):
+        if len(output) != len(which):
+            return None
+        maps = tokens_as_map(output, size) if output.ndim == 3 else output
+        if maps is None or maps.ndim != 2 + len(size):
             return None
         kept = which % stride == 0
         reader = DenseReader(positions[which[kept], along].to(output.device), size)
-        return reader.rows(output[kept.to(output.device)]).relu()
+        return reader.rows(maps[kept.to(maps.device)]).relu()
 
     return rows, torch.arange(count * each).view(count, each)[::stride, along].flatten()
 

@@ -10,9 +10,10 @@ from torch import nn
 from acrank.errors import CandidateError
 from acrank.norm import ac_norm_layers
 from acrank.observation.features import DenseReader, feature_map
-from acrank.observation.layer_hooks import LayerTrace, select_layers
+from acrank.observation.layer_hooks import LayerTrace, rows_of_positions, select_layers
 from acrank.observation.one_step import take_one_step, wrap_in_ac_norm
 from acrank.zoo.architectures.genesis import UNet3D
+from acrank.zoo.architectures.timm_import import import_timm
 
 
 def head(width: int, outputs: int) -> nn.Sequential:
@@ -115,3 +116,60 @@ def test_the_deepest_layer_of_a_genesis_network_is_the_one_that_its_authors_read
     assert select_layers(trace.order, trace.areas, "last") == ["down_tr512.ops.1.bn1"]
     assert select_layers(trace.order, trace.areas, "encoder")[-1] == "down_tr512.ops.1.bn1"
     assert len(select_layers(trace.order, trace.areas, "encoder")) == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "cells"),
+    [
+        ("vit_tiny_patch16_224", {}, (4, 4)),
+        ("vit_tiny_patch16_224", {"global_pool": "avg"}, (4, 4)),
+        ("vit_tiny_patch16_224", {"reg_tokens": 4}, (4, 4)),
+        ("vit_tiny_patch16_224", {"img_size": (32, 64)}, (2, 4)),
+        ("swin_tiny_patch4_window7_224", {"window_size": 2}, (2, 2)),
+    ],
+)
+def test_the_tokens_of_a_transformer_are_a_map(name: str, options: dict[str, object], cells: tuple[int, int]) -> None:
+    """Those that its own `forward_features` gives, as timm says where their grid is."""
+    timm = import_timm()
+    torch.manual_seed(0)
+    options = {"img_size": (64, 64), "depth": 2, **options} if name.startswith("vit") else {"img_size": 64, **options}
+    options |= {} if name.startswith("vit") else {"depths": (1, 1, 1, 1)}
+    model = timm.create_model(name, **options).eval()
+    inputs = torch.rand(3, 3, *(options["img_size"] if isinstance(options["img_size"], tuple) else (64, 64)))
+    with torch.no_grad():
+        features, _ = feature_map(model, inputs)
+        tokens = model.forward_features(inputs)
+    if tokens.dim() == 3:
+        tokens = tokens[:, model.num_prefix_tokens :].unflatten(1, cells)
+    assert tuple(features.shape[2:]) == cells
+    torch.testing.assert_close(features, tokens.movedim(-1, 1))
+
+
+def test_a_transformer_has_a_gram_matrix_at_positions() -> None:
+    """Of its last layer's tokens, by plain indexing; the step moves that layer's affines."""
+    torch.manual_seed(0)
+    model, _ = wrap_in_ac_norm(import_timm().create_model("vit_tiny_patch16_224", img_size=32, depth=2).eval())
+    inputs = torch.rand(6, 3, 32, 32)
+    with torch.no_grad():
+        tokens = model.forward_features(inputs)
+    positions = torch.from_numpy(np.random.default_rng(0).integers(0, 32 * 32, (6, 5)))
+    seen = take_one_step(
+        model,
+        inputs,
+        torch.arange(30) % 2,
+        classes=2,
+        half=torch.arange(30) % 4 < 2,
+        permutation=torch.randperm(30),
+        step_size=0.1,
+        layers="norm",
+        read=DenseReader(positions, (32, 32)),
+        rows=rows_of_positions(positions, (32, 32)),
+    )
+    places = [(i, *divmod(int(positions[i, j]), 32)) for i in range(6) for j in range(5)]
+    rows = torch.stack([tokens[i, 1 + y // 16 * 2 + x // 16] for i, y, x in places])
+    np.testing.assert_allclose(seen.features, rows, rtol=1e-4, atol=1e-5)
+    kept = rows.relu().numpy()
+    kept = (kept - kept.mean(0)) / np.where(kept.std(0) > 1e-6, kept.std(0), 1)
+    np.testing.assert_allclose(seen.later_gram, kept @ kept.T / kept.shape[1], rtol=1e-3, atol=1e-4)
+    assert [one.name for one in seen.shifts] == ["norm"]
+    assert np.abs(seen.shifts[0].target_bias - seen.shifts[0].source_bias).max() > 0
