@@ -75,11 +75,13 @@ class PerSampleCoNorm(RecalibratedAffines):
 
 
 def has_channels_last(layer: nn.Module) -> bool:
-    """Whether a normalisation's channels are the last dimension of its output, as LayerNorm's are.
+    """Whether a normalisation's channels are the last dimension of its output, as LayerNorm's are; AC-Norm's included.
 
     >>> has_channels_last(nn.LayerNorm(4)), has_channels_last(nn.GroupNorm(2, 4))
     (True, False)
     """
+    if isinstance(layer, RecalibratedAffines):
+        return layer.channel_axis == -1
     return isinstance(layer, nn.LayerNorm) and not _CHANNELS_SECOND.search(type(layer).__name__)
 
 

@@ -141,7 +141,7 @@ def feature_map(model: nn.Module, inputs: Tensor) -> tuple[Tensor, Any]:
 
     A network whose output is a map is read at the input of its last convolution; where that convolution (of more than
     one position) keeps the number of channels, as in MONAI's residual U-Nets, at the input of the one before. Any other
-    network is read at the last map of more than one position that one of its layers gives; tokens [n, t, d] on a grid,
+    network is read at the last map of more than one position that one of its parts gives; tokens [n, t, d] on a grid,
     such as a vision transformer's, are a map, and those before the grid's (of the class, registers) are left out.
 
     Raises:
@@ -157,7 +157,7 @@ def feature_map(model: nn.Module, inputs: Tensor) -> tuple[Tensor, Any]:
         if found is not None and found[0, 0].numel() > 1:
             maps[:] = [found]
 
-    output = _watched(model, [part for part in model.modules() if not list(part.children())], inputs, remember=remember)
+    output = _watched(model, list(model.modules())[1:] or [model], inputs, remember=remember)
     found = next(iter(head if head and _is_dense(output, inputs) else maps), None)
     if found is None or not _fits(found, inputs):
         raise CandidateError("the network gives no feature map", hint="a segmentation target needs a convolutional one")

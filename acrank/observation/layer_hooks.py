@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from acrank.errors import CandidateError
-from acrank.norm import RecalibratedAffines
+from acrank.norm.per_sample import has_channels_last
 from acrank.observation.features import DenseReader, tokens_as_map
 
 #: A Gram matrix is of so many rows at most.
@@ -119,8 +119,7 @@ class LayerOutputs(ForwardHooks):
 
 def channels_second(layer: nn.Module, output: Tensor) -> Tensor:
     """An output with its channels as the second dimension: [n, C, ...]."""
-    is_last = isinstance(layer, RecalibratedAffines) and layer.channel_axis == -1
-    return output.movedim(-1, 1) if is_last or isinstance(layer, nn.Linear) else output
+    return output.movedim(-1, 1) if has_channels_last(layer) or isinstance(layer, nn.Linear) else output
 
 
 def rows_of_images(count: int) -> tuple[RowsOf, Tensor]:

@@ -73,7 +73,7 @@ def room_for(count: float) -> int:
     return 5 * bytes_of_parameters(network) + int(count * two / 2 * OVERHEAD) + 1
 
 
-@pytest.mark.parametrize(("fits", "expected"), [(100, 8), (8, 8), (7, 4), (3, 2), (1.5, 1)])
+@pytest.mark.parametrize(("fits", "expected"), [(100, 8), (8, 8), (7, 4), (3, 2), (1.95, 1)])
 def test_as_many_go_through_as_fit(monkeypatch: pytest.MonkeyPatch, fits: float, expected: int) -> None:
     free = room_for(fits)
     monkeypatch.setattr("acrank.finetuning.building.free_memory", lambda *_: free)

@@ -137,8 +137,9 @@ def test_the_tokens_of_a_transformer_are_a_map(name: str, options: dict[str, obj
     model = timm.create_model(name, **options).eval()
     inputs = torch.rand(3, 3, *(options["img_size"] if isinstance(options["img_size"], tuple) else (64, 64)))
     with torch.no_grad():
-        features, _ = feature_map(model, inputs)
         tokens = model.forward_features(inputs)
+        features, _ = feature_map(model, inputs)
+        assert feature_map(wrap_in_ac_norm(model)[0], inputs)[0].shape == features.shape
     if tokens.dim() == 3:
         tokens = tokens[:, model.num_prefix_tokens :].unflatten(1, cells)
     assert tuple(features.shape[2:]) == cells
