@@ -134,6 +134,18 @@ def score(
     return Scored(ended, json.loads(record.read_text()) if record.is_file() else {})
 
 
+def one_manifest(manifests: Sequence[Path], path: Path) -> Path:
+    """Write the entries of several manifests into one, at `path`."""
+    import yaml
+
+    models = []
+    for manifest in manifests:
+        for entry in yaml.safe_load(manifest.read_text())["models"]:
+            models.append({**entry, "weights": str(manifest.parent / entry["weights"])})
+    path.write_text(yaml.safe_dump({"version": 1, "models": models}))
+    return path
+
+
 def size_of(text: str) -> int:
     """Bytes of `4GB`, `500MB`, `4GiB` or a plain number.
 

@@ -33,7 +33,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from children import Limit, Scored, must, run, score, size_of
+from children import Limit, Scored, must, one_manifest, run, score, size_of
 from drawn import IMAGES
 
 HERE = Path(__file__).resolve().parent
@@ -159,14 +159,7 @@ def drawn(network: str, folder: Path, given: argparse.Namespace) -> Command:
 
 def together(commands: Sequence[Command], folder: Path) -> Command:
     """One command for the candidates of several."""
-    import yaml
-
-    models = []
-    for command in commands:
-        for entry in yaml.safe_load(command.manifest.read_text())["models"]:
-            models.append({**entry, "weights": str(command.manifest.parent / entry["weights"])})
-    path = folder / "model_zoo.yaml"
-    path.write_text(yaml.safe_dump({"version": 1, "models": models}))
+    path = one_manifest([command.manifest for command in commands], folder / "model_zoo.yaml")
     return Command(path, {name: ids for command in commands for name, ids in command.networks.items()})
 
 
