@@ -108,14 +108,17 @@ class ObservationCache:
         return self.folder.glob("observations/*/*.h5")
 
     def summaries(self) -> list[dict[str, Any]]:
-        """Key, weights file, images, features, layers and bytes of each observation; damaged ones are left out."""
+        """Key, weights file, images, features, layers and bytes of each observation; damaged ones are left out.
+
+        A checkpoint's drift on the bundled images has neither images nor features.
+        """
         return [
             {
                 "key": path.stem[:12],
                 "weights": info.weights.get("file"),
-                "images": len(observation.labels),
+                "images": len(observation.labels) or None,
                 "features": None if observation.features is None else observation.features.shape[1],
-                "layers": len(observation.shifts),
+                "layers": len(observation.shifts or observation.random_head_shifts),
                 "bytes": path.stat().st_size,
             }
             for path in sorted(self.entries())

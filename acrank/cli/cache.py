@@ -23,7 +23,7 @@ def path(verbose: VerboseOption = 0) -> None:
 
 @app.command("list")
 def list_entries(format: FormatOption = Format.table, output: OutputOption = None, verbose: VerboseOption = 0) -> None:
-    """List the observations: file, candidate's weights, images, features, bytes."""
+    """List the observations: file, candidate's weights, images, features, bytes; no images: a checkpoint's drift."""
     from acrank.cache import ObservationCache
 
     check_outputs(output or [])

@@ -210,7 +210,7 @@ class _Flow:
             **vars(key),
             dataset=self.plan.target.name,
             metric=str(self.plan.settings.metric),
-            reason=reason_of(error, lower="--batch-size"),
+            reason=reason_of(error),
         )
 
 

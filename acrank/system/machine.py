@@ -157,14 +157,11 @@ def pick_device(wanted: str) -> torch.device:
     return device
 
 
-def reason_of(error: Exception, *, lower: str = "--samples") -> str:
+def reason_of(error: Exception) -> str:
     """Why a candidate was skipped, in one line.
 
-    Args:
-        lower: the option that saves memory.
-
     >>> reason_of(MemoryError())
-    'out of memory (lower --samples, or the input size in the manifest)'
+    'out of memory (lower the input size in the manifest, or give it more memory)'
     >>> reason_of(ValueError("two\\nlines"))
     'ValueError: two lines'
     """
@@ -172,5 +169,5 @@ def reason_of(error: Exception, *, lower: str = "--samples") -> str:
     if isinstance(error, AcrankError):
         return f"{text} ({error.hint})" if error.hint else text
     if is_out_of_memory(error):
-        return f"out of memory (lower {lower}, or the input size in the manifest)"
+        return "out of memory (lower the input size in the manifest, or give it more memory)"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -124,7 +124,7 @@ def test_a_network_that_cannot_even_take_one_input_is_skipped(
     found = rows(folder)["hungry"]
     assert found.status == status  # type: ignore[attr-defined]
     if status == "skipped":
-        assert found.reason.startswith("out of memory (lower --samples")  # type: ignore[attr-defined]
+        assert found.reason.startswith("out of memory (lower the input size")  # type: ignore[attr-defined]
     else:
         assert found.details.at_once == 1  # type: ignore[attr-defined]
 
