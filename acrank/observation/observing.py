@@ -19,9 +19,13 @@ from acrank.records import Details
 from acrank.scores.inputs import CandidateInfo, LayerShift, Observation
 from acrank.settings import Plan, Settings
 from acrank.system.machine import deterministic, is_out_of_memory, mixed_dtype, pick_device
+from acrank.system.memory import return_pages_above
 from acrank.targets.draws import Draw
 from acrank.zoo.loading import LoadedModel, load_candidate
 from acrank.zoo.schema import Candidate
+
+#: A process that holds less keeps its free pages for the next candidate.
+KEPT_PAGES = 3 * 2**29
 
 
 @dataclass
@@ -100,6 +104,8 @@ def observe_candidate(loaded: LoadedCandidate, settings: Settings) -> Observed:
         except Exception as error:
             if not (is_out_of_memory(error) and _lowered(loaded, passes.used if passes else None)):
                 raise
+        finally:
+            return_pages_above(KEPT_PAGES)
         # not within `except`: the error holds the frames of the pass, and they hold what it had allocated
         del passes
         _load_again(loaded, settings)

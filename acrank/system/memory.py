@@ -101,6 +101,17 @@ def return_pages() -> None:
             ctypes.CDLL(None).malloc_trim(0)
 
 
+def return_pages_above(size: int) -> None:
+    """Give back what the C library keeps where the process holds more bytes than this.
+
+    Blocks of one candidate's sizes do not fit those of the next; below it, keeping them saves the kernel's work.
+    """
+    import psutil
+
+    if psutil.Process().memory_info().rss > size:
+        return_pages()
+
+
 def _left_of_cgroups() -> list[int]:
     """What is left of the limits of the process's cgroups, from its own up to the root."""
     found = []

@@ -12,7 +12,7 @@ import torch
 
 from acrank.errors import UsageError
 from acrank.system import memory
-from acrank.system.memory import bytes_of, free_memory, return_pages, reuse_pages
+from acrank.system.memory import bytes_of, free_memory, return_pages, return_pages_above, reuse_pages
 
 CPU = torch.device("cpu")
 GIB = 2**30
@@ -142,3 +142,14 @@ def test_other_systems_are_left_alone(monkeypatch: pytest.MonkeyPatch, change: o
     monkeypatch.setattr(memory.sys, "platform", "darwin")
     monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: pytest.fail("called the C library"))
     change()  # type: ignore[operator]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="malloc_trim is glibc's")
+def test_pages_are_given_back_above_a_size_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr("acrank.system.memory.return_pages", lambda: asked.append(1))
+    own = psutil.Process().memory_info().rss
+    return_pages_above(2 * own)
+    assert asked == []
+    return_pages_above(own // 2)
+    assert asked == [1]
