@@ -41,7 +41,7 @@ def inputs_at_once(network: Network, inputs: Tensor, labels: Tensor, *, count: i
 
     try:
         with seeded(0, inputs.device):
-            return inputs_of_a_step(count, network.train(), inputs[:2], run, free=free)
+            return inputs_of_a_step(network.train(), inputs[:2], run, count=count, free=free)
     finally:
         for module, mode in was_training.items():
             module.training = mode

@@ -195,10 +195,10 @@ class DrawPasses:
         free = free_memory(self.device, self._memory) - 3 * bytes_of_parameters(network)
         with seeded(0, self.device):
             return inputs_of_a_step(
-                batch.step,
                 network,
                 some,
                 lambda few: read(network, few.to(self.device), torch.arange(len(few))),
+                count=batch.step,
                 free=free,
             )
 
@@ -218,7 +218,7 @@ class DrawPasses:
                 with torch.enable_grad(), LayerTrace(layers) as trace:
                     features, logits = read(self.model, some.to(self.device), first[: len(some)])
                 if self.plan.layers is not None:
-                    self._late = late_layers(features, trace, layers, self.plan.layers)
+                    self._late = late_layers(features, trace, layers, wanted=self.plan.layers)
                 return features, logits
 
             free = free_memory(self.device, self._memory)

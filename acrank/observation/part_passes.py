@@ -125,7 +125,7 @@ def watched_layers(model: nn.Module) -> dict[str, nn.Module]:
     return {name: layer for name, layer in found.items() if len(found) == 1 or name != (linear or [None])[-1]}
 
 
-def late_layers(features: Tensor, trace: LayerTrace, layers: Mapping[str, nn.Module], wanted: str) -> list[str]:
+def late_layers(features: Tensor, trace: LayerTrace, layers: Mapping[str, nn.Module], *, wanted: str) -> list[str]:
     """The layers whose outputs make the Gram matrix: the last third of those wanted that the features depend on.
 
     Args:

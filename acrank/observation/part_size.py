@@ -82,7 +82,7 @@ def part_size(model: nn.Module, inputs: Tensor, run: Callable[[Tensor], object],
 
 
 def inputs_of_a_step(
-    count: int, model: nn.Module, inputs: Tensor, run: Callable[[Tensor], object], *, free: int
+    model: nn.Module, inputs: Tensor, run: Callable[[Tensor], object], *, count: int, free: int
 ) -> int:
     """How many of the `count` inputs of a training step go through the network together: all, or as many as fit.
 

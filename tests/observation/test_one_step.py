@@ -318,7 +318,7 @@ def test_the_layers_of_the_gram_matrix_are_known_before_the_step() -> None:
     with LayerTrace(layers) as trace:
         features, _ = read_features(model, inputs[:2])
     assert trace.order == ["main.1", "main.5", "side"]
-    late = part_passes.late_layers(features, trace, layers, "all")
+    late = part_passes.late_layers(features, trace, layers, wanted="all")
     assert late == ["main.5"]
     options = {"classes": CLASSES, "half": half, "permutation": permutation, "step_size": 0.3}
     known = take_one_step(model, inputs, labels, late=late, **options)  # type: ignore[arg-type]
