@@ -131,8 +131,10 @@ def rows_of_images(count: int) -> tuple[RowsOf, Tensor]:
         if len(output) % len(which):
             return None
         # an image's tokens may have been folded into the first dimension
-        each = output.unflatten(0, (len(which), -1))[(which % stride == 0).to(output.device)].relu()
-        averaged: Tensor = each.mean([1, *range(3, each.ndim)])
+        each = output.unflatten(0, (len(which), -1))
+        if stride > 1:
+            each = each[(which % stride == 0).to(output.device)]
+        averaged: Tensor = each.relu().mean([1, *range(3, each.ndim)])
         return averaged
 
     return rows, torch.arange(0, count, stride)
