@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import resource
 import shutil
 import signal
@@ -208,7 +209,8 @@ def test_progress_on_a_terminal_goes_on_with_workers(folder: Path) -> None:
             seen += part
         assert run.wait(60) == 0
     os.close(controller)
-    assert b"2/2" in seen
+    done, total = re.findall(rb"(\d+)/(\d+)", seen)[-1]  # what is drawn between depends on the time
+    assert int(done) == int(total) >= 2
 
 
 def test_what_workers_find_out_about_the_target_is_a_note_here(acrank: Command, folder: Path) -> None:
