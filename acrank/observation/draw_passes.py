@@ -56,6 +56,7 @@ class DrawPasses:
         self.loss_scale = LOSS_SCALE if is_float16 else 1.0  # bfloat16 has the exponents of float32, and needs none
         self.used: int | None = None
         self._late: list[str] | None = None
+        self._is_wrapped = False
         self.lowered: tuple[int, int] | None = None
 
     def wrap(self) -> list[str]:
@@ -65,7 +66,7 @@ class DrawPasses:
         not depend on which passes came before.
         """
         self.model, left_out = wrap_in_ac_norm(self.model)
-        self.used = None
+        self.used, self._is_wrapped = None, True
         return left_out
 
     def moved(self, batch: Batch) -> Observation:
@@ -192,7 +193,7 @@ class DrawPasses:
         network = copy.deepcopy(self.model).train().requires_grad_(True)
         read, some = self._reader(batch), batch.inputs[:2]
         # the copy that is trained, its gradients and its momentum
-        free = free_memory(self.device, self._memory) - 3 * bytes_of_parameters(network)
+        free = max(0, free_memory(self.device, self._memory) - 3 * bytes_of_parameters(network))
         with seeded(0, self.device):
             return inputs_of_a_step(
                 network,
@@ -217,7 +218,7 @@ class DrawPasses:
             def run(some: Tensor) -> object:
                 with torch.enable_grad(), LayerTrace(layers) as trace:
                     features, logits = read(self.model, some.to(self.device), first[: len(some)])
-                if self.plan.layers is not None:
+                if self._is_wrapped and self.plan.layers is not None:
                     self._late = late_layers(features, trace, layers, wanted=self.plan.layers)
                 return features, logits
 

@@ -117,8 +117,9 @@ def _last_parts(parts: Sequence[Tensor], most: int | None) -> list[Tensor]:
 
 def watched_layers(model: nn.Module) -> dict[str, nn.Module]:
     """The AC-Norm layers by name; of a network that has none its convolutions and linear layers, but the classifier."""
-    if normed := dict(ac_norm_layers(model)):
-        return dict(normed)
+    normed: dict[str, nn.Module] = dict(ac_norm_layers(model))
+    if normed:
+        return normed
     kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
     found = {name: layer for name, layer in model.named_modules() if isinstance(layer, kinds)}
     linear = [name for name, layer in found.items() if isinstance(layer, nn.Linear)]
