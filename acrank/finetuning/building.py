@@ -34,7 +34,7 @@ def inputs_at_once(network: Network, inputs: Tensor, labels: Tensor, *, count: i
     """
     was_training = {module: module.training for module in network.modules()}
     buffers = [(part, part.clone()) for part in network.buffers()]
-    free = free_memory(inputs.device, memory) - _COPIES * bytes_of_parameters(network)
+    free = max(0, free_memory(inputs.device, memory) - _COPIES * bytes_of_parameters(network))
 
     def run(some: Tensor) -> Tensor:
         return network.task.loss(network(some)[1].float(), labels[: len(some)])
@@ -66,7 +66,7 @@ def build_network(
         methods: each may change the body and what trains.
         task: makes the head.
         sample: inputs [n, c, ...] and labels of training images, on which methods may evaluate the source network.
-        at_once: tells how many inputs may go through the network together; None for a whole step.
+        at_once: tells how many inputs may go through the network together, those of the sample too; None for all.
 
     Raises:
         CandidateError: a method does not apply to this network.

@@ -161,7 +161,8 @@ class _Flow:
         try:
             loaded = load_candidate(candidate, allow_code=self.plan.settings.allow_code)
             kind = PatchSource if self.plan.target.task == "segmentation" else ImageSource
-            sources = {id(target): kind(target, loaded) for target in self.plan.targets.values()}
+            memory = self.plan.settings.memory
+            sources = {id(target): kind(target, loaded, memory) for target in self.plan.targets.values()}
         except (TargetError, OutputError):
             raise
         except Exception as error:

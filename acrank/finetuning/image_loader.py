@@ -62,18 +62,24 @@ class PartLoader(Protocol):
         ...
 
 
-def held_bytes() -> int:
-    """How much of a target's prepared images may be held in memory."""
-    return min(HELD_BYTES, free_memory(torch.device("cpu")) // 4)
+def held_bytes(memory: str | None) -> int:
+    """How much of a target's prepared images may be held in memory, of which the process may use `memory`."""
+    return min(HELD_BYTES, free_memory(torch.device("cpu"), memory) // 4)
 
 
 class ImageSource:
-    """The images of a classification target, prepared for one candidate."""
+    """The images of a classification target, prepared for one candidate.
 
-    def __init__(self, target: Target, loaded: LoadedModel) -> None:
+    Args:
+        target: of the images.
+        loaded: the candidate.
+        memory: the most that the process may use, as `bytes_of` reads it; None for what is free.
+    """
+
+    def __init__(self, target: Target, loaded: LoadedModel, memory: str | None = None) -> None:
         self.target, self.loaded = target, loaded
         size = len(target) * loaded.input.channels * math.prod(loaded.input.size) * FLOAT_BYTES
-        self._held = self._read(torch.arange(len(target))) if size <= held_bytes() else None
+        self._held = self._read(torch.arange(len(target))) if size <= held_bytes(memory) else None
 
     def batch(self, indices: Tensor) -> Tensor:
         """float32 [n, c, *size] on the CPU, in the order of `indices` [n] into the target.

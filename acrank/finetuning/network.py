@@ -11,7 +11,7 @@ class Network(nn.Module):
     """A body, whose features the task reads, and a head for the target.
 
     Attributes:
-        at_once: the most inputs that go through together, for lack of memory; None for a whole step.
+        at_once: the most inputs that go through together; None for whatever comes.
     """
 
     at_once: int | None = None

@@ -31,11 +31,15 @@ Array = npt.NDArray[Any]
 
 
 class PatchSource:
-    """The images and masks of a segmentation target, prepared for one candidate; kept in memory up to `held_bytes`."""
+    """The images and masks of a segmentation target, prepared for one candidate; kept in memory up to `held_bytes`.
 
-    def __init__(self, target: Target, loaded: LoadedModel) -> None:
+    Args:
+        target, loaded, memory: as in `ImageSource`.
+    """
+
+    def __init__(self, target: Target, loaded: LoadedModel, memory: str | None = None) -> None:
         self.target, self.loaded = target, loaded
-        self._bytes_left = held_bytes()
+        self._bytes_left = held_bytes(memory)
         self._images: dict[int, Tensor] = {}
         self._masks: dict[int, Array] = {}
         self._places: dict[int, list[Array]] = {}

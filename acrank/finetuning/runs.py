@@ -166,21 +166,22 @@ class Run:
         torch.manual_seed(seed_of(Purpose.FINETUNE_BATCHES, self.key.seed, self.key.split))
         return network, methods
 
-    def _at_once(self, network: Network, sample: tuple[Tensor, Tensor]) -> int | None:
+    def _at_once(self, network: Network, sample: tuple[Tensor, Tensor]) -> int:
         """How many inputs go through the network together; the same for every trial of the run, and after a resume."""
         settings = self.context.settings
         assert settings.batch_size is not None
         if "at_once" not in self.state:
-            fitting = inputs_at_once(network, *sample, count=settings.batch_size, memory=settings.memory)
-            self.state["at_once"] = fitting if fitting < settings.batch_size else None
-        found: int | None = self.state["at_once"]
-        return found
+            count = settings.batch_size
+            self.state["at_once"] = inputs_at_once(network, *sample, count=count, memory=settings.memory)
+        return int(self.state["at_once"])
 
     def _short_memory(self) -> dict[str, str]:
         """What the details say where images go through a few at a time."""
-        at_once, size = self.state.get("at_once"), self.context.settings.batch_size
+        size = self.context.settings.batch_size
+        assert size is not None
+        at_once = int(self.state.get("at_once", size))
         text = f"too little memory for a step of {size}: {at_once} at a time, batch statistics are of those"
-        return {"short_of_memory": text} if at_once else {}
+        return {"short_of_memory": text} if at_once < size else {}
 
     def _save_network(self, best: Mapping[str, Any], path: Path) -> None:
         with torch.random.fork_rng(devices=[]):

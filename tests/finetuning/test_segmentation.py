@@ -195,7 +195,7 @@ def test_what_memory_cannot_hold_is_read_in_parts(tmp_path: Path, monkeypatch: p
         return list(loader_of(target).batches(4, "light"))
 
     held = epoch()
-    monkeypatch.setattr(module, "held_bytes", lambda: 0)
+    monkeypatch.setattr(module, "held_bytes", lambda _: 0)
     for (inputs, labels), (other, truth) in zip(held, epoch(), strict=True):
         assert torch.equal(inputs, other)
         assert torch.equal(labels, truth)

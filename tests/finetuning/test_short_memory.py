@@ -166,4 +166,8 @@ def test_a_cap_that_is_no_size_is_refused(acrank: Command, tmp_path: Path) -> No
 def test_images_are_held_in_a_quarter_of_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     for free, expected in ((2**40, 2 * 2**30), (400, 100)):
         monkeypatch.setattr("acrank.finetuning.image_loader.free_memory", lambda *_, free=free: free)
-        assert held_bytes() == expected
+        assert held_bytes(None) == expected
+
+
+def test_images_are_held_within_the_cap() -> None:
+    assert held_bytes("1MB") == 0  # the process has more already

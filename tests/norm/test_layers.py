@@ -227,7 +227,10 @@ def test_what_is_not_finite_passes_without_a_warning(name: str, value: float) ->
         {"upstream": upstream[0], **layer.state_dict()}[name][1] = value
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        layer(torch.randn(8, 4)).backward(upstream)
+        output = layer(torch.randn(8, 4))
+        output.backward(upstream)
+    assert layer.weight_target.grad is not None
+    assert not (output.isfinite().all() and layer.weight_target.grad.isfinite().all())
 
 
 def test_a_second_derivative_is_refused() -> None:

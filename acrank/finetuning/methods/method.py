@@ -11,8 +11,6 @@ from acrank.finetuning.network import Network
 from acrank.finetuning.tasks.task import FinetuningTask
 from acrank.observation.part_size import in_parts
 
-_SAMPLE_AT_ONCE = 32  # inputs of the sample, where memory is not short
-
 
 @dataclass(frozen=True, kw_only=True)
 class SourceContext:
@@ -22,8 +20,7 @@ class SourceContext:
         source: the candidate's network, unchanged, in eval mode and frozen.
         inputs, labels: a sample of the training images, without augmentation, on the network's device.
         task: the finetuning task.
-        at_once: the most inputs that go through a network together, for lack of memory; None for a whole step, which is
-            no more than the sample.
+        at_once: the most inputs that go through a network together; None for the whole sample.
     """
 
     source: nn.Module
@@ -34,7 +31,7 @@ class SourceContext:
 
     def parts(self) -> Iterator[tuple[Tensor, Tensor]]:
         """The sample, as many inputs and labels at a time as go through a network together."""
-        most = self.at_once or _SAMPLE_AT_ONCE
+        most = self.at_once or len(self.inputs)
         yield from zip(in_parts(self.inputs, most), in_parts(self.labels, most), strict=True)
 
 
