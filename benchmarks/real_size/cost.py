@@ -7,7 +7,7 @@ Drawn networks (drawn.py; any name of timm), or the candidates of a manifest suc
 each network is scored by the real command, in a process of its own with an empty cache, and its bare passes and
 finetuning steps are timed by passes.py in another; every other run goes in reverse order. Drawn networks are scored as
 --candidates checkpoints of different seeds in one command, since acrank may treat a contest otherwise than a single
-candidate; the candidates of a manifest in one command as well.
+candidate; the candidates of a manifest in one command as well, and with --together all of the drawn ones.
 
 - run: `seconds` of the row, mean over a network's checkpoints; wall: of the command, its start included, divided by its
   candidates;

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -90,9 +89,7 @@ def drawn(networks: list[str], folder: Path) -> Path:
 def hog(leave: int) -> Iterator[int]:
     """Inside this context another process holds all free memory but `leave` bytes; gives how many it holds."""
     size = max(0, psutil.virtual_memory().available - leave)
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOG, str(size)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ}
-    )
+    process = subprocess.Popen([sys.executable, "-c", HOG, str(size)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin is not None
     assert process.stdout is not None
     try:
