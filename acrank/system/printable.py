@@ -1,0 +1,40 @@
+"""Text from files, names and users, made safe for a terminal and a log."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+#: What a continuous-integration runner reads as a command where a line begins with it.
+_COMMAND = re.compile(r"^(\s*)(::|##\[|##vso\[)", re.MULTILINE)
+
+
+def printable(text: str, *, newlines: bool = False) -> str:
+    """The text with every character that could steer a terminal or a log as its escape.
+
+    Control characters (ESC, NUL, C1), direction marks (bidi), line and paragraph separators and lone surrogates become
+    `\\x1b`, `\\u202e`; a line that begins like a command to a CI runner gets a space that makes it none.
+
+    Args:
+        text: anything.
+        newlines: whether newlines and tabs are kept.
+
+    Example:
+        >>> print(printable("a\\x1b[31mb\\u202ec"))
+        a\\x1b[31mb\\u202ec
+        >>> printable("::error::x")
+        ': :error::x'
+    """
+    out = "".join(one if _is_safe(one, newlines) else _escape(one) for one in text)
+    return _COMMAND.sub(lambda found: f"{found[1]}{found[2][0]} {found[2][1:]}", out)
+
+
+def _is_safe(one: str, newlines: bool) -> bool:
+    if one in "\n\t":
+        return newlines
+    return unicodedata.category(one) not in ("Cc", "Cf", "Cs", "Zl", "Zp") or one in "\u200c\u200d"
+
+
+def _escape(one: str) -> str:
+    code = ord(one)
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
