@@ -71,7 +71,9 @@ class Details:
     """What scoring a candidate took, beside its settings; None where there is nothing to say.
 
     Attributes:
-        draws: how many draws its values are means of.
+        draws: how many draws its values are means of; after a race those of the ranking score.
+        draws_of_others: how many draws the scores without an entry in `values` are means of, where those are fewer.
+        values: of the ranking score, for each draw; no value of a pool-relative one.
         input: what the network was shown: size, in_chans, mean, std.
         step_size: of the step on the affine parameters.
         device: on which the passes ran.
@@ -87,6 +89,8 @@ class Details:
     __pydantic_config__ = _STRICT
 
     draws: int | None = None
+    draws_of_others: int | None = None
+    values: dict[str, list[float | None]] = field(default_factory=dict)
     input: dict[str, Any] | None = None
     step_size: float | None = None
     device: str | None = None
@@ -98,6 +102,17 @@ class Details:
     cache_failure: str | None = None
     parts: dict[str, list[Any]] = field(default_factory=dict)
     entry: str | None = None
+
+    def draws_of(self, score: str) -> int:
+        """How many draws the value of one score is a mean of."""
+        if score in self.values:
+            return len(self.values[score])
+        return self.fewest_draws
+
+    @property
+    def fewest_draws(self) -> int:
+        """How many draws every score has at least."""
+        return self.draws_of_others or self.draws or 1
 
 
 @dataclass

@@ -161,6 +161,8 @@ def row_of(
         values[name] = value_of(results, **controls)
         if parts := [one.part for one in results if one.part is not None]:
             info.details.parts[name] = parts
+        elif name == settings.rank_by:
+            info.details.values[name] = [one.value for one in results]
     layers = [_layers_of(one.observation) for one in found]
     info.details.draws = len(found)
     info.details.patches = _patches([one.observation for one in found])

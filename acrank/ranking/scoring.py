@@ -15,7 +15,7 @@ from acrank.errors import NothingRankedError, UsageError
 from acrank.executors import InProcess, Prefetcher, TaskExecutor, describe_executor, run_tasks
 from acrank.ranking.candidates import PreparedCandidate, may_prefetch, prepare_candidate, score_candidate
 from acrank.ranking.joining import kept_rows
-from acrank.ranking.racing import contested
+from acrank.ranking.racing import can_race, contested, settings_of_the_race, with_more_draws
 from acrank.ranking.summary import summarise
 from acrank.records import Ranking, Row
 from acrank.settings import Settings
@@ -115,8 +115,9 @@ class _Run:
     def rows(self, done: Mapping[str, Row]) -> Generator[Row, None, None]:
         """Score the candidates wherever the executor does, in the order in which they end, in rounds.
 
-        The first round gives every candidate one draw; each later one gives one more draw to those that may still be
-        the best. Without racing there is one round of all draws, and one for rows of an earlier run that have fewer.
+        The first round gives every candidate one draw; each later one gives one more draw, for the ranking score
+        alone, to those that may still be the best. Without racing there is one round of all draws, and one for rows of
+        an earlier run that have fewer.
 
         Args:
             done: rows so far, by model; the caller adds what is yielded.
@@ -124,35 +125,42 @@ class _Run:
         Raises:
             UsageError: the executor cannot run anything.
         """
-        racing = self.settings.race and len(self.draws) > 1 and not self.zoo.shard
+        racing = self.settings.race and len(self.draws) > 1 and not self.zoo.shard and can_race(self.settings)
         with self._cache_of_rounds(racing) as cache:
-            yield from self._round(done, self.draws[: 1 if racing else None], cache)
-            for count in range(2, len(self.draws) + 1) if racing else (len(self.draws),):
-                again = contested(list(done.values()), self.settings) if racing else _scored(done)
-                yield from self._round(done, self.draws[:count], cache, again=again)
+            new = {one.id for one in self.zoo.candidates if one.id not in done}
+            self.progress = (len(done), len(self.zoo.candidates))
+            yield from self._round(new, self.draws[: 1 if racing else None], self.settings, cache=cache)
+            if racing:
+                yield from self._race(done, cache)
+            else:
+                fewer = {model for model in _scored(done) if done[model].details.fewest_draws < len(self.draws)}
+                self.progress = (len(self.zoo.candidates), len(self.zoo.candidates) + len(fewer))
+                for row in self._round(fewer, self.draws, self.settings, cache=cache):
+                    yield _after(done[row.model], row)
+
+    def _race(self, done: Mapping[str, Row], cache: ObservationCache | None) -> Iterator[Row]:
+        """Rounds of one more draw for the candidates that may still be the best."""
+        name, settings = self.settings.rank_by, settings_of_the_race(self.settings)
+        for count in range(2, len(self.draws) + 1):
+            again = contested(list(done.values()), self.settings)
+            known = {model: len(done[model].details.values.get(name, [])) for model in again}
+            waiting = {model for model in again if known[model] < count}
+            self.progress = (self.progress[0], self.progress[0] + len(waiting))
+            for have in sorted({known[model] for model in waiting}):
+                group = {model for model in waiting if known[model] == have}
+                for row in self._round(group, self.draws[have:count], settings, cache=cache):
+                    yield _after(done[row.model], row, name)
 
     def _round(
-        self,
-        done: Mapping[str, Row],
-        draws: Sequence[Draw],
-        cache: ObservationCache | None,
-        *,
-        again: Collection[str] = (),
+        self, models: Collection[str], draws: Sequence[Draw], settings: Settings, *, cache: ObservationCache | None
     ) -> Iterator[Row]:
-        """Rows of the candidates that have none, or in later rounds of those that go `again` and have fewer draws."""
-        waiting = [
-            one
-            for one in self.zoo.candidates
-            if (one.id in again and (done[one.id].details.draws or 1) < len(draws))
-            or (not again and one.id not in done)
-        ]
-        started = self.progress[0] if again else len(done)
-        self.progress = (started, started + len(waiting))
-        with self._task(waiting, draws, cache) as task:
+        """Rows of some candidates on some draws."""
+        waiting = [one for one in self.zoo.candidates if one.id in models]
+        with self._task(waiting, draws, settings, cache=cache) as task:
             for candidate, outcome in run_tasks(self.executor, task, waiting):
                 row = self._row_of(candidate, outcome)
                 self.progress = (self.progress[0] + 1, self.progress[1])
-                yield _after(done[candidate.id], row) if again else row
+                yield row
 
     def _row_of(self, candidate: Candidate, outcome: tuple[Row, list[str]] | Exception) -> Row:
         if isinstance(outcome, UsageError):
@@ -177,14 +185,14 @@ class _Run:
 
     @contextmanager
     def _task(
-        self, waiting: Sequence[Candidate], draws: Sequence[Draw], cache: ObservationCache | None
+        self, waiting: Sequence[Candidate], draws: Sequence[Draw], settings: Settings, *, cache: ObservationCache | None
     ) -> Iterator[Callable[[Candidate], tuple[Row, list[str]]]]:
         """What the executor calls with each candidate; in this process, the next one loads meanwhile."""
-        task = partial(_score, draws, self.settings, cache)
+        task = partial(_score, draws, settings, cache)
         if not (isinstance(self.executor, InProcess) and self.executor.prefetch):
             yield task
             return
-        load = partial(prepare_candidate, draws=draws, settings=self.settings, cache=cache)
+        load = partial(prepare_candidate, draws=draws, settings=settings, cache=cache)
         with Prefetcher(load, waiting, allowed=may_prefetch, is_out_of_memory=is_out_of_memory) as prefetcher:
             yield partial(task, prepared=prefetcher.next)
 
@@ -207,13 +215,18 @@ def _scored(rows: Mapping[str, Row]) -> set[str]:
     return {model for model, row in rows.items() if row.status == "scored"}
 
 
-def _after(earlier: Row, row: Row) -> Row:
-    """The row of a later round, which counts the seconds of both; the earlier one where the later failed."""
+def _after(earlier: Row, row: Row, name: str | None = None) -> Row:
+    """The row of a later round, which counts the seconds of both; the earlier one where the later failed.
+
+    Args:
+        earlier, row: of one candidate.
+        name: of the score that the later row has more draws of; None where it has all draws of all scores.
+    """
     seconds = round((earlier.seconds or 0) + (row.seconds or 0), 4)
     if row.status == "skipped":
-        note = f"draw {(earlier.details.draws or 1) + 1} failed: {row.reason}"
+        note = f"draw {earlier.details.draws_of(name or '') + 1} failed: {row.reason}"
         return dataclasses.replace(earlier, seconds=seconds, notes=list(dict.fromkeys([*earlier.notes, note])))
-    return dataclasses.replace(row, seconds=seconds)
+    return dataclasses.replace(with_more_draws(earlier, row, name) if name else row, seconds=seconds)
 
 
 def _score(

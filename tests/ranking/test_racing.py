@@ -17,7 +17,14 @@ from helpers.workbench import Outcome, entry, make_images, make_zoo, network, wr
 
 import acrank as package
 from acrank.cache import ObservationCache
-from acrank.ranking.racing import FIRST, contested, with_own_intervals, with_pooled_intervals
+from acrank.ranking.racing import (
+    FIRST,
+    can_race,
+    contested,
+    settings_of_the_race,
+    with_own_intervals,
+    with_pooled_intervals,
+)
 from acrank.ranking.values import value_of
 from acrank.records import Details, Ranking, Row
 from acrank.scores.evaluate import Evaluation
@@ -30,7 +37,8 @@ KNN = Settings(scores=["knn"]).for_task("classification")
 def row(model: str, *values: float, name: str = "knn") -> Row:
     """A scored row with one value for each of its draws."""
     value = value_of([Evaluation(one) for one in values])
-    return Row(model, "scored", scores={name: value}, details=Details(draws=len(values)))
+    details = Details(draws=len(values), values={name: list(values)})
+    return Row(model, "scored", scores={name: value}, details=details)
 
 
 # --- who goes on ------------------------------------------------------------------------------------------------------
@@ -65,10 +73,9 @@ def test_candidates_without_a_value_do_not_race() -> None:
 @pytest.mark.parametrize(
     "settings", [Settings(rank_by="consensus"), Settings(rank_by="ncti"), Settings(scores=["etran"], rank_by="etran")]
 )
-def test_where_the_ranking_score_is_of_the_pool_all_go_on(settings: Settings) -> None:
-    settings = settings.for_task("classification")
-    rows = [row(f"m{i}", float(i), float(i), name=settings.rank_by) for i in range(8)]
-    assert contested([*rows, Row("gone", "skipped")], settings) == {f"m{i}" for i in range(8)}
+def test_where_the_ranking_score_is_of_the_pool_there_is_no_race(settings: Settings) -> None:
+    assert not can_race(settings.for_task("classification"))
+    assert can_race(KNN)
 
 
 # --- intervals where numbers of draws differ --------------------------------------------------------------------------
@@ -148,6 +155,46 @@ def test_without_racing_all_get_all_draws_and_those_that_raced_have_equal_values
     for model in both:
         one, other = raced[model].scores["logme"], whole[model].scores["logme"]
         assert (one.value, one.sd) == (other.value, other.sd)
+
+
+def test_later_draws_are_of_the_ranking_score_alone_with_equal_values(acrank: Command, folder: Path) -> None:
+    scores = ["--scores", "finetunability,ac_corr,knn"]
+    assert acrank(*words("--repeats", 2, "-o", "raced.json", *scores)).code == 0
+    assert acrank(*words("--repeats", 2, "--no-race", "-o", "whole.json", *scores)).code == 0
+    assert acrank(*words("--repeats", 1, "-o", "once.json", *scores)).code == 0
+    raced, whole, once = (
+        {row.model: row for row in Ranking.load(Path(f"{name}.json")).rows} for name in ("raced", "whole", "once")
+    )
+    both = [row for row in raced.values() if row.details.draws == 2]
+    assert len(both) == FIRST
+    for row in both:
+        name = row.model
+        assert row.details.values == whole[name].details.values, "the step on the labels changes nothing of it"
+        assert row.details.draws_of_others == row.details.draws_of("knn") == 1
+        assert row.scores["finetunability"].sd == whole[name].scores["finetunability"].sd
+        assert [row.scores[one] for one in ("ac_corr", "knn")] == [once[name].scores[one] for one in ("ac_corr", "knn")]
+        assert row.layers == once[name].layers
+
+
+def test_a_race_takes_the_ranking_score_alone_where_its_passes_stay_the_same() -> None:
+    usual = Settings().for_task("classification")
+    alone = settings_of_the_race(usual)
+    assert alone.scores == ("finetunability",)
+    assert alone.plan().head is None
+    assert usual.plan().head == "ridge"
+    features = Settings(rank_by="logme").for_task("classification")
+    assert settings_of_the_race(features) == features, "read beside AC-Norm, they have other values than without"
+
+
+def test_a_race_under_another_ranking_score_takes_its_draws_anew(acrank: Command, folder: Path) -> None:
+    scores = ["--scores", "logme,knn", "--repeats", 2, "-o", "run.json"]
+    assert acrank(*words(*scores, "--rank-by", "logme")).code == 0
+    assert acrank(*words(*scores, "--rank-by", "knn", "--resume")).code == 0
+    assert acrank(*words(*scores[:4], "-o", "fresh.json", "--rank-by", "knn")).code == 0
+    rows = [{one.model: one for one in Ranking.load(Path(path)).rows} for path in ("run.json", "fresh.json")]
+    assert any(one.details.values.get("logme") for one in rows[0].values())
+    for model, one in rows[1].items():
+        assert (rows[0][model].scores["knn"].value, rows[0][model].rank) == (one.scores["knn"].value, one.rank)
 
 
 def test_workers_race_as_this_process_does(acrank: Command, folder: Path) -> None:
