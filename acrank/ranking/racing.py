@@ -14,7 +14,7 @@ from acrank.scores.evaluate import Evaluation
 from acrank.settings import CONSENSUS, Settings
 
 #: At most so many of the best go on; after the first draw all of them, for nothing is known yet of how draws differ.
-FIRST = 5
+FIRST = 3
 
 
 def can_race(settings: Settings) -> bool:
@@ -23,7 +23,7 @@ def can_race(settings: Settings) -> bool:
 
 
 def contested(rows: Sequence[Row], settings: Settings) -> set[str]:
-    """The candidates that may still be the best: those of the first five whose interval overlaps that of the first.
+    """The candidates that may still be the best: those of the first three whose interval overlaps the leader's.
 
     Args:
         rows: of the run so far.

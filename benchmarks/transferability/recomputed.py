@@ -32,7 +32,9 @@ from acrank.comparison.statistics import weighted_tau
 from acrank.observation import draw_passes, part_size
 from acrank.ranking.candidates import score_candidate
 from acrank.ranking.racing import contested
-from acrank.records import Row
+from acrank.ranking.values import value_of
+from acrank.records import Details, Row
+from acrank.scores.evaluate import Evaluation
 from acrank.settings import Settings
 from acrank.targets.draws import Draw
 from acrank.zoo import Candidate
@@ -83,15 +85,8 @@ def columns(chosen: list[Candidate], draws: list[Draw], settings: Settings, cach
     for place, draw in enumerate(draws):
         found[f"draw {place}"] = values(rows_of(chosen, [draw], settings, cache), ranking)
     found["three draws"] = values(rows_of(chosen, draws, settings, cache), ranking)
-    raced = {row.model: row for row in rows_of(chosen, draws[:1], settings, cache)}
-    for count in range(2, len(draws) + 1):
-        again = contested(list(raced.values()), settings)
-        raced |= {
-            row.model: row
-            for row in rows_of([one for one in chosen if one.id in again], draws[:count], settings, cache)
-        }
-    found["racing"] = values(list(raced.values()), ranking)
-    found["racing draws"] = {model: row.details.draws for model, row in raced.items()}
+    each = pd.DataFrame({place: found[f"draw {place}"] for place in range(len(draws))})
+    found["racing"], found["racing draws"] = raced(each, settings)
     with whole_draws():
         found["whole draw 0"] = values(rows_of(chosen, draws[:1], settings, None), ranking)
     for step in STEPS:
@@ -100,6 +95,27 @@ def columns(chosen: list[Candidate], draws: list[Draw], settings: Settings, cach
         for score in OF_THE_STEP:
             found[f"{score} of {step or 'all'}"] = values(rows, score)
     return pd.DataFrame(found)
+
+
+def raced(each: pd.DataFrame, settings: Settings) -> tuple[dict[str, float], dict[str, int]]:
+    """The ranking score after a race, and the number of draws, from its values in each draw.
+
+    Args:
+        each: a row per candidate, a column per draw; larger is better.
+        settings: of the run.
+    """
+    counts = dict.fromkeys(each.index, 1)
+    for count in range(2, each.shape[1] + 1):
+        rows = [row_of_values(model, each.loc[model][: counts[model]], settings.rank_by) for model in each.index]
+        counts |= {model: max(count, counts[model]) for model in contested(rows, settings)}
+    return {model: each.loc[model][:count].mean() for model, count in counts.items()}, counts
+
+
+def row_of_values(model: str, each: pd.Series, score: str) -> Row:
+    """A row of one score with a value in each draw."""
+    known = [None if pd.isna(value) else float(value) for value in each]
+    details = Details(draws=len(known), values={score: known})
+    return Row(model, "scored", scores={score: value_of([Evaluation(one) for one in known])}, details=details)
 
 
 def all_of(settings: Settings) -> Settings:
