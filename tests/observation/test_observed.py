@@ -175,6 +175,28 @@ def test_drift_without_a_draw_is_read_at_positions_too(tmp_path: Path, monkeypat
         assert (affines(alone.drift) == known) == dense
 
 
+# --- a pattern of layers beside passes without AC-Norm ----------------------------------------------------------------
+
+
+def test_a_layer_pattern_beside_features_under_the_sources_statistics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "small_networks", raising=False)  # another test's folder
+    zoo, target = make_zoo(tmp_path / "zoo", 1), open_target(make_images(tmp_path / "target"))
+    (candidate,) = load_zoo(zoo).candidates
+    (draw,) = run(candidate, target, "ac_corr", "logme", statistics="source", layers="4").draws
+    assert [layer.name for layer in draw.shifts] == ["4"], "module 4 is a BatchNorm, no convolution"
+
+
+def test_a_layer_pattern_beside_the_decoders_maps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "small_networks", raising=False)
+    (candidate,) = load_zoo(write_zoo(tmp_path / "zoo", dense_entry(tmp_path / "zoo", "unet"))).candidates
+    target = open_target(make_masks(tmp_path / "masked"))
+    (draw,) = run(candidate, target, "ac_corr", "cc_fv", samples=6, layers="deep.1").draws
+    assert draw.maps
+    assert [layer.name for layer in draw.shifts] == ["deep.1"]
+
+
 # --- parts ------------------------------------------------------------------------------------------------------------
 
 
