@@ -11,6 +11,9 @@ from acrank.system.words import words_of
 
 Task = Literal["classification", "multilabel", "regression", "segmentation"]
 TASKS: tuple[Task, ...] = get_args(Task)
+#: How files of one case that lie on different grids are put on one: by their arrays, or by their headers.
+Geometry = Literal["array", "header"]
+GEOMETRIES: tuple[Geometry, ...] = get_args(Geometry)
 #: Millimetres between the voxels of a volume, along x, y and z.
 Spacing = tuple[float, float, float]
 
@@ -29,7 +32,9 @@ class TargetOptions:
             window of -1000 to 1000 if dataset.json says CT, the full range for uint8 arrays, else percentiles.
         slices: for 2D networks on volumes: this many adjacent axial slices become the channels of an image (odd; see
             `acrank.targets.stores.slices`).
-        spacing: millimetres along x, y and z to which NIfTI volumes are resampled.
+        spacing: millimetres along x, y and z to which volumes in files are resampled.
+        geometry: what decides where a mask or a further channel lies if its header says another place than the image's:
+            "array" keeps the order of the arrays, as nnU-Net does; "header" resamples it onto the image. None refuses.
 
     Raises:
         UsageError: an unknown task, an even number of slices, or a spacing that is not three positive numbers.
@@ -63,7 +68,14 @@ class TargetOptions:
         ),
     ] = None
     spacing: Annotated[
-        Spacing | None, Opt(help="NIfTI: resample to these millimetres, such as 1,1,2.5.", metavar="X,Y,Z")
+        Spacing | None, Opt(help="Volumes: resample to these millimetres, such as 1,1,2.5.", metavar="X,Y,Z")
+    ] = None
+    geometry: Annotated[
+        Geometry | None,
+        Opt(
+            help="Volumes whose mask lies elsewhere than its image: follow array or header. [refused]",
+            choices=GEOMETRIES,
+        ),
     ] = None
 
     def __post_init__(self) -> None:

@@ -12,7 +12,8 @@ import numpy as np
 
 from acrank.errors import TargetError
 from acrank.targets.stores.images import IMAGE_SUFFIXES
-from acrank.targets.stores.volumes import file_store_info, is_volume
+from acrank.targets.stores.stored_volumes import is_volume
+from acrank.targets.stores.volumes import file_store_info
 from acrank.targets.target import Labels, Target, build_target, choose_splits, first_few
 from acrank.targets.target_options import TargetOptions
 

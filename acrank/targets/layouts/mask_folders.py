@@ -11,7 +11,7 @@ from acrank.errors import TargetError
 from acrank.targets.layouts.class_folders import SPLIT_NAMES
 from acrank.targets.mask_values import MaskValues, mask_values_of
 from acrank.targets.stores.images import IMAGE_SUFFIXES, FileStore, read_with_pillow
-from acrank.targets.stores.volumes import is_volume
+from acrank.targets.stores.stored_volumes import is_volume
 from acrank.targets.target import Labels, StoreInfo, Target, build_target, choose_splits, first_few
 from acrank.targets.target_options import TargetOptions
 

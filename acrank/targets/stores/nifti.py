@@ -1,51 +1,89 @@
-"""NIfTI files in RAS+ orientation, read whole or in part, on the file's own grid or resampled."""
+"""Volumes in RAS+ orientation, read whole or in part, on the file's own grid or on another."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from acrank.errors import TargetError
-from acrank.system.imports import extra
-from acrank.targets.target_options import Spacing
+from acrank.targets.stores.geometry import EQUAL, Grid, distance
+from acrank.targets.stores.stored_volumes import StoredVolume, data_file, load_stored
+from acrank.targets.target_options import Geometry, Spacing
 
-NIFTI_SUFFIXES = (".nii.gz", ".nii")
+
+@dataclass(frozen=True)
+class VolumeSource:
+    """Where a volume comes from.
+
+    Attributes:
+        path: of the file; of a DICOM series, of its folder.
+        files: of a DICOM series or of one multi-frame file; empty for other formats.
+        like: the volume on whose grid it is put; None keeps its own.
+        geometry: how it is put there: "array" gives it that volume's place, axis by axis; "header" resamples it.
+        is_mask: whether resampling takes the nearest value.
+    """
+
+    path: Path
+    files: tuple[Path, ...] = ()
+    like: VolumeSource | None = None
+    geometry: Geometry | None = None
+    is_mask: bool = False
+
+    @property
+    def version(self) -> tuple[tuple[int, int], ...]:
+        """Sizes and modification times of all its files.
+
+        Raises:
+            TargetError: one of them cannot be read.
+        """
+        own = tuple(map(file_version, self.all_files))
+        return own if self.like is None else own + self.like.version
+
+    @property
+    def all_files(self) -> tuple[Path, ...]:
+        """The files that hold the volume.
+
+        Raises:
+            TargetError: one of them cannot be read.
+        """
+        if self.files:
+            return self.files
+        file_version(self.path)
+        values = data_file(self.path)
+        return (self.path,) if values is None else (self.path, values)
 
 
 class Volume:
-    """A NIfTI file turned to RAS+: shape and spacing come from the header, values are read on demand.
+    """A volume turned to RAS+: shape and spacing come from the header, values are read on demand.
 
     Attributes:
         shape: spatial shape.
         spacing: millimetres between voxels, along each axis.
         channels: number of channels.
+        grid: where its voxels lie.
     """
 
-    def __init__(self, path: Path) -> None:
-        nibabel = extra("nibabel", "volumes", "NIfTI volumes need")
-        try:
-            self._image: Any = nibabel.load(path)
-            turn = nibabel.orientations.io_orientation(self._image.affine)
-        except Exception as error:  # damaged files make it raise nearly anything
+    def __init__(self, source: VolumeSource) -> None:
+        self.source = source
+        self.path = source.path
+        self._stored = _stored(source)
+        stored, affine = self._stored.shape, self._stored.affine
+        if len(stored) not in (3, 4) or not np.isfinite(affine).all() or not _is_full(affine):
             raise TargetError(
-                f"cannot read {path} as NIfTI: {error}", hint="write it again, or leave it out"
-            ) from error
-        stored = self._image.shape
-        if len(stored) not in (3, 4) or np.isnan(turn).any():
-            raise TargetError(
-                f"{path} has shape {stored}", hint="volumes must have three axes, or a fourth of channels"
+                f"{self.path} has shape {stored}", hint="volumes must have three axes, or a fourth of channels"
             )
-        self.path = path
         # the stored axis of each RAS+ axis
-        self._axes = [int(np.flatnonzero(turn[:, 0] == axis)[0]) for axis in range(3)]
-        self._flipped = [turn[axis, 1] < 0 for axis in self._axes]
+        self._axes = _ras_axes(affine)
+        self._flipped = [affine[own, axis] < 0 for own, axis in enumerate(self._axes)]
         self.shape: tuple[int, ...] = tuple(stored[axis] for axis in self._axes)
-        self.spacing = tuple(float(self._image.header.get_zooms()[axis]) for axis in self._axes)
+        self.spacing = tuple(self._stored.spacing[axis] for axis in self._axes)
         self.channels = stored[3] if len(stored) == 4 else 1
+        self.grid = Grid(self.shape, affine @ self._turn())
 
     def shape_at(self, spacing: Spacing | None) -> tuple[int, ...]:
         """Spatial shape after resampling to a spacing in millimetres; None keeps the file's own."""
@@ -69,7 +107,7 @@ class Volume:
         """
         if shape is None or shape == self.shape:
             is_full = tuple(where) == full_slices(self.shape)
-            return _full_values(self.path, file_version(self.path)) if is_full else self.crop_anew(where)
+            return _full_values(self.source, self.source.version) if is_full else self.crop_anew(where)
         from scipy.ndimage import affine_transform
 
         steps = [have / want for have, want in zip(self.shape, shape, strict=True)]
@@ -92,8 +130,10 @@ class Volume:
             size, part = self.shape[own], where[own]
             stored[axis] = slice(size - part.stop, size - part.start) if flipped else part
         try:
-            values = np.asarray(self._image.dataobj[tuple(stored)], dtype=np.float32)
-        except Exception as error:  # as above
+            values = np.asarray(self._stored.part(tuple(stored)), dtype=np.float32)
+        except TargetError:
+            raise
+        except Exception as error:  # damaged files make readers raise nearly anything
             raise TargetError(f"cannot read {self.path}: {error}", hint="the file is damaged") from error
         turned = values.transpose(*self._axes, *range(3, values.ndim))
         turned = turned[tuple(slice(None, None, -1 if flipped else None) for flipped in self._flipped)]
@@ -101,14 +141,29 @@ class Volume:
             raise TargetError(f"{self.path} holds values that are not finite", hint="replace NaN in the file")
         return [turned] if values.ndim == 3 else [turned[..., number] for number in range(values.shape[3])]
 
+    @property
+    def as_stored(self) -> StoredVolume:
+        """The volume in the order of its file."""
+        return self._stored
 
-def open_volume(path: Path) -> Volume:
-    """A file with its header read, cached until the file changes.
+    def _turn(self) -> np.ndarray:
+        """From voxel indices in RAS+ to those of the file, float64 [4, 4]."""
+        turn = np.zeros((4, 4))
+        turn[3, 3] = 1.0
+        for own, (axis, flipped) in enumerate(zip(self._axes, self._flipped, strict=True)):
+            turn[axis, own] = -1.0 if flipped else 1.0
+            turn[axis, 3] = self.shape[own] - 1 if flipped else 0.0
+        return turn
+
+
+def open_volume(source: VolumeSource | Path) -> Volume:
+    """A volume with its header read, cached until its files change.
 
     Raises:
         TargetError: it cannot be read.
     """
-    return _open_volume(path, file_version(path))
+    source = VolumeSource(source) if isinstance(source, Path) else source
+    return _open_volume(source, source.version)
 
 
 def full_slices(shape: tuple[int, ...]) -> tuple[slice, ...]:
@@ -133,12 +188,56 @@ def file_version(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
+def _stored(source: VolumeSource) -> StoredVolume:
+    """As the file has it, or put on the grid of another volume."""
+    own = load_stored(source.path)
+    if source.like is None:
+        return own
+    like = open_volume(source.like).as_stored
+    if source.geometry == "array":
+        return StoredVolume(shape=own.shape, affine=like.affine, spacing=like.spacing, part=own.part)
+    grids = (Grid(one.shape[:3], one.affine) for one in (like, own))
+    if own.shape[:3] == like.shape[:3] and distance(*grids) <= EQUAL:
+        return own
+    return _resampled(own, like, order=0 if source.is_mask else 1)
+
+
+def _resampled(own: StoredVolume, like: StoredVolume, *, order: int) -> StoredVolume:
+    """A volume on the grid of another, as both headers place them; beyond its edge it is 0."""
+    from scipy.ndimage import affine_transform
+
+    def part(where: tuple[slice, ...]) -> np.ndarray:
+        values = np.asarray(own.part(full_slices(own.shape[:3])), dtype=np.float32)
+        between = np.linalg.inv(own.affine) @ like.affine
+        offset = between[:3, :3] @ [one.start for one in where] + between[:3, 3]
+        sizes = tuple(one.stop - one.start for one in where)
+        planes = values[..., None] if values.ndim == 3 else values
+        found = [
+            affine_transform(planes[..., at], between[:3, :3], offset, sizes, order=order, mode="constant")
+            for at in range(planes.shape[3])
+        ]
+        return found[0] if values.ndim == 3 else np.stack(found, axis=-1)
+
+    return StoredVolume(shape=(*like.shape[:3], *own.shape[3:]), affine=like.affine, spacing=like.spacing, part=part)
+
+
+def _is_full(affine: np.ndarray) -> bool:
+    return bool(abs(np.linalg.det(affine[:3, :3])) > 1e-12)
+
+
+def _ras_axes(affine: np.ndarray) -> list[int]:
+    """The stored axis that lies closest to each of right, anterior and superior; no axis twice."""
+    columns = affine[:3, :3] / np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
+    best = max(itertools.permutations(range(3)), key=lambda order: sum(abs(columns[i, order[i]]) for i in range(3)))
+    return list(best)
+
+
 @lru_cache(maxsize=256)
-def _open_volume(path: Path, _: tuple[int, int]) -> Volume:
-    return Volume(path)
+def _open_volume(source: VolumeSource, _: tuple[tuple[int, int], ...]) -> Volume:
+    return Volume(source)
 
 
 @lru_cache(maxsize=1)  # limits and values of one volume are read in turn; more volumes would fill the memory
-def _full_values(path: Path, _: tuple[int, int]) -> list[np.ndarray]:
-    volume = open_volume(path)
+def _full_values(source: VolumeSource, _: tuple[tuple[int, int], ...]) -> list[np.ndarray]:
+    volume = open_volume(source)
     return volume.crop_anew(full_slices(volume.shape))

@@ -11,7 +11,7 @@ import pytest
 
 from acrank.errors import MissingExtraError, TargetError, UsageError
 from acrank.targets import open_target
-from acrank.targets.stores.nifti import Volume
+from acrank.targets.stores.nifti import Volume, VolumeSource
 from acrank.targets.target import IGNORED
 
 nibabel = pytest.importorskip("nibabel")
@@ -69,7 +69,7 @@ def test_parts_are_turned_as_nibabel_turns_the_whole(tmp_path: Path, codes: str,
     image = nibabel.Nifti1Image(np.random.default_rng(0).normal(size=(5, 6, 7)).astype(np.float32), affine)
     nibabel.save(image, tmp_path / f"v{suffix}")
     whole = nibabel.as_closest_canonical(image)
-    volume = Volume(tmp_path / f"v{suffix}")
+    volume = Volume(VolumeSource(tmp_path / f"v{suffix}"))
     where = (slice(1, 4), slice(2, 5), slice(0, 3))
     assert volume.shape == whole.shape
     assert volume.spacing == pytest.approx(whole.header.get_zooms())
@@ -103,7 +103,7 @@ def test_unknown_labels_are_ignored(both: tuple[Path, Path]) -> None:
     ("changes", "message"),
     [
         ({"labels": {"0": "background"}}, "labels"),
-        ({"labels": {"a": "background", "1": "x"}}, "not one number each"),
+        ({"labels": {"a": "background", "1": "x"}}, "not names and numbers"),
         ({"training": [{"image": "./imagesTr/none.nii.gz", "label": "./labelsTr/none.nii.gz"}]}, "lacks 2 files"),
         ({"training": [{"image": "../x.nii.gz", "label": "./labelsTr/y.nii.gz"}]}, "outside its folder"),
         ({"training": ["x"]}, "is not a pair"),
