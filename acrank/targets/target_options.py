@@ -27,6 +27,7 @@ class TargetOptions:
         label_column: the column of labels in a table, or several; a string may name several, separated by commas.
         intensity: how a volume's values are scaled to [0, 1]: "window:LOW,HIGH", "percentile" or "zscore". None means a
             window of -1000 to 1000 if dataset.json says CT, the full range for uint8 arrays, else percentiles.
+        ignore_value: the value of masks at positions that count for nothing, such as "255"; "none": there is none.
         slices: for 2D networks on volumes: this many adjacent axial slices become the channels of an image (odd; see
             `acrank.targets.stores.slices`).
         spacing: millimetres along x, y and z to which NIfTI volumes are resampled.
@@ -54,6 +55,9 @@ class TargetOptions:
     intensity: Annotated[
         str | None,
         Opt(help="Volumes: window:LOW,HIGH, percentile or zscore. [CT: window:-1000,1000, else percentile]"),
+    ] = None
+    ignore_value: Annotated[
+        str | None, Opt(help="Masks: the value of ignored positions, or none. [asked where 255 may be one]")
     ] = None
     slices: Annotated[
         int | None,

@@ -16,7 +16,7 @@ from acrank.targets.target import Labels, StoreInfo, Target, build_target, choos
 from acrank.targets.target_options import TargetOptions
 
 NAME = "masks"
-USES = frozenset({"task", "split"})
+USES = frozenset({"task", "split", "ignore_value"})
 
 _IMAGES, _MASKS = ("images", "image", "imgs", "img"), ("masks", "mask", "labels", "annotations")
 _ENDINGS = tuple(f"{joint}{word}" for joint in "_-" for word in ("mask", "seg", "label", "gt", "manual1"))
@@ -52,7 +52,9 @@ def open_masks(path: Path, options: TargetOptions) -> Target:
     chosen = choose_splits(options.split, [name for name in pairs if name], path=path, notes=notes) or [""]
     found = sorted(one for split in chosen for one in _paired(path, split, pairs[split]))
     ids, images, masks = (tuple(column) for column in zip(*found, strict=True))
-    values = mask_values_of(lambda place: _read_mask(path / masks[place]), len(masks), str(path))
+    values = mask_values_of(
+        lambda place: _read_mask(path / masks[place]), len(masks), str(path), ignore_value=options.ignore_value
+    )
     store = PairStore(images=FileStore(path, images), masks=FileStore(path, masks), mask_values=values)
     info = StoreInfo(store=store, notes=(values.note,))
     labels = Labels.of_masks(len(ids), values.classes)
