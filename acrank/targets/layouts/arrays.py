@@ -93,7 +93,7 @@ def open_arrays(
             raise TargetError(f"{path}: the splits' labels have different shapes", hint="read one split")
         encoded = encode_labels(np.concatenate(found), ids=ids, task=options.task, where=str(path))
         store = make_array_store(str(path), parts, intensity=options.intensity, mask=None, notes=notes)
-    info = StoreInfo(store=store, axes=store.axes.spatial, read_options=str(store.rule or ""))
+    info = StoreInfo(store=store, axes=store.axes.spatial, read_options=f"{store.rule or store.values}")
     return build_target(path, layout=layout, ids=ids, labels=encoded, info=info, notes=notes)
 
 

@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from acrank.errors import TargetError
-from acrank.targets.stores.images import FileStore
+from acrank.targets.stores.images import FileStore, open_images
 from acrank.targets.stores.intensity import Intensity, parse_intensity, rescale
 from acrank.targets.stores.nifti import NIFTI_SUFFIXES, file_version, full_slices, open_volume
 from acrank.targets.target import IGNORED, StoreInfo, first_few
@@ -122,7 +122,7 @@ def file_store_info(root: Path, paths: tuple[str, ...], options: TargetOptions) 
     """
     volumes = [path for path in paths if is_volume(path)]
     if not volumes:
-        return StoreInfo(store=FileStore(root, paths))
+        return _page_info(root, paths, options) if options.pages == "volume" else _image_info(root, paths, options)
     if len(volumes) < len(paths):
         other = next(path for path in paths if not is_volume(path))
         raise TargetError(f"{root} holds volumes and images: {volumes[0]}, {other}", hint="keep one kind of file")
@@ -131,6 +131,21 @@ def file_store_info(root: Path, paths: tuple[str, ...], options: TargetOptions) 
     channels = tuple((path,) for path in paths)
     store = VolumeStore(root=root, channels=channels, rules=rules, spacing=options.spacing)
     return store.info([f"channel {number}" for number in range(count)] if count > 1 else ["volumes"])
+
+
+def _image_info(root: Path, paths: tuple[str, ...], options: TargetOptions) -> StoreInfo:
+    images, notes = open_images(root, paths, options)
+    read_options = f"{images.values}{' first page' if images.first_page else ''}".strip()
+    return StoreInfo(store=images, read_options=read_options, notes=tuple(notes))
+
+
+def _page_info(root: Path, paths: tuple[str, ...], options: TargetOptions) -> StoreInfo:
+    from acrank.targets.stores.pages import PageStore  # loads Pillow
+
+    rule = None if options.intensity is None else parse_intensity(options.intensity, "unknown")
+    note = f"the pages of a file are the slices of a volume; intensities: {rule or 'percentile, 8 bits as they are'}"
+    store = PageStore(files=FileStore(root, paths), rule=rule)
+    return StoreInfo(store=store, axes=3, read_options=f"pages {rule or ''}".strip(), notes=(note,))
 
 
 def is_volume(name: str) -> bool:
