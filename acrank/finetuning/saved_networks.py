@@ -94,7 +94,8 @@ def save_network(
     if not torch.allclose(found, expected, rtol=_TOLERANCE, atol=_TOLERANCE * float(expected.abs().max())):
         gap = float((found - expected).abs().max())
         raise CandidateError(f"the network with plain layers gives other logits (by {gap:.2g}): it was not saved")
-    inputs = {"size": list(loaded.input.size), "mean": list(loaded.input.mean), "std": list(loaded.input.std)}
+    shown = loaded.input
+    inputs = {"size": list(shown.size), "mean": list(shown.mean), "std": list(shown.std), "order": shown.order}
     metadata = {"acrank": json.dumps({**about, "input": inputs}, ensure_ascii=False)}
     tensors = {name: part.contiguous() for name, part in _untied(plain.state_dict()).items()}
     atomic_write(path, save(tensors, metadata))

@@ -156,6 +156,7 @@ def _info(loaded: LoadedCandidate, device: torch.device, plan: Plan) -> Candidat
         "in_chans": model.input.channels,
         "mean": model.input.mean,
         "std": model.input.std,
+        **({} if model.input.order == "rgb" else {"order": model.input.order}),
     }
     details = Details(input=shown, step_size=plan.step_size, device=str(device))
     if plan.amp:

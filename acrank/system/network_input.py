@@ -14,16 +14,18 @@ class NetworkInput:
     Attributes:
         size: height and width in pixels; three sizes for a network that takes volumes.
         channels: of the first layer.
-        mean, std: per channel, of images scaled to [0, 1]; `std` positive.
+        mean, std: per channel as the network has them, of images scaled to [0, 1]; `std` positive.
+        order: of the colours: "rgb" or "bgr".
 
     Raises:
-        CandidateError: mean and std do not fit the channels, or a std is not positive.
+        CandidateError: mean and std do not fit the channels, a std is not positive, or an order of other channels.
     """
 
     size: tuple[int, ...]
     channels: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    order: str = "rgb"
 
     def __post_init__(self) -> None:
         means, deviations = len(self.mean), len(self.std)
@@ -33,3 +35,6 @@ class NetworkInput:
             raise CandidateError(text, hint="give one mean and one std per channel")
         if not all(value > 0 for value in self.std):
             raise CandidateError(f"the network's std is {list(self.std)}", hint="every std must be positive")
+        if self.order != "rgb" and self.channels != 3:
+            text = f"input.order is {self.order}, and the network takes {self.channels} channels"
+            raise CandidateError(text, hint="leave the order out")

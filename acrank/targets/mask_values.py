@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from acrank.errors import TargetError
+from acrank.errors import TargetError, UsageError
+from acrank.targets.mask_levels import MaskHistogram
 from acrank.targets.target import IGNORED, first_few
 
 _SAMPLED_MASKS = 64
 _MOST_CLASSES = 64
-_VOID = 255
+#: The value that many data sets give to positions that count for nothing; others give it to a class.
+_USUAL_VOID = 255
+#: Classes below this are numbers; above it they are grey levels, and 255 is the brightest of them.
+_FAR = 100
 
 
 @dataclass(frozen=True)
@@ -21,11 +25,13 @@ class MaskValues:
 
     Attributes:
         values: ascending; a class's index is its value's position here.
-        void: True if 255 marks ignored positions.
+        ignored: the value of positions that count for nothing; None where there is none.
+        is_lossy: whether values between the classes are taken as the nearest one: the masks were stored with loss.
     """
 
     values: tuple[int, ...]
-    void: bool = False
+    ignored: int | None = None
+    is_lossy: bool = False
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -35,22 +41,29 @@ class MaskValues:
     @property
     def note(self) -> str:
         """A note for the target."""
-        void = f"; {_VOID} is ignored" if self.void else ""
-        return f"masks: values {', '.join(map(str, self.values))} are the classes {', '.join(self.classes)}{void}"
+        ignored = f"; {self.ignored} is ignored" if self.ignored is not None else ""
+        lossy = "; other values (stored with loss, or antialiased) are taken as the nearest" if self.is_lossy else ""
+        values = ", ".join(map(str, self.values))
+        return f"masks: values {values} are the classes {', '.join(self.classes)}{ignored}{lossy}"
 
     def to_classes(self, raw: np.ndarray, where: str) -> np.ndarray:
-        """The class indices of a mask of whole numbers, int16 of its shape; IGNORED where it is negative or void.
+        """The class indices of a mask of whole numbers, int16 of its shape; IGNORED where it is negative or ignored.
 
         Raises:
             TargetError: it holds any other value.
 
         Example:
-            >>> MaskValues((0, 5, 7), void=True).to_classes(np.array([5, 0, 255, 7]), "x").tolist()
+            >>> MaskValues((0, 5, 7), ignored=255).to_classes(np.array([5, 0, 255, 7]), "x").tolist()
             [1, 0, -1, 2]
+            >>> MaskValues((0, 255), is_lossy=True).to_classes(np.array([3, 130, 254]), "x").tolist()
+            [0, 1, 1]
         """
+        if self.is_lossy:
+            between = np.convolve(self.values, [0.5, 0.5], mode="valid")
+            return np.searchsorted(between, raw).astype(np.int16)
         places = np.searchsorted(self.values, raw).clip(max=len(self.values) - 1)
         known = np.asarray(self.values)[places] == raw
-        odd = ~known & (raw >= 0) & ~(self.void & (raw == _VOID))
+        odd = ~known & (raw >= 0) & ~(raw == self.ignored)
         if odd.any():
             raise TargetError(
                 f"{where} holds the value {int(raw[odd][0])}; the classes are {first_few(list(map(str, self.values)))}",
@@ -59,23 +72,78 @@ class MaskValues:
         return np.where(known, places, IGNORED).astype(np.int16)
 
 
-def mask_values_of(read: Callable[[int], np.ndarray], count: int, where: str) -> MaskValues:
-    """The classes of a target, inferred from up to 64 of its `count` masks, spread evenly.
-
-    Two values, such as 0 and 1 or 0 and 255, are background and foreground. More values are one class each, except
-    that 255 beside smaller ones marks ignored positions.
+def parse_ignored(text: str | None) -> int | None:
+    """The value of `--ignore-value`; None for "none", and where it was not given.
 
     Raises:
-        TargetError: fewer than two values, or too many to be classes.
+        UsageError: neither a whole number nor "none".
+
+    >>> parse_ignored("255"), parse_ignored("none")
+    (255, None)
+    """
+    if text is None or text.strip().lower() == "none":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(
+            f"--ignore-value must be a whole number or none, got {text!r}", hint="such as --ignore-value 255"
+        ) from None
+
+
+def mask_values_of(
+    read: Callable[[int], np.ndarray], count: int, where: str, *, ignore_value: str | None = None
+) -> MaskValues:
+    """The classes of a target, inferred from up to 64 of its `count` masks, spread evenly.
+
+    Two values, such as 0 and 1 or 0 and 255, are background and foreground; of more each is one class. 255 beside small
+    numbers may be a class or mark ignored positions: the user says which. Where the values between two or three plain
+    levels only occur at edges, as in JPEG or antialiased files, they are taken as the nearest level.
+
+    Args:
+        read: gives a mask by its place.
+        count: of masks.
+        where: the masks, for messages.
+        ignore_value: the user's option: a whole number, "none", or None where it was not given.
+
+    Raises:
+        TargetError: fewer than two values, values that are no classes, or 255 that may be one or not.
     """
     sampled = np.unique(np.linspace(0, count - 1, min(_SAMPLED_MASKS, count)).round().astype(int)).tolist()
-    found = sorted({int(value) for place in sampled for value in np.unique(read(place)) if value >= 0})
-    void = len(found) > 2 and found[-1] == _VOID
-    found = found[:-1] if void else found
+    histogram = MaskHistogram()
+    for place in sampled:
+        histogram.add(read(place))
+    ignored = parse_ignored(ignore_value)
+    found = [value for value in histogram.values if value != ignored]
+    if ignore_value is None:
+        _refuse_ambiguous(found, where)
     if len(found) < 2:
         raise TargetError(f"{where}: the masks hold one value only: {found}", hint="segmentation needs two classes")
+    if histogram.is_lossy(found):
+        return _repaired(histogram, where)
     if len(found) > _MOST_CLASSES:
         raise TargetError(
             f"{where}: the masks hold {len(found)} values", hint="masks must be class values, stored without loss (PNG)"
         )
-    return MaskValues(tuple(found), void)
+    return MaskValues(tuple(found), ignored if ignored in histogram.values else None)
+
+
+def _refuse_ambiguous(found: list[int], where: str) -> None:
+    others = found[:-1]
+    if found and found[-1] == _USUAL_VOID and len(others) >= 2 and others[-1] < _FAR:
+        raise TargetError(
+            f"{where}: the masks hold {first_few(list(map(str, others)))} and {_USUAL_VOID}, "
+            "which may be a class or mark ignored positions",
+            hint=f"say --ignore-value {_USUAL_VOID}, or --ignore-value none where it is a class",
+        )
+
+
+def _repaired(histogram: MaskHistogram, where: str) -> MaskValues:
+    levels = histogram.plain_levels()
+    if levels is None:
+        raise TargetError(
+            f"{where}: the masks hold {len(histogram.values)} values, most of them at edges only "
+            f"({first_few(list(map(str, histogram.values)), 8)}): they were stored with loss, or antialiased",
+            hint="store one value per class, without loss (PNG)",
+        )
+    return MaskValues(levels, is_lossy=True)

@@ -111,7 +111,7 @@ def _refuse_unsupported(path: Path, layout: str, options: TargetOptions) -> None
 
 
 def _refuse_volume_options(path: Path, target: Target, options: TargetOptions) -> None:
-    for option in ("intensity", "slices", "spacing"):
+    for option in ("slices", "spacing"):
         if target.axes == 2 and getattr(options, option) is not None:
             raise UsageError(
                 f"--{option} is for volumes, and {path} holds images",

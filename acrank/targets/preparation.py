@@ -21,7 +21,8 @@ def prepare_images(images: Sequence[np.ndarray], network_input: NetworkInput, *,
 
     Grey images are repeated for three channels, colour images become luminance (ITU-R BT.601) for one. Images are
     resized to exactly the input size, bilinear (volumes trilinear) and antialiased. The aspect ratio is not kept:
-    cropping could remove what the label refers to, and padding would add edges that no image has.
+    cropping could remove what the label refers to, and padding would add edges that no image has. Networks that take
+    blue first get the channels reversed.
 
     Args:
         images: float32 [C, H, W] or [C, X, Y, Z] in [0, 1], each of any size, with as many channels as the network
@@ -48,7 +49,7 @@ def prepare_images(images: Sequence[np.ndarray], network_input: NetworkInput, *,
     for place, image in enumerate(images):
         check_axes(len(size), image.ndim - 1)
         batch[place] = _resized(_with_channels(image, channels, colour), size)
-    return _normalised(batch, network_input)
+    return _normalised(batch.flip(1) if network_input.order == "bgr" else batch, network_input)
 
 
 def check_axes(expected: int, given: int) -> None:

@@ -14,6 +14,7 @@ TASKS: tuple[Task, ...] = get_args(Task)
 #: How files of one case that lie on different grids are put on one: by their arrays, or by their headers.
 Geometry = Literal["array", "header"]
 GEOMETRIES: tuple[Geometry, ...] = get_args(Geometry)
+PAGES = ("first", "volume")
 #: Millimetres between the voxels of a volume, along x, y and z.
 Spacing = tuple[float, float, float]
 
@@ -28,8 +29,12 @@ class TargetOptions:
         images_key, labels_key: names of the arrays in an .npz or HDF5 file.
         image_column: the column of paths in a table.
         label_column: the column of labels in a table, or several; a string may name several, separated by commas.
-        intensity: how a volume's values are scaled to [0, 1]: "window:LOW,HIGH", "percentile" or "zscore". None means a
-            window of -1000 to 1000 if dataset.json says CT, the full range for uint8 arrays, else percentiles.
+        intensity: how values are scaled to [0, 1]: "window:LOW,HIGH", or by each image's "percentile" or "zscore". None
+            means for volumes a window of -1000 to 1000 if dataset.json says CT, the full range for uint8 arrays,
+            else percentiles; for images their depth, told from some of them.
+        pages: what the pages of image files are: "first" reads the first, "volume" takes all as slices. None refuses
+            files of several.
+        ignore_value: the value of masks at positions that count for nothing, such as "255"; "none": there is none.
         slices: for 2D networks on volumes: this many adjacent axial slices become the channels of an image (odd; see
             `acrank.targets.stores.slices`).
         spacing: millimetres along x, y and z to which volumes in files are resampled.
@@ -58,7 +63,14 @@ class TargetOptions:
     ] = None
     intensity: Annotated[
         str | None,
-        Opt(help="Volumes: window:LOW,HIGH, percentile or zscore. [CT: window:-1000,1000, else percentile]"),
+        Opt(help="window:LOW,HIGH, percentile or zscore. [CT: window:-1000,1000; volumes: percentile; images: depth]"),
+    ] = None
+    pages: Annotated[
+        Literal["first", "volume"] | None,
+        Opt(help="Image files of several pages: read the first, or all as slices. [refused]", choices=PAGES),
+    ] = None
+    ignore_value: Annotated[
+        str | None, Opt(help="Masks: the value of ignored positions, or none. [asked where 255 may be one]")
     ] = None
     slices: Annotated[
         int | None,

@@ -10,6 +10,8 @@ from acrank.system.network_input import NetworkInput
 from acrank.zoo.schema import ManifestInput
 
 _CUBE = 64
+#: Of images that are not scaled to [0, 1]; no std of scaled images is above the widest.
+_TOP, _WIDEST = 255.0, 10.0
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -33,22 +35,47 @@ def resolve_input(
         axes: 3 for a network that takes volumes, which gets 64 voxels a side where no size is given.
 
     Raises:
-        CandidateError: the number of values per channel or of sizes does not fit the network.
+        CandidateError: values or sizes of another number than the network's channels or axes, or mean and std of two
+            ranges.
 
     Example:
         >>> resolve_input(ManifestInput(size=(32, 32)), 1)
         (NetworkInput(size=(32, 32), channels=1, mean=(0.5,), std=(0.5,)), ['assumed input: mean 0.5, std 0.5'])
     """
+    mean, std, units = _in_unit_range(given.mean, given.std)
     known: dict[str, Any] = {
         "size": _for_axes(given.size, axes),
-        "mean": given.mean and _per_channel("mean", given.mean, channels),
-        "std": given.std and _per_channel("std", given.std, channels),
+        "mean": mean and _per_channel("mean", mean, channels),
+        "std": std and _per_channel("std", std, channels),
     }
     assumed = _assumed(channels, cfg, axes)
     lacking = [name for name, value in known.items() if value is None]
     notes = ["assumed input: " + ", ".join(f"{name} {_text(assumed[name])}" for name in lacking)]
     found = assumed | {name: value for name, value in known.items() if value is not None}
-    return NetworkInput(channels=channels, **found), notes if lacking and not own_cfg else []
+    network_input = NetworkInput(channels=channels, order=given.order or "rgb", **found)
+    return network_input, [*units, *(notes if lacking and not own_cfg else [])]
+
+
+def _in_unit_range(
+    mean: tuple[float, ...] | None, std: tuple[float, ...] | None
+) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None, list[str]]:
+    """Mean and std of images scaled to [0, 1]; those of images from 0 to 255 are divided, with a note.
+
+    A mean above 1, or a std above 10, can be of such images only.
+
+    Raises:
+        CandidateError: they are of neither, or of one each.
+    """
+    if max(mean or (0,)) <= 1 and max(std or (0,)) <= _WIDEST:
+        return mean, std, []
+    is_whole = mean is None or max(mean) > 1 or set(mean) == {0}
+    if not is_whole or max(mean or (0,)) > _TOP or max(std or (1,)) > _TOP or min(std or (1,)) < 1:
+        raise CandidateError(
+            f"input.mean {list(mean or ())} and input.std {list(std or ())} are not of one range",
+            hint="give both for images scaled to [0, 1], or both for 0 to 255",
+        )
+    found = [values and tuple(round(value / _TOP, 6) for value in values) for values in (mean, std)]
+    return found[0], found[1], ["input.mean and input.std are of images from 0 to 255: divided by 255"]
 
 
 def _for_axes(size: tuple[int, ...] | None, axes: int) -> tuple[int, ...] | None:

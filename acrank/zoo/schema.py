@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, PositiveInt, field_validator
 from pydantic import model_validator as check_whole
@@ -43,12 +43,15 @@ class ManifestInput(_Strict):
 
     Attributes:
         size: height and width in pixels, or three sizes of a volume; one number in YAML means a square or a cube.
-        mean, std: per channel, of images scaled to [0, 1].
+        mean, std: per channel as the network has them, of images scaled to [0, 1]; numbers that can only be of images
+            from 0 to 255 are taken as such.
+        order: of the colours; None means RGB.
     """
 
     size: Annotated[_Square | _Cube, BeforeValidator(_pair)] | None = None
     mean: Annotated[tuple[_Finite, ...], BeforeValidator(_row), Field(min_length=1)] | None = None
     std: Annotated[tuple[_Positive, ...], BeforeValidator(_row), Field(min_length=1)] | None = None
+    order: Literal["rgb", "bgr"] | None = None
 
 
 class Candidate(_Strict):
@@ -200,5 +203,8 @@ class Candidate(_Strict):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the manifest entry as resolved, but for its folder: it changes when the entry changes."""
-        return hashlib.sha256(self.model_dump_json(exclude={"folder"}).encode()).hexdigest()
+        """SHA-256 of the manifest entry as resolved, but for its folder: it changes when the entry changes.
+
+        Keys that are left out do not count, so a later version may have more of them.
+        """
+        return hashlib.sha256(self.model_dump_json(exclude={"folder"}, exclude_none=True).encode()).hexdigest()

@@ -79,3 +79,10 @@ def test_other_channels_are_refused(have: int, take: int) -> None:
     with pytest.raises(CandidateError, match=f"takes {take} channels, the images have {have}") as caught:
         prepare_images([image], input_of((4, 4), take))
     assert caught.value.hint
+
+
+def test_a_bgr_network_is_shown_blue_first_under_its_own_statistics() -> None:
+    image = np.stack([np.full((4, 4), value, np.float32) for value in (0.1, 0.5, 0.9)])
+    statistics = {"size": (4, 4), "channels": 3, "mean": (0.9, 0.5, 0.0), "std": (1.0, 1.0, 0.1)}
+    batch = prepare_images([image], NetworkInput(**statistics, order="bgr"))  # type: ignore[arg-type]
+    assert batch[0, :, 0, 0].tolist() == pytest.approx([0.0, 0.0, 1.0])

@@ -16,7 +16,7 @@ from acrank.targets.stores.array_items import ArrayStore, ItemStore, StoredArray
 from acrank.targets.target import Labels, StoreInfo, Target, build_target, choose_splits, first_few
 from acrank.targets.target_options import TargetOptions
 
-USES = frozenset({"images_key", "labels_key", "split", "task", "intensity", "slices"})
+USES = frozenset({"images_key", "labels_key", "split", "task", "intensity", "slices", "ignore_value"})
 
 _SPLITS = ("train", "val", "test")
 _JOINTS = ("_", "/")  # train_images, or a group train with images
@@ -84,7 +84,7 @@ def open_arrays(
         masks = [array(one.labels) for one in splits]
         ids = _ids(path, splits, parts, counts=[item_count(part) for part in masks])
         where = f"{path}: {splits[0].labels!r}"
-        store = _masked_store(where, parts, masks, intensity=options.intensity, notes=notes)
+        store = _masked_store(where, parts, masks, options=options, notes=notes)
         encoded = Labels.of_masks(len(ids), store.mask_values.classes)
     else:
         found = [labels(one.labels) for one in splits]
@@ -93,17 +93,18 @@ def open_arrays(
             raise TargetError(f"{path}: the splits' labels have different shapes", hint="read one split")
         encoded = encode_labels(np.concatenate(found), ids=ids, task=options.task, where=str(path))
         store = make_array_store(str(path), parts, intensity=options.intensity, mask=None, notes=notes)
-    info = StoreInfo(store=store, axes=store.axes.spatial, read_options=str(store.rule or ""))
+    info = StoreInfo(store=store, axes=store.axes.spatial, read_options=f"{store.rule or store.values}")
     return build_target(path, layout=layout, ids=ids, labels=encoded, info=info, notes=notes)
 
 
 def _masked_store(
-    where: str, parts: dict[str, StoredArray], masks: Sequence[StoredArray], *, intensity: str | None, notes: list[str]
+    where: str, parts: dict[str, StoredArray], masks: Sequence[StoredArray], *, options: TargetOptions, notes: list[str]
 ) -> MaskedArrayStore:
     """The images of all splits with their masks, in the order of the parts."""
-    plain = make_array_store(where, parts, intensity=intensity, mask=_mask_shape(masks[0]), notes=notes)
+    plain = make_array_store(where, parts, intensity=options.intensity, mask=_mask_shape(masks[0]), notes=notes)
     stored = ItemStore(where, tuple(masks))
-    mask_values = mask_values_of(partial(_whole_numbers, stored), sum(map(item_count, masks)), where)
+    read, count = partial(_whole_numbers, stored), sum(map(item_count, masks))
+    mask_values = mask_values_of(read, count, where, ignore_value=options.ignore_value)
     notes.append(mask_values.note)
     return MaskedArrayStore(**vars(plain), masks=stored, mask_values=mask_values)
 

@@ -18,7 +18,7 @@ from acrank.targets.target import Labels, Target, build_target, choose_splits, f
 from acrank.targets.target_options import TargetOptions
 
 NAME = "folders"
-USES = frozenset({"split", "task", "intensity", "slices", "spacing"})
+USES = frozenset({"split", "task", "intensity", "slices", "spacing", "pages"})
 
 #: Names of folders that hold splits, lower case.
 SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})

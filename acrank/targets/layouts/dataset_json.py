@@ -132,6 +132,25 @@ def label_names(where: Path, about: dict[str, Any]) -> LabelNames | None:
     )
 
 
+def without_value(labels: LabelNames, ignored: int) -> LabelNames:
+    """The labels with one value that counts for nothing; a class that has no other is left out.
+
+    Raises:
+        TargetError: fewer than two classes are left.
+
+    >>> labels = LabelNames(("background", "a", "void"), ListedValues(((0,), (1,), (255,))))
+    >>> without_value(labels, 255).classes
+    ('background', 'a')
+    """
+    left = [tuple(value for value in values if value != ignored) for values in labels.values.values]
+    kept = [place for place, values in enumerate(left) if values]
+    if len(kept) < 2:
+        raise TargetError(f"without the value {ignored} there is one class", hint="segmentation needs two classes")
+    values = ListedValues(tuple(left[place] for place in kept), (*labels.values.ignored, ignored))
+    note = f"masks: {ignored} is ignored"
+    return LabelNames(tuple(labels.classes[place] for place in kept), values, (*labels.notes, note))
+
+
 def _regions(where: Path, labels: dict[str, Any], order: Any) -> LabelNames:
     """Each value belongs to the last of the regions that hold it, in the order in which nnU-Net writes them."""
     members = {str(name): _whole_numbers(value) for name, value in labels.items()}

@@ -17,7 +17,7 @@ from acrank.targets.target import Target, build_target, choose_splits, first_few
 from acrank.targets.target_options import TargetOptions
 
 NAME = "table"
-USES = frozenset({"split", "image_column", "label_column", "task", "intensity", "slices", "spacing"})
+USES = frozenset({"split", "image_column", "label_column", "task", "intensity", "slices", "spacing", "pages"})
 
 _IMAGE_NAMES = ("path", "image", "file", "filename", "file_name", "filepath", "file_path", "image_path", "img")
 _LABEL_NAMES = ("label", "class", "target", "category")

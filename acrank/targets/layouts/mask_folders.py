@@ -10,13 +10,13 @@ import numpy as np
 from acrank.errors import TargetError
 from acrank.targets.layouts.class_folders import SPLIT_NAMES
 from acrank.targets.mask_values import MaskValues, mask_values_of
-from acrank.targets.stores.images import IMAGE_SUFFIXES, FileStore, read_with_pillow
+from acrank.targets.stores.images import IMAGE_SUFFIXES, FileStore, open_images, read_with_pillow
 from acrank.targets.stores.stored_volumes import is_volume
 from acrank.targets.target import Labels, StoreInfo, Target, build_target, choose_splits, first_few
 from acrank.targets.target_options import TargetOptions
 
 NAME = "masks"
-USES = frozenset({"task", "split"})
+USES = frozenset({"task", "split", "ignore_value", "intensity"})
 
 _IMAGES, _MASKS = ("images", "image", "imgs", "img"), ("masks", "mask", "labels", "annotations")
 _ENDINGS = tuple(f"{joint}{word}" for joint in "_-" for word in ("mask", "seg", "label", "gt", "manual1"))
@@ -52,9 +52,12 @@ def open_masks(path: Path, options: TargetOptions) -> Target:
     chosen = choose_splits(options.split, [name for name in pairs if name], path=path, notes=notes) or [""]
     found = sorted(one for split in chosen for one in _paired(path, split, pairs[split]))
     ids, images, masks = (tuple(column) for column in zip(*found, strict=True))
-    values = mask_values_of(lambda place: _read_mask(path / masks[place]), len(masks), str(path))
-    store = PairStore(images=FileStore(path, images), masks=FileStore(path, masks), mask_values=values)
-    info = StoreInfo(store=store, notes=(values.note,))
+    values = mask_values_of(
+        lambda place: _read_mask(path / masks[place]), len(masks), str(path), ignore_value=options.ignore_value
+    )
+    pictures, said = open_images(path, images, options)
+    store = PairStore(images=pictures, masks=FileStore(path, masks), mask_values=values)
+    info = StoreInfo(store=store, read_options=f"{pictures.values} {values}", notes=(*said, values.note))
     labels = Labels.of_masks(len(ids), values.classes)
     return build_target(path, layout=NAME, ids=ids, labels=labels, info=info, notes=notes)
 

@@ -95,7 +95,7 @@ def folder_cases(path: Path, about: dict[str, Any], *, ending: str, channels: in
         files = tuple(f"imagesTr/{name}{ending}" for name in wanted or [f"{stem}_0000"])
         cases[stem] = Case(files, f"labelsTr/{stem}{ending}")
     used = {PurePosixPath(name).name.removesuffix(ending) for case in cases.values() for name in case.images}
-    notes = _left_out(images, used, set(masks), channels)
+    notes = _left_out(images, used, masks=set(masks), channels=channels)
     if bare:
         notes.append(f"{len(bare)} images lack _0000 in their names: {first_few(bare, 3)}")
     listed = about.get("numTraining")
@@ -107,7 +107,7 @@ def folder_cases(path: Path, about: dict[str, Any], *, ending: str, channels: in
 _FOLDERS = ("imagesTr", "labelsTr")
 
 
-def _left_out(images: Iterable[str], used: set[str], masks: set[str], channels: int) -> list[str]:
+def _left_out(images: Iterable[str], used: set[str], *, masks: set[str], channels: int) -> list[str]:
     """Notes on images that no case reads: further channels, and images without a mask."""
     rest = sorted(set(images) - used)
     further = [name for name in rest if _CHANNEL.sub("", name) in masks]

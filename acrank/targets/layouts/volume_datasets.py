@@ -18,12 +18,13 @@ from acrank.targets.layouts.dataset_json import (
     is_nnunet,
     label_names,
     read_description,
+    without_value,
 )
 from acrank.targets.layouts.volume_cases import Case, Cases, folder_cases, listed_cases, mapped_cases
 from acrank.targets.listed_values import ROUNDING, ListedValues
-from acrank.targets.mask_values import mask_values_of
+from acrank.targets.mask_values import mask_values_of, parse_ignored
 from acrank.targets.stores.image_cases import ImageCaseStore
-from acrank.targets.stores.images import IMAGE_SUFFIXES
+from acrank.targets.stores.images import IMAGE_SUFFIXES, open_images
 from acrank.targets.stores.intensity import parse_intensity
 from acrank.targets.stores.nifti import open_volume
 from acrank.targets.stores.stored_volumes import VOLUME_SUFFIXES, is_volume
@@ -33,7 +34,7 @@ from acrank.targets.target_options import TargetOptions
 
 DECATHLON = "decathlon"
 NNUNET = "nnunet"
-USES = frozenset({"task", "intensity", "slices", "spacing", "geometry"})
+USES = frozenset({"task", "intensity", "slices", "spacing", "geometry", "ignore_value", "pages"})
 
 #: So many masks are read when a target is opened, so that values without a class are found before the long work.
 _CHECKED_MASKS = 4
@@ -104,6 +105,8 @@ def _open_cases(path: Path, options: TargetOptions, *, layout: str, cases: Cases
     if not cases.named:
         raise TargetError(f"no volumes in {path}", hint="dataset.json and the folders beside it must name some")
     labels = label_names(path / NAME, about)
+    if labels is not None and (ignored := parse_ignored(options.ignore_value)) is not None:
+        labels = without_value(labels, ignored)
     ids = tuple(sorted(cases.named))
     ordered = [cases.named[one] for one in ids]
     _refuse_absent(path, ordered)
@@ -112,7 +115,7 @@ def _open_cases(path: Path, options: TargetOptions, *, layout: str, cases: Cases
     info = opened(path, ordered, names, options=options, values=labels.values if labels else _NO_VALUES)
     store = cast(MaskedVolumeStore | ImageCaseStore, info.store)
     if labels is None:
-        labels = _inferred(store)
+        labels = _inferred(store, options.ignore_value)
         store = dataclasses.replace(store, values=labels.values)
         info = dataclasses.replace(info, store=store)
     _check_masks(store)
@@ -123,6 +126,8 @@ def _open_cases(path: Path, options: TargetOptions, *, layout: str, cases: Cases
 def _volumes(
     path: Path, cases: list[Case], names: tuple[str, ...] | None, *, options: TargetOptions, values: ListedValues
 ) -> StoreInfo:
+    if options.pages is not None:
+        raise UsageError(f"--pages is for images, and {path} holds volumes", hint="leave it out")
     files = cases[0].images
     if names is None:  # MONAI's lists name none
         count = sum(open_volume(path / name).channels for name in files)
@@ -144,21 +149,27 @@ def _images(
 ) -> StoreInfo:
     if options.geometry is not None:
         raise UsageError(f"--geometry is for volumes, and {path} holds images", hint="leave it out")
+    if options.pages == "volume":
+        raise UsageError(f"{path}: pages with masks are not read as volumes", hint="store NIfTI, NRRD or MetaImage")
+    flat, notes = open_images(path, tuple(name for case in cases for name in case.images), options)
     store = ImageCaseStore(
         root=path,
         images=tuple(case.images for case in cases),
         masks=tuple(case.mask for case in cases),
         values=values,
+        value_range=flat.values,
+        first_page=flat.first_page,
         channels=None if names is None else len(names),
     )
-    store.check_pages()
-    return StoreInfo(store=store)
+    return StoreInfo(store=store, read_options=flat.read_options, notes=tuple(notes))
 
 
-def _inferred(store: CaseStore) -> LabelNames:
+def _inferred(store: CaseStore, ignore_value: str | None) -> LabelNames:
     """The classes that the masks hold, for a description without labels."""
-    found = mask_values_of(_whole_values(store), len(store.masks), str(store.root))
-    values = ListedValues(tuple((value,) for value in found.values), (255,) if found.void else ())
+    found = mask_values_of(_whole_values(store), len(store.masks), str(store.root), ignore_value=ignore_value)
+    if found.is_lossy:
+        raise TargetError(f"{store.root}: {found.note}", hint="resample masks by the nearest value")
+    values = ListedValues(tuple((value,) for value in found.values), () if found.ignored is None else (found.ignored,))
     return LabelNames(found.classes, values, (f"dataset.json has no labels; {found.note}",))
 
 

@@ -8,11 +8,9 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from acrank.errors import TargetError
-from acrank.targets.stores.images import float_note, float_top, rescale_by_dtype
 from acrank.targets.stores.intensity import Intensity, parse_intensity, rescale
 from acrank.targets.stores.item_axes import ItemAxes, item_axes_of
-
-_SAMPLED_IMAGES = 64
+from acrank.targets.stores.value_range import FULL_RANGE, ValueRange, sampled_range
 
 
 class StoredArray(Protocol):
@@ -64,14 +62,14 @@ class ArrayStore:
     Attributes:
         items: the arrays.
         axes: of an item.
-        top: for float images, the value of full intensity.
-        rule: how a volume's values are scaled to [0, 1]; None scales by dtype, as for images.
+        values: what the stored values of images mean.
+        rule: how a volume's values are scaled to [0, 1]; None takes them as those of images.
         slice_axis: the spatial axis along which a volume's slices are stacked.
     """
 
     items: ItemStore
     axes: ItemAxes
-    top: float | None = None
+    values: ValueRange = FULL_RANGE
     rule: Intensity | None = None
     slice_axis: ClassVar[int] = 0
 
@@ -79,7 +77,7 @@ class ArrayStore:
         where = f"{self.items.where}: image {index}"
         item = self.axes.to_channels_first(self.items.item(index))
         if self.rule is None:
-            image, assumption = rescale_by_dtype(item, where=where, top=self.top)
+            image, assumption = self.values.to_unit(item, where=where)
             return np.ascontiguousarray(image), assumption
         if not np.isfinite(item).all():
             raise TargetError(f"{where} holds values that are not finite", hint="replace NaN in the array")
@@ -121,8 +119,12 @@ def make_array_store(
     if axes.spatial == 3:
         return ArrayStore(items=items, axes=axes, rule=_volume_rule(path, parts, intensity, notes=notes))
     for key, part in parts.items():  # refuses a dtype without a known range before any image is read
-        rescale_by_dtype(np.zeros((1, 1), part.dtype), where=f"{path}: {key!r}")
-    return ArrayStore(items=items, axes=axes, top=_float_top(path, items.parts[0], notes))
+        FULL_RANGE.to_unit(np.zeros((1, 1), part.dtype), where=f"{path}: {key!r}")
+    rule = None if intensity is None else parse_intensity(intensity, "unknown")
+    is_deep = any(part.dtype not in (np.bool_, np.uint8) for part in parts.values())
+    values, said = sampled_range(items.item, sum(map(item_count, items.parts)) if is_deep else 0, path, rule)
+    notes.extend(said)
+    return ArrayStore(items=items, axes=axes, values=values)
 
 
 def item_count(array: StoredArray) -> int:
@@ -141,13 +143,3 @@ def _volume_rule(
     rule = None if full_range else parse_intensity(intensity, "unknown")
     notes.append(f"intensities: volumes: {rule or 'the full range of their dtype'}")
     return rule
-
-
-def _float_top(path: str, images: StoredArray, notes: list[str]) -> float | None:
-    """The full intensity of float images, inferred from the first of them: one dark image alone could mislead."""
-    if images.dtype.kind != "f":
-        return None
-    count = min(_SAMPLED_IMAGES, images.shape[0])
-    top = max(float_top(images.item(place), f"{path}: image {place}") for place in range(count))
-    notes.append(float_note(top))
-    return top

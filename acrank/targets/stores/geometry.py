@@ -49,11 +49,11 @@ def distance(one: Grid, other: Grid) -> float:
     return float(np.abs(moved - corners)[:3].max())
 
 
-def differences(one: Grid, other: Grid) -> list[str]:
+def place_differences(one: Grid, other: Grid) -> list[str]:
     """What tells two grids apart, in words: size, direction, spacing, origin.
 
     Example:
-        >>> differences(Grid((5, 5, 5), np.eye(4)), Grid((5, 5, 5), np.diag([-1.0, 1.0, 2.0, 1.0])))
+        >>> place_differences(Grid((5, 5, 5), np.eye(4)), Grid((5, 5, 5), np.diag([-1.0, 1.0, 2.0, 1.0])))
         ['direction (x reversed)', 'spacing 1 × 1 × 1 and 1 × 1 × 2 mm']
     """
     found = []

@@ -10,6 +10,7 @@ import numpy as np
 from acrank.errors import TargetError
 from acrank.targets.listed_values import ListedValues
 from acrank.targets.stores.images import FileStore, decode_image, read_with_pillow
+from acrank.targets.stores.value_range import FULL_RANGE, ValueRange
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,7 @@ class ImageCaseStore:
         images: per image, the files of its channels, or its one file.
         masks: per image, the file of its mask.
         values: the class of each value of the masks.
+        value_range, first_page: as in `FileStore`.
         channels: number of channels of an image; None takes what the files hold.
     """
 
@@ -28,10 +30,12 @@ class ImageCaseStore:
     images: tuple[tuple[str, ...], ...]
     masks: tuple[str, ...]
     values: ListedValues
+    value_range: ValueRange = FULL_RANGE
+    first_page: bool = False
     channels: int | None = None
 
     def read(self, index: int) -> tuple[np.ndarray, str | None]:
-        found = [decode_image(self.root / name) for name in self.images[index]]
+        found = [self._decoded(name) for name in self.images[index]]
         sizes = {part.shape[1:] for part, _ in found}
         first = self.images[index][0]
         if len(sizes) > 1:
@@ -81,13 +85,5 @@ class ImageCaseStore:
             raise TargetError(f"{path} is not a mask of class values", hint="store one channel of 0, 1, 2, …")
         return values
 
-    def check_pages(self) -> None:
-        """Refuse files of several pages: they are volumes.
-
-        Raises:
-            TargetError: the first image has several pages.
-        """
-        first = self.root / self.images[0][0]
-        pages = read_with_pillow(first, "image", lambda file: np.array(getattr(file, "n_frames", 1)))
-        if int(pages) > 1:
-            raise TargetError(f"{first} has {int(pages)} pages", hint="store volumes as NIfTI, NRRD or MetaImage")
+    def _decoded(self, name: str) -> tuple[np.ndarray, str | None]:
+        return decode_image(self.root / name, self.value_range, first_page=self.first_page)

@@ -5,35 +5,55 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from acrank.errors import TargetError
+from acrank.targets.stores.intensity import parse_intensity
 from acrank.targets.stores.item_axes import item_axes_of
+from acrank.targets.stores.value_range import FULL_RANGE, ValueRange, sampled_range
 
 if TYPE_CHECKING:
     from PIL import Image
 
+    from acrank.targets.target_options import TargetOptions
+
+Found = TypeVar("Found")
 #: Suffixes of image files, lower case.
 IMAGE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".tif", ".tiff", ".gif", ".webp"}
     | {".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".tga", ".avif"}
 )
+#: Suffixes of files that may have more than 8 bits, or pages, beside PNG.
+_DEEP_SUFFIXES = frozenset({".tif", ".tiff", ".pgm", ".pnm", ".jp2", ".j2k", ".gif", ".webp"})
 _TO_GREY = frozenset({"1", "LA", "La"})
-_SIXTEEN_BIT = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
-_ONE = 1.001  # interpolation leaves values slightly above 1
+_WHOLE = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
 
 
 @dataclass(frozen=True)
 class FileStore:
-    """Image files below a folder; `paths` are relative to it, with forward slashes."""
+    """Image files below a folder.
+
+    Attributes:
+        root: the folder.
+        paths: relative to it, with forward slashes.
+        values: what stored values mean.
+        first_page: whether the first page is read of files that have several; else those are refused.
+    """
 
     root: Path
     paths: tuple[str, ...]
+    values: ValueRange = FULL_RANGE
+    first_page: bool = False
+
+    @property
+    def read_options(self) -> str:
+        """What of it changes the values read, as a target records it."""
+        return f"{self.values}{' first page' if self.first_page else ''}".strip()
 
     def read(self, index: int) -> tuple[np.ndarray, str | None]:
-        return decode_image(self.root / self.paths[index])
+        return decode_image(self.root / self.paths[index], self.values, first_page=self.first_page)
 
     def raw(self, index: int) -> bytes:
         path = self.root / self.paths[index]
@@ -43,25 +63,76 @@ class FileStore:
             raise TargetError(f"cannot read {path}: {error.strerror}", hint="check the file") from error
 
 
-def decode_image(path: Path) -> tuple[np.ndarray, str | None]:
-    """Decode an image file: orientation applied, alpha dropped, palettes and CMYK as RGB, first frame only.
+def open_images(root: Path, paths: tuple[str, ...], options: TargetOptions) -> tuple[FileStore, list[str]]:
+    """A store of image files, with notes on what their values mean.
+
+    Of files of 8 bits and one page only headers are read, and of some only.
 
     Args:
-        path: 8-bit, 16-bit (0 to 65535) or float ([0, 1], or [0, 255] if values exceed 1).
+        root, paths: as in `FileStore`.
+        options: `intensity`, without which the range of deeper files is told from some of them, and `pages`.
+
+    Raises:
+        TargetError: values or pages that only the user can tell.
+        UsageError: an unknown intensity rule.
+    """
+
+    def look(place: int) -> np.ndarray | None:
+        path = root / paths[place]
+        try:
+            values, pages = read_with_pillow(path, "image", _deep_values) if _needs_a_look(path) else (None, 1)
+        except TargetError:  # said where the image is needed
+            return None
+        if options.pages is None:
+            refuse_pages(path, pages)
+        return values
+
+    rule = None if options.intensity is None else parse_intensity(options.intensity, "unknown")
+    values, notes = sampled_range(look, len(paths), str(root), rule)
+    if options.pages == "first":
+        notes.append("of files of several pages the first is read")
+    return FileStore(root, paths, values, first_page=options.pages == "first"), notes
+
+
+def refuse_pages(path: Path, pages: int) -> None:
+    """Refuse a file of several pages, where the user has not said what they are.
+
+    Raises:
+        TargetError: there are several.
+    """
+    if pages > 1:
+        raise TargetError(
+            f"{path} has {pages} pages",
+            hint="--pages first reads the first of each file, --pages volume takes them as the slices of a volume",
+        )
+
+
+def decode_image(
+    path: Path, values: ValueRange | None = None, *, first_page: bool = False
+) -> tuple[np.ndarray, str | None]:
+    """Decode an image file: orientation applied, alpha dropped, palettes and CMYK as RGB.
+
+    Args:
+        path: of 8 bits, whole numbers, or floats.
+        values: what stored values mean; None takes whole numbers as 0 to 65535, and floats as [0, 1], or [0, 255] if
+            values exceed 1.
+        first_page: whether a file of several pages or frames is read, its first.
 
     Returns:
         float32 [C, H, W] in [0, 1] with C 1 (grey) or 3 (colour), and for float images a note on the assumed range.
 
     Raises:
-        TargetError: not a readable image, or values out of range.
+        TargetError: not a readable image, several pages, or values out of range.
     """
-    array = read_with_pillow(path, "image", _to_array)
+    array, pages = read_with_pillow(path, "image", lambda file: (to_array(file), pages_of(file)))
+    if not first_page:
+        refuse_pages(path, pages)
     image = item_axes_of(array.shape, str(path)).to_channels_first(array)
-    return rescale_by_dtype(image, where=str(path))
+    return (values or FULL_RANGE).to_unit(image, where=str(path))
 
 
-def read_with_pillow(path: Path, kind: str, convert: Callable[[Image.Image], np.ndarray]) -> np.ndarray:
-    """The array that `convert` makes of an image file; `kind` is the file's name in messages, "image" or "mask".
+def read_with_pillow(path: Path, kind: str, convert: Callable[[Image.Image], Found]) -> Found:
+    """What `convert` makes of an image file; `kind` is the file's name in messages, "image" or "mask".
 
     Raises:
         TargetError: the file or its values cannot be read.
@@ -79,15 +150,13 @@ def read_with_pillow(path: Path, kind: str, convert: Callable[[Image.Image], np.
         ) from error
 
 
-def _to_array(image: Image.Image) -> np.ndarray:
+def to_array(image: Image.Image) -> np.ndarray:
+    """The values of the current page: whole numbers as int32, floats, or 8 bits of grey or colour."""
     from PIL import ImageOps
 
     image = ImageOps.exif_transpose(image)
-    if image.mode in _SIXTEEN_BIT:
-        values = np.asarray(image).astype(np.int64)
-        if values.min() < 0 or values.max() > 65535:
-            raise ValueError(f"values from {values.min()} to {values.max()} do not fit in 16 bits")
-        return values.astype(np.uint16)
+    if image.mode in _WHOLE:
+        return np.asarray(image).astype(np.int32)
     if image.mode in _TO_GREY:
         image = image.convert("L")
     elif image.mode not in ("L", "RGB", "F"):
@@ -95,58 +164,24 @@ def _to_array(image: Image.Image) -> np.ndarray:
     return np.asarray(image)
 
 
-def rescale_by_dtype(array: np.ndarray, *, where: str, top: float | None = None) -> tuple[np.ndarray, str | None]:
-    """Values as float32 in [0, 1], by dtype: bool, uint8 / 255, uint16 / 65535, floats / `top`.
-
-    Args:
-        array: any shape.
-        where: the image, for messages.
-        top: for floats, the value of full intensity, 1 or 255; None infers it from the values.
-
-    Returns:
-        The array, and for floats a note on the assumed range.
-
-    Raises:
-        TargetError: another dtype, or floats that are not finite or outside [0, 1] and [0, 255].
-
-    Example:
-        >>> rescale_by_dtype(np.array([0, 51, 255], dtype=np.uint8), where="x")[0].tolist()
-        [0.0, 0.20000000298023224, 1.0]
-    """
-    if array.dtype == np.bool_:
-        return array.astype(np.float32), None
-    if array.dtype.kind == "u" and array.dtype.itemsize <= 2:
-        return array.astype(np.float32) / np.float32(np.iinfo(array.dtype).max), None
-    if array.dtype.kind != "f":
-        raise TargetError(
-            f"{where}: images of {array.dtype} have no known range", hint="store uint8, uint16, or floats in [0, 1]"
-        )
-    top = top or float_top(array, where)
-    _refuse_outside(array, top, where)
-    return np.clip(array.astype(np.float32) / np.float32(top), 0.0, 1.0), float_note(top)
+def pages_of(image: Image.Image) -> int:
+    """The number of pages or frames; further pictures of a phone's JPEG (MPO) are none."""
+    return 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
 
 
-def float_top(array: np.ndarray, where: str) -> float:
-    """The value of full intensity in a float image: 1, or 255 if values exceed 1.
-
-    Raises:
-        TargetError: values are not finite, negative, or above 255.
-    """
-    top = 1.0 if array.max() <= _ONE else 255.0
-    _refuse_outside(array, top, where)
-    return top
-
-
-def float_note(top: float) -> str:
-    """The note on the assumed range of float images."""
-    return f"float images: assumed range [0, {top:g}]"
+def _needs_a_look(path: Path) -> bool:
+    """Whether a file may have more than 8 bits or pages; told without Pillow, which most folders do not need."""
+    suffix = path.suffix.lower()
+    if suffix != ".png":
+        return suffix in _DEEP_SUFFIXES
+    try:
+        with path.open("rb") as file:
+            return file.read(25)[24:] == b"\x10"  # the bit depth in the header
+    except OSError:
+        return False
 
 
-def _refuse_outside(array: np.ndarray, top: float, where: str) -> None:
-    low, high = float(array.min()), float(array.max())  # NaN when any value is
-    if not (low >= 0.0 and high <= top * _ONE):
-        expected = "[0, 1] or [0, 255]" if top == 255.0 or not low >= 0.0 else "[0, 1]"
-        raise TargetError(
-            f"{where}: float values from {low:g} to {high:g} instead of {expected}",
-            hint="rescale the images to [0, 1], all by the same rule",
-        )
+def _deep_values(image: Image.Image) -> tuple[np.ndarray | None, int]:
+    """The values of a file of more than 8 bits, None of one of 8 bits, which is not decoded; and its pages."""
+    pages = pages_of(image)
+    return to_array(image) if image.mode in _WHOLE or image.mode == "F" else None, pages

@@ -12,8 +12,8 @@ import numpy as np
 
 from acrank.errors import TargetError
 from acrank.targets.listed_values import ListedValues
-from acrank.targets.stores.geometry import EQUAL, SLIGHT, differences, distance, millimetres
-from acrank.targets.stores.images import FileStore
+from acrank.targets.stores.geometry import EQUAL, SLIGHT, distance, millimetres, place_differences
+from acrank.targets.stores.images import FileStore, open_images
 from acrank.targets.stores.intensity import Intensity, parse_intensity, rescale
 from acrank.targets.stores.nifti import VolumeSource, full_slices, open_volume
 from acrank.targets.stores.stored_volumes import is_volume
@@ -95,7 +95,7 @@ class VolumeStore:
                 shown = f"{first.path} {first.shape}, {other.path} {other.shape}"
                 raise TargetError(f"{shown}: sizes differ", hint=f"they must lie on one grid; {_GEOMETRY_HINT}")
             if (apart := distance(first.grid, other.grid)) > SLIGHT:
-                words = "; ".join(differences(first.grid, other.grid)) or f"{apart:.2g} voxels apart"
+                words = "; ".join(place_differences(first.grid, other.grid)) or f"{apart:.2g} voxels apart"
                 raise TargetError(f"{other.path} lies elsewhere than {first.path}: {words}", hint=_GEOMETRY_HINT)
             is_slight = is_slight or apart > EQUAL
         return is_slight
@@ -201,7 +201,7 @@ def file_store_info(root: Path, paths: tuple[str, ...], options: TargetOptions) 
     """
     volumes = [path for path in paths if is_volume(path)]
     if not volumes:
-        return StoreInfo(store=FileStore(root, paths))
+        return _page_info(root, paths, options) if options.pages == "volume" else _image_info(root, paths, options)
     if len(volumes) < len(paths):
         other = next(path for path in paths if not is_volume(path))
         raise TargetError(f"{root} holds volumes and images: {volumes[0]}, {other}", hint="keep one kind of file")
@@ -210,6 +210,20 @@ def file_store_info(root: Path, paths: tuple[str, ...], options: TargetOptions) 
     channels = tuple((path,) for path in paths)
     store = VolumeStore(root=root, channels=channels, rules=rules, spacing=options.spacing)
     return store.info([f"channel {number}" for number in range(count)] if count > 1 else ["volumes"])
+
+
+def _image_info(root: Path, paths: tuple[str, ...], options: TargetOptions) -> StoreInfo:
+    images, notes = open_images(root, paths, options)
+    return StoreInfo(store=images, read_options=images.read_options, notes=tuple(notes))
+
+
+def _page_info(root: Path, paths: tuple[str, ...], options: TargetOptions) -> StoreInfo:
+    from acrank.targets.stores.pages import PageStore  # loads Pillow
+
+    rule = None if options.intensity is None else parse_intensity(options.intensity, "unknown")
+    note = f"the pages of a file are the slices of a volume; intensities: {rule or 'percentile, 8 bits as they are'}"
+    store = PageStore(files=FileStore(root, paths), rule=rule)
+    return StoreInfo(store=store, axes=3, read_options=f"pages {rule or ''}".strip(), notes=(note,))
 
 
 @lru_cache(maxsize=1024)

@@ -128,7 +128,7 @@ def test_the_scale_assumed_for_float_files_is_noted_once(pets: Path) -> None:
     target = open_target(pets)
     for index in range(len(target)):
         target.read(index)
-    assert target.notes == ["float images: assumed range [0, 1]", "float images: assumed range [0, 255]"]
+    assert target.notes == ["float images: assumed range [0, 255]"], "one range for all: 90 is of 0 to 255"
 
 
 def test_only_sampled_images_are_decoded(pets: Path) -> None:

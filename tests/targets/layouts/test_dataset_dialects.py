@@ -218,6 +218,18 @@ def test_values_that_are_not_listed_are_counted(
         open_target(folder)
 
 
+def test_a_value_may_be_left_out(tmp_path: Path) -> None:
+    folder = write_nnunet(tmp_path)
+    for index in range(COUNT):
+        values = scan(index)[1] + 254 * (np.indices((10, 12, 8))[0] == 9)
+        save_volume(folder / "labelsTr" / f"case_{index:03d}.nii.gz", values.astype(np.uint8))
+    with pytest.raises(TargetError, match=r"254 \(96 positions\)"):
+        open_target(folder)
+    target = open_target(folder, ignore_value="254")
+    assert (target.mask_store.mask(0)[0] == IGNORED).all()
+    assert "masks: 254 is ignored" in target.notes
+
+
 def test_a_value_in_a_mask_that_is_not_checked_first_is_found_when_it_is_read(tmp_path: Path) -> None:
     folder = write_nnunet(tmp_path, count=9)
     save_volume(folder / "labelsTr" / "case_001.nii.gz", scan(0)[1] * 7)

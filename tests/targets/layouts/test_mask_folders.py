@@ -10,7 +10,7 @@ import pytest
 from helpers.workbench import write_masks as write
 from PIL import Image
 
-from acrank.errors import TargetError
+from acrank.errors import TargetError, UsageError
 from acrank.targets import open_target
 from acrank.targets.target import IGNORED
 
@@ -36,12 +36,18 @@ def test_two_values_are_background_and_foreground(tmp_path: Path, value: int, su
 def test_more_values_are_classes_and_255_is_ignored(tmp_path: Path) -> None:
     mask = half(7)
     mask[0], mask[1] = 3, 255
-    target = open_target(write(tmp_path / "t", {"a": mask, "b": half(7)}))
+    folder = write(tmp_path / "t", {"a": mask, "b": half(7)})
+    target = open_target(folder, ignore_value="255")
     assert target.classes == ("0", "3", "7")
     coded = target.mask_store.mask(0)
     assert (coded[0] == 1).all()
     assert (coded[1] == IGNORED).all()
     assert coded[2].tolist() == [2] * 4 + [0] * 4
+    with pytest.raises(TargetError, match=r"0, 3, 7 and 255, which may be a class or mark ignored positions"):
+        open_target(folder)
+    assert open_target(folder, ignore_value="none").classes == ("0", "3", "7", "255")
+    with pytest.raises(UsageError, match="--ignore-value must be a whole number or none, got 'x'"):
+        open_target(folder, ignore_value="x")
 
 
 def test_a_palette_gives_its_indices(tmp_path: Path) -> None:

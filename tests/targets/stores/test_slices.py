@@ -93,7 +93,7 @@ def test_counts_that_are_not_odd_and_positive(tmp_path: Path, count: int) -> Non
         open_target(write(tmp_path / "v.npz", images=VOLUMES, labels=LABELS), slices=count)
 
 
-@pytest.mark.parametrize("option", [{"slices": 3}, {"intensity": "zscore"}])
+@pytest.mark.parametrize("option", [{"slices": 3}])
 def test_images_take_no_options_of_volumes(tmp_path: Path, option: dict[str, object]) -> None:
     with pytest.raises(UsageError, match=r"is for volumes, and .* holds images"):
         open_target(write(tmp_path / "v.npz", images=VOLUMES[..., 0], labels=LABELS), **option)  # type: ignore[arg-type]

@@ -1,0 +1,87 @@
+"""Files of several pages: refused, read by their first page, or as volumes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from acrank.errors import TargetError, UsageError
+from acrank.targets import open_target
+
+RNG = np.random.default_rng(8)
+STACKS = RNG.integers(0, 256, (6, 5, 8, 7)).astype(np.uint8)
+
+
+def write(folder: Path, stacks: np.ndarray, suffix: str = "tif") -> Path:
+    """Two classes of files with one page per slice."""
+    for place, stack in enumerate(stacks):
+        path = folder / "ab"[place % 2] / f"{place}.{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        first, *others = [Image.fromarray(page) for page in stack]
+        first.save(path, save_all=True, append_images=others)
+    return folder
+
+
+@pytest.mark.parametrize("suffix", ["tif", "gif"])
+def test_several_pages_are_refused_when_the_folder_is_opened(tmp_path: Path, suffix: str) -> None:
+    with pytest.raises(TargetError, match=r"has 5 pages") as caught:
+        open_target(write(tmp_path / "f", STACKS, suffix))
+    assert "--pages first" in str(caught.value.hint)
+
+
+def test_the_first_page(tmp_path: Path) -> None:
+    target = open_target(write(tmp_path / "f", STACKS), pages="first")
+    assert target.ids[0] == "a/0.tif"
+    np.testing.assert_allclose(target.read(0), STACKS[0, :1] / 255, rtol=1e-6)
+    assert target.notes == ["of files of several pages the first is read"]
+
+
+def test_pages_as_slices_equal_the_same_volumes_in_an_array(tmp_path: Path) -> None:
+    target = open_target(write(tmp_path / "f", STACKS), pages="volume")
+    order = [int(name[2]) for name in target.ids]
+    np.savez(tmp_path / "v.npz", images=STACKS[order], labels=target.labels)
+    twin = open_target(tmp_path / "v.npz")
+    assert (target.axes, twin.axes) == (3, 3)
+    for place in range(6):
+        np.testing.assert_array_equal(target.read(place), twin.read(place))
+    sliced, other = (
+        open_target(path, slices=3, **more)
+        for path, more in ((tmp_path / "f", {"pages": "volume"}), (tmp_path / "v.npz", {}))
+    )
+    np.testing.assert_array_equal(sliced.read(2), other.read(2))
+    assert sliced.read(2).shape == (3, 8, 7)
+
+
+def test_deep_pages_are_scaled_by_the_volume(tmp_path: Path) -> None:
+    deep = np.tile(np.arange(2000, 2400, dtype=np.uint16).reshape(1, 5, 8, 10), (2, 1, 1, 1))
+    volume = open_target(write(tmp_path / "f", deep), pages="volume").read(0)
+    assert (volume.min(), volume.max()) == (0.0, 1.0)
+    window = open_target(tmp_path / "f", pages="volume", intensity="window:2000,2399").read(0)
+    np.testing.assert_allclose(window[0], (deep[0].astype(float) - 2000) / 399, atol=1e-6)
+
+
+def test_pages_of_several_sizes_are_no_volume(tmp_path: Path) -> None:
+    folder = write(tmp_path / "f", STACKS[:2])
+    pages = [Image.fromarray(np.zeros(size, np.uint8)) for size in ((8, 7), (4, 3))]
+    pages[0].save(folder / "a" / "0.tif", save_all=True, append_images=pages[1:])
+    target = open_target(folder, pages="volume")
+    with pytest.raises(TargetError, match=r"its pages are \[4, 3\], \[8, 7\]"):
+        target.read(0)
+    assert open_target(folder, pages="first").read(0).shape == (1, 8, 7)
+
+
+def test_other_layouts_do_not_take_the_option(tmp_path: Path) -> None:
+    np.savez(tmp_path / "v.npz", images=STACKS[:, 0], labels=np.arange(6) % 2)
+    with pytest.raises(UsageError, match="--pages does not apply"):
+        open_target(tmp_path / "v.npz", pages="first")
+
+
+def test_a_file_that_was_not_looked_at_is_refused_when_read(tmp_path: Path) -> None:
+    folder = write(tmp_path / "f", RNG.integers(0, 256, (200, 1, 4, 4)).astype(np.uint8))
+    write(tmp_path / "g", STACKS[:1]).joinpath("a", "0.tif").rename(folder / "a" / "100.tif")
+    target = open_target(folder)
+    with pytest.raises(TargetError, match=r"100\.tif has 5 pages"):
+        target.read(target.ids.index("a/100.tif"))
