@@ -75,12 +75,13 @@ class Labels:
 
 @dataclass(frozen=True, kw_only=True)
 class StoreInfo:
-    """A store and what a `Target` records about it (see there)."""
+    """A store and what a `Target` records about it (see there); `groups` names the patient, or other group, of each."""
 
     store: ImageStore
     axes: int = 2
     read_options: str = ""
     notes: tuple[str, ...] = ()
+    groups: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -99,6 +100,7 @@ class Target:
         notes: remarks for the user, such as files left out.
         axes: spatial axes of a network's input: 2 for images and for slices of volumes, 3 for volumes.
         slices: number of adjacent slices of a volume that become channels; None for whole images or volumes.
+        groups: what images belong together, such as the patient of each; None where it is not known.
         read_options: options that change the values read (intensities, spacing, slices); empty for images.
     """
 
@@ -113,6 +115,7 @@ class Target:
     axes: int = 2
     slices: int | None = None
     read_options: str = ""
+    groups: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -202,6 +205,7 @@ def build_target(
         notes=[*notes, *labels.notes, *info.notes],
         axes=info.axes,
         read_options=info.read_options,
+        groups=info.groups,
     )
 
 

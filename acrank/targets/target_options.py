@@ -15,6 +15,9 @@ TASKS: tuple[Task, ...] = get_args(Task)
 Geometry = Literal["array", "header"]
 GEOMETRIES: tuple[Geometry, ...] = get_args(Geometry)
 PAGES = ("first", "volume")
+#: What the files of a DICOM set are.
+DicomKind = Literal["images", "series"]
+DICOM_KINDS: tuple[DicomKind, ...] = get_args(DicomKind)
 #: Millimetres between the voxels of a volume, along x, y and z.
 Spacing = tuple[float, float, float]
 
@@ -34,6 +37,8 @@ class TargetOptions:
             else percentiles; for images their depth, told from some of them.
         pages: what the pages of image files are: "first" reads the first, "volume" takes all as slices. None refuses
             files of several.
+        dicom: what DICOM files are: "images" reads every file and frame as one, "series" every series and every file of
+            several frames as a volume. None tells it from folders and headers, and says so.
         ignore_value: the value of masks at positions that count for nothing, such as "255"; "none": there is none.
         slices: for 2D networks on volumes: this many adjacent axial slices become the channels of an image (odd; see
             `acrank.targets.stores.slices`).
@@ -68,6 +73,10 @@ class TargetOptions:
     pages: Annotated[
         Literal["first", "volume"] | None,
         Opt(help="Image files of several pages: read the first, or all as slices. [refused]", choices=PAGES),
+    ] = None
+    dicom: Annotated[
+        DicomKind | None,
+        Opt(help="DICOM: each file and frame an image, or each series a volume. [by folders]", choices=DICOM_KINDS),
     ] = None
     ignore_value: Annotated[
         str | None, Opt(help="Masks: the value of ignored positions, or none. [asked where 255 may be one]")

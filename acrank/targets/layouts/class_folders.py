@@ -11,14 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from acrank.errors import TargetError
+from acrank.targets.layouts.labelled_files import open_labelled
+from acrank.targets.stores.dicom_file import DICOM_SUFFIXES, is_dicom
 from acrank.targets.stores.images import IMAGE_SUFFIXES
 from acrank.targets.stores.stored_volumes import is_volume
-from acrank.targets.stores.volumes import file_store_info
 from acrank.targets.target import Labels, Target, build_target, choose_splits, first_few
 from acrank.targets.target_options import TargetOptions
 
 NAME = "folders"
-USES = frozenset({"split", "task", "intensity", "slices", "spacing", "pages"})
+USES = frozenset({"split", "task", "intensity", "slices", "spacing", "pages", "dicom"})
 
 #: Names of folders that hold splits, lower case.
 SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
@@ -31,9 +32,10 @@ _MASK_NAME = re.compile(r"[_-]mask(?:[_-]?\d+)?\.[^.]+$", re.IGNORECASE)
 
 
 def open_folders(path: Path, options: TargetOptions) -> Target:
-    """Open a folder with one folder of images, or of NIfTI volumes, per class; ids are the paths below it.
+    """Open a folder with one folder of images, volumes or DICOM files per class; ids are the paths below it.
 
-    Files are listed without opening any of them. Hidden files and files that are clearly not images are left out;
+    Files are listed without opening any of them, but those of unknown kinds, which may be DICOM. Hidden files and files
+    that are clearly not images are left out;
     files of unknown kinds too, with a note on their number. Folders within a class belong to it.
 
     Raises:
@@ -46,22 +48,22 @@ def open_folders(path: Path, options: TargetOptions) -> Target:
             hint="give a table of image paths and labels",
         )
     notes: list[str] = []
-    found = sorted(_images(path, _class_folders(path, options.split, notes), notes))
+    listed = sorted(_images(path, _class_folders(path, options.split, notes), notes))
+    found, info = open_labelled(path, listed, options, by_folder=True)
     ids = tuple(name for name, _ in found)
-    classes = sorted({label for _, label in found})
+    classes = sorted({str(label) for _, label in found})
     if len(classes) < 2:
         raise TargetError(f"{path} has one class only: {classes[0]}", hint="ranking needs at least two class folders")
     places = {name: place for place, name in enumerate(classes)}
-    values = np.array([places[label] for _, label in found], dtype=np.int64)
+    values = np.array([places[str(label)] for _, label in found], dtype=np.int64)
     labels = Labels("classification", values, tuple(classes))
-    info = file_store_info(path, ids, options)
     return build_target(path, layout=NAME, ids=ids, labels=labels, info=info, notes=notes)
 
 
 def _class_folders(path: Path, split: str | None, notes: list[str]) -> list[tuple[str, str]]:
     """(folder below `path`, class) of every class folder in the chosen splits."""
     folders, files = _entries(path)
-    loose = sum(_suffix(name) in IMAGE_SUFFIXES or is_volume(name) for name in files)
+    loose = sum(_suffix(name) in IMAGE_SUFFIXES | DICOM_SUFFIXES or is_volume(name) for name in files)
     if not folders:
         raise TargetError(
             f"{path} holds {loose} images but no class folders" if loose else f"no images in {path}",
@@ -117,7 +119,11 @@ def _images(path: Path, folders: list[tuple[str, str]], notes: list[str]) -> lis
             suffix = _suffix(name)
             if suffix in IMAGE_SUFFIXES or is_volume(name):
                 images.append((name, label))
-            elif suffix not in _OTHER_SUFFIXES:
+            elif suffix in _OTHER_SUFFIXES:
+                continue
+            elif is_dicom(path / name, suffix):
+                images.append((name, label))
+            else:
                 unknown[suffix or "no suffix"] += 1
         if len(images) == before:
             empty.append(folder)
@@ -125,7 +131,8 @@ def _images(path: Path, folders: list[tuple[str, str]], notes: list[str]) -> lis
     besides = f" (files of unknown kinds: {kinds})" if unknown else ""
     if not images:
         raise TargetError(
-            f"no images in {path}{besides}", hint="give a folder with one folder of PNG, JPEG or NIfTI files per class"
+            f"no images in {path}{besides}",
+            hint="give a folder with one folder of PNG, JPEG, DICOM or NIfTI files per class",
         )
     if empty:
         raise TargetError(

@@ -12,12 +12,12 @@ import numpy as np
 
 from acrank.errors import TargetError
 from acrank.targets.labels import encode_labels
-from acrank.targets.stores.volumes import file_store_info
+from acrank.targets.layouts.labelled_files import holds_dicom, open_labelled
 from acrank.targets.target import Target, build_target, choose_splits, first_few
 from acrank.targets.target_options import TargetOptions
 
 NAME = "table"
-USES = frozenset({"split", "image_column", "label_column", "task", "intensity", "slices", "spacing", "pages"})
+USES = frozenset({"split", "image_column", "label_column", "task", "intensity", "slices", "spacing", "pages", "dicom"})
 
 _IMAGE_NAMES = ("path", "image", "file", "filename", "file_name", "filepath", "file_path", "image_path", "img")
 _LABEL_NAMES = ("label", "class", "target", "category")
@@ -25,6 +25,7 @@ _LABEL_NAMES = ("label", "class", "target", "category")
 
 def open_table(path: Path, options: TargetOptions) -> Target:
     """Open a table with a header; paths are relative to the table's folder, and are the ids.
+    A path may be the folder of a DICOM series.
 
     The columns are given, or recognised by usual names. `label_column` may name several columns of 0 and 1, separated
     by commas, for a multilabel task. A column called `split` gives splits. Backslashes in paths count as slashes.
@@ -40,13 +41,14 @@ def open_table(path: Path, options: TargetOptions) -> Target:
     rows = _rows_of_split(path, header, rows, split=options.split, notes=notes)
     if not rows:
         raise TargetError(f"no images in {path}: the table has no rows", hint="give one row per image")
-    rows = sorted(rows, key=lambda row: _tidy(row[image]))
-    ids = tuple(_tidy(row[image]) for row in rows)
-    _refuse_repeated(path, ids)
-    _refuse_absent(path, ids)
-    values = np.array([[row[header.index(name)] for name in columns] for row in rows])
+    places = [header.index(name) for name in columns]
+    listed = sorted((_tidy(row[image]), tuple(row[place] for place in places)) for row in rows)
+    _refuse_repeated(path, [name for name, _ in listed])
+    _refuse_absent(path, [name for name, _ in listed])
+    found, info = open_labelled(path.parent, listed, options, by_folder=False)
+    ids = tuple(name for name, _ in found)
+    values = np.array([cells for _, cells in found])
     labels = encode_labels(values, ids=ids, task=options.task, where=str(path), names=columns)
-    info = file_store_info(path.parent, ids, options)
     return build_target(path, layout=NAME, ids=ids, labels=labels, info=info, notes=notes)
 
 
@@ -130,13 +132,17 @@ def _refuse_absent(path: Path, ids: Sequence[str]) -> None:
         folder, _, last = name.rpartition("/")
         if folder not in folders:
             folders[folder] = _names_in(path.parent / folder)
-        if last not in folders[folder] and not (path.parent / name).is_file():
+        if last not in folders[folder] and not _is_there(path.parent / name):
             absent.append(name or "(an empty path)")
     if absent:
         raise TargetError(
             f"{path}: {len(absent)} of {len(ids)} images are missing: {first_few(absent, 3)}",
             hint="paths are taken relative to the table's folder",
         )
+
+
+def _is_there(path: Path) -> bool:
+    return path.is_file() or (path.is_dir() and holds_dicom(path))
 
 
 def _names_in(folder: Path) -> set[str]:

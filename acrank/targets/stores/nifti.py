@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from acrank.errors import TargetError
+from acrank.targets.stores.dicom_series import load_series
 from acrank.targets.stores.geometry import EQUAL, Grid, distance
 from acrank.targets.stores.stored_volumes import StoredVolume, data_file, load_stored
 from acrank.targets.target_options import Geometry, Spacing
@@ -190,7 +191,7 @@ def file_version(path: Path) -> tuple[int, int]:
 
 def _stored(source: VolumeSource) -> StoredVolume:
     """As the file has it, or put on the grid of another volume."""
-    own = load_stored(source.path)
+    own = load_series(source.path, source.files) if source.files else load_stored(source.path)
     if source.like is None:
         return own
     like = open_volume(source.like).as_stored
