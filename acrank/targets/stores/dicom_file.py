@@ -6,7 +6,8 @@ import hashlib
 import logging
 import secrets
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from acrank.errors import TargetError
+from acrank.errors import AcrankError, TargetError
 from acrank.system.bounds import check_fits, check_regular
 from acrank.system.imports import extra
 
@@ -106,10 +107,8 @@ def read_header(path: Path) -> DicomHeader | None:
         MissingExtraError: pydicom is not installed.
     """
     dataset = read_dataset(path, tags=_TAGS)
-    try:
+    with no_field_in_errors(path):
         return _header(dataset)
-    except Exception:  # fields of any content; its words may hold them
-        raise TargetError(f"cannot read the header of {path}", hint="write it again, or leave it out") from None
 
 
 def _header(dataset: Any) -> DicomHeader | None:
@@ -209,7 +208,7 @@ def read_dataset(path: Path, *, tags: Sequence[str] | None = None) -> Any:
     pydicom = _pydicom()
     options = {} if tags is None else {"stop_before_pixels": True, "specific_tags": list(tags)}
     is_named = has_magic(path)
-    try:
+    with no_field_in_errors(path):
         syntax = pydicom.filereader.read_file_meta_info(path).get("TransferSyntaxUID") if is_named else None
         is_deflated = syntax is not None and syntax.is_deflated
         check_fits(path.stat().st_size * (_MOST_INFLATION if is_deflated else 1), str(path), TargetError)
@@ -217,11 +216,25 @@ def read_dataset(path: Path, *, tags: Sequence[str] | None = None) -> Any:
         if dataset.file_meta.get("TransferSyntaxUID") is None:
             name = _SYNTAXES.get(tuple(map(bool, dataset.original_encoding)), "ExplicitVRBigEndian")
             dataset.file_meta.TransferSyntaxUID = getattr(pydicom.uid, name)
-    except TargetError:
-        raise
-    except Exception:  # as in read_header
-        raise TargetError(f"cannot read {path} as DICOM", hint="write it again, or leave it out") from None
     return dataset
+
+
+@contextmanager
+def no_field_in_errors(path: Path) -> Iterator[None]:
+    """Inside this context any failure becomes an error that names the file and repeats no word of what it holds.
+
+    Raises:
+        AcrankError: one of acrank's own, as it is.
+        TargetError: any other.
+    """
+    try:
+        yield
+    except (AcrankError, MemoryError):
+        raise
+    except Exception:  # fields may hold anything, and the words of the failure may hold the fields
+        raise TargetError(
+            f"cannot read {path} as DICOM", hint="it may be damaged: write it again, or leave it out"
+        ) from None
 
 
 @lru_cache(maxsize=1)

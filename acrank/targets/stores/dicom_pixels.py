@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from acrank.errors import AcrankError, MissingExtraError, TargetError
+from acrank.errors import MissingExtraError, TargetError
 from acrank.system.bounds import check_fits
 from acrank.system.imports import extra
 from acrank.targets.stores.dicom_file import (
@@ -16,6 +16,7 @@ from acrank.targets.stores.dicom_file import (
     first_window,
     frame_item,
     is_palette,
+    no_field_in_errors,
     read_dataset,
     upper_text,
 )
@@ -38,15 +39,11 @@ def decode_dicom(path: Path, frame: int, rule: Intensity | None) -> np.ndarray:
         MissingExtraError: a package that decompresses it is not installed.
     """
     dataset = read_dataset(path)
-    values = _pixels(dataset, path, frame)
-    try:
+    with no_field_in_errors(path):
+        values = _pixels(dataset, path, frame)
         if values.ndim == 3 or is_palette(dataset):
             return _colour(values, dataset)
         return _grey(values, dataset, frame, rule=rule)[None]
-    except AcrankError:
-        raise
-    except Exception:  # as in read_header
-        raise _cannot_decode(path) from None
 
 
 def physical_values(path: Path, frames: Sequence[int]) -> np.ndarray:
@@ -57,15 +54,12 @@ def physical_values(path: Path, frames: Sequence[int]) -> np.ndarray:
     """
     dataset = read_dataset(path)
     found = []
-    for frame in frames:
-        values = _pixels(dataset, path, frame)
-        try:
+    with no_field_in_errors(path):
+        for frame in frames:
+            values = _pixels(dataset, path, frame)
             if upper_text(dataset, "PhotometricInterpretation") == "MONOCHROME1":
-                low, high = _stored_range(dataset)
-                values = low + high - values.astype(np.int64)
+                values = sum(_stored_range(dataset)) - values.astype(np.int64)
             found.append(_modality(values, dataset, frame))
-        except Exception:  # as in read_header
-            raise _cannot_decode(path) from None
     return np.stack(found)
 
 
@@ -143,10 +137,7 @@ def _pixels(dataset: Any, path: Path, frame: int) -> np.ndarray:
     count = int(first_number(dataset, "NumberOfFrames") or 1)
     needed = np.prod([dataset.Rows, dataset.Columns, first_number(dataset, "SamplesPerPixel") or 1], dtype=np.float64)
     check_fits(int(needed) * 8, str(path), TargetError)
-    try:
-        values = pixels.pixel_array(dataset, index=frame if count > 1 else None)
-    except Exception:  # as in read_header
-        raise _cannot_decode(path) from None
+    values = pixels.pixel_array(dataset, index=frame if count > 1 else None)
     return _without_overlay(np.asarray(values), dataset)
 
 
@@ -176,7 +167,3 @@ def _refuse_compression(dataset: Any, path: Path, pixels: Any) -> None:
             f"{path} is compressed as {syntax.name}, and no installed package decompresses that",
             hint="pip install 'acrank[dicom]', which brings pylibjpeg with its plugins for JPEG and JPEG 2000",
         )
-
-
-def _cannot_decode(path: Path) -> TargetError:
-    return TargetError(f"cannot decode the pixels of {path}", hint="it may be damaged: write it again, or leave it out")
