@@ -24,7 +24,6 @@ def write_dicom(path: Path, values: np.ndarray, *, patient: str = NUMBER, series
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
     is_colour = values.ndim == 3 and values.shape[-1] == 3
-    dataset.update({})
     dataset.SOPClassUID, dataset.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
     dataset.PatientName, dataset.PatientID, dataset.PatientBirthDate = NAME, patient, BORN
     dataset.StudyDate, dataset.InstitutionName, dataset.Modality = DAY, "Saint Elsewhere", "MR"
@@ -42,10 +41,10 @@ def write_dicom(path: Path, values: np.ndarray, *, patient: str = NUMBER, series
     if len(dataset.PixelData) % 2:
         dataset.PixelData += b"\0"
     for name, value in fields.items():
-        if value is None:
-            delattr(dataset, name)
-        else:
+        if value is not None:
             setattr(dataset, name, value)
+        elif name in dataset:
+            delattr(dataset, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     dataset.save_as(path, enforce_file_format=True)
     return path

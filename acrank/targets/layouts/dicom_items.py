@@ -7,6 +7,8 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
 from acrank.errors import MissingExtraError, TargetError, UsageError
 from acrank.targets.stores.dicom_file import DicomHeader, read_header
 from acrank.targets.stores.dicom_images import DicomImageStore
@@ -17,6 +19,8 @@ from acrank.targets.target import StoreInfo, first_few
 from acrank.targets.target_options import TargetOptions
 
 _Listed = tuple[str, Hashable]  # path of a file below the folder, its label
+#: Images whose directions differ by more are no slices of one volume.
+_TURNED = 0.1
 #: A larger share of files that cannot be read is refused.
 _MOST_DAMAGED = 0.05
 
@@ -47,7 +51,8 @@ class _Item:
 def gather_dicom(root: Path, listed: Sequence[_Listed], options: TargetOptions, *, by_folder: bool) -> DicomItems:
     """Images or volumes of labelled DICOM files.
 
-    A folder below that of its class whose files are the slices of series gives volumes; other files give an image each.
+    Where all folders lie below those of their classes and hold the slices of series, with their positions, each series
+    is a volume; other files give an image each.
     Where every file has several grey frames, each is a volume; else each frame is an image. `options.dicom` overrules:
     "images" or "series". What holds no image (DICOMDIR, reports, plans, segmentations) is left out, and counted.
 
@@ -124,13 +129,25 @@ def _kind(labelled: Sequence[_Listed], headers: dict[str, DicomHeader], notes: l
     series = _by_series(kept, headers)
     sliced = sum(len(files) for files in series.values() if len(files) > 1)
     in_cases = by_folder and all(PurePosixPath(name).parent.name != label for name, label in kept)
-    if sliced == len(kept) and in_cases and kept:
+    in_space = all(headers[name].positions and len(headers[name].directions) == 6 for name, _ in kept) and all(
+        _in_one_direction([headers[name] for name, _ in files]) for files in series.values()
+    )
+    if sliced == len(kept) and in_cases and in_space and kept:
         notes.append(f"DICOM: {sliced} slices are {len(series)} volumes (--dicom images reads them one by one)")
         return "series"
     if sliced:
         several = sum(len(files) > 1 for files in series.values())
         notes.append(f"DICOM: images one by one, though {several} series have several (--dicom series: volumes)")
     return "images"
+
+
+def _in_one_direction(headers: Sequence[DicomHeader]) -> bool:
+    """Whether images lie in one direction, as slices do; those of a three-plane scout do not."""
+    first = headers[0].directions
+    return all(
+        len(header.directions) == len(first) and np.allclose(header.directions, first, atol=_TURNED)
+        for header in headers
+    )
 
 
 def _by_series(labelled: Sequence[_Listed], headers: dict[str, DicomHeader]) -> dict[tuple[str, str], list[_Listed]]:
@@ -169,12 +186,22 @@ def _volumes(labelled: Sequence[_Listed], headers: dict[str, DicomHeader], notes
     if framed:
         notes.append(f"{len(framed)} DICOM files of several frames are volumes, their frames the slices")
     series = _by_series([(name, label) for name, label in rest if headers[name].frames == 1], headers)
-    return items + _sliced(series, headers, notes)
+    items += _sliced(series, headers, notes)
+    if not items:
+        raise TargetError(
+            f"no DICOM series of several slices: {'; '.join(notes)}", hint="read images one by one: --dicom images"
+        )
+    return items
 
 
 def _sliced(
     series: dict[tuple[str, str], list[_Listed]], headers: dict[str, DicomHeader], notes: list[str]
 ) -> list[_Item]:
+    turned = [key for key, files in series.items() if not _in_one_direction([headers[name] for name, _ in files])]
+    if turned:
+        shown = first_few(sorted({folder for folder, _ in turned}), 3)
+        notes.append(f"{len(turned)} series of images in several directions (scouts) are left out: {shown}")
+    series = {key: files for key, files in series.items() if key not in turned}
     single = [files[0][0] for files in series.values() if len(files) == 1]
     if single:
         notes.append(f"{len(single)} series of a single image are left out: {first_few(sorted(single), 3)}")
@@ -196,8 +223,6 @@ def _sliced(
             items.append(_Item(name=name, label=files[0][1], files=tuple(ordered)))
     if uneven:
         notes.append(f"{len(uneven)} series have gaps of unequal width, as if slices lacked: {first_few(uneven, 3)}")
-    if not items:
-        raise TargetError("no DICOM series of several slices", hint="read images one by one: --dicom images")
     return items
 
 

@@ -108,6 +108,8 @@ def read_header(path: Path) -> DicomHeader | None:
     """
     dataset = read_dataset(path, tags=_TAGS)
     with no_field_in_errors(path):
+        if not (dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID")):
+            raise ValueError("neither an image nor another object")
         return _header(dataset)
 
 
