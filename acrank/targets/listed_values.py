@@ -25,6 +25,17 @@ class ListedValues:
     values: tuple[tuple[int, ...], ...]
     ignored: tuple[int, ...] = ()
 
+    def __str__(self) -> str:
+        """The values, where they are not those of their classes' places.
+
+        >>> str(ListedValues(((0,), (1,)))), str(ListedValues(((0,), (1, 2)), ignored=(9,)))
+        ('', 'values 0, 1/2, ignored 9')
+        """
+        if not self.ignored and self.values == tuple((place,) for place in range(len(self.values))):
+            return ""
+        found = ["/".join(map(str, values)) for values in self.values]
+        return ", ".join([f"values {', '.join(found)}", *(f"ignored {value}" for value in self.ignored)])
+
     def to_classes(self, raw: np.ndarray, where: str) -> np.ndarray:
         """The class indices of a mask, int16 of its shape; IGNORED at ignored values.
 

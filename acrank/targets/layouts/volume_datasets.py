@@ -119,6 +119,8 @@ def _open_cases(path: Path, options: TargetOptions, *, layout: str, cases: Cases
         store = dataclasses.replace(store, values=labels.values)
         info = dataclasses.replace(info, store=store)
     _check_masks(store)
+    read_options = "; ".join(part for part in (info.read_options, str(labels.values)) if part)
+    info = dataclasses.replace(info, read_options=read_options)
     encoded = Labels.of_masks(len(ids), labels.classes)
     return build_target(path, layout=layout, ids=ids, labels=encoded, info=info, notes=[*labels.notes, *cases.notes])
 

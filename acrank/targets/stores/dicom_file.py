@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from acrank.errors import AcrankError, TargetError
+from acrank.errors import AcrankError, MissingExtraError, TargetError
 from acrank.system.bounds import check_fits, check_regular
 from acrank.system.imports import extra
 
@@ -103,14 +103,17 @@ def read_header(path: Path) -> DicomHeader | None:
     """The header of a file; None if it holds no image (DICOMDIR, reports, plans, structures, segmentations).
 
     Raises:
-        TargetError: it cannot be read as DICOM.
-        MissingExtraError: pydicom is not installed.
+        TargetError: it cannot be read as DICOM, or decompressed.
+        MissingExtraError: pydicom, or what decompresses the file, is not installed.
     """
     dataset = read_dataset(path, tags=_TAGS)
     with no_field_in_errors(path):
         if not (dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID")):
             raise ValueError("neither an image nor another object")
-        return _header(dataset)
+        header = _header(dataset)
+        if header is not None:
+            refuse_compression(dataset, path)
+        return header
 
 
 def _header(dataset: Any) -> DicomHeader | None:
@@ -219,6 +222,30 @@ def read_dataset(path: Path, *, tags: Sequence[str] | None = None) -> Any:
             name = _SYNTAXES.get(tuple(map(bool, dataset.original_encoding)), "ExplicitVRBigEndian")
             dataset.file_meta.TransferSyntaxUID = getattr(pydicom.uid, name)
     return dataset
+
+
+def refuse_compression(dataset: Any, path: Path) -> None:
+    """Say what to install where no installed package decompresses a file.
+
+    Raises:
+        MissingExtraError: none is there.
+        TargetError: acrank reads no files of this compression.
+    """
+    pixels = extra("pydicom.pixels", "dicom", "DICOM files need")
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if not syntax.is_compressed or syntax.is_deflated:
+        return
+    try:
+        decoder = pixels.get_decoder(syntax)
+    except NotImplementedError:
+        raise TargetError(
+            f"{path} is compressed as {syntax.name}, which acrank does not read", hint="decompress it, as with dcmdjpeg"
+        ) from None
+    if not decoder.is_available:
+        raise MissingExtraError(
+            f"{path} is compressed as {syntax.name}, and no installed package decompresses that",
+            hint="pip install 'acrank[dicom]', which brings pylibjpeg with its plugins for JPEG and JPEG 2000",
+        )
 
 
 @contextmanager

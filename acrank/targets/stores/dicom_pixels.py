@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from acrank.errors import MissingExtraError, TargetError
+from acrank.errors import TargetError
 from acrank.system.bounds import check_fits
 from acrank.system.imports import extra
 from acrank.targets.stores.dicom_file import (
@@ -18,6 +18,7 @@ from acrank.targets.stores.dicom_file import (
     is_palette,
     no_field_in_errors,
     read_dataset,
+    refuse_compression,
     upper_text,
 )
 from acrank.targets.stores.intensity import Intensity, rescale
@@ -133,7 +134,7 @@ def _stored_range(dataset: Any) -> tuple[int, int]:
 def _pixels(dataset: Any, path: Path, frame: int) -> np.ndarray:
     """The stored values of one frame, [H, W] or [H, W, 3]; YBR is RGB."""
     pixels = extra("pydicom.pixels", "dicom", "DICOM files need")
-    _refuse_compression(dataset, path, pixels)
+    refuse_compression(dataset, path)
     count = int(first_number(dataset, "NumberOfFrames") or 1)
     needed = np.prod([dataset.Rows, dataset.Columns, first_number(dataset, "SamplesPerPixel") or 1], dtype=np.float64)
     check_fits(int(needed) * 8, str(path), TargetError)
@@ -149,21 +150,3 @@ def _without_overlay(values: np.ndarray, dataset: Any) -> np.ndarray:
     if bits != 8 * values.dtype.itemsize:
         return values
     return np.asarray((values << (bits - 1 - high)) >> (bits - stored))
-
-
-def _refuse_compression(dataset: Any, path: Path, pixels: Any) -> None:
-    """Say what to install where no installed package decompresses the file."""
-    syntax = dataset.file_meta.TransferSyntaxUID
-    if not syntax.is_compressed or syntax.is_deflated:
-        return
-    try:
-        decoder = pixels.get_decoder(syntax)
-    except NotImplementedError:
-        raise TargetError(
-            f"{path} is compressed as {syntax.name}, which acrank does not read", hint="decompress it, as with dcmdjpeg"
-        ) from None
-    if not decoder.is_available:
-        raise MissingExtraError(
-            f"{path} is compressed as {syntax.name}, and no installed package decompresses that",
-            hint="pip install 'acrank[dicom]', which brings pylibjpeg with its plugins for JPEG and JPEG 2000",
-        )

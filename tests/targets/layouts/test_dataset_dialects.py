@@ -140,6 +140,18 @@ def test_values_of_one_innermost_region_are_one_class(tmp_path: Path) -> None:
     assert set(np.unique(target.mask_store.mask(0))) == {0, 2}
 
 
+def test_other_regions_are_another_target(tmp_path: Path) -> None:
+    """The classes have the same names, but hold other positions."""
+    folder = tmp_path / "set"
+    prints = set()
+    for core in ([2, 3], [3]):
+        labels = {"background": 0, "whole": [1, 2, 3], "core": core}
+        target = open_target(write_nnunet(folder, labels=labels, regions_class_order=[1, 2]))
+        assert target.classes == ("background", "whole", "core")
+        prints.add(target.fingerprint)
+    assert len(prints) == 2
+
+
 def test_files_of_further_channels_are_said(tmp_path: Path) -> None:
     folder = write_nnunet(tmp_path)
     for index in range(COUNT):
