@@ -38,7 +38,8 @@ def open_labelled(
             raise UsageError(f"--dicom is for DICOM files, and {root} holds none", hint="leave it out")
         return list(listed), file_store_info(root, tuple(name for name, _ in listed), options)
     if len(dicom) < len(listed):
-        other = next(name for name, label in listed if (name, label) not in set(dicom))
+        known = {name for name, _ in dicom}
+        other = next(name for name, _ in listed if name not in known)
         raise TargetError(f"{root} holds DICOM files and others: {dicom[0][0]}, {other}", hint="keep one kind of file")
     folders = [(name, label) for name, label in dicom if (root / name).is_dir()]
     if folders and len(folders) < len(dicom):

@@ -80,9 +80,15 @@ def folder_cases(path: Path, about: dict[str, Any], *, ending: str, channels: in
     A single channel may lack its _0000. What lies there beside is named in the notes.
 
     Raises:
-        TargetError: a folder cannot be read.
+        TargetError: a folder cannot be read, or holds no masks of that ending.
     """
     images, masks = ([name.removesuffix(ending) for name in _names(path / part, ending)] for part in _FOLDERS)
+    if not masks:
+        others = first_few(sorted({_ending(name) or name for name in _names(path / "labelsTr", "")}))
+        raise TargetError(
+            f"no volumes in {path}: file_ending is {ending}, labelsTr holds {others or 'nothing'}",
+            hint="correct file_ending in dataset.json",
+        )
     have = set(images)
     cases, bare = {}, []
     for stem in masks:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -227,10 +226,18 @@ def _is_full(affine: np.ndarray) -> bool:
 
 
 def _ras_axes(affine: np.ndarray) -> list[int]:
-    """The stored axis that lies closest to each of right, anterior and superior; no axis twice."""
-    columns = affine[:3, :3] / np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
-    best = max(itertools.permutations(range(3)), key=lambda order: sum(abs(columns[i, order[i]]) for i in range(3)))
-    return list(best)
+    """The stored axis for each of right, anterior and superior: the closest first, no axis twice.
+
+    Closeness is that of the rotation nearest to the affine, as nibabel has it.
+    """
+    left, _, right = np.linalg.svd(affine[:3, :3] / np.sqrt((affine[:3, :3] ** 2).sum(axis=0)))
+    closeness = np.abs(left @ right)
+    axes = [0, 0, 0]
+    for stored in np.argsort(-closeness.max(axis=0)).tolist():
+        ras = int(closeness[:, stored].argmax())
+        axes[ras] = stored
+        closeness[ras] = -1
+    return axes
 
 
 @lru_cache(maxsize=256)

@@ -192,6 +192,7 @@ def test_cases_without_a_mask_are_said(tmp_path: Path) -> None:
         ({"channel_names": {"A": "B"}}, "not numbers and names"),
         ({"channel_names": None}, "no 'channel_names'"),
         ({"file_ending": ".xyz"}, r"holds \.xyz files"),
+        ({"file_ending": ".nrrd"}, r"file_ending is \.nrrd, labelsTr holds \.nii\.gz"),
         ({"dataset": {"a": {"images": ["../x.nii.gz"], "label": "y.nii.gz"}}}, "outside its folder"),
         ({"dataset": {"a": ["x"]}}, "is not a pair"),
     ],

@@ -76,6 +76,21 @@ def test_parts_are_turned_as_nibabel_turns_the_whole(tmp_path: Path, codes: str,
     assert np.array_equal(volume.crop(where)[0], whole.get_fdata()[where].astype(np.float32))
 
 
+def test_axes_are_those_that_nibabel_takes(tmp_path: Path) -> None:
+    """Also of volumes that lie far aslant."""
+    rng = np.random.default_rng(0)
+    for number in range(60):
+        affine = np.eye(4)
+        affine[:3, :3] = np.linalg.qr(rng.normal(size=(3, 3)))[0] * rng.uniform(0.3, 5, 3)
+        image = nibabel.Nifti1Image(rng.normal(size=(2, 3, 4)).astype(np.float32), affine)
+        nibabel.save(image, tmp_path / f"{number}.nii")
+        volume = Volume(VolumeSource(tmp_path / f"{number}.nii"))
+        whole = nibabel.as_closest_canonical(image)
+        assert volume.shape == whole.shape
+        assert np.allclose(volume.grid.affine, whole.affine, atol=1e-4)
+        assert np.array_equal(volume.crop(tuple(map(slice, (0, 0, 0), volume.shape)))[0], whole.get_fdata())
+
+
 def test_channels_in_files_or_in_a_fourth_axis(tmp_path: Path) -> None:
     make_nodules(tmp_path / "dec", n=4, size=16)
     make_nodules(tmp_path / "nnu", layout="nnunet", n=4, size=16)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from helpers.volume_sets import AFFINE, save_volume, scan, write_nnunet
-from helpers.workbench import Outcome
+from helpers.workbench import Outcome, entry, network, write_zoo
 
 from acrank.errors import TargetError, UsageError
 from acrank.targets import open_target
@@ -126,6 +129,28 @@ def test_a_damaged_file_is_named_when_it_is_read_and_not_before(tmp_path: Path) 
     target = open_target(folder)
     with pytest.raises(TargetError, match=r"case_002\.nii\.gz"):
         target.mask_store.mask(2)
+
+
+def test_by_array_the_scores_are_those_of_headers_that_agree(
+    tmp_path: Path, acrank: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "small_networks", raising=False)
+    torch.save(network(0).state_dict(), tmp_path / "f0.pth")
+    common = ("score", "--zoo", write_zoo(tmp_path, entry("f0")), "--allow-code", "--slices", 3, "--repeats", 1)
+    write_nnunet(tmp_path / "plain", count=8)
+    write_nnunet(tmp_path / "odd", count=8)
+    for index in range(8):
+        save_volume(tmp_path / "odd" / "labelsTr" / f"case_{index:03d}.nii.gz", scan(index)[1], np.eye(4))
+    refused = acrank(*common, "--data", tmp_path / "odd", "-o", tmp_path / "no.json")
+    assert refused.code == 3
+    assert "lies elsewhere than" in refused.err
+    found = []
+    for words in (("plain",), ("odd", "--geometry", "array")):
+        done = acrank(*common, "-f", "json", "--data", tmp_path / words[0], *words[1:])
+        assert done.code == 0, done.err
+        (row,) = json.loads(done.out)["rows"]
+        found.append({name: value["value"] for name, value in row["scores"].items()})
+    assert found[0] == found[1]
 
 
 def test_the_option_is_checked(tmp_path: Path, acrank: Callable[..., Outcome]) -> None:
