@@ -135,8 +135,8 @@ def _kind(labelled: Sequence[_Listed], headers: dict[str, DicomHeader], notes: l
     if sliced == len(kept) and in_cases and in_space and kept:
         notes.append(f"DICOM: {sliced} slices are {len(series)} volumes (--dicom images reads them one by one)")
         return "series"
-    if sliced:
-        several = sum(len(files) > 1 for files in series.values())
+    several = sum(len(files) > 1 and all(headers[name].positions for name, _ in files) for files in series.values())
+    if several:
         notes.append(f"DICOM: images one by one, though {several} series have several (--dicom series: volumes)")
     return "images"
 
@@ -265,5 +265,6 @@ def _patients(digests: Sequence[str], notes: list[str]) -> tuple[str, ...] | Non
         return None
     if lacking:
         notes.append(f"{lacking} DICOM images without a patient id are groups of their own")
+    notes.append(f"{len(known)} patients are the groups of {len(digests)} images or volumes")
     numbers = {digest: f"patient {number}" for number, digest in enumerate(known, start=1)}
     return tuple(numbers.get(digest, f"image {place}") for place, digest in enumerate(digests))

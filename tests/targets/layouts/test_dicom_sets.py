@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -48,7 +49,10 @@ def table(path: Path, rows: list[tuple[str, str]]) -> Path:
 def test_images_by_class(by_class: Path) -> None:
     target = open_target(by_class)
     assert (target.task, target.axes, target.classes, len(target)) == ("classification", 2, ("sick", "well"), 12)
-    assert target.notes == ["intensities of DICOM images: the file's window (0 files), else percentile (12)"]
+    assert target.notes == [
+        "6 patients are the groups of 12 images or volumes",
+        "intensities of DICOM images: the file's window (0 files), else percentile (12)",
+    ]
     image = target.read(0)
     assert (image.shape, image.dtype, image.min(), image.max()) == ((1, 12, 12), np.float32, 0, 1)
 
@@ -439,6 +443,20 @@ def test_no_personal_field_comes_out(
     for secret in (*SECRETS, "Zwac"):
         for encoding in ("utf-8", "utf-16-le", "utf-32-le"):
             assert [place for place, one in found.items() if secret.encode(encoding) in one] == [], secret
+
+
+def test_no_warning_of_pydicom_repeats_a_field(tmp_path: Path) -> None:
+    """In a process of its own: pytest keeps warnings from stderr."""
+    for place in range(4):
+        path = write_dicom(tmp_path / "ab"[place % 2] / f"{place}", grey(16))
+        raw = path.read_bytes().replace(b"19540317", b"Zwackelm").replace(b"PAT-7351-QX", b"PAT-7\x00\x1b\xff-QX")
+        path.write_bytes(raw + b"\0" * 64)
+    code = f"import pydicom; print([pydicom.dcmread({str(path)!r}).PatientBirthDate])"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Zwackelm" in told.stderr + told.stdout
+    code = f"from acrank.targets import open_target; t = open_target({str(tmp_path)!r}); [t.read(i) for i in range(4)]"
+    done = subprocess.run([sys.executable, "-W", "always", "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_the_search_for_personal_fields_can_find_them(tmp_path: Path) -> None:
