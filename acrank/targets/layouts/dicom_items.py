@@ -52,8 +52,7 @@ def gather_dicom(root: Path, listed: Sequence[_Listed], options: TargetOptions, 
     """Images or volumes of labelled DICOM files.
 
     Where all folders lie below those of their classes and hold the slices of series, with their positions, each series
-    is a volume; other files give an image each.
-    Where every file has several grey frames, each is a volume; else each frame is an image. `options.dicom` overrules:
+    is a volume; other files give an image each. Where every file has several grey frames, each is a volume; else each frame is an image. `options.dicom` overrules:
     "images" or "series". What holds no image (DICOMDIR, reports, plans, segmentations) is left out, and counted.
 
     Groups of the store are patients, numbered in the order of the ids: no name, number or date leaves this function.
@@ -174,10 +173,10 @@ def _images(labelled: Sequence[_Listed], headers: dict[str, DicomHeader], notes:
 
 def _volumes(labelled: Sequence[_Listed], headers: dict[str, DicomHeader], notes: list[str]) -> list[_Item]:
     """A volume of every series in every folder, and of every file with several frames."""
-    scouts = [name for name, _ in labelled if headers[name].is_localizer]
+    scouts = {name for name, _ in labelled if headers[name].is_localizer}
     if scouts:
         notes.append(f"{len(scouts)} localizer images are left out")
-    rest = [(name, label) for name, label in labelled if name not in set(scouts)]
+    rest = [(name, label) for name, label in labelled if name not in scouts]
     framed = [(name, label) for name, label in rest if headers[name].frames > 1]
     coloured = [name for name, _ in framed if headers[name].samples > 1]
     if coloured:

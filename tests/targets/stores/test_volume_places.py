@@ -76,10 +76,11 @@ def test_slight_differences_are_a_note(tmp_path: Path, by: float, inside: bool) 
     assert np.array_equal(target.mask_store.mask(1), scan(1)[1][::-1, ::-1])
 
 
-def test_another_order_of_axes_at_the_same_place_is_no_difference(tmp_path: Path) -> None:
+@pytest.mark.parametrize("geometry", [None, "header"])
+def test_another_order_of_axes_at_the_same_place_is_no_difference(tmp_path: Path, geometry: str | None) -> None:
     """The mask is stored in RAS+, the image in LPS+: both headers say so."""
     upright = AFFINE @ np.array([[-1, 0, 0, 9], [0, -1, 0, 11], [0, 0, 1, 0], [0, 0, 0, 1]])
-    target = open_target(mask_at(tmp_path, upright, scan(1)[1][::-1, ::-1]))
+    target = open_target(mask_at(tmp_path, upright, scan(1)[1][::-1, ::-1]), geometry=geometry)
     assert np.array_equal(target.mask_store.mask(1), scan(1)[1][::-1, ::-1])
     assert not any("slightly" in note for note in target.notes)
 
