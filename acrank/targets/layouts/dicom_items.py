@@ -52,8 +52,9 @@ def gather_dicom(root: Path, listed: Sequence[_Listed], options: TargetOptions, 
     """Images or volumes of labelled DICOM files.
 
     Where all folders lie below those of their classes and hold the slices of series, with their positions, each series
-    is a volume; other files give an image each. Where every file has several grey frames, each is a volume; else each frame is an image. `options.dicom` overrules:
-    "images" or "series". What holds no image (DICOMDIR, reports, plans, segmentations) is left out, and counted.
+    is a volume; other files give an image each. Where every file has several grey frames, each is a volume; else each
+    frame is an image. `options.dicom` overrules: "images" or "series". What holds no image (DICOMDIR, reports, plans,
+    segmentations) is left out, and counted.
 
     Groups of the store are patients, numbered in the order of the ids: no name, number or date leaves this function.
 
