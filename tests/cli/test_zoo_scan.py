@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from helpers.made_checkpoints import Made, make
 
-from acrank.zoo.fingerprint_index import build_index, index_path, write_index
+from acrank.zoo.fingerprint_index import build_index, write_index
 from acrank.zoo.fingerprints import timm_fingerprints, torchvision_fingerprints
 
 
@@ -21,9 +21,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("timm", timm_fingerprints(["resnet10t"])),
         ("torchvision", torchvision_fingerprints(["mobilenet_v2"])),
     ):
-        path = index_path(tmp_path / "cache", name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_index(path, build_index(found, total=1))
+        write_index(tmp_path / "cache", name, build_index(found, total=1))
     (tmp_path / "in").mkdir()
     make(Made("resnet10t", "module.", channels=1), tmp_path / "in")
     return tmp_path
