@@ -29,7 +29,7 @@ def to_json(view: View) -> str:
     """The view's record; NaN and infinities are null, what could steer a terminal is escaped as JSON has it."""
     from acrank.system.plain_data import dumps  # every command loads this module, few write a record
 
-    return _NOT_PLAIN.sub(_json_escape, dumps(view.record))
+    return _NOT_PLAIN.sub(_json_escape, dumps(view.record)).replace("##[", r"#\u0023[")  # a runner's, even in a line
 
 
 def _json_escape(found: re.Match[str]) -> str:

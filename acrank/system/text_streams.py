@@ -109,8 +109,11 @@ class CheckedStream(WrappedStream):
             OutputError: it cannot be written.
             BrokenPipeError: the reader has left.
         """
+        raw = self._open()
+        if text == "":  # Click's probe of a stream, which swallows what it raises
+            return 0
         with self._failures():
-            return self._open().write(text)
+            return raw.write(text)
 
     def flush(self) -> None:
         """Flush the stream behind.
