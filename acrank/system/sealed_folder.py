@@ -85,11 +85,12 @@ class SealedFolder:
             OutputError: it cannot be written.
         """
         head = _MAGIC + f"{len(content)}\n{_digest(name, content)}\n".encode()
+        parts = (head.ljust(HEADER - 1) + b"\n", content)
         *folders, base = name.split("/")
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             with self._folder(folders, make=True) as handle:
-                _replace(handle, base, head.ljust(HEADER - 1) + b"\n" + content)
+                _replace(handle, base, parts)
         except OSError as error:
             raise cannot_write(self.path / name, error) from error
 
@@ -165,12 +166,12 @@ def _digest(name: str, content: bytes) -> str:
     return digest.hexdigest()
 
 
-def _replace(folder: int, name: str, content: bytes) -> None:
+def _replace(folder: int, name: str, parts: Sequence[bytes]) -> None:
     part = f"{_PART}{secrets.token_hex(8)}"
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            file.writelines(parts)
         os.replace(part, name, src_dir_fd=folder, dst_dir_fd=folder)
     except BaseException:
         with suppress(OSError):

@@ -39,6 +39,7 @@ HOSTILE = {
     "Azure": "##vso[task.complete]x",
     "markup": "[bold red]x[link]",
     "bytes": "\udcff\udc9b",
+    "NUL": "a\x00b",
 }
 DOCUMENTED = {0, 1, 2, 3}
 
@@ -46,6 +47,12 @@ DOCUMENTED = {0, 1, 2, 3}
 @pytest.fixture(params=HOSTILE)
 def text(request: pytest.FixtureRequest) -> str:
     return HOSTILE[request.param]
+
+
+@pytest.fixture
+def name(text: str) -> str:
+    """The text as a file or an option can have it."""
+    return text.replace("\x00", "")
 
 
 @pytest.fixture
@@ -83,8 +90,8 @@ def named(text: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("format", ["table", "markdown", "csv", "json"])
-def test_zoo_list_and_validate(clean: Command, folder: Path, text: str, format: str) -> None:
-    write_zoo(folder / "zoo", named(text), entry("b", weights=f"{text}.pth"), entry(f"{text} 2", text))
+def test_zoo_list_and_validate(clean: Command, folder: Path, text: str, name: str, format: str) -> None:
+    write_zoo(folder / "zoo", named(text), entry("b", weights=f"{name}.pth"), entry(f"{text} 2", text))
     clean("zoo", "list", "--zoo", "zoo/zoo.yaml", "-f", format)
     clean("zoo", "validate", "--zoo", "zoo/zoo.yaml")
 
@@ -98,11 +105,11 @@ def test_keys_and_values_of_a_manifest(clean: Command, folder: Path, text: str) 
 
 
 @pytest.mark.parametrize("format", ["table", "markdown", "csv", "json"])
-def test_score(clean: Command, folder: Path, text: str, format: str) -> None:
+def test_score(clean: Command, folder: Path, text: str, name: str, format: str) -> None:
     write_zoo(folder / "zoo", named(text), entry(f"{text} lost", weights=f"{text}.pth"))
-    data = make_images(folder / f"data {text}")
+    data = make_images(folder / f"data {name}")
     for place in list(data.iterdir()):
-        place.rename(data / f"{text}{place.name}")
+        place.rename(data / f"{name}{place.name}")
     words = ("score", "--zoo", "zoo/zoo.yaml", "--data", data, "--allow-code", "--samples", 18)
     done = clean(*words, "-f", format)
     if done.code == 0 and format == "json":
@@ -113,31 +120,31 @@ def test_score(clean: Command, folder: Path, text: str, format: str) -> None:
     clean(*words, "--resume")
 
 
-def test_options(clean: Command, folder: Path, text: str) -> None:
+def test_options(clean: Command, folder: Path, name: str) -> None:
     make_images(folder / "target")
     words = ["score", "--zoo", "zoo/zoo.yaml", "--data", "target", "--allow-code"]
     for more in (
-        ["--model", text],
-        ["--tag", text],
-        ["--scores", text],
-        ["--rank-by", text],
-        ["--device", text],
-        ["--shard", text],
-        ["--step-sizes", text],
-        [f"--{text}", "x"],
-        [text],
-        ["-o", f"x.{text}"],
-        ["-o", f"{text}/x.csv"],
-        ["--samples", text],
-        ["--format", text],
+        ["--model", name],
+        ["--tag", name],
+        ["--scores", name],
+        ["--rank-by", name],
+        ["--device", name],
+        ["--shard", name],
+        ["--step-sizes", name],
+        [f"--{name}", "x"],
+        [name],
+        ["-o", f"x.{name}"],
+        ["-o", f"{name}/x.csv"],
+        ["--samples", name],
+        ["--format", name],
     ):
         assert clean(*words, *more).code in (2, 3), more
-    clean("score", "--zoo", f"{text}.yaml", "--data", "target")
-    clean("score", "--zoo", "zoo/zoo.yaml", "--data", f"{text}.npz")
-    clean(text)
+    clean("score", "--zoo", f"{name}.yaml", "--data", "target")
+    clean("score", "--zoo", "zoo/zoo.yaml", "--data", f"{name}.npz")
+    clean(name)
 
 
-def test_a_record_in_compare_check_and_merge(clean: Command, folder: Path, text: str) -> None:
+def test_a_record_in_compare_check_and_merge(clean: Command, folder: Path, text: str, name: str) -> None:
     make_images(folder / "target")
     assert clean("score", "--zoo", "zoo/zoo.yaml", "--data", "target", "--allow-code", "--samples", 18).code == 0
     record = json.loads(Path("run.json").read_text())
@@ -145,18 +152,18 @@ def test_a_record_in_compare_check_and_merge(clean: Command, folder: Path, text:
     for one in (other, other["rows"][0] if "rows" in other else other):
         one["notes"] = [text, f"a {text}"]
     other["warnings"] = [text]
-    spoilt = folder / f"{text}.json".replace("/", "_")
+    spoilt = folder / f"{name}.json"
     spoilt.write_text(json.dumps(other))
     (folder / "truth.csv").write_bytes(
         f'model,ground_truth,dataset\n"{text}",0.5,"{text}"\nnet1,0.6,"{text}"\n'.encode(errors="surrogateescape")
     )
     for format in ("table", "markdown", "csv", "json"):
         clean("compare", spoilt, "--truth", "truth.csv", "-f", format)
-        clean("check", spoilt, "--model", text, "--top-k", 1, "-f", format)
+        clean("check", spoilt, "--model", name, "--top-k", 1, "-f", format)
         clean("merge", spoilt, "-f", format)
     clean("merge", spoilt, "run.json")
-    clean("check", "run.json", "--model", text, "--top-k", 1)
-    clean("compare", "run.json", "--truth", "truth.csv", "--score", text)
+    clean("check", "run.json", "--model", name, "--top-k", 1)
+    clean("compare", "run.json", "--truth", "truth.csv", "--score", name)
     (folder / "gates.yaml").write_text(yaml.safe_dump({text: 1}))
     clean("check", "run.json", "--gates", "gates.yaml")
     (folder / "gates.yaml").write_text(yaml.safe_dump({"top_k": {"model": text, "k": 1}}))
@@ -186,22 +193,22 @@ def test_annotations_are_the_only_commands(acrank: Command, folder: Path, monkey
     assert not RAW.search(commands[0] + (folder / "summary.md").read_text())
 
 
-def test_finetune(clean: Command, folder: Path, text: str) -> None:
+def test_finetune(clean: Command, folder: Path, text: str, name: str) -> None:
     write_zoo(folder / "zoo", named(text), entry(f"{text} lost", weights=f"{text}.pth"))
-    data = make_images(folder / f"data {text}", classes=2)
+    data = make_images(folder / f"data {name}", classes=2)
     words = ("finetune", "--zoo", "zoo/zoo.yaml", "--data", data, "--allow-code", "--epochs", 1, "--splits", 1)
     clean(*words, "--lr", "0.01")
-    clean(*words, "--method", text)
+    clean(*words, "--method", name)
 
 
-def test_zoo_scan(acrank: Command, folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_zoo_scan(acrank: Command, folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from acrank.zoo.fingerprint_index import build_index, write_index
 
     for library in ("timm", "torchvision"):
         write_index(folder / "cache", library, build_index([], total=0))
     monkeypatch.setenv("ACRANK_CACHE", str(folder / "cache"))
     (folder / "in").mkdir()
-    (folder / "zoo" / "net0.pth").rename(folder / "in" / f"{text.replace('/', '_')}.pth")
+    (folder / "zoo" / "net0.pth").rename(folder / "in" / f"{name}.pth")
     done = acrank("zoo", "scan", "in")
     assert done.code == 3
     check(done.out)
