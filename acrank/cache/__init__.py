@@ -68,8 +68,8 @@ class ObservationCache:
         """
         try:
             self._files.open()
-        except OutputError as error:
-            raise OutputError(f"the cache cannot be used: {error}", hint=_HINT) from error
+        except OSError as error:
+            raise OutputError(f"cannot use the cache {self.folder}: {error.strerror or error}", hint=_HINT) from error
         return self
 
     def load(self, key: str) -> tuple[Observation, CandidateInfo] | None:
@@ -125,19 +125,7 @@ class ObservationCache:
 
         A checkpoint's drift on the bundled images has neither images nor features.
         """
-        return [
-            {
-                "key": path.stem[:12],
-                "weights": info.weights.get("file"),
-                "images": len(observation.labels) or None,
-                "features": None if observation.features is None else observation.features.shape[1],
-                "layers": len(observation.shifts or observation.random_head_shifts),
-                "bytes": path.stat().st_size,
-            }
-            for path in self.entries()
-            if (entry := self.load(path.stem))
-            for observation, info in [entry]
-        ]
+        return [summary for path in self.entries() if (summary := self._summary(path))]
 
     def clear(self) -> tuple[int, int]:
         """Remove the files that the cache wrote, leftovers of killed processes too.
@@ -160,6 +148,24 @@ class ObservationCache:
         if is_settled:
             self._write(name, json.dumps({"stamp": stamp, "sha256": digest}).encode())
         return digest
+
+    def _summary(self, path: Path) -> dict[str, Any] | None:
+        found = self.load(path.stem)
+        try:
+            size = path.stat().st_size
+        except OSError:  # another process has just removed it
+            return None
+        if found is None:
+            return None
+        observation, info = found
+        return {
+            "key": path.stem[:12],
+            "weights": info.weights.get("file"),
+            "images": len(observation.labels) or None,
+            "features": None if observation.features is None else observation.features.shape[1],
+            "layers": len(observation.shifts or observation.random_head_shifts),
+            "bytes": size,
+        }
 
     def _seals(self, keys: tuple[str, ...]) -> list[str | None] | None:
         """The digests of some observations' files; None where one is missing."""

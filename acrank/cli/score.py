@@ -118,7 +118,7 @@ def cache_of(no_cache: bool) -> ObservationCache | None:
     try:
         return None if no_cache else ObservationCache().open()
     except OutputError as error:
-        warn(f"{error}: everything is computed ({error.hint})")
+        warn(f"{error}; everything is computed ({error.hint})")
         return None
 
 

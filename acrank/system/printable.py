@@ -26,7 +26,8 @@ def printable(text: str, *, newlines: bool = False) -> str:
         >>> printable("::error::x")
         ': :error::x'
     """
-    out = "".join(one if _is_safe(one, newlines) else _escape(one) for one in text)
+    is_plain = text.isascii() and text.isprintable()  # most text is
+    out = text if is_plain else "".join(one if _is_safe(one, newlines) else _escape(one) for one in text)
     return _COMMAND.sub(lambda found: f"{found[1] or ''}{found[2]} ", out)
 
 

@@ -51,14 +51,11 @@ class SealedFolder:
         """Create the folder where it is missing.
 
         Raises:
-            OutputError: it cannot be created or opened, belongs to another user, or everybody may write there.
+            OSError: it cannot be created or opened, belongs to another user, or every user may write there.
         """
-        try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with self._folder(()):
-                pass
-        except OSError as error:
-            raise cannot_write(self.path, error) from error
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._folder(()):
+            pass
 
     def read(self, name: str) -> bytes | None:
         """The content of a file; None where there is none, or another one than was written under this name."""
@@ -182,6 +179,6 @@ def _replace(folder: int, name: str, parts: Sequence[bytes]) -> None:
 def _check_private(folder: int) -> None:
     info = os.fstat(folder)
     if info.st_uid != os.geteuid():
-        raise PermissionError(errno.EPERM, "the folder belongs to another user")
+        raise PermissionError(errno.EPERM, "it belongs to another user")
     if info.st_mode & stat.S_IWOTH:
-        raise PermissionError(errno.EPERM, "every user may write to the folder")
+        raise PermissionError(errno.EPERM, "every user may write there")
