@@ -1,8 +1,9 @@
 """Observations on disk, so that a second run reads no weights and decodes no images.
 
 One HDF5 file per candidate and draw (`observation_file`), named by the hash of everything that the observation depends
-on (`keys`); beside it the scores of it, as JSON, which name the observation that they are of. What is no whole file of
-acrank's own (`acrank.system.sealed_folder`) is computed anew.
+on (`keys`); beside it the scores of it, which name the observation that they are of, and the remembered hashes of
+weights, both as JSON behind a header. What is no whole file of acrank's own (`acrank.system.sealed_folder`) is computed
+anew.
 """
 
 from __future__ import annotations
@@ -139,7 +140,7 @@ class ObservationCache:
 
     def hash_of(self, path: Path) -> str:
         """SHA-256 of a file, remembered until its size, inode or time stamps change."""
-        name = _name(hashlib.sha256(os.fsencode(path.resolve())).hexdigest(), ".json", _WEIGHTS)
+        name = _name(hashlib.sha256(os.fsencode(path.resolve())).hexdigest(), ".stamp", _WEIGHTS)
         stamp, is_settled = stamp_of(path)
         known = self._record(name)
         if known.get("stamp") == list(stamp) and isinstance(known.get("sha256"), str):
@@ -192,4 +193,4 @@ def _name(key: str, suffix: str = ".h5", top: str = _OBSERVATIONS) -> str:
 
 
 def _name_of_values(keys: tuple[str, ...]) -> str:
-    return _name(hashlib.sha256(" ".join(keys).encode()).hexdigest(), ".json")
+    return _name(hashlib.sha256(" ".join(keys).encode()).hexdigest(), ".values")

@@ -67,7 +67,7 @@ def test_the_files_are_of_four_kinds_and_all_belong_to_the_user_alone(
 ) -> None:
     scored(acrank)
     kinds = {(path.relative_to(own_cache).parts[0], path.suffix) for path in files_of(own_cache)}
-    assert kinds == {("observations", ".h5"), ("observations", ".json"), ("weights", ".json")}
+    assert kinds == {("observations", ".h5"), ("observations", ".values"), ("weights", ".stamp")}
     assert {oct(path.stat().st_mode & 0o777) for path in files_of(own_cache)} == {"0o600"}
     assert {oct(path.stat().st_mode & 0o777) for path in own_cache.rglob("*") if path.is_dir()} == {"0o700"}
 
@@ -116,7 +116,7 @@ def test_any_file_damaged_costs_a_recomputation(acrank: Command, folder: Path, o
 
 def test_changed_numbers_in_a_values_file_are_not_believed(acrank: Command, folder: Path, own_cache: Path) -> None:
     values, _ = scored(acrank)
-    for path in own_cache.glob("observations/*/*.json"):
+    for path in own_cache.glob("observations/*/*.values"):
         path.write_bytes(path.read_bytes().replace(b"[0.", b"[9."))
     found, err = scored(acrank)
     assert found == values
@@ -132,7 +132,7 @@ def test_values_of_another_shape_skip_no_candidate(acrank: Command, folder: Path
     """As a later version, or a person who writes a valid header, could leave them."""
     before, _ = scored(acrank)
     files = SealedFolder(own_cache)
-    for path in own_cache.glob("observations/*/*.json"):
+    for path in own_cache.glob("observations/*/*.values"):
         name = path.relative_to(own_cache).as_posix()
         record = json.loads(files.read(name) or b"")
         one_for_all = isinstance(values, dict) and "label" in values
@@ -143,22 +143,24 @@ def test_values_of_another_shape_skip_no_candidate(acrank: Command, folder: Path
 
 def test_values_are_believed_beside_their_own_observation_only(tmp_path: Path, folder: Path, acrank: Command) -> None:
     scored(acrank)
-    cache = ObservationCache()
-    one, other = (path.stem for path in list(cache.entries())[:2])
+    found = [entry for path in ObservationCache().entries() if (entry := ObservationCache().load(path.stem))]
+    cache, one, other = ObservationCache(tmp_path / "cache"), "1" * 64, "2" * 64
+    for key, (observation, info) in zip((one, other), found, strict=False):
+        cache.store(key, observation, info, [])
     cache.store_values({"logme": [1.0, None, []]}, one)
     assert cache.load_values(one)
     assert cache.load_values(other) == cache.load_values(one, other) == {}
-    found = cache.load(other)
-    assert found is not None
-    observation, info = found
+    observation, info = found[1]
     cache.store(one, observation, info, [])  # observed anew, with another result
     assert cache.load_values(one) == {}
+    cache.store_values({"logme": [1.0, None, []]}, one, "3" * 64)  # the cache lacks one of the two
+    assert cache.load_values(one, "3" * 64) == {}
 
 
 def test_a_hash_of_another_file_gives_no_candidate_its_value(acrank: Command, folder: Path, own_cache: Path) -> None:
     values, _ = scored(acrank)
     assert values["net0"] != values["net1"]
-    first, second = own_cache.glob("weights/*/*.json")
+    first, second = own_cache.glob("weights/*/*.stamp")
     shutil.copyfile(first, second)
     assert scored(acrank)[0] == values
 
@@ -185,7 +187,7 @@ def test_clear_removes_nothing_but_its_own(acrank: Command, folder: Path, own_ca
         "weights.json": "a list of weights",
         "observations/ab/notes.txt": "of a person",
         "observations/ab/table.h5": "of a person",
-        "weights/cd/birds.json": "of a person",
+        "weights/cd/birds.stamp": "of a person",
         "observations/readme": "of a person",
     }
     for name, text in theirs.items():
