@@ -53,7 +53,7 @@ def clear(verbose: VerboseOption = 0) -> None:
 def _existing(cache: ObservationCache) -> ObservationCache:
     """The cache; where its folder is there, it must be one that acrank uses."""
     try:
-        is_there = cache.folder.exists()
-    except OSError:  # overlong, or a link to itself: opening says so
+        is_there = cache.folder.exists() or cache.folder.is_symlink()
+    except OSError:  # overlong: opening says so
         is_there = True
     return cache.open() if is_there else cache
