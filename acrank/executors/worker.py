@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 
 from acrank.errors import CandidateError
 from acrank.executors.threads import limit_threads
+from acrank.system.text_streams import EscapingStream
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ def serve(pipe: Connection, setup: WorkerSetup) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.dup2(2, 1)  # stdout is for the parent's data, whatever a candidate's code prints
+    sys.stdout = sys.stderr = EscapingStream(sys.stderr)
     if setup.threads is not None:
         limit_threads(setup.threads)
     tasks = _Tasks()

@@ -205,8 +205,9 @@ def _observations(
             cache.store(key, observation, info, draw.ids)
         if begun.drift is not None:
             observation = dataclasses.replace(observation, random_head_shifts=begun.drift)
+        keys = [one for one in (key, begun.drift_key) if one]
         out.append(
-            ScoredObservation(observation, settings, repeat=draw.repeat, cache=cache if key else None, key=key or "")
+            ScoredObservation(observation, settings, repeat=draw.repeat, cache=cache if key else None, keys=keys)
         )
     return out, info
 

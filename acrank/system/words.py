@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import io
 from collections.abc import Iterable
 
 
@@ -21,10 +22,11 @@ def closest(word: str, known: Iterable[str], otherwise: str) -> str:
 
 
 def words_of(values: Iterable[str]) -> list[str]:
-    """The words of a list: repeated, separated by commas, or both; quotes keep a comma within a word.
+    """The words of a list: repeated, separated by commas or line breaks; quotes keep a comma within a word.
 
     Example:
         >>> words_of(["a, b", "c", '"d,e"'])
         ['a', 'b', 'c', 'd,e']
     """
-    return [word.strip() for row in csv.reader(values, skipinitialspace=True) for word in row if word.strip()]
+    readers = (csv.reader(io.StringIO(value, newline=""), skipinitialspace=True) for value in values)
+    return [word.strip() for reader in readers for row in reader for word in row if word.strip()]
