@@ -84,15 +84,16 @@ def load_candidate(candidate: Candidate, *, allow_code: bool = False) -> LoadedM
 
 
 def check_candidate(candidate: Candidate) -> None:
-    """Whether the candidate's file fits its network, by names and shapes; no network is filled, no code is run.
+    """Whether the candidate's file is whole and fits its network; no network is filled, no code is run.
 
-    Where the network cannot be built without memory, or does not fit, the candidate is loaded, which says why.
+    The file is read, with its checksums; the network takes no memory. Where it cannot be built so, or does not fit, the
+    candidate is loaded, which says why.
 
     Args:
         candidate: with a local file, not of a `factory:`.
 
     Raises:
-        CandidateError: as `load_candidate` does, but for values that are not finite.
+        CandidateError: as `load_candidate` does.
     """
     try:
         network = _network(candidate, on_meta=True)
@@ -119,7 +120,7 @@ def _network(candidate: Candidate, *, allow_code: bool = False, on_meta: bool = 
     model = build_from_factory(candidate, allow_code=allow_code) if candidate.factory else None
     recipe = None if candidate.factory or candidate.library else resolve_recipe(candidate)
     path = recipe.weights if recipe else candidate.weights_path or Path()
-    digest, tensors, notes = _read(candidate, path, on_meta=on_meta)
+    digest, tensors, notes = _read(candidate, path)
     with without_data() if on_meta else contextlib.nullcontext():
         if recipe:
             built = build_with_timm(recipe, tensors, candidate, skips_init=not on_meta)
@@ -135,16 +136,12 @@ def _network(candidate: Candidate, *, allow_code: bool = False, on_meta: bool = 
     return network
 
 
-def _read(candidate: Candidate, path: Path, *, on_meta: bool) -> tuple[str, dict[str, Tensor], list[str]]:
+def _read(candidate: Candidate, path: Path) -> tuple[str, dict[str, Tensor], list[str]]:
     """SHA-256 and tensors of a weights file, under the names that the manifest gives them, and notes."""
     kind_of(path)
     digest = check_hash(path, candidate.sha256)
     notes: list[str] = []
-    if on_meta:
-        tensors = read_state_dict(path, candidate.weights_key, notes, device="meta")
-        tensors = {name: value.to("meta") for name, value in tensors.items()}
-    else:
-        tensors = read_state_dict(path, candidate.weights_key, notes)
+    tensors = read_state_dict(path, candidate.weights_key, notes)
     names = {"keep_prefix": candidate.keep_prefix, "strip_prefix": candidate.strip_prefix}
     return digest, renamed(tensors, **names, rename=candidate.rename), notes
 
