@@ -16,10 +16,10 @@ from acrank.zoo.weights import check_globals, check_hash, kind_of
 def validate_zoo(path: str | Path) -> tuple[Zoo, list[Problem]]:
     """The valid candidates of a manifest that will load, and every problem with the others.
 
-    A file must exist, be safetensors or written by torch.save, be whole by its checksums, have its `sha256` where one is
-    given, hold nothing that asks for code, and fit its network by names, shapes and values. The network of a `factory:`
-    is the user's code and is not built; hub sources and timm's own names are not looked up. torch is imported only where a local
-    file's network is checked.
+    A file must exist, be safetensors or written by torch.save, be whole by its checksums, have its `sha256` where one
+    is given, hold nothing that asks for code, and fit its network by names, shapes and values. The network of a
+    `factory:` is the user's code and is not built; hub sources and timm's own names are not looked up. torch is
+    imported only where a local file's network is checked.
 
     Raises:
         ManifestError: the manifest cannot be read.
