@@ -75,7 +75,7 @@ class Candidate(_Strict):
         in_chans: channels of the images; the first convolution is adapted where the file has other channels.
         input: size, mean and standard deviation of the input.
         min_match: share of the backbone's parameters that the file must fill, in (0, 1]; without it, all of them.
-            Whatever it is, the first layer and every normalisation layer must be in the file.
+            Whatever it is, the stem, the tokens and every normalisation layer must be in the file.
         allow_unused: whether the file may hold further layers of the network's body, such as more blocks.
         license: for the reader.
         tags: for selecting candidates.
