@@ -9,6 +9,7 @@ from pathlib import Path
 
 from acrank.errors import CandidateError
 from acrank.zoo.payload import RESAVE
+from acrank.zoo.storages import check_storages
 
 #: Bytes of what torch.save writes beside the numbers; a large network takes 1 MB.
 _LARGEST_PICKLE = 64 * 2**20
@@ -39,7 +40,7 @@ def check_archive(path: Path) -> None:
     Of a file that is no zip archive nothing is read.
 
     Raises:
-        CandidateError: a member is damaged; the message names it.
+        CandidateError: a member is damaged, or smaller than the pickle says; the message names it.
     """
     with path.open("rb") as file:
         if file.read(2) != b"PK":
@@ -47,6 +48,7 @@ def check_archive(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             _check_member(path, archive, member)
+    check_storages(path)
 
 
 def _check_directory(path: Path, members: list[zipfile.ZipInfo]) -> None:

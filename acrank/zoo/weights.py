@@ -29,6 +29,7 @@ _KEYS = ("state_dict", "model_state_dict", "model", "net", "network", "teacher",
 _ONE_READER = threading.Lock()  # torch keeps one list of allowed globals for all threads
 _DAMAGED = "download or copy it again"
 _LARGEST_HEADER = 64 * 2**20
+_LARGEST_REPEATED = 64 * 2**20
 _FORMATS = ("F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL", "C64")
 _NOT_WEIGHTS = (
     (b"version https://git-lfs", "a Git LFS pointer, not the weights", "run `git lfs pull`"),
@@ -93,11 +94,11 @@ def read_state_dict(
     if device != "meta":
         check_archive(path)
     payload = _load_torch(path, key, device) if is_torch else _load_safetensors(path, device)
-    if key:
-        return tensors_at(payload, key, path)
-    tensors, chosen = only_tensors(payload, path)
+    tensors, chosen = (tensors_at(payload, key, path), None) if key else only_tensors(payload, path)
     if notes is not None and chosen:
         notes.append(chosen)
+    for name, value in tensors.items():
+        _check_extent(path, name, value)
     return tensors
 
 
@@ -191,6 +192,18 @@ def _load_safetensors(path: Path, device: str) -> dict[str, Tensor]:
         return safetensors.torch.load_file(path, device=device)
     except (safetensors.SafetensorError, ValueError, TypeError, RuntimeError, OSError) as error:
         raise CandidateError(f"cannot read {path}: {error}", hint=_DAMAGED) from error
+
+
+def _check_extent(path: Path, name: str, value: Tensor) -> None:
+    """Refuse a tensor that repeats few bytes so often that a copy of it would fill the memory."""
+    import torch
+
+    size = value.numel() * value.element_size()
+    if value.layout == torch.strided and not value.is_meta and size > _LARGEST_REPEATED:
+        stored = value.untyped_storage().nbytes()
+        if size > stored:
+            text = f"{path}: the tensor {name[:80]!r} has {size} bytes over {stored} that are stored"
+            raise CandidateError(text, hint=RESAVE)
 
 
 def _described_by_header(path: Path) -> dict[str, Tensor]:

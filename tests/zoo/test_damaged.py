@@ -215,3 +215,24 @@ def test_no_command_waits_for_a_fifo(
     done = acrank("zoo", "validate", "--zoo", tmp_path / "weights")
     assert done.code == 2
     assert "is a FIFO, not a file" in done.err
+
+
+def test_a_storage_is_not_larger_than_its_member(tmp_path: Path) -> None:
+    torch.save({"a": torch.ones(4), "b": torch.ones(3, dtype=torch.float16)}, tmp_path / "w")
+
+    def change(member: zipfile.ZipInfo, raw: bytes) -> bytes:
+        old, new = b"K\x04tq\x07Q", b"M\x00\x04tq\x07Q"
+        assert (old in raw) == member.filename.endswith("data.pkl")
+        return raw.replace(old, new)
+
+    assert set(read_state_dict(tmp_path / "w")) == {"a", "b"}
+    path = rewritten(tmp_path / "w", tmp_path / "more", change)
+    with pytest.raises(CandidateError, match="gives 'w/data/0' 4096 bytes, and has 16 for it"):
+        read_state_dict(path)
+
+
+def test_a_tensor_that_repeats_a_number_without_end_is_refused(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
+    torch.save({**tensors, "layer1.9.conv1.weight": torch.ones(1).expand(2**20, 2**20)}, tmp_path / "w")
+    candidate = Candidate(id="m", architecture="test_resnet", weights="w", folder=tmp_path)
+    with pytest.raises(CandidateError, match="has 4398046511104 bytes over 4 that are stored"):
+        load_candidate(candidate)
