@@ -46,7 +46,9 @@ class Server:
             asked = {"argv": [], "env": {}, **request, "cwd": str(folder), "out": out, "timeout": timeout}
             answer = self._ask(asked)
             said = {name: _read(Path(out, name)) for name in ("stdout", "stderr", "events")}
-        return Ended(**answer, out=said["stdout"], err=said["stderr"], events=said["events"].decode())
+            before = Path(out, "before").read_bytes() if Path(out, "before").exists() else None
+        events = said["events"].decode("utf-8", "replace")
+        return Ended(**answer, out=said["stdout"], err=said["stderr"], events=events, before=before)
 
     def judge(self, case: Case, timeout: float = SECONDS) -> list[str]:
         """Run a case; what is wrong, as sentences."""

@@ -33,6 +33,7 @@ class Ended:
         orphans: processes that outlived it.
         out, err: what it said.
         events: requests to the network and programs started.
+        before: the watched file just before a signal; None where none was sent, or there was no file.
     """
 
     code: int
@@ -44,6 +45,7 @@ class Ended:
     out: bytes
     err: bytes
     events: str
+    before: bytes | None = None
 
 
 def faults_of(case: Case, ended: Ended, digests: Mapping[str, str]) -> list[str]:

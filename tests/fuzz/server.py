@@ -72,16 +72,17 @@ def perform(request: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         request: argv, env (added), cwd, out (a folder for stdout, stderr and events), timeout; `plant` (a planted
-            fault of `faults` instead of a command); `signals` ({number, after, file, rows}: see `_Sender`);
-            `bounded` (whether limits hold).
+            fault of `faults` instead of a command); `signal` (see `_Sender`); `bounded` (whether limits hold);
+            `grace` (seconds that processes of the session have to end after the command).
     """
     before = _resident()
     started = time.monotonic()
     child = os.fork()
     if child == 0:
         _run(request)
-    code, usage, timed_out = _wait(child, started + request["timeout"])
-    left = _session(child)
+    sender = _Sender(request, child) if "signal" in request else None
+    code, usage, timed_out = _wait(child, started + request["timeout"], sender)
+    left = _left(child, 0 if timed_out else request.get("grace", 0))
     _kill(left)
     return {
         "code": code,
@@ -93,7 +94,51 @@ def perform(request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _wait(child: int, until: float) -> tuple[int, resource.struct_rusage, bool]:
+class _Sender:
+    """Signals a child once a file of its own holds so many rows, and some time has passed.
+
+    `request["signal"]` has: number; group (whether the whole session gets it, as from a terminal); file, and how often
+    `count` must be in it; after (seconds from then on); again (seconds until a second signal, or None). The file as it
+    was just before the first signal is kept as `before` in the folder `out`.
+    """
+
+    def __init__(self, request: dict[str, Any], child: int) -> None:
+        self._plan, self._child = request["signal"], child
+        self._file, self._kept = Path(request["cwd"], self._plan["file"]), Path(request["out"], "before")
+        self._at: float | None = None
+        self._sent = 0
+
+    def poll(self) -> None:
+        """Send what is due."""
+        now = time.monotonic()
+        if self._at is None and self._is_there():
+            self._at = now + self._plan["after"]
+        if self._at is not None and now >= self._at:
+            if not self._sent and self._file.exists():
+                self._kept.write_bytes(self._file.read_bytes())
+            self._send()
+            again = self._plan["again"]
+            self._at = now + again if again is not None and self._sent == 1 else float("inf")
+
+    def _is_there(self) -> bool:
+        rows, word = self._plan["rows"], self._plan["count"].encode()
+        return not rows or (self._file.exists() and self._file.read_bytes().count(word) >= rows)
+
+    def _send(self) -> None:
+        self._sent += 1
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            (os.killpg if self._plan["group"] else os.kill)(self._child, self._plan["number"])
+
+
+def _left(child: int, grace: float) -> list[int]:
+    """Processes of the child's session that are still there when the grace is over."""
+    until = time.monotonic() + grace
+    while (found := _session(child)) and time.monotonic() < until:
+        time.sleep(0.02)
+    return found
+
+
+def _wait(child: int, until: float, sender: _Sender | None) -> tuple[int, resource.struct_rusage, bool]:
     """The child's exit code (negative: of a signal), what it used, and whether it had to be killed."""
     timed_out = False
     pause = 0.002
@@ -101,11 +146,13 @@ def _wait(child: int, until: float) -> tuple[int, resource.struct_rusage, bool]:
         found, status, usage = os.wait4(child, os.WNOHANG)
         if found:
             return os.waitstatus_to_exitcode(status), usage, timed_out
+        if sender:
+            sender.poll()
         if time.monotonic() > until and not timed_out:
             timed_out = True
             _kill([*_session(child), child])
         time.sleep(pause)
-        pause = min(0.02, pause * 1.2)
+        pause = min(0.003 if sender else 0.02, pause * 1.2)
 
 
 def _kill(processes: list[int]) -> None:
