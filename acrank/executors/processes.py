@@ -181,7 +181,7 @@ class _Worker:
 
     def _answer(self, pipe: Connection, timeout: float | None) -> Any:
         """The process's next answer, unpacked."""
-        assert self._process is not None
+        assert self._process is not None  # noqa: S101 - for the type checker
         started = time.monotonic()
         if not wait([pipe, self._process.sentinel], timeout):
             self._process.kill()
@@ -200,7 +200,7 @@ class _Worker:
 
     def _death(self) -> str:
         """How the process ended, for an error message."""
-        assert self._process is not None
+        assert self._process is not None  # noqa: S101 - for the type checker
         self._process.join(5)
         self._process.kill()  # it closed its pipe and lives on
         self._process.join()
