@@ -53,9 +53,14 @@ class Server:
     def judge(self, case: Case, timeout: float = SECONDS) -> list[str]:
         """Run a case; what is wrong, as sentences."""
         digests = digests_of(case)
+        return faults_of(case, self.end(case, timeout), digests)
+
+    def end(self, case: Case, timeout: float = SECONDS) -> Ended:
+        """Run a case."""
         cache = {"ACRANK_CACHE": str(case.folder / "cache")}
-        ended = self.run(case.folder, timeout, argv=list(case.argv), env={**cache, **case.env})
-        return faults_of(case, ended, digests)
+        more = {"meanwhile": case.meanwhile} if case.meanwhile else {}
+        env = {**cache, **case.env}
+        return self.run(case.folder, timeout, argv=list(case.argv), env=env, terminal=case.terminal, **more)
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         assert self._process.stdin is not None

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 
 def passes() -> int:
@@ -106,3 +107,18 @@ def talks_too_much() -> int:
     """Two million bytes of hint."""
     print("hint: " + "x" * 2_000_000, file=sys.stderr)
     return 2
+
+
+def titles_the_terminal() -> int:
+    """A terminal title from foreign text, on a terminal."""
+    print("a table of \x1b]0;planted\x07", file=sys.stderr)
+    return 0
+
+
+def reads_the_forbidden() -> int:
+    """A file that its owner may not read."""
+    try:
+        Path("forbidden").read_bytes()
+    except PermissionError:
+        return 3
+    return 0

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fuzz.case import Case
+from fuzz.odd import HOSTILE
 
 DOCUMENTED = (0, 1, 2, 3, 130)
 SECONDS = 20.0
@@ -69,7 +70,7 @@ def digests_of(case: Case) -> dict[str, str]:
 
 def _of_the_process(case: Case, ended: Ended) -> Iterator[str]:
     if ended.timed_out:
-        yield f"hangs: killed after {ended.seconds:.0f} s"
+        yield f"hangs: killed after {ended.seconds:.0f} s, {ended.cpu:.0f} of them at work"
     elif ended.code < 0:
         yield f"crashes: signal {-ended.code}"
     elif ended.code not in DOCUMENTED:
@@ -86,6 +87,9 @@ def _of_the_talk(case: Case, ended: Ended) -> Iterator[str]:
     if b"Traceback (most recent call last)" in ended.err:
         yield f"traceback: {_last_line(ended.err)}"
     machine = _format(case) in _MACHINE
+    if case.terminal:
+        yield from _of_the_terminal(ended.out)
+        return
     for name, raw in (("stdout", ended.out), ("stderr", ended.err)):
         if len(raw) > TALK:
             yield f"{len(raw)} bytes on {name}"
@@ -98,6 +102,16 @@ def _of_the_talk(case: Case, ended: Ended) -> Iterator[str]:
             yield f"the secret is on {name}"
     if ended.code in (2, 3) and not ended.timed_out and b"error: " not in ended.err and b"Usage" not in ended.err:
         yield f"exit code {ended.code} without an error line"
+
+
+def _of_the_terminal(raw: bytes) -> Iterator[str]:
+    """Colours and cursors are acrank's own there; what a generator has put into names must not arrive as it is."""
+    text = raw.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
+    for one in HOSTILE:
+        if one in text and any(_is_raw(character, False) for character in one):
+            yield f"raw {one!a} on the terminal"
+    if found := re.search(r"\x1b\][^\x07\x1b]*", text):
+        yield f"raw {found[0]!a} on the terminal"
 
 
 def _of_the_files(case: Case, digests: Mapping[str, str]) -> Iterator[str]:
@@ -113,6 +127,8 @@ def _of_the_files(case: Case, digests: Mapping[str, str]) -> Iterator[str]:
 
 
 def _of_ranks(case: Case, ended: Ended) -> Iterator[str]:
+    if case.sound and ended.code:
+        yield f"a sound input ends with {ended.code}: {_last_line(ended.err)}"
     if case.nonsense and ended.code == 0:
         yield "nonsense is accepted"
     for path in _outputs(case):
@@ -145,9 +161,12 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _value(row: dict[str, Any], path: Path) -> float | None:
-    rank_by = json.loads(path.read_bytes()).get("settings", {}).get("rank_by")
-    value = (row.get("scores") or {}).get(rank_by) or {}
-    return value.get("value") if isinstance(value, dict) else None
+    """The ranking score of a row; None where the record, which may be a hostile input, has no such number."""
+    try:
+        value = row["scores"][json.loads(path.read_bytes())["settings"]["rank_by"]]["value"]
+    except (KeyError, TypeError):
+        return None
+    return value if isinstance(value, float) else None
 
 
 def _is_raw(one: str, machine: bool) -> bool:

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import ctypes
 import gc
 import json
 import os
 import resource
+import shutil
 import signal
+import struct
 import sys
+import termios
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -72,18 +77,24 @@ def perform(request: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         request: argv, env (added), cwd, out (a folder for stdout, stderr and events), timeout; `plant` (a planted
-            fault of `faults` instead of a command); `signal` (see `_Sender`); `bounded` (whether limits hold);
+            fault of `faults` instead of a command); `signal` (see `_Sender`); `meanwhile` (see `_Saboteur`);
+            `terminal` (whether it speaks to one); `bounded` (whether limits hold);
             `grace` (seconds that processes of the session have to end after the command).
     """
     before = _resident()
     started = time.monotonic()
+    if request.get("terminal"):
+        request["master"], request["slave"] = os.openpty()
+        termios.tcsetwinsize(request["slave"], (24, 100))
     child = os.fork()
     if child == 0:
         _run(request)
-    sender = _Sender(request, child) if "signal" in request else None
-    code, usage, timed_out = _wait(child, started + request["timeout"], sender)
+    watchers = [kind(request, child) for name, kind in _WATCHERS.items() if request.get(name)]
+    code, usage, timed_out = _wait(child, request["timeout"], watchers)
     left = _left(child, 0 if timed_out else request.get("grace", 0))
     _kill(left)
+    if request.get("terminal"):
+        os.close(request["master"])
     return {
         "code": code,
         "timed_out": timed_out,
@@ -94,40 +105,111 @@ def perform(request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-class _Sender:
-    """Signals a child once a file of its own holds so many rows, and some time has passed.
+class _Watcher:
+    """Does something once a file of the child holds so many rows, and some time has passed.
 
-    `request["signal"]` has: number; group (whether the whole session gets it, as from a terminal); file, and how often
-    `count` must be in it; after (seconds from then on); again (seconds until a second signal, or None). The file as it
-    was just before the first signal is kept as `before` in the folder `out`.
+    The plan has: file; rows, and what to `count` for them; after (seconds from then on).
     """
 
-    def __init__(self, request: dict[str, Any], child: int) -> None:
-        self._plan, self._child = request["signal"], child
-        self._file, self._kept = Path(request["cwd"], self._plan["file"]), Path(request["out"], "before")
+    def __init__(self, request: dict[str, Any], plan: dict[str, Any]) -> None:
+        self._plan, self._file = plan, Path(request["cwd"], plan["file"])
         self._at: float | None = None
-        self._sent = 0
 
     def poll(self) -> None:
-        """Send what is due."""
+        """Do what is due."""
         now = time.monotonic()
         if self._at is None and self._is_there():
             self._at = now + self._plan["after"]
         if self._at is not None and now >= self._at:
-            if not self._sent and self._file.exists():
-                self._kept.write_bytes(self._file.read_bytes())
-            self._send()
-            again = self._plan["again"]
-            self._at = now + again if again is not None and self._sent == 1 else float("inf")
+            again = self._act()
+            self._at = float("inf") if again is None else now + again
+
+    def _act(self) -> float | None:
+        """Do it; returns after how many seconds again."""
+        raise NotImplementedError
 
     def _is_there(self) -> bool:
         rows, word = self._plan["rows"], self._plan["count"].encode()
         return not rows or (self._file.exists() and self._file.read_bytes().count(word) >= rows)
 
-    def _send(self) -> None:
+
+class _Sender(_Watcher):
+    """Signals a child.
+
+    `request["signal"]` also has: number; group (whether the whole session gets it, as from a terminal); again (seconds
+    until a second signal, or None). The file as it was just before the first is kept as `before` in the folder `out`.
+    """
+
+    def __init__(self, request: dict[str, Any], child: int) -> None:
+        super().__init__(request, request["signal"])
+        self._child, self._kept = child, Path(request["out"], "before")
+        self._sent = 0
+
+    def _act(self) -> float | None:
+        if not self._sent and self._file.exists():
+            self._kept.write_bytes(self._file.read_bytes())
         self._sent += 1
         with contextlib.suppress(ProcessLookupError, PermissionError):
             (os.killpg if self._plan["group"] else os.kill)(self._child, self._plan["number"])
+        again: float | None = self._plan["again"]
+        return again if self._sent == 1 else None
+
+
+def _removed(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _fifo(path: Path) -> None:
+    _removed(path)
+    os.mkfifo(path)
+
+
+def _garbled(path: Path) -> None:
+    for one in path.rglob("*") if path.is_dir() else [path]:
+        if one.is_file():
+            one.write_bytes(b"garbled" + one.read_bytes()[7:])
+
+
+#: What may happen to a file or folder while a command runs.
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "removed": _removed,
+    "a FIFO": _fifo,
+    "garbled": _garbled,
+    "empty": lambda path: path.write_bytes(b"") if path.is_file() else None,
+    "forbidden": lambda path: path.chmod(0o000),
+    "read-only": lambda path: path.chmod(0o500 if path.is_dir() else 0o400),
+}
+
+
+class _Saboteur(_Watcher):
+    """Changes a file under a child; `request["meanwhile"]` also has `change` and `path`."""
+
+    def __init__(self, request: dict[str, Any], child: int) -> None:
+        super().__init__(request, request["meanwhile"])
+        self._path = Path(request["cwd"], self._plan["path"])
+
+    def _act(self) -> float | None:
+        with contextlib.suppress(FileNotFoundError):
+            CHANGES[self._plan["change"]](self._path)
+        return None
+
+
+class _Reader:
+    """Reads what a child says to its terminal, into `stdout` of the folder `out`."""
+
+    def __init__(self, request: dict[str, Any], child: int) -> None:
+        os.close(request["slave"])
+        os.set_blocking(request["master"], False)
+        self._master, self._path = request["master"], Path(request["out"], "stdout")
+
+    def poll(self) -> None:
+        """Take what there is."""
+        with contextlib.suppress(OSError), self._path.open("ab") as file:  # nothing more, or the other end is closed
+            while found := os.read(self._master, 2**16):
+                file.write(found)
+
+
+_WATCHERS = {"signal": _Sender, "meanwhile": _Saboteur, "terminal": _Reader}
 
 
 def _left(child: int, grace: float) -> list[int]:
@@ -138,21 +220,37 @@ def _left(child: int, grace: float) -> list[int]:
     return found
 
 
-def _wait(child: int, until: float, sender: _Sender | None) -> tuple[int, resource.struct_rusage, bool]:
+def _wait(child: int, limit: float, watchers: list[Any]) -> tuple[int, resource.struct_rusage, bool]:
     """The child's exit code (negative: of a signal), what it used, and whether it had to be killed."""
     timed_out = False
-    pause = 0.002
+    until, pause = time.monotonic() + limit, 0.002
     while True:
         found, status, usage = os.wait4(child, os.WNOHANG)
+        for watcher in watchers:
+            watcher.poll()
         if found:
             return os.waitstatus_to_exitcode(status), usage, timed_out
-        if sender:
-            sender.poll()
-        if time.monotonic() > until and not timed_out:
+        if not timed_out and time.monotonic() > until and _is_over(child, until, limit):
             timed_out = True
             _kill([*_session(child), child])
         time.sleep(pause)
-        pause = min(0.003 if sender else 0.02, pause * 1.2)
+        pause = min(0.003 if watchers else 0.02, pause * 1.2)
+
+
+def _is_over(child: int, until: float, limit: float) -> bool:
+    """Whether a command whose time has passed has really had it, or was kept waiting by a busy machine.
+
+    It has had it where it worked for so long, or hardly worked at all, or thrice the time has passed.
+    """
+    used = sum(_seconds_used(one) for one in [*_session(child), child])
+    return used > limit or used < limit / 4 or time.monotonic() > until + 2 * limit
+
+
+def _seconds_used(process: int) -> float:
+    with contextlib.suppress(OSError):
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
 
 
 def _kill(processes: list[int]) -> None:
@@ -182,7 +280,8 @@ def _run(request: dict[str, Any]) -> None:
     code = 70
     try:
         os.setsid()
-        _redirect(Path(request["out"]))
+        _redirect(Path(request["out"]), request.get("slave"))
+        _drop_capabilities()
         os.chdir(request["cwd"])
         _clean_environment(request["env"])
         if request.get("bounded", True):
@@ -213,11 +312,12 @@ def _call(request: dict[str, Any]) -> int:
     return acrank(request["argv"])
 
 
-def _redirect(folder: Path) -> None:
-    """stdin is empty, stdout and stderr are files as a shell would open them; what is forbidden goes to `events`."""
+def _redirect(folder: Path, terminal: int | None) -> None:
+    """stdin is empty, stdout and stderr are files or a terminal; what is forbidden goes to the file `events`."""
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number, name in ((1, "stdout"), (2, "stderr")):
-        os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
+        opened = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND) if terminal is None else terminal
+        os.dup2(opened, number)
     sys.stdin = os.fdopen(0, closefd=False)
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
     sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
@@ -229,6 +329,19 @@ def _redirect(folder: Path) -> None:
             raise PermissionError(f"{event} is forbidden here")
 
     sys.addaudithook(hook)
+
+
+def _drop_capabilities() -> None:
+    """Let the permissions of files count for root, too: without CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH."""
+    if os.geteuid():
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = struct.pack("=LL", 0x20080522, 0)
+    data = ctypes.create_string_buffer(24)
+    libc.capget(header, data)
+    effective, permitted, inherited, *more = struct.unpack("=6L", data.raw)
+    keep = ~0b110 & 0xFFFFFFFF
+    libc.capset(header, struct.pack("=6L", effective & keep, permitted & keep, inherited & keep, *more))
 
 
 def _is_harmless(event: str, args: tuple[Any, ...]) -> bool:

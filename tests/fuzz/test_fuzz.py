@@ -42,7 +42,7 @@ def test_malformed_inputs(entry: str, server: Server, materials: Materials, tmp_
 
 def test_a_seed_makes_the_same_case_again(materials: Materials, tmp_path: Path) -> None:
     for entry in entries():
-        one, other = (make_case(entry, 3, tmp_path / name / "x", materials) for name in ("one", "other"))
+        one, other = (make_case(entry, 3, tmp_path / name / entry, materials) for name in ("one", "other"))
         assert one.move == other.move
         assert [word.replace("/one/", "/other/") for word in one.argv] == list(other.argv)
 

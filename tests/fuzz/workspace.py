@@ -77,6 +77,11 @@ class Workspace:
         """As `score`, with one candidate: what is tried is the data."""
         return self.score("--model", "a", *more, data=data, **known)
 
+    def score_any(self, data: object, *more: object, **known: Any) -> Case:
+        """As `score_one`, with the scores that the target's task has by default."""
+        where = ("--zoo", self.materials.zoo, "--data", data, "--model", "a")
+        return self.case("score", *where, "--samples", 64, "--repeats", 1, "-o", "run.json", *more, **known)
+
     def write_zoo(self, *entries: Any, name: str = "zoo.yaml", **more: Any) -> Path:
         """A manifest in the folder."""
         path = self.folder / name

@@ -79,7 +79,21 @@ def _score(w: Workspace, **known: Any) -> Case:
     more = (
         ("--task", w.random.choice(("classification", "regression", "multilabel"))) if w.random.random() < 0.2 else ()
     )
-    return w.score_one(w.folder / "x.npz", *more, **known)
+    score = w.score_any if w.move == "labels" else w.score_one
+    return score(w.folder / "x.npz", *more, **known)
+
+
+@move
+def sound(w: Workspace) -> Case:
+    """Images and labels, or masks."""
+    held = arrays()
+    if w.random.random() < 0.5:
+        np.savez(w.folder / "x.npz", **held)
+        return w.score_one(w.folder / "x.npz", sound=True)
+    held["masks"] = np.zeros((16, 24, 24), np.uint8)
+    held["masks"][:, 4:12, 4:16] = 1
+    np.savez(w.folder / "x.npz", images=held["images"], masks=held["masks"])
+    return w.score_any(w.folder / "x.npz", "--samples", 8, sound=True)
 
 
 @move
@@ -168,12 +182,14 @@ def odd_header(w: Workspace) -> Case:
 def zip_bomb(w: Workspace) -> Case:
     """A member that unfolds to three GiB."""
     zeros = 3 * 2**30
-    header = bombs.npy_header("'|u1'", (zeros // (2**14 * 3), 128, 128, 3))
-    (w.folder / "x.npz").write_bytes(bombs.zip_of(w.random.choice(("images.npy", "labels.npy")), header, zeros))
+    count = zeros // (2**14 * 3)
+    name, other = w.random.sample(("images.npy", "labels.npy"), 2)
+    header = bombs.npy_header("'|u1'", (count, 128, 128, 3) if name == "images.npy" else (zeros,))
+    (w.folder / "x.npz").write_bytes(bombs.zip_of(name, header, zeros))
     held = io.BytesIO()
-    np.save(held, np.arange(zeros // (2**14 * 3)) % 2)
+    np.save(held, np.arange(count) % 2 if name == "images.npy" else arrays()["images"])
     with zipfile.ZipFile(w.folder / "x.npz", "a") as archive:
-        archive.writestr("labels.npy", held.getvalue())
+        archive.writestr(other, held.getvalue())
     return _score(w)
 
 

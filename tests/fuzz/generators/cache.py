@@ -31,6 +31,14 @@ def _rank(w: Workspace, **known: Any) -> Case:
 
 
 @move
+def sound(w: Workspace) -> Case:
+    """The cache as it is, or none."""
+    if w.random.random() < 0.5:
+        _copied(w)
+    return w.score(values=w.materials.values, sound=True)
+
+
+@move
 def damaged_files(w: Workspace) -> Case:
     """Bytes of any file are flipped, cut or overwritten."""
     for path in w.random.sample(files := _files(_copied(w)), w.random.choice((1, len(files)))):

@@ -28,6 +28,16 @@ def _work(w: Workspace) -> Path:
 
 
 @move
+def sound(w: Workspace) -> Case:
+    """A run from the beginning, or one that is finished already."""
+    if w.random.random() < 0.5:
+        return _finetune(w, sound=True)
+    _work(w)
+    where = ("--zoo", w.materials.zoo, "--data", w.materials.data)
+    return w.case("finetune", *where, *QUICK_FINETUNING, "-o", "truth.csv", "--resume", sound=True)
+
+
+@move
 def odd_files(w: Workspace) -> Case:
     """Settings or outcomes hold something else."""
     path = w.random.choice(sorted(_work(w).glob("*.json")))

@@ -34,6 +34,17 @@ def _check(w: Workspace, text: str | bytes, **known: Any) -> Case:
 
 
 @move
+def sound(w: Workspace) -> Case:
+    """Gates that pass."""
+    trees: tuple[dict[str, Any], ...] = (
+        {"top_k": {"model": "a", "k": 2}, "no_skipped": True},
+        {"same_best": {"baseline": str(w.materials.run), "tolerance": "exact"}, "max_seconds": 60},
+        {"margin": {"model": "b", "within": "99%"}, "time": {"baseline": str(w.materials.run), "at_most": 99}},
+    )
+    return _check(w, yaml.dump(w.random.choice(trees)), sound=True)
+
+
+@move
 def odd_values(w: Workspace) -> Case:
     """Places of a sound file hold something else."""
     return _check(w, yaml.dump(changed(_tree(w), w.random), allow_unicode=True))

@@ -29,6 +29,13 @@ def _with_images(w: Workspace, more: Callable[[h5py.File], object], **known: Any
 
 
 @move
+def sound(w: Workspace) -> Case:
+    """Images and labels of three types."""
+    classes = w.random.choice((np.arange(16) % 2, np.array(["a", "b"] * 8, dtype="S1"), np.arange(16) % 2 == 0))
+    return _with_images(w, lambda file: file.__setitem__("labels", classes), sound=True)
+
+
+@move
 def external_storage(w: Workspace) -> Case:
     """Labels whose bytes lie in another file, a secret one."""
     (w.folder / "secret").write_text(SECRET * 40)

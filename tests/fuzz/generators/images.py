@@ -38,6 +38,13 @@ def _replaced(w: Workspace, raw: Callable[[Path], bytes], suffix: str = "", **kn
 
 
 @move
+def sound(w: Workspace) -> Case:
+    """Images of every usual format."""
+    kind = w.random.choice(("PNG", "JPEG", "TIFF", "BMP"))
+    return _replaced(w, lambda path: _encoded(Image.open(path), kind), _SUFFIXES[kind], sound=True)
+
+
+@move
 def damaged_images(w: Workspace) -> Case:
     """Images of every format with damaged bytes."""
     kind = w.random.choice(sorted(_SUFFIXES))

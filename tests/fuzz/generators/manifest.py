@@ -31,6 +31,13 @@ def _models(w: Workspace) -> list[dict[str, Any]]:
 
 
 @move
+def sound(w: Workspace) -> Case:
+    """Two candidates with what a manifest may say of them."""
+    more = {"in_chans": 3, "license": "MIT", "tags": ["x"], "reference": {"top1": 76.1}, "allow_unused": True}
+    return _command(w, w.write_zoo(w.materials.entry("a", **more), w.materials.entry("b")), sound=True)
+
+
+@move
 def odd_values(w: Workspace) -> Case:
     """Places of a sound manifest hold something else."""
     tree = changed({"version": 1, "defaults": {"input": {"size": 32}}, "models": _models(w)}, w.random)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from fuzz.case import Case
@@ -19,6 +20,17 @@ def _formats(w: Workspace) -> tuple[str, ...]:
     return ("-f", w.random.choice(("table", "table", "markdown", "csv", "json")))
 
 
+def _shown(w: Workspace, case: Case) -> Case:
+    """On a terminal, or into files."""
+    return dataclasses.replace(case, terminal=w.random.random() < 0.4)
+
+
+@move
+def sound(w: Workspace) -> Case:
+    """Plain names, on a terminal or not."""
+    return _shown(w, w.score(*_formats(w), sound=True))
+
+
 @move
 def of_models(w: Workspace) -> Case:
     """Ids, licences, tags and references."""
@@ -27,8 +39,8 @@ def of_models(w: Workspace) -> Case:
     values: dict[str, Any] = {"id": text, "license": text, "tags": [text], "reference": {text: 1.0}}
     zoo = w.write_zoo({**w.materials.entry("a"), field: values[field]}, w.materials.entry("b"))
     if w.random.random() < 0.3:
-        return w.case("zoo", w.random.choice(("list", "validate")), "--zoo", zoo, *_formats(w))
-    return w.score(*_formats(w), zoo=zoo)
+        return _shown(w, w.case("zoo", w.random.choice(("list", "validate")), "--zoo", zoo))
+    return _shown(w, w.score(*_formats(w), zoo=zoo))
 
 
 @move
@@ -44,7 +56,7 @@ def of_classes(w: Workspace) -> Case:
     if w.random.random() < 0.3:
         for path in data.rglob("*.png"):
             path.write_bytes(b"no image")
-    return w.score_one(data, *_formats(w))
+    return _shown(w, w.score_one(data, *_formats(w)))
 
 
 @move
@@ -57,7 +69,7 @@ def of_data(w: Workspace) -> Case:
             w.folder / w.random.choice((f"{name}x", name, f"{name}.npz", f"{name}.{name}")), *_formats(w)
         )
     where = ("--zoo", w.materials.zoo, "--data", data, "--model", "a")
-    return w.case("finetune", *where, *QUICK_FINETUNING, *_formats(w), "-o", f"{name}.csv")
+    return _shown(w, w.case("finetune", *where, *QUICK_FINETUNING, *_formats(w), "-o", f"{name}.csv"))
 
 
 @move
@@ -69,8 +81,8 @@ def of_weights(w: Workspace) -> Case:
         path.write_bytes(w.random.choice((b"", b"x", b"PK\x03\x04")))
     zoo = w.write_zoo(w.materials.entry("a", weights=path.name), w.materials.entry("b"))
     if w.random.random() < 0.3:
-        return w.case("zoo", "validate", "--zoo", zoo, *_formats(w))
-    return w.score(*_formats(w), zoo=zoo, unranked=("a",))
+        return _shown(w, w.case("zoo", "validate", "--zoo", zoo))
+    return _shown(w, w.score(*_formats(w), zoo=zoo, unranked=("a",)))
 
 
 @move
@@ -86,7 +98,7 @@ def of_tensors(w: Workspace) -> Case:
         tensors[f"{text}.weight"] = tensors.pop("conv_stem.weight")
     torch.save(tensors, w.folder / "a.pth")
     zoo = w.write_zoo(w.materials.entry("a", weights="a.pth"), w.materials.entry("b"))
-    return w.score(*_formats(w), zoo=zoo)
+    return _shown(w, w.score(*_formats(w), zoo=zoo))
 
 
 @move
@@ -97,4 +109,4 @@ def of_columns(w: Workspace) -> Case:
         f'{path},"{text if path.parent.name == "c0" else "x"}"\n' for path in w.materials.data.rglob("*.png")
     )
     (w.folder / "x.csv").write_text(f'image,"{text}"\n' + rows, newline="")
-    return w.score_one("x.csv", *_formats(w))
+    return _shown(w, w.score_one("x.csv", *_formats(w)))

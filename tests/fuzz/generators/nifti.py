@@ -69,6 +69,13 @@ def _some(w: Workspace, paths: list[Path]) -> list[Path]:
 
 
 @move
+def sound(w: Workspace) -> Case:
+    """Volumes, as they are or resampled."""
+    _volumes(w)
+    return _score(w, *w.random.choice(((), ("--spacing", "1,1,1"), ("--intensity", "zscore"))), sound=True)
+
+
+@move
 def lying_headers(w: Workspace) -> Case:
     """Sizes, types, offsets, scales and matrices that cannot be."""
     nan, inf = float("nan"), float("inf")

@@ -13,6 +13,25 @@ from fuzz.workspace import Workspace, move
 _LEFT_OUT = ("--install-completion", "--show-completion", "--ray-address", "--executor", "--help", "-h", "--allow-code")
 
 
+#: Words that some option takes, and others choke on.
+USUAL = (
+    "all",
+    "none",
+    "auto",
+    "consensus",
+    "x",
+    "0",
+    "-1",
+    "nan",
+    "inf",
+    "99999999999",
+    "a,a",
+    "",
+    "finetunability",
+    "cpu",
+)
+
+
 @cache
 def commands() -> dict[tuple[str, ...], Any]:
     """Every command, by its words."""
@@ -40,7 +59,7 @@ def base_of(w: Workspace, words: tuple[str, ...]) -> list[str]:
     known = {
         ("score",): [*where, "--model", "a", "--samples", "8", "--repeats", "1", "--scores", "probe_accuracy"],
         ("finetune",): [*where, "--model", "a", "--epochs", "1", "--splits", "1", "--lr", "0.01"],
-        ("compare",): [run, "--truth", truth, "--resamples", "20"],
+        ("compare",): [run, "--truth", truth, "--resamples", "100"],
         ("check",): [run, "--no-skipped"],
         ("merge",): [run],
         ("zoo", "scan"): ["."],
@@ -55,10 +74,14 @@ def _options(command: Any) -> list[Any]:
 
 
 def _word(w: Workspace, option: Any) -> str:
-    kind = getattr(option, "type", None) or option.type_descriptor.annotation
-    numbers = any(word in str(kind).lower() for word in ("int", "float"))
-    word = w.random.choice(NUMBER_WORDS if numbers and w.random.random() < 0.8 else (*WORDS, *NUMBER_WORDS))
+    numbers = _is_number(option) and w.random.random() < 0.8
+    word = w.random.choice(w.random.choice((NUMBER_WORDS if numbers else WORDS, USUAL)))
     return word.encode("utf-8", "replace").decode()
+
+
+def _is_number(option: Any) -> bool:
+    kind = getattr(option, "type", None) or option.type_descriptor.annotation
+    return any(word in str(kind).lower() for word in ("int", "float"))
 
 
 def _picked(w: Workspace) -> tuple[tuple[str, ...], Any]:
@@ -66,6 +89,24 @@ def _picked(w: Workspace) -> tuple[tuple[str, ...], Any]:
     weights = [4 if words in (("score",), ("finetune",), ("check",), ("compare",)) else 1 for words in kinds]
     words = w.random.choices(kinds, weights)[0]
     return words, commands()[words]
+
+
+@move
+def sound(w: Workspace) -> Case:
+    """The arguments that the other moves start from."""
+    words, _ = _picked(w)
+    return w.case(*words, *base_of(w, words), sound=True)
+
+
+@move
+def odd_numbers(w: Workspace) -> Case:
+    """One to three options of numbers with odd numbers."""
+    words = w.random.choice((("score",), ("score",), ("finetune",), ("compare",), ("check",)))
+    numeric = [option for option in _options(commands()[words]) if _is_number(option)]
+    more: list[str] = []
+    for option in w.random.sample(numeric, w.random.choice((1, 1, 2, 3))):
+        more += [option.opts[-1], w.random.choice(NUMBER_WORDS)]
+    return w.case(*words, *base_of(w, words), *more)
 
 
 @move
@@ -102,12 +143,12 @@ def odd_arguments(w: Workspace) -> Case:
     """Arguments that are too many, missing, or strange."""
     words, _ = _picked(w)
     given = base_of(w, words)
-    action = w.random.randrange(4)
-    if action == 0 and given:
+    action = w.random.randrange(10)
+    if action < 3 and given:
         del given[w.random.randrange(len(given))]
-    elif action == 1:
+    elif action < 6:
         given.insert(w.random.randrange(len(given) + 1), w.random.choice((*WORDS, "a\0b")))
-    elif action == 2 and given:
+    elif action < 9 and given:
         given[w.random.randrange(len(given))] = w.random.choice((*WORDS, "a\0b"))
     else:
         return w.case(w.random.choice((*WORDS, *HOSTILE)), *words, *given)

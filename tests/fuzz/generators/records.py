@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fuzz.case import Case
+from fuzz.materials import QUICK
 from fuzz.odd import HOSTILE, changed, damaged, instead_of_file
 from fuzz.workspace import Workspace, move
 
@@ -21,12 +22,18 @@ def _command(w: Workspace, name: str, **known: Any) -> Case:
         lambda: w.case(
             "check", w.materials.run, "--baseline", name, "--same-best", "exact", "--max-slowdown", 9, **known
         ),
-        lambda: w.case("compare", name, "--truth", w.materials.truth, "--resamples", 20, **known),
+        lambda: w.case("compare", name, "--truth", w.materials.truth, "--resamples", 100, **known),
         lambda: w.case("merge", name, "-o", "run.json", **known),
         lambda: w.case("merge", w.materials.run, name, "-o", "run.json", **known),
-        lambda: w.case("score", *where, "--samples", 8, "--repeats", 1, "--resume", "-o", name, **known),
+        lambda: w.case("score", *where, *QUICK, "--resume", "-o", name, **known),
     )
     return w.random.choice(kinds)()
+
+
+@move
+def sound(w: Workspace) -> Case:
+    """The record as it is, without most of its layers."""
+    return _command(w, w.write_record(_small(w)), sound=True)
 
 
 @move

@@ -12,8 +12,8 @@ from fuzz.workspace import Workspace, move
 
 def _rows(w: Workspace) -> list[list[str]]:
     """Sound rows: a path and a class."""
-    paths = sorted(w.materials.data.rglob("*.png"))
-    return [[str(path), path.parent.name] for path in paths]
+    paths = sorted(w.copy_data().rglob("*.png"))
+    return [[path.relative_to(w.folder).as_posix(), path.parent.name] for path in paths]
 
 
 def _write(w: Workspace, rows: list[list[str]], header: tuple[str, ...] = ("image", "label")) -> Path:
@@ -24,12 +24,25 @@ def _write(w: Workspace, rows: list[list[str]], header: tuple[str, ...] = ("imag
 
 
 @move
+def sound(w: Workspace) -> Case:
+    """Classes, numbers or several labels."""
+    rows = _rows(w)
+    kind = w.random.randrange(3)
+    if kind == 0:
+        return w.score_one(_write(w, rows), sound=True)
+    if kind == 1:
+        return w.score_any(_write(w, [[path, f"{i * 1.37:.2f}"] for i, (path, _) in enumerate(rows)]), sound=True)
+    flags = [[path, str(i % 2), str(i // 2 % 2)] for i, (path, _) in enumerate(rows)]
+    return w.score_any(_write(w, flags, ("image", "a", "b")), "--label-column", "a,b", sound=True)
+
+
+@move
 def odd_number(w: Workspace) -> Case:
     """One cell among numbers is none: no reason to make a class of every number."""
     rows = [[path, f"{index * 1.37:.2f}"] for index, (path, _) in enumerate(_rows(w))]
     words = ("7.5x", "inf", "nan", "1e400", "-inf", "7,5", "x", "0x1p3", "1_000.5", "٣.٥", "NaN ", "--1", "1e", "")
     rows[w.random.randrange(len(rows))][1] = w.random.choice(words)
-    return w.score_one(_write(w, rows), nonsense=True)
+    return w.score_any(_write(w, rows), nonsense=True)
 
 
 @move
@@ -75,6 +88,7 @@ def paths_outside(w: Workspace) -> Case:
     )
     rows = [*_rows(w), [w.random.choice(words), "c0"]]
     path = _write(w, rows)
+    (w.folder / "in" / "data").symlink_to(w.folder / "data")
     return w.score_one(path.rename(w.folder / "in" / path.name), secret="xyzzyplugh", nonsense=True)
 
 
@@ -101,7 +115,7 @@ def several_labels(w: Workspace) -> Case:
     """Columns of labels that are 0, 1 and something else."""
     pool = w.random.choice((("0", "1"), ("0", "1", "2"), ("0", "1", ""), ("0",), ("true", "false"), ("0.5", "1")))
     rows = [[path, *(w.random.choice(pool) for _ in range(3))] for path, _ in _rows(w)]
-    return w.score_one(
+    return w.score_any(
         _write(w, rows, ("image", "a", "b", "c")), "--label-column", w.random.choice(("a,b,c", "a", "a,a", "x"))
     )
 

@@ -13,9 +13,9 @@ def _command(w: Workspace, name: str = "truth.csv", **known: Any) -> Case:
     kind = w.random.randrange(3)
     formats = ("-f", w.random.choice(("table", "json", "csv", "markdown")))
     if kind == 0:
-        return w.case("compare", w.materials.run, "--truth", name, "--resamples", 20, *formats, **known)
+        return w.case("compare", w.materials.run, "--truth", name, "--resamples", 100, *formats, **known)
     if kind == 1:
-        return w.case("compare", name, "--resamples", 20, *formats, **known)
+        return w.case("compare", name, "--resamples", 100, *formats, **known)
     return w.case("check", w.materials.run, "--truth", name, "--min-tau", "-1", *formats, **known)
 
 
@@ -27,6 +27,12 @@ def _write(w: Workspace, lines: list[list[str]]) -> None:
 def _lines(w: Workspace) -> list[list[str]]:
     header = ["dataset", "model", "ground_truth", "ground_truth_se", "method", "seed", "split", "x"]
     return [header, *([d, m, f"{w.random.random():.3f}", "0.1", "vanilla", "0", "0", "1"] for d in "de" for m in "ab")]
+
+
+@move
+def sound(w: Workspace) -> Case:
+    """The truth as `acrank finetune` wrote it."""
+    return w.case("compare", w.materials.run, "--truth", w.materials.truth, "--resamples", 100, sound=True)
 
 
 @move
@@ -59,7 +65,7 @@ def not_finite(w: Workspace) -> Case:
     lines = _lines(w)
     w.random.choice(lines[1:])[2] = w.random.choice(("nan", "inf", "-inf", "1e400", "x", "7.5x", "0x10", "1_0"))
     _write(w, lines)
-    return w.case("compare", "truth.csv", "--resamples", 20, nonsense=True)
+    return w.case("compare", "truth.csv", "--resamples", 100, nonsense=True)
 
 
 @move
