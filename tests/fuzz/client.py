@@ -43,7 +43,7 @@ class Server:
     def run(self, folder: Path, timeout: float = SECONDS, **request: Any) -> Ended:
         """Run a command, or a planted fault, in a fork; `request` as in `fuzz.server.perform`."""
         with tempfile.TemporaryDirectory(prefix="fuzz-out-") as out:
-            asked = {"argv": [], "env": {}, **request, "cwd": str(folder), "out": out, "timeout": timeout}
+            asked = {"argv": [], "env": {}, "grace": 2.0, **request, "cwd": str(folder), "out": out, "timeout": timeout}
             answer = self._ask(asked)
             said = {name: _read(Path(out, name)) for name in ("stdout", "stderr", "events")}
             before = Path(out, "before").read_bytes() if Path(out, "before").exists() else None

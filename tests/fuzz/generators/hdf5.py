@@ -125,7 +125,7 @@ def plain_types(w: Workspace) -> Case:
             file.create_dataset("labels", (16,), h5py.string_dtype(), data=["a\x1b[31m", "b\u202e"] * 8)
         else:
             value = odd_labels(w, 16)
-            file["labels"] = value.astype("S9") if value.dtype.kind in "UMm" else value
+            file["labels"] = _stored(value)
 
     return _with_images(w, make)
 
@@ -135,7 +135,7 @@ def images(w: Workspace) -> Case:
     """Odd images."""
     value = odd_images(w, 16)
     with h5py.File(w.folder / "x.h5", "w") as file:
-        file["images"] = value.astype("S9") if value.dtype.kind in "UMm" else value
+        file["images"] = _stored(value)
         file["labels"] = arrays()["labels"]
     return _score(w)
 
@@ -198,6 +198,13 @@ def no_file(w: Workspace) -> Case:
     """A device, a FIFO, a folder."""
     instead_of_file(w.folder / "x.h5", w.random)
     return _score(w, nonsense=True)
+
+
+def _stored(value: np.ndarray) -> np.ndarray:
+    """As HDF5 can hold it: texts as bytes, dates as numbers."""
+    if value.dtype.kind == "U":
+        return np.char.encode(value, "utf-8")
+    return value.view(np.int64) if value.dtype.kind in "Mm" else value
 
 
 def _zlib_zeros(size: int) -> bytes:

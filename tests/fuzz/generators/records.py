@@ -32,8 +32,8 @@ def _command(w: Workspace, name: str, **known: Any) -> Case:
 
 @move
 def sound(w: Workspace) -> Case:
-    """The record as it is, without most of its layers."""
-    return _command(w, w.write_record(_small(w)), sound=True)
+    """The record as it is."""
+    return _command(w, w.write_record(w.materials.record), sound=True)
 
 
 @move

@@ -40,7 +40,7 @@ def sound(w: Workspace) -> Case:
 def odd_number(w: Workspace) -> Case:
     """One cell among numbers is none: no reason to make a class of every number."""
     rows = [[path, f"{index * 1.37:.2f}"] for index, (path, _) in enumerate(_rows(w))]
-    words = ("7.5x", "inf", "nan", "1e400", "-inf", "7,5", "x", "0x1p3", "1_000.5", "٣.٥", "NaN ", "--1", "1e", "")
+    words = ("7.5x", "inf", "nan", "1e400", "-inf", "7,5", "x", "0x1p3", "NaN ", "--1", "1e", "")
     rows[w.random.randrange(len(rows))][1] = w.random.choice(words)
     return w.score_any(_write(w, rows), nonsense=True)
 
