@@ -49,7 +49,7 @@ def odd(random: Random) -> Any:
         lambda: random.choice(WORDS),
         lambda: random.choice((None, True, False, [], {}, [[]], {"": ""}, [None], {"x": {"y": []}})),
         lambda: [random.choice(NUMBERS)] * random.choice((1, 2, 3, 1000)),
-        lambda: nested(random.choice((20, 400))),
+        lambda: nested(random.choice((20, 150))),
     )
     return random.choice(kinds)()
 

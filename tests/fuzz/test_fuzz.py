@@ -15,7 +15,7 @@ from fuzz.materials import Materials
 from fuzz.signals import Runs
 from fuzz.workspace import make_case
 
-CASES = 20
+CASES = 16
 SLOW_CASES = 3000
 SIGNALS, WITH_WORKERS = 10, 3
 
