@@ -306,10 +306,14 @@ def _call(request: dict[str, Any]) -> int:
         from fuzz import faults
 
         return int(getattr(faults, request["plant"])())
-    from acrank.cli import main as acrank
+    from acrank.cli import run
 
     sys.argv = ["acrank", *request["argv"]]
-    return acrank(request["argv"])
+    try:
+        run()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
 
 
 def _redirect(folder: Path, terminal: int | None) -> None:
