@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -21,6 +22,7 @@ def run() -> None:
     occupy_closed_handles()
     code = main()
     gc.freeze()  # the process ends: nobody has to look through all that it loaded for cycles
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # libraries that are ending would answer with tracebacks
     sys.exit(code)
 
 

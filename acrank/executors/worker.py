@@ -53,9 +53,9 @@ class _Tasks:
     def run(self, function: bytes, args: bytes) -> Any:
         """The result of a pickled function, empty where it is that of the last task, and its pickled arguments."""
         if function:
-            self._function = pickle.loads(function)
-        assert self._function is not None
-        return self._function(*pickle.loads(args))
+            self._function = pickle.loads(function)  # noqa: S301 - from the parent, by its pipe
+        assert self._function is not None  # noqa: S101 - for the type checker
+        return self._function(*pickle.loads(args))  # noqa: S301 - likewise
 
 
 def _answer(function: Callable[..., Any], *args: Any) -> bytes:
@@ -70,7 +70,7 @@ def _error(error: Exception) -> bytes:
     """The exception, or its text where it cannot be pickled and read again."""
     try:
         raw = pickle.dumps(("error", error))
-        pickle.loads(raw)
+        pickle.loads(raw)  # noqa: S301 - pickled above
     except Exception:  # whatever an exception's own pickling raises
         return pickle.dumps(("error", CandidateError(f"{type(error).__name__}: {error}")))
     return raw

@@ -195,7 +195,7 @@ def _observations(
         if cache and begun.drift_key and fresh_drift is not None:
             cache.store(begun.drift_key, drift_alone(fresh_drift), info, [])
         begun.drift = observed.drift
-    assert info is not None
+    assert info is not None  # noqa: S101 - for the type checker
     news = iter(fresh)
     out = []
     for draw, known, entry in zip(draws, begun.keys, begun.cached, strict=True):
