@@ -27,7 +27,7 @@ _OLD_WARNINGS = re.compile(r"shuffled labels give|\d+ skipped: |the cache could 
 #: Columns of a score table that are never scores.
 RESERVED = frozenset(
     {"rank", "band", "model", "status", "params", "seconds", "reason", "dataset", "family", "half", "method", "seed"}
-    | {"split", "ground_truth", "ground_truth_se"}
+    | {"split", "ground_truth", "ground_truth_se", "metric", "task", "cluster"}
 )
 
 

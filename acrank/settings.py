@@ -20,7 +20,7 @@ HEADS = ("ridge", "random")
 #: Panels of `acrank score --help` beside that of the class.
 _RUNNING, _DETAIL = "How to run", "Protocol in detail"
 #: What records of earlier versions lack, and what their runs did.
-_NEVER: Mapping[str, Any] = dict.fromkeys(("amp", "deterministic", "race"), False)
+_NEVER: Mapping[str, Any] = dict.fromkeys(("amp", "deterministic", "race", "allow_download"), False)
 OLD_RECORD_DEFAULTS: Mapping[str, Any] = {
     **_NEVER,
     "streams": 1,
@@ -104,7 +104,7 @@ class Settings:
         memory: the most that the process may use, as "4GB"; None takes what is free.
         amp: whether forward passes run in mixed precision (autocast); features are float32 either way.
         deterministic: whether torch may use deterministic algorithms only.
-        allow_code: whether `factory:` entries may run code.
+        allow_code, allow_download: whether `factory:` entries may run code, and libraries download their own weights.
         streams: version of the random streams (`acrank.system.streams`).
 
     Raises:
@@ -164,6 +164,7 @@ class Settings:
         bool, Opt(help="Deterministic algorithms only; a candidate that lacks one is skipped.", panel=_RUNNING)
     ] = False
     allow_code: Annotated[bool, Opt(help="Let the manifest's `factory:` entries run code.", panel=_RUNNING)] = False
+    allow_download: Annotated[bool, Opt(help="Let libraries download weights of their own.", panel=_RUNNING)] = False
     streams: int = STREAMS
 
     def __post_init__(self) -> None:

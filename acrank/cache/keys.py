@@ -27,14 +27,16 @@ if TYPE_CHECKING:
 def identity_of(candidate: Candidate, settings: Settings, cache: ObservationCache) -> dict[str, Any] | None:
     """A candidate's manifest entry with the hashes of its weights and code, which are not loaded.
 
-    None where there is no such identity (a hub source, a missing file, code that is not allowed or not found, another
-    hash than the manifest's): such a candidate is loaded, and the loader reports what is wrong.
+    None where there is no such identity (a hub source, a file that is missing or a device, code that is not allowed or
+    not found, another hash than the manifest's): such a candidate is loaded, and the loader reports what is wrong.
     """
     files = [candidate.weights_path] if candidate.weights_path else _files_in(candidate.local_dir)
     code = _code_file(candidate.factory[0], candidate.folder) if candidate.factory and settings.allow_code else None
     if candidate.factory and code is None:
         return None
     try:
+        if not all(path.is_file() for path in files):
+            return None
         hashes = [cache.hash_of(path) for path in files]
         code_hash = sha256_of(code) if code else None
     except OSError:

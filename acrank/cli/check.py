@@ -28,11 +28,10 @@ from acrank.cli.check_options import (
     TruthOption,
     WithinOption,
 )
-from acrank.cli.console import say, show, write
+from acrank.cli.console import annotate, show, write
 from acrank.cli.options import Format, FormatOption, VerboseOption
 from acrank.errors import OutputError, UsageError
 from acrank.formats import format_of
-from acrank.formats.annotations import error_annotation
 from acrank.formats.junit import JUnitCase, to_junit
 from acrank.formats.markdown import to_markdown
 from acrank.system.files import atomic_write, check_writable
@@ -189,4 +188,4 @@ def _annotate(report: CheckReport) -> None:
     """Failed gates as marks on the run; on stderr, which the runner reads too, so that stdout stays data."""
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for result in report.failures:
-            say(error_annotation(f"acrank check: {result.name}", result.message))
+            annotate(f"acrank check: {result.name}", result.message)

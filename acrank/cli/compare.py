@@ -69,7 +69,13 @@ def compare(
         typer.Option(
             "--truth",
             metavar="FILE",
-            help="CSV model,ground_truth[,dataset,ground_truth_se,method,seed,split]; higher is better.",
+            help="CSV model,ground_truth[,dataset,task,ground_truth_se,method,seed,split]; higher is better.",
+        ),
+    ] = None,
+    clusters: Annotated[
+        Path | None,
+        typer.Option(
+            "--clusters", metavar="FILE", help="CSV model,cluster: near-copies, which intervals take as one model."
         ),
     ] = None,
     plot: Annotated[
@@ -94,6 +100,7 @@ def compare(
         top_k=list(dict.fromkeys(options.top_k or (1, 3))),
         seed=options.seed,
         resamples=options.resamples,
+        clusters=comparison.read_clusters(clusters) if clusters else None,
     )
     view = found.view()
     write(view, output or [])
@@ -160,5 +167,6 @@ def _explain(found: Comparison, verbose: int) -> None:
     if versus and len({result.score for result in found.results if result.kind == "score"}) > 1:
         say(f"difference: weighted tau minus that of {versus}; undecided: the interval holds 0")
     if verbose:
-        over = "models and truth seeds" if found.settings["truth_resampled"] else "models"
+        over = found.settings["interval"].removeprefix("percentile bootstrap over ")
+        over += " and truth seeds" if found.settings["truth_resampled"] else ""
         say(f"intervals: 95%, {found.settings['resamples']} bootstrap samples of {over}; random ranking: range of 95%")

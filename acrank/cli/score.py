@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from acrank.cli.console import check_outputs, finish, say, tell_notes, write
+from acrank.cli.console import check_outputs, finish, say, tell_notes, warn, write
 from acrank.cli.execution import Execution, running
 from acrank.cli.options import (
     DataOption,
@@ -21,6 +21,7 @@ from acrank.cli.options import (
 )
 from acrank.cli.progress import is_shown, progress
 from acrank.cli.saving import saving
+from acrank.errors import OutputError
 from acrank.settings import Settings
 from acrank.targets.target_options import TargetOptions
 
@@ -111,10 +112,14 @@ def _done(ranking: Ranking, model: str) -> str:
 
 
 def cache_of(no_cache: bool) -> ObservationCache | None:
-    """The cache of observations, None with --no-cache."""
+    """The cache of observations; None with --no-cache, and with a warning where it cannot be used."""
     from acrank.cache import ObservationCache
 
-    return None if no_cache else ObservationCache().open()
+    try:
+        return None if no_cache else ObservationCache().open()
+    except OutputError as error:
+        warn(f"{error}; everything is computed ({error.hint})")
+        return None
 
 
 def _earlier(outputs: tuple[Path, ...]) -> Ranking | None:

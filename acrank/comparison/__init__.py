@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from acrank.comparison.comparing import compare
 from acrank.comparison.results import Comparison, Estimate, ScoreResult
-from acrank.comparison.tables import Measurement, Scores, Truth, read_scores, read_truth
+from acrank.comparison.tables import Measurement, Scores, Truth, read_clusters, read_scores, read_truth
 
 __all__ = [
     "Comparison",
@@ -17,6 +17,7 @@ __all__ = [
     "Scores",
     "Truth",
     "compare",
+    "read_clusters",
     "read_scores",
     "read_truth",
 ]

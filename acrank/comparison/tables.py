@@ -45,12 +45,14 @@ class Truth:
         datasets: dataset -> model -> Measurement; the dataset is "" if the table has no such column.
         method: the chosen finetuning method, None if the table has no such column.
         unknown: dataset -> models that are listed without any value.
+        tasks: dataset -> its task (column `task`), else the quality measure (column `metric`), if given.
     """
 
     where: str
     datasets: dict[str, dict[str, Measurement]]
     method: str | None = None
     unknown: dict[str, list[str]] = field(default_factory=dict)
+    tasks: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,32 @@ def _truth_in(table: CsvTable, method: str | None) -> Truth:
     }
     empty = {dataset: [model for model, own in models.items() if not own] for dataset, models in seeds.items()}
     unknown = {dataset: models for dataset, models in empty.items() if models}
-    return Truth(where=str(table.path), datasets=known, method=chosen, unknown=unknown)
+    return Truth(where=str(table.path), datasets=known, method=chosen, unknown=unknown, tasks=_tasks_in(table))
+
+
+def _tasks_in(table: CsvTable) -> dict[str, str]:
+    """Dataset -> task, or the measure of quality; of what the rows of a dataset disagree in, nothing."""
+    column = next((name for name in ("task", "metric") if name in table.columns), None)
+    found: dict[str, set[str]] = {}
+    for row in table.rows if column else ():
+        found.setdefault(row.text("dataset"), set()).add(row.text(column or ""))
+    return {dataset: next(iter(named)) for dataset, named in found.items() if len(named) == 1 and "" not in named}
+
+
+def read_clusters(path: Path) -> dict[str, str]:
+    """Read clusters of near-copies: a CSV with the columns `model,cluster`.
+
+    Raises:
+        TableError: unreadable, a missing column, an empty name, or a model in two clusters.
+    """
+    table = read_csv(path)
+    table.require("model", "cluster", hint="a table of clusters has the columns model,cluster")
+    found: dict[str, str] = {}
+    for row in table.rows:
+        model, cluster = _model_of(row), row.text("cluster")
+        if not cluster or found.setdefault(model, cluster) != cluster:
+            raise row.error(f"column 'cluster': {model!r} has none, or two", hint="give every model one cluster")
+    return found
 
 
 def _from_record(path: Path) -> Scores:

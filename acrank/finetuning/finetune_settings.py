@@ -46,6 +46,7 @@ class FinetuneSettings:
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         memory: the most that the process may use, as "4GB"; None takes what is free.
         allow_code: let `factory:` entries run code.
+        allow_download: let libraries download weights of their own.
 
     Raises:
         UsageError: a value is unknown or out of range; the message names it.
@@ -109,6 +110,7 @@ class FinetuneSettings:
         str | None, Opt(help="Most memory to use, such as 4GB. [what is free]", metavar="SIZE", panel=_RUNNING)
     ] = None
     allow_code: Annotated[bool, Opt(help="Let the manifest's `factory:` entries run code.", panel=_RUNNING)] = False
+    allow_download: Annotated[bool, Opt(help="Let libraries download weights of their own.", panel=_RUNNING)] = False
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -137,9 +139,9 @@ class FinetuneSettings:
         return dataclasses.replace(self, metric=metric, loss=loss, batch_size=size)
 
     def record(self) -> dict[str, Any]:
-        """The settings that results depend on, as plain data: all but device, memory and allow_code."""
+        """The settings that results depend on, as plain data: all but device, memory and what is allowed."""
         record = dataclasses.asdict(self)
-        del record["device"], record["memory"], record["allow_code"]
+        del record["device"], record["memory"], record["allow_code"], record["allow_download"]
         return {**record, "lrs": list(self.lrs), "streams": STREAMS}
 
 

@@ -159,7 +159,11 @@ class _Flow:
         if not keys:
             return
         try:
-            loaded = load_candidate(candidate, allow_code=self.plan.settings.allow_code)
+            loaded = load_candidate(
+                candidate,
+                allow_code=self.plan.settings.allow_code,
+                allow_download=self.plan.settings.allow_download,
+            )
             kind = PatchSource if self.plan.target.task == "segmentation" else ImageSource
             memory = self.plan.settings.memory
             sources = {id(target): kind(target, loaded, memory) for target in self.plan.targets.values()}
