@@ -216,7 +216,8 @@ def read_dataset(path: Path, *, tags: Sequence[str] | None = None) -> Any:
     with no_field_in_errors(path):
         syntax = pydicom.filereader.read_file_meta_info(path).get("TransferSyntaxUID") if is_named else None
         is_deflated = syntax is not None and syntax.is_deflated
-        check_fits(path.stat().st_size * (_MOST_INFLATION if is_deflated else 1), str(path), TargetError)
+        if is_deflated or tags is None:  # of others only the header is read; the check loads torch
+            check_fits(path.stat().st_size * (_MOST_INFLATION if is_deflated else 1), str(path), TargetError)
         dataset = pydicom.dcmread(path, force=not is_named, **options)
         if dataset.file_meta.get("TransferSyntaxUID") is None:
             name = _SYNTAXES.get(tuple(map(bool, dataset.original_encoding)), "ExplicitVRBigEndian")

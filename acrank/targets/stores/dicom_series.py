@@ -33,11 +33,11 @@ def load_series(path: Path, files: Sequence[Path]) -> StoredVolume:
     first = _header(files[0])
     rows, columns = first.size
     count = first.frames if len(files) == 1 else len(files)
-    check_fits(rows * columns * count * 4, str(path), TargetError)
     affine = _affine(first, [_header(file) for file in files])
 
     def part(where: tuple[slice, ...]) -> np.ndarray:
         across, down, along = where
+        check_fits(rows * columns * (along.stop - along.start) * 8, str(path), TargetError)
         if len(files) == 1:
             planes = physical_values(files[0], range(along.start, along.stop))
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -114,7 +115,6 @@ def _load_itk(path: Path, reader: str) -> StoredVolume:
     except RuntimeError as error:
         raise TargetError(f"cannot read {path}: {_last_line(error)}", hint="write it again, or leave it out") from None
     size, channels = file.GetSize(), file.GetNumberOfComponents()
-    check_fits(int(np.prod(size, dtype=object)) * channels * 8, str(path), TargetError)
     axes = len(size)
     turn = np.eye(4)
     if axes in (3, 4):
@@ -123,6 +123,7 @@ def _load_itk(path: Path, reader: str) -> StoredVolume:
         turn[:3, 3] = file.GetOrigin()[:3]
 
     def part(where: tuple[slice, ...]) -> np.ndarray:
+        check_fits(math.prod(size) * channels * 8, str(path), TargetError)  # most compressed files are read whole
         anew = _itk_file(sitk, path, reader)  # a reader keeps what it was told: threads need one each
         anew.SetExtractIndex([one.start for one in where] + [0] * (axes - 3))
         anew.SetExtractSize([one.stop - one.start for one in where] + list(size[3:]))

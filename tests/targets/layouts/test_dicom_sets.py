@@ -459,6 +459,16 @@ def test_no_warning_of_pydicom_repeats_a_field(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == ("", "")
 
 
+def test_opening_loads_no_torch(tmp_path: Path) -> None:
+    """As for every target: a run that finds all in the cache needs none."""
+    for place in range(4):
+        write_series(tmp_path / "ab"[place % 2] / str(place), scan(place)[0], series=str(place))
+    code = f"import sys; from acrank.targets import open_target; open_target({str(tmp_path)!r}).raw_digest([0])"
+    code += "; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 def test_the_search_for_personal_fields_can_find_them(tmp_path: Path) -> None:
     raw = write_dicom(tmp_path / "f", grey()).read_bytes()
     assert all(secret.encode() in raw for secret in SECRETS)

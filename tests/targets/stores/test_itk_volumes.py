@@ -88,7 +88,7 @@ def test_a_header_of_a_huge_volume_is_refused_before_it_is_read(tmp_path: Path) 
     path = save_volume(tmp_path / "v.mhd", scan(0)[0])
     path.write_text(path.read_text().replace("DimSize = 10 12 8", "DimSize = 40000 40000 40000"))
     with pytest.raises(TargetError, match="would take"):
-        open_volume(path)
+        open_volume(path).crop((slice(0, 1), slice(0, 1), slice(0, 1)))
 
 
 def test_without_simpleitk_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
