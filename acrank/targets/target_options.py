@@ -59,11 +59,12 @@ class TargetOptions:
         int | None,
         Opt(
             help="For 2D networks on volumes: K adjacent axial slices become the channels of an image (K odd).",
+            most=999,
             metavar="K",
         ),
     ] = None
     spacing: Annotated[
-        Spacing | None, Opt(help="NIfTI: resample to these millimetres, such as 1,1,2.5.", metavar="X,Y,Z")
+        Spacing | None, Opt(help="NIfTI: resample to these millimetres, such as 1,1,2.5.", most=1e4, metavar="X,Y,Z")
     ] = None
 
     def __post_init__(self) -> None:
