@@ -1,7 +1,8 @@
-"""Stored images as float32 [C, H, W] in [0, 1]: files of every kind that Pillow reads, and arrays."""
+"""Stored images as float32 [C, H, W] in [0, 1]: files of the kinds listed here, read by Pillow, and arrays."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 
 from acrank.errors import TargetError
 from acrank.targets.stores.item_axes import item_axes_of
+from acrank.targets.stores.reading import MOST_OF_IMAGE, check_decoded, damage_of, read_stored
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -20,6 +22,10 @@ IMAGE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".tif", ".tiff", ".gif", ".webp"}
     | {".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".tga", ".avif"}
 )
+#: Pillow's names of these kinds; it tries no other, such as EPS, for which it would start Ghostscript.
+_FORMATS = ("PNG", "JPEG", "BMP", "DIB", "TIFF", "GIF", "WEBP", "PPM", "JPEG2000", "TGA", "AVIF")
+#: Bytes that a pixel takes while it is decoded: three as stored and three as an array, or float32 of three channels.
+_BYTES_OF_PIXEL = 15
 _TO_GREY = frozenset({"1", "LA", "La"})
 _SIXTEEN_BIT = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
 _ONE = 1.001  # interpolation leaves values slightly above 1
@@ -36,11 +42,7 @@ class FileStore:
         return decode_image(self.root / self.paths[index])
 
     def raw(self, index: int) -> bytes:
-        path = self.root / self.paths[index]
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise TargetError(f"cannot read {path}: {error.strerror}", hint="check the file") from error
+        return read_stored(self.root / self.paths[index])
 
 
 def decode_image(path: Path) -> tuple[np.ndarray, str | None]:
@@ -53,10 +55,11 @@ def decode_image(path: Path) -> tuple[np.ndarray, str | None]:
         float32 [C, H, W] in [0, 1] with C 1 (grey) or 3 (colour), and for float images a note on the assumed range.
 
     Raises:
-        TargetError: not a readable image, or values out of range.
+        TargetError: not a readable image, values out of range, or more pixels than MOST_OF_IMAGE allows.
     """
     array = read_with_pillow(path, "image", _to_array)
-    image = item_axes_of(array.shape, str(path)).to_channels_first(array)
+    image = np.ascontiguousarray(item_axes_of(array.shape, str(path)).to_channels_first(array))
+    del array
     return rescale_by_dtype(image, where=str(path))
 
 
@@ -64,19 +67,24 @@ def read_with_pillow(path: Path, kind: str, convert: Callable[[Image.Image], np.
     """The array that `convert` makes of an image file; `kind` is the file's name in messages, "image" or "mask".
 
     Raises:
-        TargetError: the file or its values cannot be read.
+        TargetError: the file or its values cannot be read, or its header declares too many pixels.
     """
     from PIL import Image
 
-    try:
-        with Image.open(path) as file:
-            return convert(file)
-    except MemoryError:
-        raise
-    except Exception as error:  # damaged files make Pillow raise nearly anything
-        raise TargetError(
-            f"cannot read the {kind} {path}: {error}", hint="replace the file, or take it out of the target"
-        ) from error
+    hint = "replace the file, or take it out of the target"
+    with damage_of(path, f"cannot read the {kind} {path}", hint=hint), Image.open(path, formats=_formats()) as file:
+        width, height = file.size
+        check_decoded(_BYTES_OF_PIXEL * width * height, f"the {kind} {path}", most=MOST_OF_IMAGE)
+        return convert(file)
+
+
+@functools.cache
+def _formats() -> list[str]:
+    """Those of _FORMATS that this build of Pillow knows."""
+    from PIL import Image
+
+    Image.init()
+    return [name for name in _FORMATS if name in Image.OPEN]
 
 
 def _to_array(image: Image.Image) -> np.ndarray:
@@ -84,7 +92,7 @@ def _to_array(image: Image.Image) -> np.ndarray:
 
     image = ImageOps.exif_transpose(image)
     if image.mode in _SIXTEEN_BIT:
-        values = np.asarray(image).astype(np.int64)
+        values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:
             raise ValueError(f"values from {values.min()} to {values.max()} do not fit in 16 bits")
         return values.astype(np.uint16)
@@ -116,7 +124,9 @@ def rescale_by_dtype(array: np.ndarray, *, where: str, top: float | None = None)
     if array.dtype == np.bool_:
         return array.astype(np.float32), None
     if array.dtype.kind == "u" and array.dtype.itemsize <= 2:
-        return array.astype(np.float32) / np.float32(np.iinfo(array.dtype).max), None
+        scaled = array.astype(np.float32)
+        scaled /= np.float32(np.iinfo(array.dtype).max)  # in place: large images take their memory once
+        return scaled, None
     if array.dtype.kind != "f":
         raise TargetError(
             f"{where}: images of {array.dtype} have no known range", hint="store uint8, uint16, or floats in [0, 1]"
