@@ -13,6 +13,7 @@ from acrank.targets.target import IGNORED, first_few
 _SAMPLED_MASKS = 64
 _MOST_CLASSES = 64
 _VOID = 255
+_AT_ONCE = 2**20
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,13 @@ class MaskValues:
             >>> MaskValues((0, 5, 7), void=True).to_classes(np.array([5, 0, 255, 7]), "x").tolist()
             [1, 0, -1, 2]
         """
+        flat, classes = raw.reshape(-1), np.empty(raw.size, np.int16)
+        for start in range(0, raw.size, _AT_ONCE):  # in parts: the places are int64
+            part = slice(start, start + _AT_ONCE)
+            classes[part] = self._of_part(flat[part], where)
+        return classes.reshape(raw.shape)
+
+    def _of_part(self, raw: np.ndarray, where: str) -> np.ndarray:
         places = np.searchsorted(self.values, raw).clip(max=len(self.values) - 1)
         known = np.asarray(self.values)[places] == raw
         odd = ~known & (raw >= 0) & ~(self.void & (raw == _VOID))
@@ -56,7 +64,7 @@ class MaskValues:
                 f"{where} holds the value {int(raw[odd][0])}; the classes are {first_few(list(map(str, self.values)))}",
                 hint="write all masks with the same values",
             )
-        return np.where(known, places, IGNORED).astype(np.int16)
+        return np.where(known, places, IGNORED)
 
 
 def mask_values_of(read: Callable[[int], np.ndarray], count: int, where: str) -> MaskValues:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -11,8 +12,10 @@ from acrank.errors import TargetError
 from acrank.targets.stores.images import float_note, float_top, rescale_by_dtype
 from acrank.targets.stores.intensity import Intensity, parse_intensity, rescale
 from acrank.targets.stores.item_axes import ItemAxes, item_axes_of
+from acrank.targets.stores.reading import MOST_OF_IMAGE, MOST_OF_VOLUME, check_decoded
 
 _SAMPLED_IMAGES = 64
+_BYTES_OF_COPIES = 8  # of a value as float32, scaled in place, and in the order of channels
 
 
 class StoredArray(Protocol):
@@ -47,8 +50,11 @@ class ItemStore:
         return self.parts[-1], index
 
     def item(self, index: int) -> np.ndarray:
-        """One item as it is stored."""
+        """One item as it is stored; a large one is held against what its float32 copies take."""
         part, place = self.locate(index)
+        values = math.prod(part.shape[1:])
+        most = MOST_OF_IMAGE if len(part.shape) < 4 else MOST_OF_VOLUME
+        check_decoded(values * (part.dtype.itemsize + _BYTES_OF_COPIES), f"{self.where}: item {index}", most=most)
         return part.item(place)
 
     def raw(self, index: int) -> bytes:

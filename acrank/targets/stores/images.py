@@ -133,7 +133,9 @@ def rescale_by_dtype(array: np.ndarray, *, where: str, top: float | None = None)
         )
     top = top or float_top(array, where)
     _refuse_outside(array, top, where)
-    return np.clip(array.astype(np.float32) / np.float32(top), 0.0, 1.0), float_note(top)
+    scaled = array.astype(np.float32)
+    scaled /= np.float32(top)
+    return np.clip(scaled, 0.0, 1.0, out=scaled), float_note(top)
 
 
 def float_top(array: np.ndarray, where: str) -> float:
