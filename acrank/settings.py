@@ -23,10 +23,7 @@ _RUNNING, _DETAIL = "How to run", "Protocol in detail"
 _NEVER: Mapping[str, Any] = dict.fromkeys(("amp", "deterministic", "race"), False)
 OLD_RECORD_DEFAULTS: Mapping[str, Any] = {
     **_NEVER,
-    "streams": 1,
-    "controls": True,
-    "memory": None,
-    "step_samples": None,
+    **{"streams": 1, "controls": True, "memory": None, "step_samples": None},
 }
 
 
@@ -124,15 +121,9 @@ class Settings:
     rank_by: Annotated[str, Opt(help="Score that orders the table, or consensus.", metavar="NAME")] = ""
     samples: Annotated[
         int | None,
-        Opt(
-            help="Images per draw (patches for masks). [one-step: 128, masks: 16; official: all]",
-            least=4,
-            most=MOST_IMAGES,
-        ),
+        Opt(help="Images per draw (patches for masks). [one-step: 128, masks: 16; official: all]", least=4, most=10**9),
     ] = None
-    repeats: Annotated[
-        int | None, Opt(help="Independent draws, at most. [one-step: 3, official: 1]", least=1, most=1000)
-    ] = None
+    repeats: Annotated[int | None, Opt(help="Draws, at most. [one-step: 3, official: 1]", least=1, most=1000)] = None
     race: Annotated[
         bool,
         Opt(help="After the first draw go on with the candidates that may still be the best.", flag="--race/--no-race"),

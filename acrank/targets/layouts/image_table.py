@@ -53,7 +53,7 @@ def open_table(path: Path, options: TargetOptions) -> Target:
         raise TargetError(f"no images in {path}: the table has no rows", hint="give one row per image")
     data = DataFolder(path.parent, allow_outside=options.allow_outside)
     places = [header.index(name) for name in columns]
-    rows = _unique(path, rows, _identities(path, rows, image, data), image=image, labels=places, notes=notes)
+    rows = _unique(path, rows, _identities(path, rows, data, image=image), image=image, labels=places, notes=notes)
     rows.sort(key=lambda row: _tidy(row.cells[image]))
     ids = tuple(_tidy(row.cells[image]) for row in rows)
     values = np.array([[row.cells[place] for place in places] for row in rows])
@@ -155,7 +155,7 @@ def _tidy(cell: str) -> str:
     return cell.replace("\\", "/").removeprefix("./")
 
 
-def _identities(path: Path, rows: Sequence[_TableRow], image: int, data: DataFolder) -> list[Identity]:
+def _identities(path: Path, rows: Sequence[_TableRow], data: DataFolder, *, image: int) -> list[Identity]:
     """Of every row's image; refuses rows whose images are not there."""
     found = [data.find(_tidy(row.cells[image])) for row in rows]
     absent = sorted(
