@@ -25,7 +25,7 @@ ModelOption = Annotated[
     str | None, typer.Option("--model", help="The chosen model, for --top-k and --within.", metavar="ID")
 ]
 TopKOption = Annotated[
-    int | None, typer.Option("--top-k", min=1, help="Gate: the model's rank is at most K.", metavar="K")
+    int | None, typer.Option("--top-k", min=1, max=10**6, help="Gate: the model's rank is at most K.", metavar="K")
 ]
 WithinOption = Annotated[
     str | None,

@@ -12,7 +12,7 @@ from acrank.cli.console import check_outputs, say, show, warn, write
 from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption, with_settings
 from acrank.errors import TableError, UsageError
 from acrank.system.files import check_writable
-from acrank.system.option_fields import Opt, check_options
+from acrank.system.option_fields import MOST_SEED, Opt, check_options
 
 if TYPE_CHECKING:
     from acrank.comparison import Comparison, Scores, Truth
@@ -46,10 +46,11 @@ class CompareOptions:
         ),
     ] = None
     top_k: Annotated[
-        tuple[int, ...], Opt(help="k of hit, Rel@k and regret. [1,3]", least=1, metavar="K,…", variable=False)
+        tuple[int, ...],
+        Opt(help="k of hit, Rel@k and regret. [1,3]", least=1, most=10**6, metavar="K,…", variable=False),
     ] = ()
-    resamples: Annotated[int, Opt(help="Bootstrap samples and permutations.", least=100)] = 1000
-    seed: Annotated[int, Opt(help="Seed of everything random.", least=0)] = 0
+    resamples: Annotated[int, Opt(help="Bootstrap samples and permutations.", least=100, most=10**6)] = 1000
+    seed: Annotated[int, Opt(help="Seed of everything random.", least=0, most=MOST_SEED)] = 0
 
     def __post_init__(self) -> None:
         check_options(self)

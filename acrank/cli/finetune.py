@@ -44,8 +44,12 @@ class RunOptions:
             panel="What to score",
         ),
     ] = ()
-    seeds: Annotated[int, Opt(help="Seeds per split: heads and order of batches.", least=1, panel="Splits")] = 1
-    splits: Annotated[int, Opt(help="Partitions into train, validation and test.", least=1, panel="Splits")] = 3
+    seeds: Annotated[
+        int, Opt(help="Seeds per split: heads and order of batches.", least=1, most=1000, panel="Splits")
+    ] = 1
+    splits: Annotated[
+        int, Opt(help="Partitions into train, validation and test.", least=1, most=1000, panel="Splits")
+    ] = 3
     work_dir: Annotated[
         Path | None,
         Opt(help="Keeps what is finished. [beside the output: truth.work]", metavar="DIR", panel="Output"),

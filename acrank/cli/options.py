@@ -18,7 +18,7 @@ from typer.core import TyperCommand
 
 from acrank.cli.console import set_verbosity, stdout_for_data
 from acrank.errors import UsageError
-from acrank.system.option_fields import Opt, options_of
+from acrank.system.option_fields import MOST_SEED, Opt, options_of
 from acrank.system.words import words_of
 
 if TYPE_CHECKING:
@@ -51,7 +51,9 @@ OutputOption = Annotated[
         rich_help_panel="Output",
     ),
 ]
-SeedOption = Annotated[int, typer.Option("--seed", envvar="ACRANK_SEED", min=0, help="Seed of everything random.")]
+SeedOption = Annotated[
+    int, typer.Option("--seed", envvar="ACRANK_SEED", min=0, max=MOST_SEED, help="Seed of everything random.")
+]
 VerboseOption = Annotated[
     int,
     typer.Option(

@@ -45,6 +45,7 @@ class TargetOptions:
         spacing: millimetres along x, y and z to which volumes in files are resampled.
         geometry: what decides where a mask or a further channel lies if its header says another place than the image's:
             "array" keeps the order of the arrays, as nnU-Net does; "header" resamples it onto the image. None refuses.
+        allow_outside: whether links, and relative paths in tables, may lead outside the folder of the data.
 
     Raises:
         UsageError: an unknown task, an even number of slices, or a spacing that is not three positive numbers.
@@ -85,11 +86,12 @@ class TargetOptions:
         int | None,
         Opt(
             help="For 2D networks on volumes: K adjacent axial slices become the channels of an image (K odd).",
+            most=999,
             metavar="K",
         ),
     ] = None
     spacing: Annotated[
-        Spacing | None, Opt(help="Volumes: resample to these millimetres, such as 1,1,2.5.", metavar="X,Y,Z")
+        Spacing | None, Opt(help="Volumes: resample to these millimetres, such as 1,1,2.5.", most=1e4, metavar="X,Y,Z")
     ] = None
     geometry: Annotated[
         Geometry | None,
@@ -98,6 +100,9 @@ class TargetOptions:
             choices=GEOMETRIES,
         ),
     ] = None
+    allow_outside: Annotated[bool, Opt(help="Let links and relative paths of tables lead outside the data folder.")] = (
+        False
+    )
 
     def __post_init__(self) -> None:
         check_options(self)

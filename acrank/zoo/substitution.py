@@ -79,7 +79,7 @@ def _in_process(pattern: str, replacement: str, names: list[str]) -> list[str | 
     given = json.dumps([pattern, replacement, names])
     command = [sys.executable, "-I", "-S", "-c", _PROGRAM]
     try:
-        done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=_SECONDS, check=True)
+        done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=_SECONDS, check=True)  # noqa: S603 - this Python, with a program of its own
     except subprocess.TimeoutExpired as error:
         text = f"rename {pattern!r} takes more than {_SECONDS:g} seconds"
         raise CandidateError(text, hint=_HINT) from error

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 from acrank.errors import TargetError, UsageError
+from acrank.targets.data_folder import DataFolder
 from acrank.targets.layouts.dicom_items import gather_dicom
 from acrank.targets.stores.dicom_file import DICOM_SUFFIXES, is_dicom
 from acrank.targets.stores.images import IMAGE_SUFFIXES
@@ -17,12 +18,12 @@ from acrank.targets.target_options import TargetOptions
 
 
 def open_labelled(
-    root: Path, listed: Sequence[tuple[str, Hashable]], options: TargetOptions, *, by_folder: bool
+    data: DataFolder, listed: Sequence[tuple[str, Hashable]], options: TargetOptions, *, by_folder: bool
 ) -> tuple[list[tuple[str, Hashable]], StoreInfo]:
     """(id, label) of every image or volume, and their store.
 
     Args:
-        root: the folder that the paths are relative to.
+        data: the folder that the paths are relative to.
         listed: (path, label), sorted by path; of DICOM a path may also be a folder of one volume's slices.
         options: the user's.
         by_folder: whether folders tell which DICOM files are slices of one volume; else each is an image.
@@ -32,6 +33,7 @@ def open_labelled(
         UsageError: an option that does not fit the files.
         MissingExtraError: a package that reads the files is not installed.
     """
+    root = data.root
     dicom = [one for one in listed if _may_be_dicom(root, one[0])]
     if not dicom:
         if options.dicom is not None:
@@ -49,28 +51,32 @@ def open_labelled(
     if folders:
         if options.dicom == "images":
             raise UsageError("--dicom images needs files, not folders", hint="name every file, or leave it out")
-        dicom = [(file, label) for name, label in folders for file in _dicom_in(root, name)]
+        dicom = [(file, label) for name, label in folders for file in _dicom_in(data, name)]
         options = dataclasses.replace(options, dicom="series")
     items = gather_dicom(root, dicom, options, by_folder=by_folder)
     return list(items.labelled), items.info
 
 
+def holds_dicom(data: DataFolder, folder: str) -> bool:
+    """Whether a folder, without those below it, holds a DICOM file.
+
+    Raises:
+        TargetError: it cannot be read, or a link leads outside.
+    """
+    return any(_dicom_in(data, folder))
+
+
 def _may_be_dicom(root: Path, name: str) -> bool:
-    """By its suffix; a name without one that is known is looked into."""
+    """By its suffix; a name without one that is known is looked into. Of folders those of slices are listed."""
     suffix = Path(name).suffix.lower()
     if suffix in DICOM_SUFFIXES:
         return True
     if suffix in IMAGE_SUFFIXES or is_volume(name):
         return False
     path = root / name
-    return holds_dicom(path) if path.is_dir() else is_dicom(path, suffix)
+    return path.is_dir() or is_dicom(path, suffix)
 
 
-def holds_dicom(folder: Path) -> bool:
-    """Whether a folder, without those below it, holds a DICOM file."""
-    return any(_dicom_in(folder.parent, folder.name))
-
-
-def _dicom_in(root: Path, folder: str) -> list[str]:
-    names = sorted(entry.name for entry in (root / folder).iterdir() if entry.is_file() and entry.name[0] != ".")
-    return [f"{folder}/{name}" for name in names if _may_be_dicom(root, f"{folder}/{name}")]
+def _dicom_in(data: DataFolder, folder: str) -> list[str]:
+    names = sorted(f"{folder}/{entry.name}" for entry in data.scan(folder) if not entry.is_folder)
+    return [name for name in names if _may_be_dicom(data.root, name)]

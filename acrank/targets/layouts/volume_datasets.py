@@ -10,6 +10,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from acrank.errors import TargetError, UsageError
+from acrank.targets.data_folder import DataFolder, once
 from acrank.targets.layouts.dataset_json import (
     NAME,
     LabelNames,
@@ -34,7 +35,8 @@ from acrank.targets.target_options import TargetOptions
 
 DECATHLON = "decathlon"
 NNUNET = "nnunet"
-USES = frozenset({"task", "intensity", "slices", "spacing", "geometry", "ignore_value", "pages"})
+USES = frozenset({"task", "intensity", "slices", "spacing", "geometry", "ignore_value", "pages", "allow_outside"})
+_MOST_CHANNELS = 256
 
 #: So many masks are read when a target is opened, so that values without a class are found before the long work.
 _CHECKED_MASKS = 4
@@ -89,6 +91,8 @@ def open_nnunet(path: Path, options: TargetOptions) -> Target:
     names = channel_names(path / NAME, about)
     if names is None:
         raise TargetError(f"{path / NAME} has no 'channel_names'", hint='write {"0": "CT"}, one number a channel')
+    if len(names) > _MOST_CHANNELS:
+        raise TargetError(f"{path / NAME} names {len(names)} channels", hint="is it damaged?")
     ending = str(about.get("file_ending", ".nii.gz"))
     if ending.lower() not in (*VOLUME_SUFFIXES, *IMAGE_SUFFIXES):
         raise TargetError(
@@ -107,9 +111,10 @@ def _open_cases(path: Path, options: TargetOptions, *, layout: str, cases: Cases
     labels = label_names(path / NAME, about)
     if labels is not None and (ignored := parse_ignored(options.ignore_value)) is not None:
         labels = without_value(labels, ignored)
-    ids = tuple(sorted(cases.named))
+    notes: list[str] = []
+    data = DataFolder(path, allow_outside=options.allow_outside)
+    ids = _distinct(data, cases.named, notes)
     ordered = [cases.named[one] for one in ids]
-    _refuse_absent(path, ordered)
     names = channel_names(path / NAME, about)
     opened = _images if all(_is_image(name) for case in ordered for name in case.images) else _volumes
     info = opened(path, ordered, names, options=options, values=labels.values if labels else _NO_VALUES)
@@ -122,7 +127,14 @@ def _open_cases(path: Path, options: TargetOptions, *, layout: str, cases: Cases
     read_options = "; ".join(part for part in (info.read_options, str(labels.values)) if part)
     info = dataclasses.replace(info, read_options=read_options)
     encoded = Labels.of_masks(len(ids), labels.classes)
-    return build_target(path, layout=layout, ids=ids, labels=encoded, info=info, notes=[*labels.notes, *cases.notes])
+    return build_target(
+        path,
+        layout=layout,
+        ids=ids,
+        labels=encoded,
+        info=info,
+        notes=[*labels.notes, *cases.notes, *notes, *data.notes()],
+    )
 
 
 def _volumes(
@@ -202,11 +214,18 @@ def _check_masks(store: CaseStore) -> None:
         store.values.to_classes(raw, str(store.root / store.masks[place]))
 
 
-def _refuse_absent(path: Path, cases: list[Case]) -> None:
-    names = [name for case in cases for name in (*case.images, case.mask)]
-    lacking = sorted(name for name in names if not (path / name).is_file())
+def _distinct(data: DataFolder, cases: dict[str, Case], notes: list[str]) -> tuple[str, ...]:
+    """The names of the cases, sorted, each image once.
+
+    Raises:
+        TargetError: files are not there, or lead outside.
+    """
+    found = {name: data.find(name) for case in cases.values() for name in (*case.images, case.mask)}
+    lacking = sorted(name for name, identity in found.items() if identity is None)
     if lacking:
-        raise TargetError(f"{path} lacks {len(lacking)} files: {first_few(lacking, 3)}", hint="check dataset.json")
+        raise TargetError(f"{data.root} lacks {len(lacking)} files: {first_few(lacking, 3)}", hint="check dataset.json")
+    pairs = [(one, cases[one].mask, found[cases[one].images[0]]) for one in sorted(cases)]
+    return tuple(name for name, _ in once([(name, mask, same) for name, mask, same in pairs if same], notes))
 
 
 def _is_image(name: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
+import stat
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -85,14 +86,15 @@ def is_dicom(path: Path, suffix: str) -> bool:
 
 
 def has_magic(path: Path) -> bool:
-    """Whether a file begins as DICOM files do; False for what is no ordinary file.
+    """Whether a file begins as DICOM files do; False for what is no ordinary file or has no size.
 
     Raises:
         TargetError: it cannot be read.
     """
-    if not path.is_file():
-        return False
     try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size < _MAGIC_AT + 4:  # files of /proc may never end
+            return False
         with path.open("rb") as file:
             return file.read(_MAGIC_AT + 4)[_MAGIC_AT:] == b"DICM"
     except OSError as error:

@@ -8,15 +8,17 @@ from pathlib import Path
 import numpy as np
 
 from acrank.errors import TargetError
-from acrank.system.bounds import check_fits
 from acrank.targets.stores.dicom_file import DicomHeader, read_header
 from acrank.targets.stores.dicom_pixels import physical_values
+from acrank.targets.stores.reading import MOST_OF_VOLUME, check_decoded
 from acrank.targets.stores.stored_volumes import LPS_TO_RAS, StoredVolume
 
 #: Gaps between slices may differ by this share before it is said.
 _UNEVEN = 0.05
 #: Slices closer than this, in millimetres, lie at one place.
 _SAME_PLACE = 1e-3
+#: As stored, in float64 while it is rescaled, and as float32.
+_BYTES_OF_VOXEL = 16
 _HINT = "take it apart, or read images one by one: --dicom images"
 
 
@@ -37,7 +39,8 @@ def load_series(path: Path, files: Sequence[Path]) -> StoredVolume:
 
     def part(where: tuple[slice, ...]) -> np.ndarray:
         across, down, along = where
-        check_fits(rows * columns * (along.stop - along.start) * 8, str(path), TargetError)
+        needed = rows * columns * (along.stop - along.start) * _BYTES_OF_VOXEL
+        check_decoded(needed, f"the volume {path}", most=MOST_OF_VOLUME)  # slices are read whole
         if len(files) == 1:
             planes = physical_values(files[0], range(along.start, along.stop))
         else:
@@ -45,7 +48,9 @@ def load_series(path: Path, files: Sequence[Path]) -> StoredVolume:
         return planes[:, down, across].transpose(2, 1, 0)
 
     spacing = tuple(float(step) for step in np.sqrt((affine[:3, :3] ** 2).sum(axis=0)))
-    return StoredVolume(shape=(columns, rows, count), affine=affine, spacing=spacing, part=part)
+    return StoredVolume(
+        shape=(columns, rows, count), affine=affine, spacing=spacing, bytes_of_voxel=_BYTES_OF_VOXEL, part=part
+    )
 
 
 def order_slices(name: str, headers: dict[str, DicomHeader]) -> tuple[list[str], bool]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,8 +14,12 @@ import numpy as np
 from acrank.errors import TargetError
 from acrank.targets.stores.dicom_series import load_series
 from acrank.targets.stores.geometry import EQUAL, Grid, distance
+from acrank.targets.stores.reading import MOST_OF_VOLUME, check_decoded, damage_of
 from acrank.targets.stores.stored_volumes import StoredVolume, data_file, load_stored
 from acrank.targets.target_options import Geometry, Spacing
+
+#: Bytes of a voxel beside those stored: float32 twice (as read, and in RAS+ order or rescaled) and a check.
+_BYTES_OF_COPIES = 9
 
 
 @dataclass(frozen=True)
@@ -66,14 +72,17 @@ class Volume:
         spacing: millimetres between voxels, along each axis.
         channels: number of channels.
         grid: where its voxels lie.
+
+    Raises:
+        TargetError: it cannot be read, is no ordinary file, or has no three axes of at least one voxel.
     """
 
-    def __init__(self, source: VolumeSource) -> None:
-        self.source = source
+    def __init__(self, source: VolumeSource | Path) -> None:
+        self.source = source = VolumeSource(source) if isinstance(source, Path) else source
         self.path = source.path
         self._stored = _stored(source)
         stored, affine = self._stored.shape, self._stored.affine
-        if len(stored) not in (3, 4) or not np.isfinite(affine).all() or not _is_full(affine):
+        if len(stored) not in (3, 4) or min(stored) < 1 or not np.isfinite(affine).all() or not _is_full(affine):
             raise TargetError(
                 f"{self.path} has shape {stored}", hint="volumes must have three axes, or a fourth of channels"
             )
@@ -89,12 +98,20 @@ class Volume:
         """Spatial shape after resampling to a spacing in millimetres; None keeps the file's own."""
         if spacing is None:
             return self.shape
-        if not all(have > 0 for have in self.spacing):
+        if not all(0 < have < math.inf for have in self.spacing):
             raise TargetError(
                 f"{self.path} has spacing {self.spacing}", hint="leave the spacing out, or correct the header"
             )
         sizes = zip(self.shape, self.spacing, spacing, strict=True)
-        return tuple(max(1, round(size * have / want)) for size, have, want in sizes)
+        shape = tuple(max(1, round(size * have / want)) for size, have, want in sizes)
+        voxels, steps = math.prod(shape) * self.channels, ",".join(f"{step:g}" for step in spacing)
+        most = MOST_OF_VOLUME // _BYTES_OF_COPIES
+        if voxels > most:
+            raise TargetError(
+                f"--spacing {steps} makes {voxels:,} voxels of {self.path}, more than {most:,}",
+                hint="give larger millimetres, or leave the spacing out",
+            )
+        return shape
 
     def crop(self, where: Sequence[slice], *, shape: tuple[int, ...] | None = None, order: int = 1) -> list[np.ndarray]:
         """The values of each channel, float32, in a part given by slices with start and stop.
@@ -129,17 +146,19 @@ class Volume:
         for own, (axis, flipped) in enumerate(zip(self._axes, self._flipped, strict=True)):
             size, part = self.shape[own], where[own]
             stored[axis] = slice(size - part.stop, size - part.start) if flipped else part
-        try:
+        self._check_part(where)
+        with damage_of(self.source.all_files[0], f"cannot read {self.path}", hint="the file is damaged"):
             values = np.asarray(self._stored.part(tuple(stored)), dtype=np.float32)
-        except TargetError:
-            raise
-        except Exception as error:  # damaged files make readers raise nearly anything
-            raise TargetError(f"cannot read {self.path}: {error}", hint="the file is damaged") from error
         turned = values.transpose(*self._axes, *range(3, values.ndim))
         turned = turned[tuple(slice(None, None, -1 if flipped else None) for flipped in self._flipped)]
         if not np.isfinite(turned).all():
             raise TargetError(f"{self.path} holds values that are not finite", hint="replace NaN in the file")
         return [turned] if values.ndim == 3 else [turned[..., number] for number in range(values.shape[3])]
+
+    def _check_part(self, where: Sequence[slice]) -> None:
+        voxels = self.channels * math.prod(max(0, part.stop - part.start) for part in where)
+        each = self._stored.bytes_of_voxel + _BYTES_OF_COPIES
+        check_decoded(voxels * each, f"the volume {self.path}", most=MOST_OF_VOLUME)
 
     @property
     def as_stored(self) -> StoredVolume:
@@ -195,7 +214,7 @@ def _stored(source: VolumeSource) -> StoredVolume:
         return own
     like = open_volume(source.like).as_stored
     if source.geometry == "array":
-        return StoredVolume(shape=own.shape, affine=like.affine, spacing=like.spacing, part=own.part)
+        return dataclasses.replace(own, affine=like.affine, spacing=like.spacing)
     grids = (Grid(one.shape[:3], one.affine) for one in (like, own))
     if own.shape[:3] == like.shape[:3] and distance(*grids) <= EQUAL:
         return own
@@ -218,7 +237,9 @@ def _resampled(own: StoredVolume, like: StoredVolume, *, order: int) -> StoredVo
         ]
         return found[0] if values.ndim == 3 else np.stack(found, axis=-1)
 
-    return StoredVolume(shape=(*like.shape[:3], *own.shape[3:]), affine=like.affine, spacing=like.spacing, part=part)
+    shape = (*like.shape[:3], *own.shape[3:])
+    each = own.bytes_of_voxel * math.prod(own.shape) // math.prod(shape)  # it is read whole
+    return dataclasses.replace(like, shape=shape, part=part, bytes_of_voxel=each + own.bytes_of_voxel)
 
 
 def _is_full(affine: np.ndarray) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 import re
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -12,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from acrank.errors import TargetError
-from acrank.system.bounds import check_fits, check_regular
+from acrank.system.bounds import check_regular
 from acrank.system.imports import extra
+from acrank.targets.stores.reading import MOST_OF_VOLUME, check_decoded, damage_of
 
 NIFTI_SUFFIXES = (".nii.gz", ".nii")
 #: SimpleITK's reader of each suffix.
@@ -25,6 +28,10 @@ LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 _DATA_FILE = re.compile(rb"^(?:ElementDataFile\s*=|data ?file:)[ \t]*(.*?)[ \t\r]*$", re.MULTILINE | re.IGNORECASE)
 _HEADER_BYTES = 2**16
+#: Values of NIfTI may begin this far into a file, behind the header and its extensions.
+_MOST_HEADER = 64 * 2**20
+_BYTES_OF_SCALING = 8  # nibabel scales in float64
+_ITK_BYTES = 8  # at most, of one value
 _LOCAL = "local"
 
 
@@ -36,12 +43,14 @@ class StoredVolume:
         shape: three spatial axes, and a fourth of channels if there is one.
         affine: float64 [4, 4], from voxel indices to millimetres (right, anterior, superior).
         spacing: millimetres between voxels, along each spatial axis.
+        bytes_of_voxel: that reading one value takes, before it is a float32.
         part: reads the values that one slice per spatial axis selects, [X, Y, Z] or [X, Y, Z, C].
     """
 
     shape: tuple[int, ...]
     affine: np.ndarray
     spacing: tuple[float, ...]
+    bytes_of_voxel: int
     part: Callable[[tuple[slice, ...]], np.ndarray]
 
 
@@ -89,20 +98,41 @@ def data_file(path: Path) -> Path | None:
         return None
     if "%" in name or name.split(" ")[0] == "LIST" or PurePosixPath(name.replace("\\", "/")).name != name:
         raise TargetError(f"{path} names the values' file {name!r}", hint="keep all values in one file beside it")
-    return path.parent / name
+    values = path.parent / name
+    if values.is_symlink() and not path.is_symlink():
+        raise TargetError(f"{values} is a link, and its header is none", hint="keep the values beside the header")
+    return values
 
 
 def _load_nifti(path: Path) -> StoredVolume:
     nibabel = extra("nibabel", "volumes", "NIfTI volumes need")
-    try:
+    with damage_of(path, f"cannot read {path} as NIfTI", hint="write it again, or leave it out"):
+        _check_header(path)
         image: Any = nibabel.load(path)
         affine = np.asarray(image.affine, dtype=np.float64)
         zooms = tuple(float(step) for step in image.header.get_zooms()[:3])
-    except Exception as error:  # damaged files make it raise nearly anything
-        raise TargetError(f"cannot read {path} as NIfTI: {error}", hint="write it again, or leave it out") from error
+        source = image.dataobj
+        scaling = 0 if (source.slope, source.inter) == (1.0, 0.0) else _BYTES_OF_SCALING
     return StoredVolume(
-        shape=tuple(image.shape), affine=affine, spacing=zooms, part=lambda where: np.asarray(image.dataobj[where])
+        shape=tuple(image.shape),
+        affine=affine,
+        spacing=zooms,
+        bytes_of_voxel=source.dtype.itemsize + scaling,
+        part=lambda where: np.asarray(source[where]),
     )
+
+
+def _check_header(path: Path) -> None:
+    """Refuse a header whose values begin too far into the file: all before them would be read."""
+    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
+        start = file.read(540)
+    order = "<" if start[:4] in (b"\x5c\x01\0\0", b"\x1c\x02\0\0") else ">"
+    (size,) = struct.unpack(f"{order}i", start[:4])
+    (offset,) = (
+        struct.unpack_from(f"{order}q", start, 168) if size == 540 else struct.unpack_from(f"{order}f", start, 108)
+    )
+    if not offset <= _MOST_HEADER:
+        raise TargetError(f"{path} begins its values at byte {offset:g}", hint="write it again, or leave it out")
 
 
 def _load_itk(path: Path, reader: str) -> StoredVolume:
@@ -123,7 +153,8 @@ def _load_itk(path: Path, reader: str) -> StoredVolume:
         turn[:3, 3] = file.GetOrigin()[:3]
 
     def part(where: tuple[slice, ...]) -> np.ndarray:
-        check_fits(math.prod(size) * channels * 8, str(path), TargetError)  # most compressed files are read whole
+        # most compressed files are read whole, whatever part is asked for
+        check_decoded(math.prod(size) * channels * _ITK_BYTES, f"the volume {path}", most=MOST_OF_VOLUME)
         anew = _itk_file(sitk, path, reader)  # a reader keeps what it was told: threads need one each
         anew.SetExtractIndex([one.start for one in where] + [0] * (axes - 3))
         anew.SetExtractSize([one.stop - one.start for one in where] + list(size[3:]))
@@ -133,7 +164,11 @@ def _load_itk(path: Path, reader: str) -> StoredVolume:
 
     shape = (*size, channels) if channels > 1 else tuple(size)
     return StoredVolume(
-        shape=shape, affine=LPS_TO_RAS @ turn, spacing=tuple(map(float, file.GetSpacing()[:3])), part=part
+        shape=shape,
+        affine=LPS_TO_RAS @ turn,
+        spacing=tuple(map(float, file.GetSpacing()[:3])),
+        bytes_of_voxel=_ITK_BYTES,
+        part=part,
     )
 
 

@@ -109,6 +109,8 @@ class VolumeStore:
         rules = [f"{name}: {rule}" for name, rule in zip(names, self.rules, strict=True)]
         firsts = [self.sources(place)[0] for place in range(len(self.channels))]
         spacings = {millimetres(open_volume(source).spacing) for source in firsts[:_NOTED_SPACINGS]}
+        for source in firsts[:_NOTED_SPACINGS]:  # refuses a spacing of too many voxels before the run
+            open_volume(source).shape_at(self.spacing)
         then = f"resampled to {millimetres(self.spacing)} mm" if self.spacing else "not resampled"
         read_options = ", ".join(map(str, self.rules))
         read_options += f"; spacing {millimetres(self.spacing)}" if self.spacing else ""
