@@ -226,6 +226,16 @@ def test_a_table_names_folders_of_series(tmp_path: Path) -> None:
         open_target(tmp_path / "list.csv", dicom="images")
 
 
+def test_links_in_a_folder_of_slices_stay_inside(tmp_path: Path) -> None:
+    for place in range(4):
+        write_series(tmp_path / "set" / "scans" / f"case{place}", scan(place)[0], series=str(place))
+    outside = write_dicom(tmp_path / "outside.dcm", grey())
+    (tmp_path / "set" / "scans" / "case1" / "IM9999").symlink_to(outside)
+    rows = [(f"scans/case{place}", "ab"[place % 2]) for place in range(4)]
+    with pytest.raises(TargetError, match="leads outside"):
+        open_target(table(tmp_path / "set" / "list.csv", rows))
+
+
 def test_slices_in_a_table_are_images(tmp_path: Path) -> None:
     for place in range(2):
         write_series(tmp_path / f"case{place}", scan(place)[0], series=str(place))

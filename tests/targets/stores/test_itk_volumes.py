@@ -72,6 +72,14 @@ def test_values_outside_the_folder_are_refused(tmp_path: Path, name: str) -> Non
         open_volume(path)
 
 
+def test_values_that_a_link_stands_for_are_refused(tmp_path: Path) -> None:
+    path = save_volume(tmp_path / "a" / "v.mhd", scan(0)[0])
+    path.with_suffix(".raw").rename(tmp_path / "secret.raw")
+    path.with_suffix(".raw").symlink_to(tmp_path / "secret.raw")
+    with pytest.raises(TargetError, match="is a link"):
+        open_volume(path)
+
+
 @pytest.mark.parametrize("ending", [".nrrd", ".mha"])
 def test_damaged_files_are_named(tmp_path: Path, ending: str) -> None:
     path = save_volume(tmp_path / f"v{ending}", scan(0)[0])
