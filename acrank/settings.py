@@ -176,7 +176,7 @@ class Settings:
             bytes_of(self.memory)
         object.__setattr__(self, "scores", tuple(dict.fromkeys(self.scores)))
         for name in (*self.scores, self.rank_by):
-            if name not in ("", "all", CONSENSUS, *SCORES):
+            if name not in ("", "all", CONSENSUS, *SCORES) or (name == "all" and name == self.rank_by):
                 raise UsageError(f"unknown score {name!r}", hint=closest(name, SCORES, "`acrank scores` lists them"))
 
     @classmethod

@@ -120,6 +120,8 @@ def _switch(given: Any) -> Any:
 class Gates(_Strict):
     """The content of gates.yaml; a gate that is None or False is off.
 
+    A run that was not finished fails, unless `allow_partial` is true.
+
     Example:
         >>> Gates(top_k=TopK(model="resnet50", k=3)).enabled()
         ['top_k']
@@ -133,13 +135,15 @@ class Gates(_Strict):
     no_warnings: bool = False
     time: Time | None = None
     max_seconds: Annotated[float, Field(gt=0)] | None = None
+    allow_partial: bool = False
 
     def enabled(self) -> list[str]:
         """Names of the gates that are on, in the order of the fields."""
-        return [name for name in type(self).model_fields if getattr(self, name) not in (None, False)]
+        return [name for name in _GATES if getattr(self, name) not in (None, False)]
 
 
-_KNOWN = ", ".join(Gates.model_fields)
+_GATES = tuple(name for name in Gates.model_fields if name != "allow_partial")
+_KNOWN = ", ".join(_GATES)
 _PATHS = ("baseline", "truth")
 #: Settings whose flag is not `--` and their name.
 _FLAGS = {"k": "--top-k", "at_least": "--min-tau", "at_most": "--max-slowdown"}
