@@ -31,6 +31,7 @@ from acrank.cli.check_options import (
 )
 from acrank.cli.console import say, show, write
 from acrank.cli.options import Format, FormatOption, VerboseOption
+from acrank.cli.outputs import check_replaceable
 from acrank.errors import OutputError, UsageError
 from acrank.formats import format_of
 from acrank.formats.annotations import error_annotation
@@ -109,6 +110,7 @@ def check(
     rules = _gates(gates, asked, completing)
     summary = _summary_path()
     _check_outputs(output or [])
+    check_replaceable(output or [], [run, gates, baseline, truth], overwrite=True)
     ranking = Ranking.load(run)
     if ranking.complete is None:
         say(f"note: {run} does not say whether its run was finished: an earlier version wrote it")
