@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from acrank.errors import AcrankError
+from acrank.errors import AcrankError, OutputError
 from acrank.formats import FORMATS, format_of, render
 from acrank.system.files import atomic_write, check_writable
 from acrank.system.view import View
@@ -46,8 +46,14 @@ def show(view: View, format_name: str) -> None:
     else:
         text = render(view, format_name)
     encoding = sys.stdout.encoding or "utf-8"  # what it lacks, such as a table's rule in ASCII, is shown as escapes
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: it was closed
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"cannot write stdout: {reason}", hint="make room, or write to a file with -o") from error
 
 
 def check_outputs(paths: Iterable[Path]) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from acrank.errors import GatesError
+from acrank.system.bounds import read_bounded
 from acrank.system.words import closest
 from acrank.system.yaml_reader import read_yaml
 
@@ -164,12 +165,7 @@ def read_gates(path: Path) -> dict[str, Any]:
     Raises:
         GatesError: missing, not YAML, not a mapping, or a key that is duplicate or empty.
     """
-    try:
-        document = read_yaml(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise GatesError(f"cannot read {path}: {error.strerror}", hint="check the path") from error
-    except UnicodeDecodeError as error:
-        raise GatesError(f"{path}: not valid YAML: {error}", hint="save it as UTF-8 text") from error
+    document = read_yaml(read_bounded(path, GatesError))
     if document.problems:
         problem = document.problems[0]
         where = f"{path}:{problem.line}" if problem.line else str(path)
