@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -68,3 +70,13 @@ def test_a_better_record_is_kept(acrank: Command, folder: Path) -> None:
     assert good == {name: Path(name).read_bytes() for name in good}
     assert acrank(*WORDS, "--allow-code", "--model", "net0", "--overwrite").code == 0
     assert len(Ranking.load(Path("run.json")).rows) == 1
+
+
+def test_a_full_or_closed_stdout_is_an_error_line(acrank: Command, folder: Path) -> None:
+    assert acrank(*WORDS, "--allow-code").code == 0
+    for redirect in ("> /dev/full", ">&-"):
+        words = f"{shlex.quote(sys.executable)} -m acrank check run.json --no-skipped {redirect}"
+        done = subprocess.run(["/bin/sh", "-c", words], capture_output=True, text=True, check=False)
+        assert done.returncode == 2, done.stderr
+        assert "error: cannot write stdout" in done.stderr
+        assert "Traceback" not in done.stderr

@@ -102,7 +102,7 @@ def test_a_missing_file_and_one_that_is_not_text(tmp_path: Path) -> None:
     with pytest.raises(GatesError, match="cannot read"):
         load_gates(tmp_path / "none.yaml")
     (tmp_path / "gates.yaml").write_bytes(b"\xff\xfe\x00top_k")
-    with pytest.raises(GatesError, match="not valid YAML"):
+    with pytest.raises(GatesError, match="is not UTF-8"):
         load_gates(tmp_path / "gates.yaml")
 
 
