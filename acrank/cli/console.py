@@ -41,6 +41,8 @@ def warn(text: str) -> None:
 
 def show(view: View, format_name: str) -> None:
     """The view to stdout: as wide as the terminal on one, uncut in a pipe or a file."""
+    if sys.stdout is None:  # closed before the start
+        raise OutputError("cannot write stdout: it is closed", hint="write to a file with -o")
     if format_name == "table" and sys.stdout.isatty():
         text = FORMATS["table"](view, width=_terminal_width(), colour="NO_COLOR" not in os.environ)  # type: ignore[call-arg]
     else:
@@ -53,6 +55,7 @@ def show(view: View, format_name: str) -> None:
         raise
     except (OSError, ValueError) as error:  # ValueError: it was closed
         reason = getattr(error, "strerror", None) or error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is buffered would fail again at the exit
         raise OutputError(f"cannot write stdout: {reason}", hint="make room, or write to a file with -o") from error
 
 
