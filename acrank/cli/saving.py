@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from acrank.cli.console import write
+from acrank.cli.console import warn, write
+from acrank.cli.outputs import partial_path
 from acrank.errors import OutputError
 
 if TYPE_CHECKING:
@@ -18,9 +19,26 @@ ALWAYS = 50  # rows: up to here, outputs are rewritten after every one
 SHARE = 0.1  # of the time, beyond: a record grows with its rows, so writing it for each would take ever longer
 
 
+def write_ranking(ranking: Ranking, outputs: tuple[Path, ...], *, at_least: int) -> bool:
+    """Write a ranking to its outputs, or beside them where it ranks fewer than `at_least`; whether to its outputs."""
+    ranked = sum(row.rank is not None for row in ranking.rows)
+    beside = tuple(map(partial_path, outputs))
+    if ranked < at_least:
+        write(ranking.view(), beside)
+        return False
+    write(ranking.view(), outputs)
+    if at_least:
+        for path in beside:
+            path.unlink(missing_ok=True)
+    return True
+
+
 @contextmanager
-def saving(outputs: tuple[Path, ...]) -> Iterator[Callable[[Ranking], None]]:
-    """A function that saves a partial ranking, or postpones it; a postponed one is saved if the run is cut short."""
+def saving(outputs: tuple[Path, ...], *, at_least: int = 0) -> Iterator[Callable[[Ranking], None]]:
+    """A function that saves a partial ranking, or postpones it; a postponed one is saved if the run is cut short.
+
+    A record that ranks `at_least` candidates is not replaced by less: what is saved until then lies beside it.
+    """
     waiting: list[Ranking] = []
     last = spent = 0.0
 
@@ -29,7 +47,7 @@ def saving(outputs: tuple[Path, ...]) -> Iterator[Callable[[Ranking], None]]:
         waiting[:] = [partial]
         started = time.monotonic()
         if len(partial.rows) <= ALWAYS or spent <= SHARE * (started - last):
-            write(partial.view(), outputs)
+            write_ranking(partial, outputs, at_least=at_least)
             waiting.clear()
             last = time.monotonic()
             spent = last - started
@@ -40,5 +58,7 @@ def saving(outputs: tuple[Path, ...]) -> Iterator[Callable[[Ranking], None]]:
         raise
     except BaseException:
         for partial in waiting:
-            write(partial.view(), outputs)
+            write_ranking(partial, outputs, at_least=at_least)
+        if at_least and any(partial_path(path).exists() for path in outputs):
+            warn(f"{outputs[0]} is kept: it ranks more; this run is in {partial_path(outputs[0])}")
         raise
