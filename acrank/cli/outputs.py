@@ -20,6 +20,12 @@ OverwriteOption = Annotated[
     ),
 ]
 _LOOKED_AT = 4096  # bytes: acrank's own files say at their beginning what they are
+#: Titles of acrank's tables for people.
+_TITLES = re.compile(
+    r"by \w+ \((higher|lower) is better\)|Scores against ground truth|acrank check of |finetuned, mean over runs"
+    r"|^\| *(rank|dataset|model|gate) *\|",
+    re.MULTILINE,
+)
 #: How acrank's JSON and CSV files begin.
 _OURS = {
     ".json": re.compile(r'\{\s*"kind":\s*"acrank-'),
@@ -61,13 +67,13 @@ def partial_path(output: Path) -> Path:
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether acrank wrote a file; tables for people (.md, .txt) carry no sign, and are taken as its own."""
+    """Whether acrank wrote a file: JSON and CSV by how they begin, tables for people by their title."""
     sign = _OURS.get(path.suffix.lower())
-    if sign is None or not path.is_file() or path.stat().st_size == 0:
+    if not path.is_file() or path.stat().st_size == 0:
         return True
     try:
         with path.open("rb") as file:
             beginning = file.read(_LOOKED_AT).decode("utf-8", "replace")
     except OSError as error:
         raise OutputError(f"cannot read {path}: {error.strerror}", hint="name another -o") from error
-    return sign.match(beginning) is not None
+    return (sign.match(beginning) if sign else _TITLES.search(beginning)) is not None

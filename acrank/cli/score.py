@@ -21,7 +21,7 @@ from acrank.cli.options import (
 )
 from acrank.cli.outputs import OverwriteOption, check_replaceable, partial_path
 from acrank.cli.progress import is_shown, progress
-from acrank.cli.saving import saving, write_ranking
+from acrank.cli.saving import saving, write_or_rescue
 from acrank.errors import OutputError, TableError
 from acrank.settings import Settings
 from acrank.targets.target_options import TargetOptions
@@ -114,7 +114,7 @@ def run_and_save(
                 say(f"{done}/{total} {_done(partial, model)}")
 
         ranking = run(zoo, target, settings, cache=cache, resume=earlier, on_row=on_row, executor=executor)
-    if not write_ranking(ranking, outputs, at_least=at_least):
+    if not write_or_rescue(ranking, outputs, at_least=at_least):
         raise OutputError(
             f"{outputs[0]} is kept: it ranks {at_least} candidates, this run fewer",
             hint=f"this run is in {partial_path(outputs[0])}; name another -o, or give --overwrite",
