@@ -174,11 +174,10 @@ class Settings:
             raise UsageError(f"protocol {self.protocol} trains its own head", hint="leave --head out")
         if self.step_size is not None and not 0 < self.step_size < math.inf:
             raise UsageError(f"--step-size must be positive, got {self.step_size}", hint="try 0.1")
-        if self.memory is not None:
-            bytes_of(self.memory)
+        _ = self.memory is None or bytes_of(self.memory)  # refuses what is no size
         object.__setattr__(self, "scores", tuple(dict.fromkeys(self.scores)))
         for name in (*self.scores, self.rank_by):
-            if name not in ("", "all", CONSENSUS, *SCORES):
+            if name not in ("", "all", CONSENSUS, *SCORES) or (name == "all" and name == self.rank_by):
                 raise UsageError(f"unknown score {name!r}", hint=closest(name, SCORES, "`acrank scores` lists them"))
 
     @classmethod

@@ -98,6 +98,28 @@ def code_digest() -> str:
     return digest.hexdigest()
 
 
+def dependencies_of(candidate: Candidate, *, weights: str | None = None) -> dict[str, str]:
+    """Digests of what a candidate's row depends on beside its manifest entry, the images and the settings.
+
+    Args:
+        candidate: from the manifest; neither its weights nor its code are loaded.
+        weights: SHA-256 of its weights, where that is known.
+
+    Returns:
+        `weights` and `code` (SHA-256), where it has them and they are there; `scheme` is acrank's own version.
+    """
+    found = {"scheme": str(FORMAT)}
+    files = [candidate.weights_path] if candidate.weights_path else _files_in(candidate.local_dir)
+    code = _code_file(candidate.factory[0], candidate.folder) if candidate.factory else None
+    if weights and candidate.weights_path:
+        found["weights"] = weights
+    elif files and all(path.is_file() for path in files):
+        found["weights"] = " ".join(sha256_of(path) for path in files)
+    if code and code.is_file():
+        found["code"] = sha256_of(code)
+    return found
+
+
 def _files_in(folder: Path | None) -> list[Path]:
     """The files of a `local-dir:` source that a network is made from."""
     if folder is None or not folder.is_dir():

@@ -28,10 +28,13 @@ def run() -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line on `argv` (default: the process's) and return the exit code."""
-    with gc_paused():
-        from acrank.cli.app import build
-        from acrank.cli.console import report_failure, say
-
+    try:
+        with gc_paused():
+            from acrank.cli.app import build
+            from acrank.cli.console import report_failure, say
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
     words = sys.argv[1:] if argv is None else list(argv)
     with escaped_stderr(), checked_stdout():
         try:

@@ -68,6 +68,9 @@ DatasetOption = Annotated[
 ]
 NoSkippedOption = Annotated[bool, typer.Option("--no-skipped", help="Gate: no candidate was skipped.")]
 NoWarningsOption = Annotated[bool, typer.Option("--no-warnings", help="Gate: the run carries no warning.")]
+AllowPartialOption = Annotated[
+    bool, typer.Option("--allow-partial", help="Judge a run that was not finished by the rows that it has.")
+]
 ReportOption = Annotated[
     list[Path] | None,
     typer.Option(

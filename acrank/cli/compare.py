@@ -10,6 +10,7 @@ import typer
 
 from acrank.cli.console import check_outputs, say, show, warn, write
 from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption, with_settings
+from acrank.cli.outputs import OverwriteOption, check_replaceable
 from acrank.errors import TableError, UsageError
 from acrank.system.files import check_writable
 from acrank.system.option_fields import MOST_SEED, Opt, check_options
@@ -83,6 +84,7 @@ def compare(
         Path | None, typer.Option("--plot", metavar="PATH", help="Scatter plots to PATH: .png or .svg.")
     ] = None,
     output: OutputOption = None,
+    overwrite: OverwriteOption = False,
     format: FormatOption = Format.table,
     verbose: VerboseOption = 0,
 ) -> None:
@@ -90,6 +92,7 @@ def compare(
     from acrank import comparison
 
     _check_paths(plot, output or [])
+    check_replaceable([*(output or []), *([plot] if plot else [])], [scores, truth], overwrite=overwrite)
     table = comparison.read_scores(scores, only=options.score_names, method=None if truth else options.method)
     known = comparison.read_truth(truth, method=options.method) if truth else None
     table, known = _only(table, known, list(options.datasets))

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+from acrank.comparison.clusters import read_clusters
 from acrank.comparison.comparing import compare
 from acrank.comparison.results import Comparison, Estimate, ScoreResult
-from acrank.comparison.tables import Measurement, Scores, Truth, read_clusters, read_scores, read_truth
+from acrank.comparison.tables import Measurement, Scores, Truth, read_scores, read_truth
 
 __all__ = [
     "Comparison",

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from acrank.comparison.csvtable import CsvRow, CsvTable, read_csv
+from acrank.comparison.csvtable import CsvRow, CsvTable, model_of, read_csv
 from acrank.errors import TableError
-from acrank.records import RESERVED, Ranking
+from acrank.records import Ranking
+from acrank.system.record_schema import RESERVED
 
 #: model -> value
 Column = dict[str, float]
@@ -147,7 +148,7 @@ def _truth_in(table: CsvTable, method: str | None) -> Truth:
     for row in table.rows:
         if chosen is not None and row.text("method") != chosen:
             continue
-        dataset, model = row.text("dataset"), _model_of(row)
+        dataset, model = row.text("dataset"), model_of(row)
         own = seeds.setdefault(dataset, {}).setdefault(model, {})
         value = _finite(row, "ground_truth")
         if value is None:
@@ -182,22 +183,6 @@ def _tasks_in(table: CsvTable) -> dict[str, str]:
     for row in table.rows if column else ():
         found.setdefault(row.text("dataset"), set()).add(row.text(column or ""))
     return {dataset: next(iter(named)) for dataset, named in found.items() if len(named) == 1 and "" not in named}
-
-
-def read_clusters(path: Path) -> dict[str, str]:
-    """Read clusters of near-copies: a CSV with the columns `model,cluster`.
-
-    Raises:
-        TableError: unreadable, a missing column, an empty name, or a model in two clusters.
-    """
-    table = read_csv(path)
-    table.require("model", "cluster", hint="a table of clusters has the columns model,cluster")
-    found: dict[str, str] = {}
-    for row in table.rows:
-        model, cluster = _model_of(row), row.text("cluster")
-        if not cluster or found.setdefault(model, cluster) != cluster:
-            raise row.error(f"column 'cluster': {model!r} has none, or two", hint="give every model one cluster")
-    return found
 
 
 def _from_record(path: Path) -> Scores:
@@ -241,7 +226,7 @@ def _from_csv(path: Path, only: list[str], method: str | None) -> Scores:
 
 
 def _add_row(scores: Scores, row: CsvRow, names: list[str]) -> None:
-    dataset, model = row.text("dataset"), _model_of(row)
+    dataset, model = row.text("dataset"), model_of(row)
     models = scores.models.setdefault(dataset, [])
     columns = scores.datasets.setdefault(dataset, {name: {} for name in names})
     if model not in models:
@@ -278,12 +263,6 @@ def _choose_method(table: CsvTable, wanted: str | None) -> str | None:
         has = f"it has {listed}" if methods else "it has no column `method`"
         raise TableError(f"{table.path} has no method {wanted!r}", hint=has)
     return methods[0] if wanted is None and methods else wanted
-
-
-def _model_of(row: CsvRow) -> str:
-    if not row.text("model"):
-        raise row.error("column 'model' is empty", hint="name every model")
-    return row.text("model")
 
 
 def _finite(row: CsvRow, column: str) -> float | None:
