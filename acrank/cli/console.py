@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,11 +13,13 @@ import typer
 
 from acrank.errors import AcrankError
 from acrank.formats import FORMATS, format_of, render
+from acrank.formats.cells import visible
 from acrank.system.files import atomic_write, check_writable
 from acrank.system.view import View
 
 if TYPE_CHECKING:
     from acrank.records import Ranking
+    from acrank.targets.understanding import Understanding
 
 _verbosity = 0
 
@@ -70,10 +72,19 @@ def finish(view: View, format_name: str, written: Iterable[Path] = ()) -> None:
         say(f"written: {names}")
 
 
-def tell_notes(ranking: Ranking) -> None:
-    """Warnings and notes of a ranking, to stderr."""
+def tell_target(understanding: Understanding) -> None:
+    """What was understood of a target, and what is unlikely about it, to stderr."""
+    for text in understanding.lines():
+        say(f"data: {visible(text)}")
+    for text in understanding.warnings:
+        warn(visible(text))
+
+
+def tell_notes(ranking: Ranking, told: Collection[str] = ()) -> None:
+    """Warnings, but for those told before, and notes of a ranking, to stderr."""
     for text in ranking.warnings:
-        warn(text)
+        if text not in told:
+            warn(text)
     for text in ranking.notes:
         say(f"note: {text}")
     for row in ranking.rows:

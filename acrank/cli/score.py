@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from acrank.cli.console import check_outputs, finish, say, tell_notes, write
+from acrank.cli.console import check_outputs, finish, say, tell_notes, tell_target, write
 from acrank.cli.execution import Execution, running
 from acrank.cli.options import (
     DataOption,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from acrank.executors import TaskExecutor
     from acrank.records import Ranking
     from acrank.targets import Target
+    from acrank.targets.understanding import Understanding
     from acrank.zoo import Zoo
 
 DEFAULT_OUTPUTS = (Path("scores.csv"), Path("run.json"))
@@ -86,7 +87,12 @@ def run_and_save(
     """Score with progress on stderr; `outputs` are rewritten as candidates are done, see `saving`."""
     from acrank.ranking.scoring import score as run
 
+    told: list[str] = []
     with saving(outputs) as save, progress("scoring") as advance:
+
+        def on_target(understanding: Understanding) -> None:
+            told.extend(understanding.warnings)
+            tell_target(understanding)
 
         def on_row(partial: Ranking, model: str, done: int, total: int) -> None:
             save(partial)
@@ -95,10 +101,29 @@ def run_and_save(
             if not is_shown():
                 say(f"{done}/{total} {_done(partial, model)}")
 
-        ranking = run(zoo, target, settings, cache=cache, resume=earlier, on_row=on_row, executor=executor)
+        ranking = run(
+            zoo,
+            target,
+            settings,
+            cache=cache,
+            resume=earlier,
+            on_row=on_row,
+            on_target=on_target,
+            executor=executor,
+        )
     write(ranking.view(), outputs)
-    tell_notes(ranking)
+    _tell_reached(ranking)
+    tell_notes(ranking, told)
     return ranking
+
+
+def _tell_reached(ranking: Ranking) -> None:
+    """The values that reach the first candidate, to stderr."""
+    found = ranking.target["understood"].get("normalised")
+    if found:
+        low, high, mean, deviation = (found[name] for name in ("low", "high", "mean", "deviation"))
+        values = f"{low:.3g} to {high:.3g}, mean {mean:.3g}, standard deviation {deviation:.3g}"
+        say(f"data: values that reach {found['model']}: {values}")
 
 
 def _done(ranking: Ranking, model: str) -> str:

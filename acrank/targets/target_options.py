@@ -12,6 +12,10 @@ from acrank.system.words import words_of
 Task = Literal["classification", "multilabel", "regression", "segmentation"]
 TASKS: tuple[Task, ...] = get_args(Task)
 PAGES = ("first", "volume")
+#: What is done about images that cannot be decoded: a few are left out, any number is, or none may be.
+BAD_IMAGES = ("skip", "skip-all", "fail")
+#: What is done about a target that cannot be right.
+DOUBTS = ("refuse", "warn")
 #: Millimetres between the voxels of a volume, along x, y and z.
 Spacing = tuple[float, float, float]
 
@@ -35,6 +39,10 @@ class TargetOptions:
         slices: for 2D networks on volumes: this many adjacent axial slices become the channels of an image (odd; see
             `acrank.targets.stores.slices`).
         spacing: millimetres along x, y and z to which NIfTI volumes are resampled.
+        bad_images: what is done about images that cannot be decoded: "skip" leaves them out, up to one in twenty,
+            "skip-all" any number, "fail" none. None is "skip".
+        doubts: whether a target that cannot be right (equal images, classes named like splits, most images under
+            several labels) is refused ("refuse", which None is) or warned of ("warn").
 
     Raises:
         UsageError: an unknown task, an even number of slices, or a spacing that is not three positive numbers.
@@ -76,6 +84,14 @@ class TargetOptions:
     ] = None
     spacing: Annotated[
         Spacing | None, Opt(help="NIfTI: resample to these millimetres, such as 1,1,2.5.", metavar="X,Y,Z")
+    ] = None
+    bad_images: Annotated[
+        Literal["skip", "skip-all", "fail"] | None,
+        Opt(help="Images that cannot be decoded: leave out up to 5%, any number, or none. [skip]", choices=BAD_IMAGES),
+    ] = None
+    doubts: Annotated[
+        Literal["refuse", "warn"] | None,
+        Opt(help="A target that cannot be right, such as equal images: refuse it or warn. [refuse]", choices=DOUBTS),
     ] = None
 
     def __post_init__(self) -> None:
