@@ -98,6 +98,14 @@ class ObservationCache:
         record = {"key": key, "code": code_digest(), "values": values}
         self._write(self._path(key).with_suffix(".json"), json.dumps(record))
 
+    def load_target(self, key: str) -> dict[str, Any]:
+        """What was understood of a target, as plain data; empty where this version of the code has stored nothing."""
+        return self.load_values(key)
+
+    def store_target(self, key: str, record: Mapping[str, Any]) -> None:
+        """Write what was understood of a target, as plain data."""
+        self.store_values(key, record)
+
     def take_failure(self) -> str | None:
         """Return and clear the message of the last failed write, or None."""
         failure, self._failure = self._failure, None

@@ -14,6 +14,7 @@ from acrank.cache import ObservationCache
 from acrank.errors import NothingRankedError, UsageError
 from acrank.executors import InProcess, Prefetcher, TaskExecutor, describe_executor, run_tasks
 from acrank.ranking.candidates import PreparedCandidate, may_prefetch, prepare_candidate, score_candidate
+from acrank.ranking.examined_target import examine_target
 from acrank.ranking.joining import kept_rows
 from acrank.ranking.racing import can_race, contested, settings_of_the_race, with_more_draws
 from acrank.ranking.summary import summarise
@@ -22,8 +23,7 @@ from acrank.settings import Settings
 from acrank.system.machine import is_out_of_memory, pick_device, reason_of, run_environment
 from acrank.targets import Target, open_target
 from acrank.targets.draws import Draw
-from acrank.targets.examination import examined_draws
-from acrank.targets.understanding import Understanding, understand
+from acrank.targets.understanding import Understanding
 from acrank.zoo import Zoo, load_zoo
 from acrank.zoo.schema import Candidate
 
@@ -104,10 +104,8 @@ class _Run:
         self.executor = executor
         if settings.device not in ("auto", "cpu"):
             pick_device(settings.device)  # one that is not there ends the run, not every candidate
-        target, self.draws, examination = examined_draws(
-            target, samples=self.settings.samples, repeats=self.settings.repeats or 1, seed=settings.seed
-        )
-        self.target, self.understanding = target, understand(target, examination)
+        target, self.draws, self.understanding = examine_target(target, self.settings, cache)
+        self.target = target
         self.environment = run_environment()
         self.target_record: dict[str, Any] = {
             "name": target.name,

@@ -79,7 +79,7 @@ class Understanding:
     task: str
     images: int
     labels: int | None
-    classes: dict[str, float]
+    classes: dict[str, int | float]
     label_range: tuple[float, float] | None
     groups: int | None
     split: str | None
@@ -167,7 +167,7 @@ def understand(target: Target, examination: Examination) -> Understanding:
     )
 
 
-def _class_counts(target: Target, facts: Mapping[str, ImageFacts]) -> dict[str, float]:
+def _class_counts(target: Target, facts: Mapping[str, ImageFacts]) -> dict[str, int | float]:
     if target.task == "regression":
         return {}
     counts: Any
@@ -202,7 +202,7 @@ def _most_first(names: Any) -> dict[str, int]:
     return dict(Counter(names).most_common())
 
 
-def _shown(classes: Mapping[str, float]) -> str:
+def _shown(classes: Mapping[str, int | float]) -> str:
     """Classes with their counts: all of up to twelve, else the first and the last."""
     texts = [
         f"{name} {count:.1%}" if isinstance(count, float) else f"{name} {count}" for name, count in classes.items()
