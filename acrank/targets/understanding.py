@@ -131,6 +131,7 @@ class Understanding:
         rows += [["note", text] for text in self.notes]
         rows += [["warning", text] for text in self.warnings]
         record = {"kind": "acrank-inspect", "schema_version": 1, **self.record()}
+        rows = [[what, f"{found:.6g}" if isinstance(found, int | float) else found] for what, found in rows]
         return View(columns=["what", "found"], rows=rows, record=record, title=f"{self.name}: what acrank understood")
 
     def _looks(self) -> tuple[dict[str, int], dict[str, int]]:
@@ -195,7 +196,8 @@ def _values_of(facts: Sequence[ImageFacts]) -> ValueSummary | None:
 
 
 def _mode(target: Target, channels: int) -> str:
-    return _MODES.get(channels, f"{channels} channels") if target.colour else f"{channels} channels"
+    several = f"{channels} channels" if channels > 1 else "1 channel"
+    return _MODES.get(channels, several) if target.colour else several
 
 
 def _most_first(names: Any) -> dict[str, int]:
