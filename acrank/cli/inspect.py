@@ -12,7 +12,6 @@ import typer
 from acrank.cli.console import check_outputs, finish, warn, write
 from acrank.cli.options import DataOption, Format, FormatOption, VerboseOption, with_settings
 from acrank.cli.progress import progress
-from acrank.formats.cells import visible
 from acrank.system.files import atomic_write, check_writable
 from acrank.system.view import View
 from acrank.targets.target_options import TargetOptions
@@ -70,7 +69,7 @@ def inspect(
         _write_sheet(path, opened)
     write(view, tables)
     for text in understanding.warnings:
-        warn(visible(text))
+        warn(text)
     finish(view, format)
 
 

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from acrank.cache import ObservationCache
+from acrank.cache.keys import code_digest
 from acrank.errors import TargetError, is_damage
 from acrank.settings import Settings
+from acrank.system.machine import package_versions
 from acrank.system.plain_data import validated
 from acrank.targets import Target
 from acrank.targets.draws import Draw, make_draws
@@ -60,4 +62,5 @@ def _key_of(target: Target, draws: Sequence[Draw], how: dict[str, Any]) -> str |
         if not is_damage(error):
             raise
         return None
-    return hashlib.sha256(json.dumps(["examination", content]).encode()).hexdigest()
+    code = [code_digest(), package_versions()]
+    return hashlib.sha256(json.dumps(["examination", code, content]).encode()).hexdigest()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from acrank.errors import TargetError, UsageError
+from acrank.system.bounds import check_regular
 from acrank.targets.layouts import arrays, class_folders, hdf5, image_table, mask_folders, npz, volume_datasets
 from acrank.targets.stores.slices import slice_volumes
 from acrank.targets.target import Target, split_in_use
@@ -93,10 +94,11 @@ def open_target(path: str | os.PathLike[str], options: TargetOptions | None = No
 
 
 def _layout_of(path: Path) -> str:
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - unlike is_dir, it takes overlong paths
         return volume_datasets.layout_of(path) or (
             mask_folders.NAME if mask_folders.is_mask_folder(path) else class_folders.NAME
         )
+    check_regular(path, TargetError)
     try:
         with path.open("rb") as file:
             start = file.read(8)
@@ -111,7 +113,7 @@ def _layout_of(path: Path) -> str:
 
 def _refuse_unsupported(path: Path, layout: str, options: TargetOptions) -> None:
     for option, value in dataclasses.asdict(options).items():
-        if value is not None and option not in (*_OF_EVERY_LAYOUT, *LAYOUTS[layout].uses):
+        if value not in (None, False) and option not in (*_OF_EVERY_LAYOUT, *LAYOUTS[layout].uses):
             takers = " and ".join(name for name, other in LAYOUTS.items() if option in other.uses)
             raise UsageError(
                 f"--{option.replace('_', '-')} does not apply to {path} (layout: {layout})",

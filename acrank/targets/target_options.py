@@ -43,6 +43,7 @@ class TargetOptions:
             "skip-all" any number, "fail" none. None is "skip".
         doubts: whether a target that cannot be right (equal images, classes named like splits, most images under
             several labels) is refused ("refuse", which None is) or warned of ("warn").
+        allow_outside: whether links, and relative paths in tables, may lead outside the folder of the data.
 
     Raises:
         UsageError: an unknown task, an even number of slices, or a spacing that is not three positive numbers.
@@ -79,11 +80,12 @@ class TargetOptions:
         int | None,
         Opt(
             help="For 2D networks on volumes: K adjacent axial slices become the channels of an image (K odd).",
+            most=999,
             metavar="K",
         ),
     ] = None
     spacing: Annotated[
-        Spacing | None, Opt(help="NIfTI: resample to these millimetres, such as 1,1,2.5.", metavar="X,Y,Z")
+        Spacing | None, Opt(help="NIfTI: resample to these millimetres, such as 1,1,2.5.", most=1e4, metavar="X,Y,Z")
     ] = None
     bad_images: Annotated[
         Literal["skip", "skip-all", "fail"] | None,
@@ -93,6 +95,9 @@ class TargetOptions:
         Literal["refuse", "warn"] | None,
         Opt(help="A target that cannot be right, such as equal images: refuse it or warn. [refuse]", choices=DOUBTS),
     ] = None
+    allow_outside: Annotated[bool, Opt(help="Let links and relative paths of tables lead outside the data folder.")] = (
+        False
+    )
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import csv
-import os
+import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from acrank.errors import TargetError
+from acrank.system.bounds import MOST_TEXT, read_bounded
+from acrank.targets.data_folder import DataFolder, Identity, once
 from acrank.targets.labels import encode_labels
+from acrank.targets.stores.reading import check_count
 from acrank.targets.stores.volumes import file_store_info
 from acrank.targets.target import Target, build_target, choose_splits, first_few
 from acrank.targets.target_options import TargetOptions
 
 NAME = "table"
-USES = frozenset({"split", "image_column", "label_column", "task", "intensity", "slices", "spacing", "pages"})
+USES = frozenset(
+    {"split", "image_column", "label_column", "task", "intensity", "slices", "spacing", "pages", "allow_outside"}
+)
+
+#: Characters of one row, and of one label.
+_LONGEST_ROW, _LONGEST_LABEL = 2**20, 256
 
 _IMAGE_NAMES = ("path", "image", "file", "filename", "file_name", "filepath", "file_path", "image_path", "img")
 _LABEL_NAMES = ("label", "class", "target", "category")
@@ -29,9 +38,13 @@ def open_table(path: Path, options: TargetOptions) -> Target:
     The columns are given, or recognised by usual names. `label_column` may name several columns of 0 and 1, separated
     by commas, for a multilabel task. A column called `split` gives splits. Backslashes in paths count as slashes.
 
+    Absolute paths are read wherever they lie, for the user named the table, and noted where they lie outside its
+    folder. Relative paths and links that lead outside are refused without `allow_outside`. An image that is listed
+    twice, under whatever spelling or link, counts once.
+
     Raises:
-        TargetError: columns not found or ambiguous, rows that do not fit the header, images missing or listed twice,
-            labels missing or not fitting the task.
+        TargetError: columns not found or ambiguous, rows that do not fit the header, images missing, outside, or
+            with two labels; labels missing or not fitting the task; a table that is too large.
     """
     notes: list[str] = []
     header, rows = _read(path)
@@ -40,40 +53,69 @@ def open_table(path: Path, options: TargetOptions) -> Target:
     rows = _rows_of_split(path, header, rows, split=options.split, notes=notes)
     if not rows:
         raise TargetError(f"no images in {path}: the table has no rows", hint="give one row per image")
-    rows = sorted(rows, key=lambda row: _tidy(row[image]))
-    ids = tuple(_tidy(row[image]) for row in rows)
-    _refuse_repeated(path, ids)
-    _refuse_absent(path, ids)
-    values = np.array([[row[header.index(name)] for name in columns] for row in rows])
-    labels = encode_labels(values, ids=ids, task=options.task, where=str(path), names=columns)
+    data = DataFolder(path.parent, allow_outside=options.allow_outside)
+    places = [header.index(name) for name in columns]
+    rows = _unique(path, rows, _identities(path, rows, data, image=image), image=image, labels=places, notes=notes)
+    rows.sort(key=lambda row: _tidy(row.cells[image]))
+    ids = tuple(_tidy(row.cells[image]) for row in rows)
+    values = np.array([[row.cells[place] for place in places] for row in rows])
+    named = [f"row {row.number} ({name})" for row, name in zip(rows, ids, strict=True)]
+    labels = encode_labels(values, ids=named, task=options.task, where=str(path), names=columns)
     info = file_store_info(path.parent, ids, options)
+    notes += data.notes()
     return build_target(path, layout=NAME, ids=ids, labels=labels, info=info, notes=notes)
 
 
-def _read(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Column names and rows, all cells stripped."""
+@dataclass(frozen=True)
+class _TableRow:
+    """The cells of a row, stripped, and its number; the header is row 1."""
+
+    number: int
+    cells: list[str]
+
+
+def _read(path: Path) -> tuple[list[str], list[_TableRow]]:
+    """Column names and rows."""
+    text = read_bounded(path, TargetError, most=MOST_TEXT)
+    first = text.partition("\n")[0]
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=first.count)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline()
-            file.seek(0)
-            delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=first.count)
-            lines = [[cell.strip() for cell in row] for row in csv.reader(file, delimiter=delimiter)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        rows = list(_rows(path, text, delimiter))
+    except csv.Error as error:
         raise TargetError(f"cannot read {path}: {error}", hint="give a CSV or TSV in UTF-8") from error
-    numbered = [(number, row) for number, row in enumerate(lines, start=1) if any(row)]
-    if not numbered:
+    if not rows:
         raise TargetError(f"{path} is empty", hint="the first row names the columns, then one row per image")
-    header = numbered[0][1]
+    header = rows[0].cells
     twice = [name for name, count in Counter(header).items() if count > 1 and name]
     if twice:
         raise TargetError(f"{path} has two columns called {twice[0]!r}", hint="rename one of them")
-    for number, row in numbered[1:]:
-        if len(row) != len(header):
+    return header, rows[1:]
+
+
+def _rows(path: Path, text: str, delimiter: str) -> Iterator[_TableRow]:
+    """The rows that are not blank, header first; one of another width, or too long, is refused where it stands."""
+    since, width, count = 0, 0, 0
+
+    def lines() -> Iterator[str]:
+        nonlocal since
+        for line in io.StringIO(text, newline=""):
+            since += len(line)
+            if since > _LONGEST_ROW:
+                raise csv.Error(f"a row of more than {_LONGEST_ROW} characters")
+            yield line
+
+    for number, found in enumerate(csv.reader(lines(), delimiter=delimiter), start=1):
+        since, cells = 0, [cell.strip() for cell in found]
+        if not any(cells):
+            continue
+        width, count = width or len(cells), count + 1
+        check_count(count * max(1, width // 8), str(path))
+        if len(cells) != width:
             raise TargetError(
-                f"{path}: row {number} has {len(row)} cells, the header has {len(header)}",
+                f"{path}: row {number} has {len(cells)} cells, the header has {width}",
                 hint="quote cells that contain the separator",
             )
-    return header, [row for _, row in numbered[1:]]
+        yield _TableRow(number, cells)
 
 
 def _column(path: Path, header: Sequence[str], name: str | None, *, usual: Sequence[str], what: str) -> str:
@@ -101,47 +143,55 @@ def _label_columns(path: Path, header: Sequence[str], names: tuple[str, ...] | N
 
 
 def _rows_of_split(
-    path: Path, header: list[str], rows: list[list[str]], *, split: str | None, notes: list[str]
-) -> list[list[str]]:
+    path: Path, header: list[str], rows: list[_TableRow], *, split: str | None, notes: list[str]
+) -> list[_TableRow]:
     place = next((place for place, name in enumerate(header) if name.lower() == "split"), None)
-    names = [] if place is None else sorted({row[place] for row in rows} - {""})
+    names = [] if place is None else sorted({row.cells[place] for row in rows} - {""})
     chosen = choose_splits(split, names, path=path, notes=notes)
-    return rows if place is None or split == "all" or not chosen else [row for row in rows if row[place] in chosen]
+    return (
+        rows if place is None or split == "all" or not chosen else [row for row in rows if row.cells[place] in chosen]
+    )
 
 
 def _tidy(cell: str) -> str:
     return cell.replace("\\", "/").removeprefix("./")
 
 
-def _refuse_repeated(path: Path, ids: Sequence[str]) -> None:
-    twice = [name for name, count in Counter(ids).items() if count > 1]
-    if twice:
-        raise TargetError(
-            f"{path} lists {len(twice)} images more than once: {first_few(twice, 3)}",
-            hint="keep one row per image; for several labels use one column per label",
-        )
-
-
-def _refuse_absent(path: Path, ids: Sequence[str]) -> None:
-    """Looks the images up folder by folder, which is much faster than one by one."""
-    folders: dict[str, set[str]] = {}
-    absent = []
-    for name in ids:
-        folder, _, last = name.rpartition("/")
-        if folder not in folders:
-            folders[folder] = _names_in(path.parent / folder)
-        if last not in folders[folder] and not (path.parent / name).is_file():
-            absent.append(name or "(an empty path)")
+def _identities(path: Path, rows: Sequence[_TableRow], data: DataFolder, *, image: int) -> list[Identity]:
+    """Of every row's image; refuses rows whose images are not there."""
+    found = [data.find(_tidy(row.cells[image])) for row in rows]
+    absent = sorted(
+        _tidy(row.cells[image]) or "(an empty path)"
+        for row, identity in zip(rows, found, strict=True)
+        if identity is None
+    )
     if absent:
         raise TargetError(
-            f"{path}: {len(absent)} of {len(ids)} images are missing: {first_few(absent, 3)}",
+            f"{path}: {len(absent)} of {len(rows)} images are missing: {first_few(absent, 3)}",
             hint="paths are taken relative to the table's folder",
         )
+    return [identity for identity in found if identity is not None]
 
 
-def _names_in(folder: Path) -> set[str]:
+def _unique(
+    path: Path,
+    rows: Sequence[_TableRow],
+    identities: Sequence[Identity],
+    *,
+    image: int,
+    labels: Sequence[int],
+    notes: list[str],
+) -> list[_TableRow]:
+    """The rows with every image once; refuses one with two labels, and labels that are too long."""
+    named = {f"row {row.number} {_tidy(row.cells[image])}": row for row in rows}
+    texts = [", ".join(row.cells[place] for place in labels) for row in rows]
+    for row in rows:
+        if any(len(row.cells[place]) > _LONGEST_LABEL for place in labels):
+            raise TargetError(
+                f"{path}: the label in row {row.number} has more than {_LONGEST_LABEL} characters",
+                hint="name another label column",
+            )
     try:
-        with os.scandir(folder) as entries:
-            return {entry.name for entry in entries if not entry.is_dir()}
-    except OSError:
-        return set()  # then every image in it is reported as missing
+        return [named[name] for name, _ in once(zip(named, texts, identities, strict=True), notes)]
+    except TargetError as error:
+        raise TargetError(f"{path}: {error.message}", hint=error.hint) from error

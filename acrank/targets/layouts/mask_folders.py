@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from acrank.errors import TargetError
+from acrank.targets.data_folder import DataFolder, Identity, once
 from acrank.targets.layouts.class_folders import SPLIT_NAMES
 from acrank.targets.mask_values import MaskValues, mask_values_of
 from acrank.targets.stores.images import IMAGE_SUFFIXES, FileStore, open_images, read_with_pillow
@@ -16,10 +18,11 @@ from acrank.targets.target import Labels, StoreInfo, Target, build_target, choos
 from acrank.targets.target_options import TargetOptions
 
 NAME = "masks"
-USES = frozenset({"task", "split", "ignore_value", "intensity"})
+USES = frozenset({"task", "split", "ignore_value", "intensity", "allow_outside"})
 
 _IMAGES, _MASKS = ("images", "image", "imgs", "img"), ("masks", "mask", "labels", "annotations")
 _ENDINGS = tuple(f"{joint}{word}" for joint in "_-" for word in ("mask", "seg", "label", "gt", "manual1"))
+_MOST_FOLDERS = 64  # more are classes
 _Pair = tuple[str, str]  # folder of images, folder of masks, below the target's folder
 
 
@@ -50,8 +53,12 @@ def open_masks(path: Path, options: TargetOptions) -> Target:
         raise TargetError(f"{path} has no images/ and masks/", hint="give a folder that holds both")
     notes = [f"splits without masks are left out: {first_few(lacking)}"] if lacking else []
     chosen = choose_splits(options.split, [name for name in pairs if name], path=path, notes=notes) or [""]
-    found = sorted(one for split in chosen for one in _paired(path, split, pairs[split]))
-    ids, images, masks = (tuple(column) for column in zip(*found, strict=True))
+    data = DataFolder(path, allow_outside=options.allow_outside)
+    found = {one[0]: one for split in chosen for one in _paired(data, split, pairs[split])}
+    kept = once([(one, found[one][2], found[one][3]) for one in sorted(found)], notes)
+    ids = tuple(name for name, _ in kept)
+    images, masks = tuple(found[one][1] for one in ids), tuple(found[one][2] for one in ids)
+    notes += data.notes()
     values = mask_values_of(
         lambda place: _read_mask(path / masks[place]), len(masks), str(path), ignore_value=options.ignore_value
     )
@@ -145,14 +152,25 @@ def _pair_in(path: Path) -> _Pair | None:
 
 def _folders(path: Path) -> dict[str, str]:
     """Lower case -> name of the visible folders."""
-    return {entry.name.lower(): entry.name for entry in path.iterdir() if entry.is_dir() and entry.name[0] != "."}
+    found: dict[str, str] = {}
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.name[0] != "." and os.path.isdir(entry.path):  # noqa: PTH112 - takes circular links
+                    found[entry.name.lower()] = entry.name
+                if len(found) > _MOST_FOLDERS:
+                    break
+    except OSError as error:
+        raise TargetError(f"cannot read {path}: {error.strerror}", hint="check the folder's permissions") from error
+    return found
 
 
-def _paired(path: Path, split: str, pair: _Pair) -> list[tuple[str, str, str]]:
-    """(id, image path, mask path) of every image in a pair of folders; a mask without an image is left out."""
-    pictures, truths = (_files(path / name) for name in pair)
+def _paired(data: DataFolder, split: str, pair: _Pair) -> list[tuple[str, str, str, Identity]]:
+    """(id, image path, mask path, identity) of every image in a pair of folders; a mask without one is left out."""
+    path = data.root
+    pictures, truths = (_files(data, name) for name in pair)
     if not pictures:
-        volumes = any(is_volume(entry.name) for entry in (path / pair[0]).iterdir())
+        volumes = any(is_volume(entry.name) for entry in data.scan(pair[0]))
         hint = "describe volumes in a dataset.json, as Decathlon does" if volumes else "put PNG or TIFF files there"
         raise TargetError(f"no images in {path / pair[0]}", hint=hint)
     chosen = {
@@ -166,15 +184,22 @@ def _paired(path: Path, split: str, pair: _Pair) -> list[tuple[str, str, str]]:
             hint="a mask has the name of its image, alone or followed by _mask, _seg or _label",
         )
     prefix = f"{split}/" if split else ""
-    return [(prefix + stem, f"{pair[0]}/{name}", f"{pair[1]}/{chosen[stem]}") for stem, name in pictures.items()]
+    return [
+        (prefix + stem, f"{pair[0]}/{name}", f"{pair[1]}/{mask[0]}", identity)
+        for stem, (name, identity) in pictures.items()
+        if (mask := chosen[stem])
+    ]
 
 
-def _files(folder: Path) -> dict[str, str]:
-    """Stem -> file name of the images in a folder; refuses two files of one stem."""
-    found: dict[str, str] = {}
-    for entry in sorted(folder.iterdir()):
-        if entry.is_file() and entry.name[0] != "." and entry.suffix.lower() in IMAGE_SUFFIXES:
-            if entry.stem in found:
-                raise TargetError(f"{folder} holds {found[entry.stem]} and {entry.name}", hint="keep one of them")
-            found[entry.stem] = entry.name
+def _files(data: DataFolder, folder: str) -> dict[str, tuple[str, Identity]]:
+    """Stem -> name and identity of the images in a folder; refuses two files of one stem."""
+    found: dict[str, tuple[str, Identity]] = {}
+    for entry in sorted(data.scan(folder), key=lambda one: one.name):
+        stem, suffix = Path(entry.name).stem, Path(entry.name).suffix
+        if not entry.is_folder and suffix.lower() in IMAGE_SUFFIXES:
+            if stem in found:
+                raise TargetError(
+                    f"{data.root / folder} holds {found[stem][0]} and {entry.name}", hint="keep one of them"
+                )
+            found[stem] = (entry.name, entry.identity)
     return found
