@@ -16,7 +16,7 @@ from acrank.errors import TargetError, UsageError
 from acrank.system.bounds import check_regular
 from acrank.targets.layouts import arrays, class_folders, hdf5, image_table, mask_folders, npz, volume_datasets
 from acrank.targets.stores.slices import slice_volumes
-from acrank.targets.target import Target
+from acrank.targets.target import Target, split_in_use
 from acrank.targets.target_options import TargetOptions
 
 
@@ -47,6 +47,9 @@ LAYOUTS: dict[str, Layout] = {
     volume_datasets.DECATHLON: Layout(volume_datasets.open_decathlon, volume_datasets.USES),
     volume_datasets.NNUNET: Layout(volume_datasets.open_nnunet, volume_datasets.USES),
 }
+
+#: Options that do not depend on the layout.
+_OF_EVERY_LAYOUT = ("bad_images", "doubts")
 
 
 def open_target(path: str | os.PathLike[str], options: TargetOptions | None = None, **fields: Any) -> Target:
@@ -81,6 +84,12 @@ def open_target(path: str | os.PathLike[str], options: TargetOptions | None = No
     _refuse_unsupported(path, layout, options)
     target = LAYOUTS[layout].open(path, options)
     _refuse_volume_options(path, target, options)
+    target = dataclasses.replace(
+        target,
+        split=split_in_use(options.split, target.notes),
+        bad_images=options.bad_images or "skip",
+        doubts=options.doubts or "refuse",
+    )
     return target if options.slices is None else slice_volumes(target, options.slices)
 
 
@@ -104,7 +113,7 @@ def _layout_of(path: Path) -> str:
 
 def _refuse_unsupported(path: Path, layout: str, options: TargetOptions) -> None:
     for option, value in dataclasses.asdict(options).items():
-        if value not in (None, False) and option not in LAYOUTS[layout].uses:
+        if value not in (None, False) and option not in (*_OF_EVERY_LAYOUT, *LAYOUTS[layout].uses):
             takers = " and ".join(name for name, other in LAYOUTS.items() if option in other.uses)
             raise UsageError(
                 f"--{option.replace('_', '-')} does not apply to {path} (layout: {layout})",

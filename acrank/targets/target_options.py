@@ -18,6 +18,10 @@ PAGES = ("first", "volume")
 #: What the files of a DICOM set are.
 DicomKind = Literal["images", "series"]
 DICOM_KINDS: tuple[DicomKind, ...] = get_args(DicomKind)
+#: What is done about images that cannot be decoded: a few are left out, any number is, or none may be.
+BAD_IMAGES = ("skip", "skip-all", "fail")
+#: What is done about a target that cannot be right.
+DOUBTS = ("refuse", "warn")
 #: Millimetres between the voxels of a volume, along x, y and z.
 Spacing = tuple[float, float, float]
 
@@ -45,6 +49,10 @@ class TargetOptions:
         spacing: millimetres along x, y and z to which volumes in files are resampled.
         geometry: what decides where a mask or a further channel lies if its header says another place than the image's:
             "array" keeps the order of the arrays, as nnU-Net does; "header" resamples it onto the image. None refuses.
+        bad_images: what is done about images that cannot be decoded: "skip" leaves them out, up to one in twenty,
+            "skip-all" any number, "fail" none. None is "skip".
+        doubts: whether a target that cannot be right (equal images, classes named like splits, most images under
+            several labels) is refused ("refuse", which None is) or warned of ("warn").
         allow_outside: whether links, and relative paths in tables, may lead outside the folder of the data.
 
     Raises:
@@ -99,6 +107,14 @@ class TargetOptions:
             help="Volumes whose mask lies elsewhere than its image: follow array or header. [refused]",
             choices=GEOMETRIES,
         ),
+    ] = None
+    bad_images: Annotated[
+        Literal["skip", "skip-all", "fail"] | None,
+        Opt(help="Images that cannot be decoded: leave out up to 5%, any number, or none. [skip]", choices=BAD_IMAGES),
+    ] = None
+    doubts: Annotated[
+        Literal["refuse", "warn"] | None,
+        Opt(help="A target that cannot be right, such as equal images: refuse it or warn. [refuse]", choices=DOUBTS),
     ] = None
     allow_outside: Annotated[bool, Opt(help="Let links and relative paths of tables lead outside the data folder.")] = (
         False
