@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -44,7 +45,7 @@ def check_replaceable(outputs: Iterable[Path], inputs: Iterable[Path | None], *,
     Raises:
         OutputError: an output is an input, by whatever spelling or link, or a JSON or CSV file of somebody else.
     """
-    read = [path for path in inputs if path is not None and path.exists()]
+    read = [path for path in inputs if path is not None and os.path.exists(path)]  # noqa: PTH110 - it takes overlong paths
     for output in outputs:
         if not output.exists():
             continue

@@ -44,8 +44,11 @@ def write_or_rescue(ranking: Ranking, outputs: tuple[Path, ...], *, at_least: in
         return write_ranking(ranking, outputs, at_least=at_least)
     except OutputError as error:
         rescued = Path(tempfile.mkdtemp(prefix="acrank-")) / "run.json"
-        ranking.save(rescued)
-        raise OutputError(error.message, hint=f"the run is in {rescued}") from error
+        try:
+            ranking.save(rescued)
+        except OutputError:
+            raise error from None
+        raise OutputError(error.message, hint=f"{error.hint}; the run is in {rescued}") from error
 
 
 @contextmanager

@@ -100,8 +100,7 @@ def run_and_save(
 ) -> Ranking:
     """Score with progress on stderr; `outputs` are rewritten as candidates are done, see `saving`.
 
-    Raises:
-        OutputError: fewer than `at_least` candidates were ranked; the record that is there was kept.
+    A record that ranks more, `at_least` so many, is kept; the ranking then lies beside it, which a warning says.
     """
     from acrank.ranking.scoring import score as run
 
@@ -130,9 +129,9 @@ def run_and_save(
             executor=executor,
         )
     if not write_or_rescue(ranking, outputs, at_least=at_least):
-        raise OutputError(
-            f"{outputs[0]} is kept: it ranks {at_least} candidates, this run fewer",
-            hint=f"this run is in {partial_path(outputs[0])}; name another -o, or give --overwrite",
+        warn(
+            f"{outputs[0]} is kept: it ranks {at_least} candidates, this run fewer; "
+            f"this run is in {partial_path(outputs[0])} (--overwrite replaces it, or name another -o)"
         )
     _tell_reached(ranking)
     tell_notes(ranking, told)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -97,10 +98,16 @@ def with_more_draws(row: Row, more: Row, name: str) -> Row:
         row.details,
         draws=len(values),
         draws_of_others=row.details.draws_of_others or row.details.draws,
+        patches=_both(row.details.patches, more.details.patches),
         values={**row.details.values, name: values},
     )
     value = dataclasses.replace(found, no_drift=known.no_drift, shuffled=known.shuffled, note=known.note)
     return dataclasses.replace(row, scores={**row.scores, name: value}, details=details)
+
+
+def _both(before: dict[str, Any] | None, after: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The patches of the draws of both."""
+    return {**before, "corners": [*before["corners"], *after["corners"]]} if before and after else before
 
 
 def _draws_differ(rows: Sequence[Row], name: str) -> bool:

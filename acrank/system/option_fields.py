@@ -69,7 +69,7 @@ def check_options(settings: Any) -> None:
     for field, _, option in options_of(type(settings)):
         value = getattr(settings, field.name)
         flag = option.flag_of(field.name)
-        for one in value if isinstance(value, tuple) else [value]:
+        for one in value if isinstance(value, tuple | list) else [value]:
             if one in (None, ""):
                 continue
             if option.choices and one not in option.choices:
@@ -77,7 +77,7 @@ def check_options(settings: Any) -> None:
                 raise UsageError(f"unknown {flag} {one!r}", hint=hint)
             if option.least is not None and not one >= option.least:
                 raise UsageError(f"{flag} is {one}", hint=f"it must be at least {option.least:g}")
-            if option.most is not None and not one <= option.most:
+            if option.most is not None and one > option.most:
                 raise UsageError(f"{flag} is {one}", hint=f"it must be at most {option.most:,.15g}")
 
 

@@ -34,7 +34,7 @@ def printable(text: str, *, newlines: bool = False) -> str:
 def _is_safe(one: str, newlines: bool) -> bool:
     if one in "\n\t":
         return newlines
-    return unicodedata.category(one) not in ("Cc", "Cf", "Cs", "Zl", "Zp") or one in "\u200c\u200d"
+    return unicodedata.category(one) not in ("Cc", "Cf", "Cs", "Zl", "Zp") or one in "\u200b\u200c\u200d"
 
 
 def _escape(one: str) -> str:

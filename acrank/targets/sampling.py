@@ -43,7 +43,7 @@ def draw_sample(
     count = len(labels)
     take = count if size is None else min(size, count)
     groups = _strata(labels, task, take)
-    _refuse_few(groups, take, task)
+    _refuse_few(groups, take, task, is_draw=purpose is Purpose.DRAW)
     if take == count:
         return np.arange(count, dtype=np.int64)
     shares = allocate(np.bincount(groups), take)
@@ -130,14 +130,14 @@ def _rarest(labels: np.ndarray) -> np.ndarray:
     return np.asarray(np.where(labels.any(axis=1), rarity.argmin(axis=1), labels.shape[1]))
 
 
-def _refuse_few(groups: np.ndarray, take: int, task: Task) -> None:
+def _refuse_few(groups: np.ndarray, take: int, task: Task, *, is_draw: bool) -> None:
     classes = int(groups.max()) + 1 if len(groups) else 0
     if task == "classification" and classes < 2:
         raise TargetError(
             f"the target has {'no images' if not classes else 'one class only'}",
             hint="ranking needs at least two classes",
         )
-    if task == "classification" and len(groups) == classes:
+    if task == "classification" and len(groups) == classes and is_draw:
         raise TargetError(
             f"each of the {classes} classes has one image only",
             hint="ranking needs classes of several images; are the labels classes?",

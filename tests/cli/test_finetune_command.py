@@ -98,7 +98,7 @@ def test_a_failed_candidate_is_said_and_the_run_is_done(acrank: Command, folder:
         (["-o", "nowhere/truth.csv"], 2, "cannot write"),
         (["--work-dir", "zoo/zoo.yaml/work"], 2, "cannot make"),
         (["--save-dir", "zoo/zoo.yaml/saved"], 2, "cannot make"),
-        (["--data", "nowhere"], 3, "cannot read the target"),
+        (["--data", "nowhere"], 3, "cannot read nowhere"),
         (["--split-by", "target", "--splits", "1"], 3, "no splits"),
         (["--model", "net9"], 2, "no model 'net9'"),
         (["--train-size", "2"], 3, "too small"),

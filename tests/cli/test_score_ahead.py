@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -123,12 +124,14 @@ def wait_for(ready: Callable[[], bool], seconds: float = 120) -> None:
 
 
 def test_interrupted_while_the_next_one_hangs_is_130_and_keeps_the_rows(zoo: Zoo, tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "never")  # reading it waits for a writer that never comes
-    text = (tmp_path / "zoo.yaml").read_text().replace("weights: m1.pth", "weights: never")
-    (tmp_path / "zoo.yaml").write_text(text)
+    document = yaml.safe_load((tmp_path / "zoo.yaml").read_text())
+    document["models"][1] = {"id": "m1", "source": "hf-hub:some/one"}
+    (tmp_path / "zoo.yaml").write_text(yaml.safe_dump(document))
+    silent = socket.create_server(("127.0.0.1", 0))  # a hub that takes requests and never answers
+    hub = {"HF_ENDPOINT": f"http://127.0.0.1:{silent.getsockname()[1]}", "HF_HUB_ETAG_TIMEOUT": "60"}
     words = ["score", "--zoo", "zoo.yaml", "--data", "target", "--samples", "12", "--no-cache", "-o", "run.json"]
     command = [sys.executable, "-m", "acrank", *words]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env={**os.environ, **hub})
     try:
         wait_for((tmp_path / "run.json").exists)
         time.sleep(0.5)
@@ -136,5 +139,6 @@ def test_interrupted_while_the_next_one_hangs_is_130_and_keeps_the_rows(zoo: Zoo
         _, err = process.communicate(timeout=60)
     finally:
         process.kill()
+        silent.close()
     assert process.returncode == 130, err
     assert [row.model for row in Ranking.load(tmp_path / "run.json").rows] == ["m0"]

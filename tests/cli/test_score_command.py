@@ -122,7 +122,8 @@ def test_a_second_run_gives_the_same_values(acrank: Command, folder: Path) -> No
 
 def test_the_seed_and_the_options_matter(acrank: Command, folder: Path) -> None:
     base = rows_of(acrank(*words("-f", "csv")).out)
-    for more in (["--seed", 1], ["--step-size", 1], ["--head", "random"], ["--layers", "last"], ["--repeats", 2]):
+    both = ["--repeats", 2, "--no-race"]
+    for more in (["--seed", 1], ["--step-size", 1], ["--head", "random"], ["--layers", "last"], both):
         other = rows_of(acrank(*words("-f", "csv", *more)).out)
         assert [row["ac_corr"] for row in other] != [row["ac_corr"] for row in base], more
 

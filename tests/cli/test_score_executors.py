@@ -167,6 +167,7 @@ def test_a_full_disk_ends_the_run_and_keeps_what_was_written(acrank: Command, fo
         _, err = run.communicate(timeout=120)
     assert run.returncode == 2, err
     assert "error: cannot write run.json: " in err
+    assert "the run goes on, and is written at its end" in err
     assert len(done_in(folder / "run.json")) == 1
     assert [path.name for path in folder.glob(".acrank-*")] == []
     assert acrank(*words("-o", "run.json", "--resume")).code == 0
@@ -224,7 +225,7 @@ def test_what_workers_find_out_about_the_target_is_a_note_here(acrank: Command, 
     notes = Ranking.load(Path("two.json")).notes
     assert notes == Ranking.load(Path("local.json")).notes
     assert "float images: assumed range [0, 1]" in notes
-    assert open_target("target").notes == []  # the note comes from reading an image
+    assert open_target("target").notes == ["float images: assumed range [0, 1]"]  # one range for all of them
 
 
 @pytest.mark.parametrize(

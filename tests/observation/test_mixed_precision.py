@@ -191,7 +191,7 @@ def test_switches_are_put_back(monkeypatch: pytest.MonkeyPatch, given: str | Non
 
 def test_deterministic_refuses_what_is_not(acrank: Command, folder: Path) -> None:
     manifest = folder / "zoo" / "zoo.yaml"
-    assert acrank(*words("--deterministic")).code == 0
+    assert acrank(*words("--deterministic", "--overwrite")).code == 0
     assert Ranking.load(folder / "run.json").settings["deterministic"] is True
     assert not torch.are_deterministic_algorithms_enabled()
     torch.save(
@@ -199,7 +199,7 @@ def test_deterministic_refuses_what_is_not(acrank: Command, folder: Path) -> Non
         "zoo/net0.pth",
     )
     manifest.write_text(manifest.read_text().replace("small_networks:small", "small_networks:putting", 1))
-    assert acrank(*words("--deterministic")).code == 0
+    assert acrank(*words("--deterministic", "--overwrite")).code == 0
     assert "deterministic" in rows(folder)[0].reason
     assert acrank(*words()).code == 0
     assert rows(folder)[0].status == "scored", rows(folder)[0].reason
