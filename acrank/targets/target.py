@@ -75,12 +75,13 @@ class Labels:
 
 @dataclass(frozen=True, kw_only=True)
 class StoreInfo:
-    """A store and what a `Target` records about it (see there)."""
+    """A store and what a `Target` records about it (see there); `groups` names the patient, or other group, of each."""
 
     store: ImageStore
     axes: int = 2
     read_options: str = ""
     notes: tuple[str, ...] = ()
+    groups: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -99,6 +100,7 @@ class Target:
         notes: remarks for the user, such as files left out.
         axes: spatial axes of a network's input: 2 for images and for slices of volumes, 3 for volumes.
         slices: number of adjacent slices of a volume that become channels; None for whole images or volumes.
+        groups: what images belong together, such as the patient of each; None where it is not known.
         read_options: options that change the values read (intensities, spacing, slices); empty for images.
     """
 
@@ -113,6 +115,7 @@ class Target:
     axes: int = 2
     slices: int | None = None
     read_options: str = ""
+    groups: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -130,7 +133,7 @@ class Target:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 (64 hexadecimal digits) of layout, task, classes, ids, labels and read options; reads no image."""
+        """SHA-256 (64 hex digits) of layout, task, classes, ids, labels, read options and groups; reads no image."""
         header = json.dumps([self.layout, self.task, self.classes, self.labels.shape], ensure_ascii=True)
         digest = hashlib.sha256(header.encode())
         digest.update("\0".join(self.ids).encode("utf-8", "surrogateescape"))
@@ -138,6 +141,8 @@ class Target:
         digest.update(self.labels.astype("<f8" if self.task == "regression" else "<i8").tobytes())
         if self.read_options:
             digest.update(b"\0\0" + self.read_options.encode())
+        if self.groups is not None:
+            digest.update(b"\0\0groups\0" + "\0".join(self.groups).encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
 
     def read(self, index: int) -> np.ndarray:
@@ -202,6 +207,7 @@ def build_target(
         notes=[*notes, *labels.notes, *info.notes],
         axes=info.axes,
         read_options=info.read_options,
+        groups=info.groups,
     )
 
 
@@ -213,28 +219,3 @@ def first_few(names: Sequence[str], limit: int = 5) -> str:
     """
     shown = ", ".join(names[:limit])
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
-
-
-def choose_splits(split: str | None, available: Sequence[str], *, path: Path, notes: list[str]) -> list[str]:
-    """The splits to read, sorted: the given one, all of them for "all", "train" for None.
-
-    Empty if the target has no splits. A default among several splits is added to the notes.
-
-    Raises:
-        TargetError: the split does not exist.
-    """
-    names = sorted(available)
-    if not names and split in (None, "all"):
-        return []
-    if not names:
-        raise TargetError(f"{path} has no splits, so no split {split!r}", hint="leave the split out")
-    if split == "all":
-        return names
-    chosen = split or "train"
-    if chosen not in names:
-        raise TargetError(
-            f"{path} has no split {chosen!r}, only {first_few(names)}", hint='name one of them, or "all" to join them'
-        )
-    if split is None and len(names) > 1:
-        notes.append(f'split "train" of {", ".join(names)} ("all" joins them)')
-    return [chosen]
