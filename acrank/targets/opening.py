@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from acrank.errors import TargetError, UsageError
-from acrank.targets.layouts import arrays, class_folders, hdf5, image_table, mask_folders, npz, volume_datasets
+from acrank.targets.grouping import group_names, groups_note
+from acrank.targets.layouts import array_files, arrays, class_folders, image_table, mask_folders, volume_datasets
 from acrank.targets.stores.slices import slice_volumes
 from acrank.targets.target import Target
 from acrank.targets.target_options import TargetOptions
@@ -36,11 +37,16 @@ class Layout:
     suffixes: tuple[str, ...] = ()
 
 
+#: Options of every layout.
+_ANYWHERE = frozenset({"group_pattern"})
+
 #: Name -> layout.
 LAYOUTS: dict[str, Layout] = {
     class_folders.NAME: Layout(class_folders.open_folders, class_folders.USES),
-    npz.NAME: Layout(npz.open_npz, arrays.USES, magic=b"PK\x03\x04", suffixes=(".npz",)),
-    hdf5.NAME: Layout(hdf5.open_hdf5, arrays.USES, magic=b"\x89HDF\r\n\x1a\n", suffixes=(".h5", ".hdf5", ".hdf")),
+    **{
+        name: Layout(array_files.open_array_target, arrays.USES, magic=kind.magic, suffixes=kind.suffixes)
+        for name, kind in array_files.KINDS.items()
+    },
     image_table.NAME: Layout(image_table.open_table, image_table.USES, suffixes=(".csv", ".tsv")),
     mask_folders.NAME: Layout(mask_folders.open_masks, mask_folders.USES),
     volume_datasets.DECATHLON: Layout(volume_datasets.open_decathlon, volume_datasets.USES),
@@ -76,18 +82,24 @@ def open_target(path: str | os.PathLike[str], options: TargetOptions | None = No
     """
     path = Path(path)
     options = dataclasses.replace(options or TargetOptions(), **fields)
-    layout = _layout_of(path)
+    layout = _layout_of(path, options)
     _refuse_unsupported(path, layout, options)
-    target = LAYOUTS[layout].open(path, options)
+    target = _grouped(LAYOUTS[layout].open(path, options), options.group_pattern)
     _refuse_volume_options(path, target, options)
     return target if options.slices is None else slice_volumes(target, options.slices)
 
 
-def _layout_of(path: Path) -> str:
+def _grouped(target: Target, pattern: str | None) -> Target:
+    """The target with the groups of the pattern, and with a note on its groups, or on those that it may have."""
+    if pattern is not None:
+        target = dataclasses.replace(target, groups=group_names(target.ids, pattern))
+    target.add_note(groups_note(target) or None)
+    return target
+
+
+def _layout_of(path: Path, options: TargetOptions) -> str:
     if path.is_dir():
-        return volume_datasets.layout_of(path) or (
-            mask_folders.NAME if mask_folders.is_mask_folder(path) else class_folders.NAME
-        )
+        return volume_datasets.layout_of(path) or _layout_of_files(path, options)
     try:
         with path.open("rb") as file:
             start = file.read(8)
@@ -96,13 +108,22 @@ def _layout_of(path: Path) -> str:
     by_content = [name for name, layout in LAYOUTS.items() if layout.magic and start.startswith(layout.magic)]
     by_suffix = [name for name, layout in LAYOUTS.items() if path.suffix.lower() in layout.suffixes]
     if not by_content and not by_suffix:
-        raise TargetError(f"unsupported target {path}", hint="give a folder of class folders, .npz, .h5, .csv or .tsv")
+        raise TargetError(
+            f"unsupported target {path}", hint="give a folder of class folders, .npz, .npy, .h5, .csv or .tsv"
+        )
     return (by_content or by_suffix)[0]
+
+
+def _layout_of_files(path: Path, options: TargetOptions) -> str:
+    if options.class_folders is not None:
+        return class_folders.NAME
+    with_masks = mask_folders.is_mask_folder(path, is_segmentation=options.task == "segmentation")
+    return mask_folders.NAME if with_masks else class_folders.NAME
 
 
 def _refuse_unsupported(path: Path, layout: str, options: TargetOptions) -> None:
     for option, value in dataclasses.asdict(options).items():
-        if value is not None and option not in LAYOUTS[layout].uses:
+        if value is not None and option not in LAYOUTS[layout].uses | _ANYWHERE:
             takers = " and ".join(name for name, other in LAYOUTS.items() if option in other.uses)
             raise UsageError(
                 f"--{option.replace('_', '-')} does not apply to {path} (layout: {layout})",

@@ -1,43 +1,49 @@
-"""Class folders: one folder of images or volumes per class, or train/, val/ and test/ with such folders inside."""
+"""Class folders: one folder of images or volumes per class, in splits (train, Testing, fold_0) or groups, or not."""
 
 from __future__ import annotations
 
-import os
+import dataclasses
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from acrank.errors import TargetError
+from acrank.targets.label_spelling import spelling_notes
+from acrank.targets.layouts.folder_levels import ClassFolder, class_folders
+from acrank.targets.layouts.listing import entries, suffix_of, walk, without_suffix
+from acrank.targets.layouts.mask_lookalikes import refuse_lookalikes
+from acrank.targets.layouts.mask_names import is_mask_beside
 from acrank.targets.stores.images import IMAGE_SUFFIXES
 from acrank.targets.stores.volumes import file_store_info, is_volume
-from acrank.targets.target import Labels, Target, build_target, choose_splits, first_few
+from acrank.targets.target import Labels, Target, build_target, first_few
 from acrank.targets.target_options import TargetOptions
 
 NAME = "folders"
-USES = frozenset({"split", "task", "intensity", "slices", "spacing", "pages"})
+USES = frozenset({"split", "task", "intensity", "slices", "spacing", "pages", "class_folders"})
 
-#: Names of folders that hold splits, lower case.
-SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 _OTHER_SUFFIXES = frozenset(
     {".txt", ".md", ".rst", ".pdf", ".html", ".json", ".jsonl", ".yaml", ".yml", ".xml", ".csv", ".tsv", ".xlsx"}
     | {".db", ".ini", ".log", ".lock", ".py", ".sh", ".zip", ".tar", ".gz", ".md5", ".sha256"}
 )
-_CLUTTER = frozenset({"__MACOSX", "__pycache__", "@eaDir", "lost+found"})
-_MASK_NAME = re.compile(r"[_-]mask(?:[_-]?\d+)?\.[^.]+$", re.IGNORECASE)
+_MASK_NAME = re.compile(
+    r"[ _.-](?:mask|seg|segmentation|labels?|gt|ground[ _-]?truth|manual|annotation|lesion|roi)(?:[ _-]?\d+)?\.[^.]+$",
+    re.IGNORECASE,
+)
 
 
 def open_folders(path: Path, options: TargetOptions) -> Target:
     """Open a folder with one folder of images, or of NIfTI volumes, per class; ids are the paths below it.
 
     Files are listed without opening any of them. Hidden files and files that are clearly not images are left out;
-    files of unknown kinds too, with a note on their number. Folders within a class belong to it.
+    files of unknown kinds too, and masks beside their images, with a note on their number. Folders within a class
+    belong to it. What may be images and masks rather than classes is looked at.
 
     Raises:
-        TargetError: no class folders, one class, a class without images, an unknown split, images beside volumes, or a
-            segmentation target.
+        TargetError: no class folders, one class, a class without images, an unknown split, images beside volumes,
+            folders that may be classes or groups, or a segmentation set.
     """
     if options.task not in (None, "classification"):
         raise TargetError(
@@ -45,22 +51,25 @@ def open_folders(path: Path, options: TargetOptions) -> Target:
             hint="give a table of image paths and labels",
         )
     notes: list[str] = []
-    found = sorted(_images(path, _class_folders(path, options.split, notes), notes))
+    folders = _class_folders(path, options, notes)
+    found = sorted(_images(path, [(folder, label) for folder, label, _ in folders], notes))
+    if options.class_folders is None:
+        refuse_lookalikes(path, found)
     ids = tuple(name for name, _ in found)
     classes = sorted({label for _, label in found})
     if len(classes) < 2:
         raise TargetError(f"{path} has one class only: {classes[0]}", hint="ranking needs at least two class folders")
     places = {name: place for place, name in enumerate(classes)}
     values = np.array([places[label] for _, label in found], dtype=np.int64)
-    labels = Labels("classification", values, tuple(classes))
-    info = file_store_info(path, ids, options)
+    labels = Labels("classification", values, tuple(classes), notes=spelling_notes(classes))
+    info = dataclasses.replace(file_store_info(path, ids, options), groups=_groups(ids, folders))
     return build_target(path, layout=NAME, ids=ids, labels=labels, info=info, notes=notes)
 
 
-def _class_folders(path: Path, split: str | None, notes: list[str]) -> list[tuple[str, str]]:
-    """(folder below `path`, class) of every class folder in the chosen splits."""
-    folders, files = _entries(path)
-    loose = sum(_suffix(name) in IMAGE_SUFFIXES or is_volume(name) for name in files)
+def _class_folders(path: Path, options: TargetOptions, notes: list[str]) -> list[ClassFolder]:
+    """The class folders of the chosen splits."""
+    folders, files = entries(path)
+    loose = sum(suffix_of(name) in IMAGE_SUFFIXES or is_volume(name) for name in files)
     if not folders:
         raise TargetError(
             f"{path} holds {loose} images but no class folders" if loose else f"no images in {path}",
@@ -68,41 +77,7 @@ def _class_folders(path: Path, split: str | None, notes: list[str]) -> list[tupl
         )
     if loose:
         notes.append(f"{loose} images beside the class folders are left out")
-    splits = _split_folders(path, folders)
-    _refuse_segmentation(path, folders)
-    chosen = choose_splits(split, splits, path=path, notes=notes)
-    if not chosen:
-        return [(name, name) for name in folders]
-    beside = sorted(set(folders) - set(splits))
-    if beside:
-        notes.append(f"folders beside the splits are left out: {first_few(beside)}")
-    return [(f"{part}/{name}", name) for part in chosen for name in _entries(path / part)[0]]
-
-
-def _split_folders(path: Path, folders: list[str]) -> list[str]:
-    """The folders that are splits: those with a split's name that hold folders rather than images.
-
-    A class may be called "train": a single such name among others is a class.
-    """
-    named = [name for name in folders if name.lower() in SPLIT_NAMES]
-    if not named or (len(named) == 1 and len(folders) > 1):
-        return []
-    splits = [name for name in named if _entries(path / name)[0]]
-    if not splits and len(named) == len(folders):
-        raise TargetError(
-            f"{path} holds {first_few(named)} but no class folders in them",
-            hint="put one folder per class into each split, or give a table of image paths and labels",
-        )
-    return splits
-
-
-def _refuse_segmentation(path: Path, folders: list[str]) -> None:
-    lower = {name.lower().rstrip("s") for name in folders}
-    if len(folders) == 2 and "mask" in lower and lower & {"image", "img"}:
-        raise TargetError(
-            f"{path} is a segmentation target: it holds {' and '.join(sorted(folders))}, not classes",
-            hint="call the folders images and masks",
-        )
+    return class_folders(path, options.split, level=options.class_folders, notes=notes)
 
 
 def _images(path: Path, folders: list[tuple[str, str]], notes: list[str]) -> list[tuple[str, str]]:
@@ -112,8 +87,8 @@ def _images(path: Path, folders: list[tuple[str, str]], notes: list[str]) -> lis
     empty: list[str] = []
     for folder, label in folders:
         before = len(images)
-        for name in _walk(path, folder):
-            suffix = _suffix(name)
+        for name in walk(path, folder):
+            suffix = suffix_of(name)
             if suffix in IMAGE_SUFFIXES or is_volume(name):
                 images.append((name, label))
             elif suffix not in _OTHER_SUFFIXES:
@@ -132,47 +107,31 @@ def _images(path: Path, folders: list[tuple[str, str]], notes: list[str]) -> lis
         )
     if unknown:
         notes.append(f"{unknown.total()} files of unknown kinds are left out: {kinds}")
-    masks = sum("mask" in name.lower() and _MASK_NAME.search(name) is not None for name, _ in images)
-    if masks:
-        notes.append(f"{masks} files are named like segmentation masks but read as images: move them out if they are")
-    return images
+    return _without_masks(images, notes)
 
 
-def _entries(path: Path) -> tuple[list[str], list[str]]:
-    """Names of the visible folders and files in a folder, sorted."""
-    folders: list[str] = []
-    files: list[str] = []
-    for entry in _scan(path):
-        (folders if entry.is_dir() else files).append(entry.name)
-    return sorted(folders), sorted(files)
+def _without_masks(images: list[tuple[str, str]], notes: list[str]) -> list[tuple[str, str]]:
+    """The images without the masks that lie beside them."""
+    if not any(_MASK_NAME.search(name) for name, _ in images):
+        return images
+    stems = {without_suffix(name) for name, _ in images}
+    kept = [(name, label) for name, label in images if is_mask_beside(without_suffix(name), stems) is None]
+    if len(kept) < len(images):
+        notes.append(
+            f"{len(images) - len(kept)} masks beside their images are left out (--task segmentation reads them)"
+        )
+    odd = sum(_MASK_NAME.search(name) is not None for name, _ in kept)
+    if odd:
+        notes.append(f"{odd} files are named like segmentation masks but read as images: move them out if they are")
+    return kept
 
 
-def _walk(root: Path, folder: str) -> Iterator[str]:
-    """Every visible file below root/folder, relative to `root` with forward slashes; circular links end."""
-    waiting, seen = [folder], set()
-    while waiting:
-        here = waiting.pop()
-        status = (root / here).stat()  # one per folder, none per file
-        if (status.st_dev, status.st_ino) in seen:
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        for entry in _scan(root / here):
-            if entry.is_dir():
-                waiting.append(f"{here}/{entry.name}")
-            else:
-                yield f"{here}/{entry.name}"
-
-
-def _scan(path: Path) -> Iterator[os.DirEntry[str]]:
-    try:
-        with os.scandir(path) as entries:
-            for entry in entries:
-                if entry.name[0] != "." and entry.name not in _CLUTTER:
-                    yield entry
-    except OSError as error:
-        raise TargetError(f"cannot read {path}: {error.strerror}", hint="check the folder's permissions") from error
-
-
-def _suffix(name: str) -> str:
-    stem, dot, suffix = name[name.rfind("/") + 1 :].rpartition(".")
-    return dot + suffix.lower() if stem else ""
+def _groups(ids: Sequence[str], folders: Sequence[ClassFolder]) -> tuple[str, ...] | None:
+    """The group of every image, where the class folders lie in groups."""
+    by_folder = {folder: group for folder, _, group in folders if group}
+    if not by_folder:
+        return None
+    depth = next(iter(by_folder)).count("/") + 1
+    found = ["/".join(name.split("/")[:depth]) for name in ids]
+    groups = [by_folder.get(folder, folder) for folder in found]
+    return tuple(groups) if len(set(groups)) > 1 else None

@@ -9,24 +9,21 @@ from typing import Any
 import numpy as np
 
 from acrank.errors import TargetError
-from acrank.targets.layouts.arrays import open_arrays
-from acrank.targets.target import Target
-from acrank.targets.target_options import TargetOptions
+from acrank.targets.layouts.arrays import ArrayFile
 
 NAME = "hdf5"
 
 
-def open_hdf5(path: Path, options: TargetOptions) -> Target:
-    """Open datasets [N, H, W], [N, H, W, C] or [N, C, H, W] with labels (numbers or strings) [N], [N, 1] or [N, k].
+def hdf5_file(path: Path) -> ArrayFile:
+    """The file's datasets: images [N, H, W], [N, H, W, C] or [N, C, H, W], labels (numbers or strings) [N] or [N, k].
 
     Keys may lie in groups (`scans/images`). Images are read one by one, on demand.
 
     Raises:
         TargetError: not an HDF5 file, keys not found, or datasets that do not fit together.
     """
-    return open_arrays(
-        path,
-        options,
+    return ArrayFile(
+        path=path,
         layout=NAME,
         keys=_keys(path),
         array=lambda key: StoredDataset(path, key),

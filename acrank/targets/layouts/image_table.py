@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
+import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,20 +11,30 @@ from pathlib import Path
 import numpy as np
 
 from acrank.errors import TargetError
+from acrank.targets.grouping import check_groups
+from acrank.targets.label_cells import read_cells
 from acrank.targets.labels import encode_labels
+from acrank.targets.layouts.image_lookup import find_images
+from acrank.targets.split_names import choose_splits
 from acrank.targets.stores.volumes import file_store_info
-from acrank.targets.target import Target, build_target, choose_splits, first_few
+from acrank.targets.target import Target, build_target, first_few
 from acrank.targets.target_options import TargetOptions
 
 NAME = "table"
-USES = frozenset({"split", "image_column", "label_column", "task", "intensity", "slices", "spacing", "pages"})
+USES = frozenset(
+    {"split", "image_column", "label_column", "task", "intensity", "slices", "spacing", "pages"}
+    | {"image_root", "uncertain", "missing_labels", "group_column"}
+)
 
 _IMAGE_NAMES = ("path", "image", "file", "filename", "file_name", "filepath", "file_path", "image_path", "img")
 _LABEL_NAMES = ("label", "class", "target", "category")
 
 
 def open_table(path: Path, options: TargetOptions) -> Target:
-    """Open a table with a header; paths are relative to the table's folder, and are the ids.
+    """Open a table with a header; paths are relative to the table's folder, or `image_root`, and are the ids.
+
+    A path may lack its suffix, or its folder where no other file below has the name. Cells of several labels (`a|b`)
+    make a multilabel task.
 
     The columns are given, or recognised by usual names. `label_column` may name several columns of 0 and 1, separated
     by commas, for a multilabel task. A column called `split` gives splits. Backslashes in paths count as slashes.
@@ -34,24 +44,54 @@ def open_table(path: Path, options: TargetOptions) -> Target:
             labels missing or not fitting the task.
     """
     notes: list[str] = []
-    header, rows = _read(path)
+    header, rows, delimiter = _read(path)
     image = header.index(_column(path, header, options.image_column, usual=_IMAGE_NAMES, what="image"))
     columns = _label_columns(path, header, options.label_column)
     rows = _rows_of_split(path, header, rows, split=options.split, notes=notes)
     if not rows:
         raise TargetError(f"no images in {path}: the table has no rows", hint="give one row per image")
+    root = Path(options.image_root) if options.image_root else path.parent
     rows = sorted(rows, key=lambda row: _tidy(row[image]))
-    ids = tuple(_tidy(row[image]) for row in rows)
+    named = [_tidy(row[image]) for row in rows]
+    _refuse_repeated(path, named)
+    cells = read_cells(
+        np.array([[row[header.index(name)] for name in columns] for row in rows]),
+        columns,
+        ids=named,
+        options=options,
+        delimiter=delimiter,
+        where=str(path),
+    )
+    found = find_images(root, [named[row] for row in cells.kept], where=str(path), notes=notes)
+    order = sorted(range(len(found)), key=found.__getitem__)
+    ids = tuple(found[place] for place in order)
     _refuse_repeated(path, ids)
-    _refuse_absent(path, ids)
-    values = np.array([[row[header.index(name)] for name in columns] for row in rows])
-    labels = encode_labels(values, ids=ids, task=options.task, where=str(path), names=columns)
-    info = file_store_info(path.parent, ids, options)
+    labels = encode_labels(cells.values[order], ids=ids, task=options.task, where=str(path), names=cells.names)
+    notes += cells.notes
+    chosen = [rows[cells.kept[place]] for place in order]
+    groups = _groups(path, header, chosen, name=options.group_column)
+    info = dataclasses.replace(file_store_info(root, ids, options), groups=groups)
     return build_target(path, layout=NAME, ids=ids, labels=labels, info=info, notes=notes)
 
 
-def _read(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Column names and rows, all cells stripped."""
+def _groups(
+    path: Path, header: Sequence[str], rows: Sequence[Sequence[str]], *, name: str | None
+) -> tuple[str, ...] | None:
+    """The group of every row, None without a column of groups."""
+    if name is None:
+        return None
+    place = header.index(_column(path, header, name, usual=(), what="group"))
+    lacking = sum(not row[place] for row in rows)
+    if lacking:
+        raise TargetError(
+            f"{path}: {lacking} of {len(rows)} cells of the column {name!r} are empty",
+            hint="name the group of every row",
+        )
+    return check_groups([row[place] for row in rows], f"{path}: the column {name!r}")
+
+
+def _read(path: Path) -> tuple[list[str], list[list[str]], str]:
+    """Column names, rows, all cells stripped, and what separates them."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()
@@ -73,7 +113,7 @@ def _read(path: Path) -> tuple[list[str], list[list[str]]]:
                 f"{path}: row {number} has {len(row)} cells, the header has {len(header)}",
                 hint="quote cells that contain the separator",
             )
-    return header, [row for _, row in numbered[1:]]
+    return header, [row for _, row in numbered[1:]], delimiter
 
 
 def _column(path: Path, header: Sequence[str], name: str | None, *, usual: Sequence[str], what: str) -> str:
@@ -120,28 +160,3 @@ def _refuse_repeated(path: Path, ids: Sequence[str]) -> None:
             f"{path} lists {len(twice)} images more than once: {first_few(twice, 3)}",
             hint="keep one row per image; for several labels use one column per label",
         )
-
-
-def _refuse_absent(path: Path, ids: Sequence[str]) -> None:
-    """Looks the images up folder by folder, which is much faster than one by one."""
-    folders: dict[str, set[str]] = {}
-    absent = []
-    for name in ids:
-        folder, _, last = name.rpartition("/")
-        if folder not in folders:
-            folders[folder] = _names_in(path.parent / folder)
-        if last not in folders[folder] and not (path.parent / name).is_file():
-            absent.append(name or "(an empty path)")
-    if absent:
-        raise TargetError(
-            f"{path}: {len(absent)} of {len(ids)} images are missing: {first_few(absent, 3)}",
-            hint="paths are taken relative to the table's folder",
-        )
-
-
-def _names_in(folder: Path) -> set[str]:
-    try:
-        with os.scandir(folder) as entries:
-            return {entry.name for entry in entries if not entry.is_dir()}
-    except OSError:
-        return set()  # then every image in it is reported as missing
