@@ -36,7 +36,7 @@ def say(text: str) -> None:
 
 def warn(text: str) -> None:
     """One line that a reader must not miss, to stderr."""
-    say(f"warning: {text}")
+    say(f"warning: {text.removeprefix('warning: ')}")
 
 
 def show(view: View, format_name: str) -> None:
@@ -75,7 +75,7 @@ def tell_notes(ranking: Ranking) -> None:
     for text in ranking.warnings:
         warn(text)
     for text in ranking.notes:
-        say(f"note: {text}")
+        say(text if text.startswith("warning: ") else f"note: {text}")
     for row in ranking.rows:
         for text in row.notes:
             say(f"note: {row.model}: {text}")
