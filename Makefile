@@ -2,22 +2,23 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+CONSTRAINTS ?= .ci/constraints.txt
 STUDY := benchmarks/transferability
 SHARED ?= ../shared
 
-.PHONY: help setup demo test test-slow lint study tables clean
+.PHONY: help setup demo test test-slow test-lowest lint study tables clean
 
 help:
-	@echo "make setup | demo | test | test-slow | lint | tables | study SHARED=FOLDER | clean"
+	@echo "make setup | demo | test | test-slow | test-lowest | lint | tables | study SHARED=FOLDER | clean"
 
 setup: $(READY)
 
 # The constraints pin torch and torchvision: an open requirement would take gigabytes of CUDA, or two builds that clash.
-$(READY): pyproject.toml .ci/constraints.txt
+$(READY): pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "acrank needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt torch torchvision
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) torch torchvision
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable '.[dev]'
 	@touch $@
 
 demo: setup
@@ -25,6 +26,11 @@ demo: setup
 
 test: setup lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not slow"
+
+# What reads foreign bytes, with the oldest libraries that pyproject.toml allows.
+test-lowest:
+	$(MAKE) setup CONSTRAINTS=.ci/lowest.txt
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not slow" tests/zoo tests/test_lower_bounds.py
 
 test-slow: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow

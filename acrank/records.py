@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from acrank.errors import TableError
 from acrank.system.files import atomic_write
 from acrank.system.plain_data import dumps, plain, read_json, validated
+from acrank.system.record_schema import body_of, check_rows
 from acrank.system.view import View
 
 if TYPE_CHECKING:
@@ -21,14 +21,6 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 2
 KIND = "acrank-run"
 _STRICT = {"extra": "forbid"}  # pydantic's reading of records: no unknown field
-#: How the warnings of schema 1 began that are about the run; its other warnings were notes on the target.
-_OLD_WARNINGS = re.compile(r"shuffled labels give|\d+ skipped: |the cache could not be written")
-
-#: Columns of a score table that are never scores.
-RESERVED = frozenset(
-    {"rank", "band", "model", "status", "params", "seconds", "reason", "dataset", "family", "half", "method", "seed"}
-    | {"split", "ground_truth", "ground_truth_se"}
-)
 
 
 @dataclass(frozen=True)
@@ -81,6 +73,7 @@ class Details:
         patches: corners of the patches of each draw, and labelled positions of each patch.
         at_once: how many inputs went through the network together; batch statistics are theirs.
         lowered: from how many inputs at a time to how many that was lowered for lack of memory.
+        depends_on: digests of its weights and code, and acrank's scheme; a row with others is computed anew.
         cached, cache_failure: whether every observation came from the cache; why it could not be written.
         parts: pool-relative score -> this candidate's part of it, for each draw.
         entry: digest of the manifest entry.
@@ -102,6 +95,7 @@ class Details:
     cache_failure: str | None = None
     parts: dict[str, list[Any]] = field(default_factory=dict)
     entry: str | None = None
+    depends_on: dict[str, str] | None = None
 
     def draws_of(self, score: str) -> int:
         """How many draws the value of one score is a mean of."""
@@ -131,8 +125,7 @@ class Row:
         weights: sha256 of the weights and how many tensors matched, were missing and were left over.
         layers: per normalisation layer: name, channels and values after the step (that under the random head where no
             score takes another).
-        reference: figures from the manifest, for comparison.
-        details: what scoring it took.
+        reference, details: figures from the manifest, for comparison; what scoring it took.
     """
 
     __pydantic_config__ = _STRICT
@@ -168,6 +161,7 @@ class Ranking:
         settings, environment, target: how the run was made.
         controls: figures about the ranking as a whole, such as its agreement with layer width.
         notes, warnings: what a reader should know about the target, and must know about the run.
+        candidates, complete: how many there were; whether the run ended. None in records of earlier versions.
 
     Example:
         >>> rows = [Row(name, "scored", scores={"s": Value(x)}) for name, x in (("a", 1.0), ("b", 2.0))]
@@ -186,6 +180,8 @@ class Ranking:
     controls: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    candidates: int | None = None
+    complete: bool | None = None
 
     @classmethod
     def of(cls, rows: Iterable[Row], *, rank_by: str, higher_is_better: Mapping[str, bool], **about: Any) -> Ranking:
@@ -202,6 +198,15 @@ class Ranking:
     def best(self) -> Row | None:
         """The first ranked row, None when nothing was ranked."""
         return self.rows[0] if self.rows and self.rows[0].rank is not None else None
+
+    @property
+    def lacking(self) -> str:
+        """Why this is not the record of a whole run; empty where it is."""
+        if not self.rows:
+            return "the record has no rows"
+        if self.complete is False or len(self.rows) < (self.candidates or 0):
+            return f"the run was not finished: {len(self.rows)} of {self.candidates or 'its'} candidates have a row"
+        return ""
 
     @property
     def score_names(self) -> list[str]:
@@ -243,9 +248,7 @@ class Ranking:
 
     def to_record(self) -> dict[str, Any]:
         """The run record: plain data, ready for JSON; NaN and infinities become None."""
-        body = dataclasses.asdict(self)
-        record: dict[str, Any] = plain({"kind": KIND, "schema_version": SCHEMA_VERSION, **body})
-        return record
+        return dict(plain({"kind": KIND, "schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}))
 
     @classmethod
     def from_record(cls, record: Any, *, where: str = "run record") -> Ranking:
@@ -254,19 +257,13 @@ class Ranking:
         Raises:
             TableError: not a run record, or one of a later schema.
         """
-        if not isinstance(record, dict) or record.get("kind") != KIND:
-            raise TableError(f"{where} is not a run record", hint="give the run.json that `acrank score` wrote")
-        version = record.get("schema_version")
-        if version not in (1, SCHEMA_VERSION):
-            raise TableError(
-                f"{where} has schema version {version}, this acrank reads 1 and {SCHEMA_VERSION}",
-                hint="use the acrank version that wrote it, or run `acrank score` again",
-            )
-        body = {name: value for name, value in record.items() if name not in ("kind", "schema_version")}
+        body = body_of(record, KIND, SCHEMA_VERSION, where=where)
         try:
-            ranking = validated(cls, _from_schema_1(body) if version == 1 else body)
+            ranking = validated(cls, body)
+            check_rows(body["rows"])
             if ranking.rank_by not in ranking.higher_is_better:
                 raise ValueError(f"no direction for {ranking.rank_by!r}")
+            ranking.rows = _ranked(ranking.rows, ranking.rank_by, ranking.higher_is_better[ranking.rank_by])
             return ranking
         except ValueError as error:
             raise TableError(f"{where} is damaged: {error}", hint="run `acrank score` again") from error
@@ -300,16 +297,3 @@ def _ranked(rows: list[Row], score: str, higher: bool) -> list[Row]:
             leader, band = here, band + 1
         out.append(dataclasses.replace(row, rank=place, band=band if known else None))
     return out
-
-
-def _from_schema_1(body: dict[str, Any]) -> dict[str, Any]:
-    """A record's body as schema 2 has it: flat settings, notes apart from warnings."""
-    settings, warnings = body.get("settings"), body.get("warnings", [])
-    if isinstance(settings, dict) and isinstance(protocol := settings.get("protocol"), dict):
-        flat = {name: value for name, value in protocol.items() if name not in ("name", "epochs", "rank_by")}
-        settings = {**settings, **flat, "protocol": protocol.get("name")}
-    if not isinstance(warnings, list) or not all(isinstance(text, str) for text in warnings):
-        return {**body, "settings": settings}
-    about_run = [text for text in warnings if _OLD_WARNINGS.match(text)]
-    notes = [text for text in warnings if text not in about_run]
-    return {**body, "settings": settings, "notes": notes, "warnings": about_run}

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar
 from acrank.errors import TableError, UsageError
 from acrank.scores import SCORES
 from acrank.system.memory import bytes_of
-from acrank.system.option_fields import Opt, check_options
+from acrank.system.option_fields import MOST_IMAGES, MOST_SEED, Opt, check_options
 from acrank.system.streams import STREAMS
 from acrank.system.words import closest
 
@@ -20,13 +20,10 @@ HEADS = ("ridge", "random")
 #: Panels of `acrank score --help` beside that of the class.
 _RUNNING, _DETAIL = "How to run", "Protocol in detail"
 #: What records of earlier versions lack, and what their runs did.
-_NEVER: Mapping[str, Any] = dict.fromkeys(("amp", "deterministic", "race"), False)
+_NEVER: Mapping[str, Any] = dict.fromkeys(("amp", "deterministic", "race", "allow_download"), False)
 OLD_RECORD_DEFAULTS: Mapping[str, Any] = {
     **_NEVER,
-    "streams": 1,
-    "controls": True,
-    "memory": None,
-    "step_samples": None,
+    **{"streams": 1, "controls": True, "memory": None, "step_samples": None},
 }
 
 
@@ -104,7 +101,7 @@ class Settings:
         memory: the most that the process may use, as "4GB"; None takes what is free.
         amp: whether forward passes run in mixed precision (autocast); features are float32 either way.
         deterministic: whether torch may use deterministic algorithms only.
-        allow_code: whether `factory:` entries may run code.
+        allow_code, allow_download: whether `factory:` entries may run code, and libraries download their own weights.
         streams: version of the random streams (`acrank.system.streams`).
 
     Raises:
@@ -124,9 +121,9 @@ class Settings:
     rank_by: Annotated[str, Opt(help="Score that orders the table, or consensus.", metavar="NAME")] = ""
     samples: Annotated[
         int | None,
-        Opt(help="Images per draw (patches for masks). [one-step: 128, masks: 16; official: all]", least=4),
+        Opt(help="Images per draw (patches for masks). [one-step: 128, masks: 16; official: all]", least=4, most=10**9),
     ] = None
-    repeats: Annotated[int | None, Opt(help="Independent draws, at most. [one-step: 3, official: 1]", least=1)] = None
+    repeats: Annotated[int | None, Opt(help="Draws, at most. [one-step: 3, official: 1]", least=1, most=1000)] = None
     race: Annotated[
         bool,
         Opt(help="After the first draw go on with the candidates that may still be the best.", flag="--race/--no-race"),
@@ -134,8 +131,12 @@ class Settings:
     controls: Annotated[
         bool, Opt(help="Repeat the step on shuffled labels, as a control.", flag="--controls/--no-controls")
     ] = False
-    step_size: Annotated[float | None, Opt(help="Learning rate. [one-step: 0.1, official: 0.01]", panel=_DETAIL)] = None
-    step_samples: Annotated[int | None, Opt(help="Images of the step. [one-step: 32]", least=2, panel=_DETAIL)] = None
+    step_size: Annotated[
+        float | None, Opt(help="Learning rate. [one-step: 0.1, official: 0.01]", most=1e6, panel=_DETAIL)
+    ] = None
+    step_samples: Annotated[
+        int | None, Opt(help="Images of the step. [one-step: 32]", least=2, most=MOST_IMAGES, panel=_DETAIL)
+    ] = None
     head: Annotated[
         str | None, Opt(help="Head that gives the step its loss. [one-step: ridge]", choices=HEADS, panel=_DETAIL)
     ] = None
@@ -152,7 +153,7 @@ class Settings:
     statistics: Annotated[
         str, Opt(help="Whose BatchNorm statistics features have.", choices=("target", "source"), panel=_DETAIL)
     ] = "target"
-    seed: Annotated[int, Opt(help="Seed of everything random.", least=0, panel=_DETAIL)] = 0
+    seed: Annotated[int, Opt(help="Seed of everything random.", least=0, most=MOST_SEED, panel=_DETAIL)] = 0
     device: Annotated[str, Opt(help="auto, cpu, cuda, cuda:N or mps.", panel=_RUNNING)] = "auto"
     memory: Annotated[
         str | None, Opt(help="Most memory to use, such as 4GB. [what is free]", metavar="SIZE", panel=_RUNNING)
@@ -164,6 +165,7 @@ class Settings:
         bool, Opt(help="Deterministic algorithms only; a candidate that lacks one is skipped.", panel=_RUNNING)
     ] = False
     allow_code: Annotated[bool, Opt(help="Let the manifest's `factory:` entries run code.", panel=_RUNNING)] = False
+    allow_download: Annotated[bool, Opt(help="Let libraries download weights of their own.", panel=_RUNNING)] = False
     streams: int = STREAMS
 
     def __post_init__(self) -> None:
@@ -172,11 +174,10 @@ class Settings:
             raise UsageError(f"protocol {self.protocol} trains its own head", hint="leave --head out")
         if self.step_size is not None and not 0 < self.step_size < math.inf:
             raise UsageError(f"--step-size must be positive, got {self.step_size}", hint="try 0.1")
-        if self.memory is not None:
-            bytes_of(self.memory)
+        _ = self.memory is None or bytes_of(self.memory)  # refuses what is no size
         object.__setattr__(self, "scores", tuple(dict.fromkeys(self.scores)))
         for name in (*self.scores, self.rank_by):
-            if name not in ("", "all", CONSENSUS, *SCORES):
+            if name not in ("", "all", CONSENSUS, *SCORES) or (name == "all" and name == self.rank_by):
                 raise UsageError(f"unknown score {name!r}", hint=closest(name, SCORES, "`acrank scores` lists them"))
 
     @classmethod

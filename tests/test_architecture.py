@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
         *("demo",),  # the example in the docstring of `score`
     },
     "finetuning": {
-        *("formats", "norm", "observation", "system", "targets", "zoo"),
+        *("cache", "formats", "norm", "observation", "system", "targets", "zoo"),
         *("demo",),  # the example in the docstring of `finetune`
     },
     "comparison": {"formats", "records", "system"},

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from acrank.errors import OutputError, TableError
 from acrank.ranking.joining import merge
-from acrank.records import KIND, RESERVED, SCHEMA_VERSION, Details, Ranking, Row, Value
+from acrank.records import KIND, SCHEMA_VERSION, Details, Ranking, Row, Value
 from acrank.settings import Settings
 from acrank.system.plain_data import dumps
+from acrank.system.record_schema import RESERVED
 from acrank.system.streams import STREAMS
 
 OLD_RECORD = Path(__file__).parent / "data" / "run_0.2.0.json"
@@ -213,7 +214,7 @@ def test_saving_fails_whole(tmp_path: Path) -> None:
     [
         (b"", "is not JSON"),
         (b"rank,band\n1,1\n", "is not JSON"),
-        (b"\xff\xfe{}", "is not JSON"),
+        (b"\xff\xfe{}", "is not UTF-8"),
         (b"[]", "is not a run record"),
         (b"null", "is not a run record"),
         (b"{}", "is not a run record"),
@@ -234,7 +235,7 @@ def test_files_that_are_no_record_are_refused(tmp_path: Path, content: bytes, sa
 def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="No such file"):
         Ranking.load(tmp_path / "run.json")
-    with pytest.raises(TableError, match="cannot read"):
+    with pytest.raises(TableError, match="is a folder"):
         Ranking.load(tmp_path)
 
 
@@ -348,3 +349,42 @@ def test_an_old_record_is_not_merged_with_one_of_other_streams() -> None:
 def test_an_old_record_with_strange_warnings_is_damaged(warnings: object) -> None:
     with pytest.raises(TableError, match="is damaged: warnings"):
         Ranking.from_record({**json.loads(OLD_RECORD.read_text()), "warnings": warnings})
+
+
+# --- records that are not believed ------------------------------------------------------------------------------------
+
+
+def changed(tmp_path: Path, **fields: Any) -> Path:
+    """A record of two rows on disk, with other fields than acrank wrote."""
+    record = ranked(scored("a", 1.0), scored("b", 2.0)).to_record()
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps({**record, **fields}))
+    return path
+
+
+def test_ranks_follow_from_the_values_not_from_the_record(tmp_path: Path) -> None:
+    record = ranked(scored("a", 1.0), scored("b", 2.0)).to_record()
+    rows = [{**row, "rank": 1, "band": 1} for row in reversed(record["rows"])]
+    assert places(Ranking.load(changed(tmp_path, rows=rows))) == [("b", 1, None), ("a", 2, None)]
+
+
+def test_rows_that_cannot_be_are_refused_with_their_place(tmp_path: Path) -> None:
+    first, second = ranked(scored("a", 1.0), scored("b", 2.0)).to_record()["rows"]
+    for row, message in (
+        ({**second, "model": first["model"]}, "rows.1.model: 'b' is listed twice"),
+        ({**second, "model": ""}, "rows.1.model: is empty"),
+        ({**second, "seconds": -1.0}, "rows.1.seconds: -1.0 is negative"),
+        ({**second, "layers": [{}]}, "rows.1.layers: a layer has no number of channels"),
+        ({**second, "scores": {"s": {"value": 1.0, "sd": -1.0}}}, "rows.1.scores.s.sd: -1.0 is negative"),
+        ({**second, "seconds": math.inf}, "rows.1.seconds: inf is not a finite number"),
+    ):
+        with pytest.raises(TableError, match=r"run\.json") as caught:
+            Ranking.load(changed(tmp_path, rows=[first, row]))
+        assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("depth", [50, 100_000])
+def test_deep_json_is_refused(tmp_path: Path, depth: int) -> None:
+    (tmp_path / "run.json").write_text("[" * depth + "]" * depth)
+    with pytest.raises(TableError, match="nested"):
+        Ranking.load(tmp_path / "run.json")

@@ -1,36 +1,46 @@
 """Observations on disk, so that a second run reads no weights and decodes no images.
 
 One HDF5 file per candidate and draw (`observation_file`), named by the hash of everything that the observation depends
-on (`keys`). A file is written whole or not at all and has a digest of its content; a damaged one is observed anew.
+on (`keys`); beside it the scores of it, which name the observation that they are of, and the remembered hashes of
+weights, both as JSON behind a header. What is no whole file of acrank's own (`acrank.system.sealed_folder`) is computed
+anew.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from acrank.cache.keys import code_digest, drift_key_of, identity_of, key_of
+from acrank.cache.keys import drift_key_of, identity_of, key_of
 from acrank.cache.observation_file import read_observation, write_observation
 from acrank.errors import OutputError
 from acrank.scores.inputs import CandidateInfo, Observation
-from acrank.system.files import SETTLED_SECONDS, atomic_write, check_writable, sha256_of
+from acrank.system.files import sha256_of, stamp_of
+from acrank.system.sealed_folder import SealedFolder
 
 __all__ = ["ObservationCache", "default_folder", "drift_key_of", "identity_of", "key_of"]
 
-_HASHES = "weights.json"
-_HINT = "set ACRANK_CACHE to another folder, or give --no-cache"
+_OBSERVATIONS, _WEIGHTS = "observations", "weights"
+_HINT = "set ACRANK_CACHE to a folder of your own, or give --no-cache"
 
 
 def default_folder() -> Path:
-    """$ACRANK_CACHE, else acrank/ in $XDG_CACHE_HOME or ~/.cache."""
-    if "ACRANK_CACHE" in os.environ:
-        return Path(os.environ["ACRANK_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "acrank"
+    """$ACRANK_CACHE, else acrank/ in $XDG_CACHE_HOME or ~/.cache; an empty variable counts as unset.
+
+    Raises:
+        OutputError: neither variable is set, and the user has no home.
+    """
+    if own := os.environ.get("ACRANK_CACHE"):
+        return Path(own)
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "acrank"
+    except RuntimeError as error:
+        raise OutputError("there is no home folder for the cache", hint=_HINT) from error
 
 
 class ObservationCache:
@@ -40,39 +50,40 @@ class ObservationCache:
     again.
 
     Args:
-        folder: created by the first write.
+        folder: created by the first write, for this user only.
+
+    Raises:
+        OutputError: no folder is given, and there is no default.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or default_folder()
+        self._files = SealedFolder(self.folder)
         self._failure: str | None = None
 
     def open(self) -> ObservationCache:
         """Create the folder before the work; returns itself.
 
         Raises:
-            OutputError: the folder cannot be created or written.
+            OutputError: the folder cannot be created or opened, is another user's, or everybody may write there.
         """
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            check_writable(self.folder / _HASHES)
-        except (OSError, OutputError) as error:
-            raise OutputError(f"the cache {self.folder} cannot be written", hint=_HINT) from error
+            self._files.open()
+        except OSError as error:
+            raise OutputError(f"cannot use the cache {self.folder}: {error.strerror or error}", hint=_HINT) from error
         return self
 
     def load(self, key: str) -> tuple[Observation, CandidateInfo] | None:
         """The observation of a key with its candidate's info; None where there is none, or a damaged one."""
         import h5py
 
-        path = self._path(key)
-        try:
-            raw = path.read_bytes()
-        except OSError:
+        content = self._files.read(_name(key))
+        if content is None:
             return None
         try:
-            with h5py.File(io.BytesIO(raw), "r") as file:
+            with h5py.File(io.BytesIO(content), "r") as file:
                 return read_observation(file, key)
-        except (OSError, KeyError, ValueError, TypeError, RuntimeError):  # damaged or foreign
+        except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError):  # not of this version
             return None
 
     def store(self, key: str, observation: Observation, info: CandidateInfo, ids: list[str]) -> None:
@@ -82,21 +93,22 @@ class ObservationCache:
         buffer = io.BytesIO()
         with h5py.File(buffer, "w") as file:
             write_observation(file, key, observation, info=info, ids=ids)
-        self._write(self._path(key), buffer.getvalue())
+        self._write(_name(key), buffer.getvalue())
 
-    def load_values(self, key: str) -> dict[str, Any]:
-        """Scores of an observation, by name; empty where this version of the code has stored none."""
-        try:
-            found = json.loads(self._path(key).with_suffix(".json").read_text())
-        except (OSError, ValueError):
-            return {}
-        known = isinstance(found, dict) and found.get("code") == code_digest() and found.get("key") == key
-        return dict(found["values"]) if known else {}
+    def load_values(self, *keys: str) -> dict[str, Any]:
+        """Scores, by name, of what was put together from the observations of some keys; empty where there are none.
 
-    def store_values(self, key: str, values: Mapping[str, Any]) -> None:
-        """Write scores of an observation, by name, as plain data."""
-        record = {"key": key, "code": code_digest(), "values": values}
-        self._write(self._path(key).with_suffix(".json"), json.dumps(record))
+        They are believed only beside the very files that they were computed from.
+        """
+        found = self._record(_name_of_values(keys))
+        seals, values = self._seals(keys), found.get("values")
+        return values if seals and found.get("observations") == seals and isinstance(values, dict) else {}
+
+    def store_values(self, values: Mapping[str, Any], *keys: str) -> None:
+        """Write scores, by name, as plain data; nothing where the cache lacks one of the observations."""
+        if seals := self._seals(keys):
+            record = {"observations": seals, "values": values}
+            self._write(_name_of_values(keys), json.dumps(record).encode())
 
     def take_failure(self) -> str | None:
         """Return and clear the message of the last failed write, or None."""
@@ -105,63 +117,80 @@ class ObservationCache:
 
     def entries(self) -> Iterator[Path]:
         """Paths of all observations."""
-        return self.folder.glob("observations/*/*.h5")
+        for name in self._files.names(_OBSERVATIONS):
+            if name.endswith(".h5") and self._files.seal_of(name):
+                yield self.folder / name
 
     def summaries(self) -> list[dict[str, Any]]:
         """Key, weights file, images, features, layers and bytes of each observation; damaged ones are left out.
 
         A checkpoint's drift on the bundled images has neither images nor features.
         """
-        return [
-            {
-                "key": path.stem[:12],
-                "weights": info.weights.get("file"),
-                "images": len(observation.labels) or None,
-                "features": None if observation.features is None else observation.features.shape[1],
-                "layers": len(observation.shifts or observation.random_head_shifts),
-                "bytes": path.stat().st_size,
-            }
-            for path in sorted(self.entries())
-            if (entry := self.load(path.stem))
-            for observation, info in [entry]
-        ]
+        return [summary for path in self.entries() if (summary := self._summary(path))]
 
-    def clear(self) -> int:
-        """Remove every file, leftovers of killed processes too; returns the number of observations."""
-        paths = list(self.folder.glob("observations/*/*"))
-        for path in [*paths, self.folder / _HASHES]:
-            path.unlink(missing_ok=True)
-        return sum(path.suffix == ".h5" for path in paths)
+    def clear(self) -> tuple[int, int]:
+        """Remove the files that the cache wrote, leftovers of killed processes too.
+
+        Returns:
+            The number of observations removed, and of files left because they do not begin like one of its own.
+        """
+        names = [name for top in (_OBSERVATIONS, _WEIGHTS) for name in self._files.names(top)]
+        removed = {name for name in names if self._files.remove(name)}
+        return sum(name.endswith(".h5") for name in removed), len(names) - len(removed)
 
     def hash_of(self, path: Path) -> str:
-        """SHA-256 of a file, remembered by path, size and time stamp."""
-        info = path.stat()
-        stamp = [info.st_size, info.st_mtime_ns]
-        name = str(path.resolve())
-        known = self._hashes().get(name)
-        if isinstance(known, list) and len(known) == 3 and known[:2] == stamp:
-            return str(known[2])
+        """SHA-256 of a file, remembered until its size, inode or time stamps change."""
+        name = _name(hashlib.sha256(os.fsencode(path.resolve())).hexdigest(), ".stamp", _WEIGHTS)
+        stamp, is_settled = stamp_of(path)
+        known = self._record(name)
+        if known.get("stamp") == list(stamp) and isinstance(known.get("sha256"), str):
+            return str(known["sha256"])
         digest = sha256_of(path)
-        if time.time() - info.st_mtime > SETTLED_SECONDS and self.folder.is_dir():
-            hashes = {**self._hashes(), name: [*stamp, digest]}
-            self._write(self.folder / _HASHES, json.dumps(hashes, indent=0))
+        if is_settled:
+            self._write(name, json.dumps({"stamp": stamp, "sha256": digest}).encode())
         return digest
 
-    def _write(self, path: Path, data: str | bytes) -> None:
+    def _summary(self, path: Path) -> dict[str, Any] | None:
+        found = self.load(path.stem)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            atomic_write(path, data)
-        except OutputError as error:
-            self._failure = f"{error} ({error.hint})"
-        except OSError as error:  # the folder
-            self._failure = f"cannot make {path.parent}: {error.strerror or error}"
+            size = path.stat().st_size
+        except OSError:  # another process has just removed it
+            return None
+        if found is None:
+            return None
+        observation, info = found
+        return {
+            "key": path.stem[:12],
+            "weights": info.weights.get("file"),
+            "images": len(observation.labels) or None,
+            "features": None if observation.features is None else observation.features.shape[1],
+            "layers": len(observation.shifts or observation.random_head_shifts),
+            "bytes": size,
+        }
 
-    def _hashes(self) -> dict[str, Any]:
+    def _seals(self, keys: tuple[str, ...]) -> list[str | None] | None:
+        """The digests of some observations' files; None where one is missing."""
+        seals = [self._files.seal_of(_name(key)) for key in keys]
+        return None if None in seals else seals
+
+    def _record(self, name: str) -> dict[str, Any]:
+        """A file of JSON; empty where there is none, or none of this shape."""
         try:
-            found = json.loads((self.folder / _HASHES).read_text())
-        except (OSError, ValueError):
+            found = json.loads(self._files.read(name) or b"{}")
+        except (ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
 
-    def _path(self, key: str) -> Path:
-        return self.folder / "observations" / key[:2] / f"{key}.h5"
+    def _write(self, name: str, content: bytes) -> None:
+        try:
+            self._files.write(name, content)
+        except OutputError as error:
+            self._failure = f"{error} ({error.hint})"
+
+
+def _name(key: str, suffix: str = ".h5", top: str = _OBSERVATIONS) -> str:
+    return f"{top}/{key[:2]}/{key}{suffix}"
+
+
+def _name_of_values(keys: tuple[str, ...]) -> str:
+    return _name(hashlib.sha256(" ".join(keys).encode()).hexdigest(), ".values")

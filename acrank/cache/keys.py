@@ -27,14 +27,16 @@ if TYPE_CHECKING:
 def identity_of(candidate: Candidate, settings: Settings, cache: ObservationCache) -> dict[str, Any] | None:
     """A candidate's manifest entry with the hashes of its weights and code, which are not loaded.
 
-    None where there is no such identity (a hub source, a missing file, code that is not allowed or not found, another
-    hash than the manifest's): such a candidate is loaded, and the loader reports what is wrong.
+    None where there is no such identity (a hub source, a file that is missing or a device, code that is not allowed or
+    not found, another hash than the manifest's): such a candidate is loaded, and the loader reports what is wrong.
     """
     files = [candidate.weights_path] if candidate.weights_path else _files_in(candidate.local_dir)
     code = _code_file(candidate.factory[0], candidate.folder) if candidate.factory and settings.allow_code else None
     if candidate.factory and code is None:
         return None
     try:
+        if not all(path.is_file() for path in files):
+            return None
         hashes = [cache.hash_of(path) for path in files]
         code_hash = sha256_of(code) if code else None
     except OSError:
@@ -94,6 +96,28 @@ def code_digest() -> str:
         if path.relative_to(package).parts[0] not in ("cli", "formats", "comparison", "gates"):
             digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def dependencies_of(candidate: Candidate, *, weights: str | None = None) -> dict[str, str]:
+    """Digests of what a candidate's row depends on beside its manifest entry, the images and the settings.
+
+    Args:
+        candidate: from the manifest; neither its weights nor its code are loaded.
+        weights: SHA-256 of its weights, where that is known.
+
+    Returns:
+        `weights` and `code` (SHA-256), where it has them and they are there; `scheme` is acrank's own version.
+    """
+    found = {"scheme": str(FORMAT)}
+    files = [candidate.weights_path] if candidate.weights_path else _files_in(candidate.local_dir)
+    code = _code_file(candidate.factory[0], candidate.folder) if candidate.factory else None
+    if weights and candidate.weights_path:
+        found["weights"] = weights
+    elif files and all(path.is_file() for path in files):
+        found["weights"] = " ".join(sha256_of(path) for path in files)
+    if code and code.is_file():
+        found["code"] = sha256_of(code)
+    return found
 
 
 def _files_in(folder: Path | None) -> list[Path]:

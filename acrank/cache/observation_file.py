@@ -1,8 +1,7 @@
-"""One observation as an HDF5 file: arrays, shifts, maps, and a digest of all of it."""
+"""One observation as an HDF5 file: arrays, shifts and maps."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
@@ -16,7 +15,7 @@ from acrank.scores.inputs import CandidateInfo, LayerShift, MapRows, Observation
 if TYPE_CHECKING:
     import h5py
 
-FORMAT = 4
+FORMAT = 5
 MAGIC = "acrank-observation"
 # The fields of an observation by what they hold, so that a new one is stored without a change here.
 _KINDS = {field.name: str(field.type) for field in fields(Observation)}
@@ -41,7 +40,6 @@ def write_observation(
             for part, array in rows._asdict().items():
                 file[f"{name}/{place}/{part}"] = array
     file.attrs.update({"kind": MAGIC, "format": FORMAT, "key": key, "about": json.dumps(asdict(info))})
-    file.attrs["digest"] = _digest(file)
 
 
 def _write_layers(group: h5py.Group, layers: Sequence[LayerShift]) -> None:
@@ -57,13 +55,11 @@ def read_observation(file: h5py.File, key: str) -> tuple[Observation, CandidateI
     """The observation of a file, and its candidate's info.
 
     Raises:
-        ValueError: the file is of another key or format, or has changed since it was written.
+        ValueError: the file is of another key or format.
     """
     attrs = file.attrs
     if (attrs.get("kind"), attrs.get("format"), attrs.get("key")) != (MAGIC, FORMAT, key):
         raise ValueError("not an observation under this key")
-    if attrs.get("digest") != _digest(file):
-        raise ValueError("the content has changed since it was written")
     parts: dict[str, Any] = {name: file[name][()] if name in file else None for name in _ARRAYS}
     parts |= {name: _read_layers(file[name]) for name in _SHIFTS}
     parts |= {name: _read_maps(file[name]) if name in file else None for name in _MAPS}
@@ -89,23 +85,3 @@ def _read_layers(group: h5py.Group) -> tuple[LayerShift, ...]:
 def _read_maps(group: h5py.Group) -> tuple[MapRows, ...]:
     maps = (group[str(place)] for place in range(len(group)))
     return tuple(MapRows(**{name: one[name][()] for name in MapRows._fields}) for one in maps)
-
-
-def _digest(file: h5py.File) -> str:
-    """SHA-256 of every array and attribute but the digest itself."""
-    import h5py
-
-    digest = hashlib.sha256()
-
-    def add(name: str, item: Any) -> None:
-        digest.update(name.encode())
-        for label, value in sorted(item.attrs.items()):
-            if label != "digest":
-                digest.update(f"{label}={value!r}".encode())
-        if isinstance(item, h5py.Dataset):
-            digest.update(f"{item.dtype}{item.shape}".encode())
-            digest.update(item[()].tobytes())
-
-    add("/", file)
-    file.visititems(add)
-    return digest.hexdigest()

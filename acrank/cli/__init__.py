@@ -8,33 +8,41 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
 from acrank.system.imports import gc_paused
+from acrank.system.text_streams import checked_stdout, escaped_stderr, occupy_closed_handles
 
 
 def run() -> None:
     """The `acrank` script."""
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # finding them reads what every package says of itself
+    occupy_closed_handles()
     code = main()
     gc.freeze()  # the process ends: nobody has to look through all that it loaded for cycles
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # libraries that are ending would answer with tracebacks
     sys.exit(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line on `argv` (default: the process's) and return the exit code."""
-    with gc_paused():
-        from acrank.cli.app import build
-        from acrank.cli.console import report_failure, say
-
-    words = sys.argv[1:] if argv is None else list(argv)
     try:
         with gc_paused():
-            app = build(words)
-        code = app(args=None if argv is None else words, prog_name="acrank", standalone_mode=False)
-        if code == 130:  # Typer has swallowed the KeyboardInterrupt
-            say("interrupted: what was finished is kept")
-        return code if isinstance(code, int) else 0
-    except BaseException as error:
-        return report_failure(error)
+            from acrank.cli.app import build
+            from acrank.cli.console import report_failure, say
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    words = sys.argv[1:] if argv is None else list(argv)
+    with escaped_stderr(), checked_stdout():
+        try:
+            with gc_paused():
+                app = build(words)
+            code = app(args=None if argv is None else words, prog_name="acrank", standalone_mode=False)
+            if code == 130:  # Typer has swallowed the KeyboardInterrupt
+                say("interrupted: what was finished is kept")
+            return code if isinstance(code, int) else 0
+        except BaseException as error:
+            return report_failure(error)

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-import sys
+from typing import TYPE_CHECKING
 
 import typer
 
-from acrank.cli.console import check_outputs, say, show, write
-from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption
+from acrank.cli.console import check_outputs, put, say, show, write
+from acrank.cli.options import DataCommand, Format, FormatOption, OutputOption, VerboseOption
 from acrank.system.view import View
+
+if TYPE_CHECKING:
+    from acrank.cache import ObservationCache
 
 app = typer.Typer(help="Observations kept between runs.", no_args_is_help=True, rich_markup_mode=None)
 
 
-@app.command("path")
+@app.command("path", cls=DataCommand)
 def path(verbose: VerboseOption = 0) -> None:
     """Print the folder of the cache; ACRANK_CACHE chooses another one."""
     from acrank.cache import default_folder
 
-    sys.stdout.write(f"{default_folder()}\n")
+    put(f"{default_folder()}\n")
 
 
-@app.command("list")
+@app.command("list", cls=DataCommand)
 def list_entries(format: FormatOption = Format.table, output: OutputOption = None, verbose: VerboseOption = 0) -> None:
     """List the observations: file, candidate's weights, images, features, bytes; no images: a checkpoint's drift."""
     from acrank.cache import ObservationCache
 
     check_outputs(output or [])
-    entries = ObservationCache().summaries()
+    entries = _existing(ObservationCache()).summaries()
     columns = ["key", "weights", "images", "features", "layers", "bytes"]
     rows = [[entry[name] for name in columns] for entry in entries]
     view = View(columns=columns, rows=rows, record={"observations": entries}, title="Cached observations")
@@ -35,10 +38,22 @@ def list_entries(format: FormatOption = Format.table, output: OutputOption = Non
     show(view, format)
 
 
-@app.command("clear")
+@app.command("clear", cls=DataCommand)
 def clear(verbose: VerboseOption = 0) -> None:
-    """Remove all observations and remembered hashes."""
+    """Remove all observations and remembered hashes; files that acrank did not write stay."""
     from acrank.cache import ObservationCache
 
-    cache = ObservationCache()
-    say(f"removed {cache.clear()} observations from {cache.folder}")
+    cache = _existing(ObservationCache())
+    removed, left = cache.clear()
+    say(f"removed {removed} observations from {cache.folder}")
+    if left:
+        say(f"left {left} files there that are not acrank's own, or are damaged")
+
+
+def _existing(cache: ObservationCache) -> ObservationCache:
+    """The cache; where its folder is there, it must be one that acrank uses."""
+    try:
+        is_there = cache.folder.exists() or cache.folder.is_symlink()
+    except OSError:  # overlong: opening says so
+        is_there = True
+    return cache.open() if is_there else cache

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from acrank.cli.check_options import (
+    AllowPartialOption,
     BaselineOption,
     DatasetOption,
     GatesOption,
@@ -28,11 +29,11 @@ from acrank.cli.check_options import (
     TruthOption,
     WithinOption,
 )
-from acrank.cli.console import say, show, write
+from acrank.cli.console import annotate, say, show, write
 from acrank.cli.options import Format, FormatOption, VerboseOption
+from acrank.cli.outputs import check_replaceable
 from acrank.errors import OutputError, UsageError
 from acrank.formats import format_of
-from acrank.formats.annotations import error_annotation
 from acrank.formats.junit import JUnitCase, to_junit
 from acrank.formats.markdown import to_markdown
 from acrank.system.files import atomic_write, check_writable
@@ -71,11 +72,14 @@ def check(
     dataset: DatasetOption = None,
     no_skipped: NoSkippedOption = False,
     no_warnings: NoWarningsOption = False,
+    allow_partial: AllowPartialOption = False,
     format_: FormatOption = Format.table,
     output: ReportOption = None,
     verbose: VerboseOption = 0,
 ) -> None:
     """Hold a ranking against gates: exit 0 when all pass, 1 when one fails, 2 when one cannot be evaluated.
+
+    A run that was not finished, or that has no rows, fails.
 
     "At most" and "at least" include their bound. In GitHub Actions failed gates are annotated, and a table is added
     to the step's summary.
@@ -92,6 +96,7 @@ def check(
         "max_seconds": max_seconds,
         "no_skipped": no_skipped or None,
         "no_warnings": no_warnings or None,
+        "allow_partial": allow_partial or None,
     }
     completing = {
         "model": model,
@@ -104,7 +109,11 @@ def check(
     rules = _gates(gates, asked, completing)
     summary = _summary_path()
     _check_outputs(output or [])
-    report = check_ranking(Ranking.load(run), rules, run=str(run))
+    check_replaceable(output or [], [run, gates, baseline, truth], overwrite=True)
+    ranking = Ranking.load(run)
+    if ranking.complete is None:
+        say(f"note: {run} does not say whether its run was finished: an earlier version wrote it")
+    report = check_ranking(ranking, rules, run=str(run))
     show(report.view(), format_.value)
     _write(report, output or [])
     if summary is not None:
@@ -189,4 +198,4 @@ def _annotate(report: CheckReport) -> None:
     """Failed gates as marks on the run; on stderr, which the runner reads too, so that stdout stays data."""
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for result in report.failures:
-            say(error_annotation(f"acrank check: {result.name}", result.message))
+            annotate(f"acrank check: {result.name}", result.message)

@@ -25,7 +25,7 @@ ModelOption = Annotated[
     str | None, typer.Option("--model", help="The chosen model, for --top-k and --within.", metavar="ID")
 ]
 TopKOption = Annotated[
-    int | None, typer.Option("--top-k", min=1, help="Gate: the model's rank is at most K.", metavar="K")
+    int | None, typer.Option("--top-k", min=1, max=10**6, help="Gate: the model's rank is at most K.", metavar="K")
 ]
 WithinOption = Annotated[
     str | None,
@@ -68,6 +68,9 @@ DatasetOption = Annotated[
 ]
 NoSkippedOption = Annotated[bool, typer.Option("--no-skipped", help="Gate: no candidate was skipped.")]
 NoWarningsOption = Annotated[bool, typer.Option("--no-warnings", help="Gate: the run carries no warning.")]
+AllowPartialOption = Annotated[
+    bool, typer.Option("--allow-partial", help="Judge a run that was not finished by the rows that it has.")
+]
 ReportOption = Annotated[
     list[Path] | None,
     typer.Option(

@@ -10,9 +10,10 @@ import typer
 
 from acrank.cli.console import check_outputs, say, show, warn, write
 from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption, with_settings
+from acrank.cli.outputs import OverwriteOption, check_replaceable
 from acrank.errors import TableError, UsageError
 from acrank.system.files import check_writable
-from acrank.system.option_fields import Opt, check_options
+from acrank.system.option_fields import MOST_SEED, Opt, check_options
 
 if TYPE_CHECKING:
     from acrank.comparison import Comparison, Scores, Truth
@@ -46,10 +47,11 @@ class CompareOptions:
         ),
     ] = None
     top_k: Annotated[
-        tuple[int, ...], Opt(help="k of hit, Rel@k and regret. [1,3]", least=1, metavar="K,…", variable=False)
+        tuple[int, ...],
+        Opt(help="k of hit, Rel@k and regret. [1,3]", least=1, most=10**6, metavar="K,…", variable=False),
     ] = ()
-    resamples: Annotated[int, Opt(help="Bootstrap samples and permutations.", least=100)] = 1000
-    seed: Annotated[int, Opt(help="Seed of everything random.", least=0)] = 0
+    resamples: Annotated[int, Opt(help="Bootstrap samples and permutations.", least=100, most=10**6)] = 1000
+    seed: Annotated[int, Opt(help="Seed of everything random.", least=0, most=MOST_SEED)] = 0
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -69,13 +71,20 @@ def compare(
         typer.Option(
             "--truth",
             metavar="FILE",
-            help="CSV model,ground_truth[,dataset,ground_truth_se,method,seed,split]; higher is better.",
+            help="CSV model,ground_truth[,dataset,task,ground_truth_se,method,seed,split]; higher is better.",
+        ),
+    ] = None,
+    clusters: Annotated[
+        Path | None,
+        typer.Option(
+            "--clusters", metavar="FILE", help="CSV model,cluster: near-copies, which intervals take as one model."
         ),
     ] = None,
     plot: Annotated[
         Path | None, typer.Option("--plot", metavar="PATH", help="Scatter plots to PATH: .png or .svg.")
     ] = None,
     output: OutputOption = None,
+    overwrite: OverwriteOption = False,
     format: FormatOption = Format.table,
     verbose: VerboseOption = 0,
 ) -> None:
@@ -83,6 +92,7 @@ def compare(
     from acrank import comparison
 
     _check_paths(plot, output or [])
+    check_replaceable([*(output or []), *([plot] if plot else [])], [scores, truth], overwrite=overwrite)
     table = comparison.read_scores(scores, only=options.score_names, method=None if truth else options.method)
     known = comparison.read_truth(truth, method=options.method) if truth else None
     table, known = _only(table, known, list(options.datasets))
@@ -94,6 +104,7 @@ def compare(
         top_k=list(dict.fromkeys(options.top_k or (1, 3))),
         seed=options.seed,
         resamples=options.resamples,
+        clusters=comparison.read_clusters(clusters) if clusters else None,
     )
     view = found.view()
     write(view, output or [])
@@ -160,5 +171,6 @@ def _explain(found: Comparison, verbose: int) -> None:
     if versus and len({result.score for result in found.results if result.kind == "score"}) > 1:
         say(f"difference: weighted tau minus that of {versus}; undecided: the interval holds 0")
     if verbose:
-        over = "models and truth seeds" if found.settings["truth_resampled"] else "models"
+        over = found.settings["interval"].removeprefix("percentile bootstrap over ")
+        over += " and truth seeds" if found.settings["truth_resampled"] else ""
         say(f"intervals: 95%, {found.settings['resamples']} bootstrap samples of {over}; random ranking: range of 95%")

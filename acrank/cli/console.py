@@ -1,25 +1,36 @@
-"""What the commands say: data to stdout, everything else to stderr."""
+"""What the commands say: data to stdout, everything else to stderr, all of it printable.
+
+What comes from a file, a name or a user may hold anything. It is escaped here, and by the streams that `main` puts in
+the place of Python's own (`acrank.system.text_streams`), so that warnings and logs of libraries are, too.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import typer
 
 from acrank.errors import AcrankError
 from acrank.formats import FORMATS, format_of, render
+from acrank.formats.annotations import error_annotation
+from acrank.formats.machine_readable import ascii_json
 from acrank.system.files import atomic_write, check_writable
+from acrank.system.printable import printable
+from acrank.system.text_streams import CheckedStream, behind, discard
 from acrank.system.view import View
 
 if TYPE_CHECKING:
     from acrank.records import Ranking
 
 _verbosity = 0
+_data: TextIO | None = None  # stdout, while it is kept for data
 
 
 def set_verbosity(level: int) -> int:
@@ -29,9 +40,27 @@ def set_verbosity(level: int) -> int:
     return level
 
 
+@contextmanager
+def stdout_for_data() -> Iterator[None]:
+    """Inside this context only `show` and `put` write to stdout; what libraries print goes to stderr.
+
+    Raises:
+        OutputError: the process was started without a stdout.
+    """
+    global _data
+    before = sys.stdout
+    if isinstance(before, CheckedStream):
+        before.check()
+    _data, sys.stdout = before, sys.stderr
+    try:
+        yield
+    finally:
+        _data, sys.stdout = None, before
+
+
 def say(text: str) -> None:
     """One line for people, to stderr."""
-    print(text, file=sys.stderr)
+    print(printable(text), file=sys.stderr)
 
 
 def warn(text: str) -> None:
@@ -39,15 +68,46 @@ def warn(text: str) -> None:
     say(f"warning: {text.removeprefix('warning: ')}")
 
 
+def annotate(title: str, message: str) -> None:
+    """An error that GitHub Actions marks on the run: the one command to a runner that acrank gives, on stderr."""
+    line = error_annotation(printable(title), printable(message, newlines=True))
+    print(line, file=behind(sys.stderr))
+
+
+def put(text: str) -> None:
+    """Lines of text to stdout."""
+    _send(printable(text, newlines=True))
+
+
 def show(view: View, format_name: str) -> None:
     """The view to stdout: as wide as the terminal on one, uncut in a pipe or a file."""
-    if format_name == "table" and sys.stdout.isatty():
+    if format_name == "table" and _stdout().isatty():
         text = FORMATS["table"](view, width=_terminal_width(), colour="NO_COLOR" not in os.environ)  # type: ignore[call-arg]
     else:
         text = render(view, format_name)
-    encoding = sys.stdout.encoding or "utf-8"  # what it lacks, such as a table's rule in ASCII, is shown as escapes
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
-    sys.stdout.flush()
+    if format_name == "json" and not _takes(text):
+        text = re.sub(r"[^\x00-\x7e]", lambda found: ascii_json(found[0]), text)
+    _send(text)
+
+
+def _send(text: str) -> None:
+    stream = _stdout()
+    encoding = stream.encoding or "utf-8"  # what it lacks, such as a table's rule in ASCII, is shown as escapes
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    stream.flush()
+
+
+def _takes(text: str) -> bool:
+    """Whether the encoding of stdout has every character."""
+    try:
+        text.encode(_stdout().encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _stdout() -> TextIO:
+    return sys.stdout if _data is None else _data
 
 
 def check_outputs(paths: Iterable[Path]) -> None:
@@ -84,7 +144,7 @@ def tell_notes(ranking: Ranking) -> None:
 def report_failure(error: BaseException) -> int:
     """Say what went wrong as `error:` and `hint:` lines, and return the exit code."""
     if _verbosity >= 2 and not isinstance(error, typer.Exit | SystemExit):
-        traceback.print_exception(error)
+        _print_lines("".join(traceback.format_exception(error)))
     if isinstance(error, typer.Exit):
         return error.exit_code
     if isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int)):
@@ -93,18 +153,22 @@ def report_failure(error: BaseException) -> int:
         say("interrupted")
         return 130
     if isinstance(error, BrokenPipeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say
+        discard(sys.stdout)  # the reader left: nothing more to say
         return 0
     if isinstance(error, AcrankError):
         return _explain(error.message, error.hint, error.exit_code)
     if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help
-        say(error.format_message())  # type: ignore[attr-defined]
+        _print_lines(error.format_message() + "\n")  # type: ignore[attr-defined]
         return 2
     if hasattr(error, "format_message"):  # Click's own usage errors
         return _explain(error.format_message(), _help_hint(error), 2)
     return _explain(
         f"internal: {type(error).__name__}: {error}", "please report it; -vv shows the traceback", AcrankError.exit_code
     )
+
+
+def _print_lines(text: str) -> None:
+    sys.stderr.write(printable(text, newlines=True))
 
 
 def _explain(message: str, hint: str | None, code: int) -> int:
@@ -120,4 +184,4 @@ def _help_hint(error: BaseException) -> str:
 
 
 def _terminal_width() -> int:
-    return os.get_terminal_size(sys.stdout.fileno()).columns
+    return os.get_terminal_size(_stdout().fileno()).columns

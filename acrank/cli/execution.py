@@ -44,11 +44,12 @@ class Execution:
             help="Worker processes; with ray, candidates in flight. "
             "[one per device, else per CPU; ray: twice what fits]",
             least=1,
+            most=1024,
         ),
     ] = None
     threads: Annotated[
         int | None,
-        Opt(help="CPU threads of each worker. [the CPUs shared out; ray: --ray-cpus]", least=1),
+        Opt(help="CPU threads of each worker. [the CPUs shared out; ray: --ray-cpus]", least=1, most=1024),
     ] = None
     devices: Annotated[
         tuple[str, ...],
@@ -56,7 +57,11 @@ class Execution:
     ] = ()
     timeout: Annotated[
         float | None,
-        Opt(help="Kill and skip a candidate that takes longer; a worker process computes then.", metavar="SECONDS"),
+        Opt(
+            help="Kill and skip a candidate that takes longer; a worker process computes then.",
+            most=10**7,
+            metavar="SECONDS",
+        ),
     ] = None
     ray_address: Annotated[
         str,
@@ -64,8 +69,8 @@ class Execution:
             help="auto (the cluster this machine is in), host:port, or local (started for this run).", metavar="ADDRESS"
         ),
     ] = "auto"
-    ray_cpus: Annotated[float, Opt(help="CPUs that Ray reserves per candidate.", least=0)] = 1
-    ray_gpus: Annotated[float, Opt(help="GPUs per candidate; 0.5 lets two share one.", least=0)] = 0
+    ray_cpus: Annotated[float, Opt(help="CPUs that Ray reserves per candidate.", least=0, most=1024)] = 1
+    ray_gpus: Annotated[float, Opt(help="GPUs per candidate; 0.5 lets two share one.", least=0, most=1024)] = 0
     shard: Annotated[
         str,
         Opt(help="Only part I of N of the candidates; see `acrank merge`.", metavar="I/N"),
@@ -82,7 +87,7 @@ class Execution:
         if self.devices and self.workers not in (None, len(self.devices)):
             text = f"--devices names {len(self.devices)}, --workers says {self.workers}"
             raise UsageError(text, hint="leave --workers out: each device gets one")
-        if self.shard and not re.fullmatch(r"\d+/\d+", self.shard):
+        if self.shard and not re.fullmatch(r"[0-9]{1,9}/[0-9]{1,9}", self.shard):
             raise UsageError(f"--shard is I/N, got {self.shard!r}", hint="such as --shard 1/4 for the first of four")
 
     @property

@@ -16,6 +16,7 @@ from acrank.cli.options import (
     ZooOptions,
     with_settings,
 )
+from acrank.cli.outputs import OverwriteOption, check_replaceable
 from acrank.cli.progress import progress
 from acrank.finetuning.finetune_settings import FinetuneSettings
 from acrank.formats import format_of, render
@@ -44,10 +45,17 @@ class RunOptions:
             panel="What to score",
         ),
     ] = ()
-    seeds: Annotated[int, Opt(help="Seeds per split: heads and order of batches.", least=1, panel="Splits")] = 1
+    seeds: Annotated[
+        int, Opt(help="Seeds per split: heads and order of batches.", least=1, most=1000, panel="Splits")
+    ] = 1
     splits: Annotated[
         int | None,
-        Opt(help="Partitions into train, validation and test. [3; 1 with --split-by target]", least=1, panel="Splits"),
+        Opt(
+            help="Partitions into train, validation and test. [3; 1 with --split-by target]",
+            least=1,
+            most=1000,
+            panel="Splits",
+        ),
     ] = None
     work_dir: Annotated[
         Path | None,
@@ -70,6 +78,7 @@ def finetune(
     target: TargetOptions,
     runs: RunOptions,
     output: OutputOption = None,
+    overwrite: OverwriteOption = False,
     format: FormatOption = Format.table,
     verbose: VerboseOption = 0,
 ) -> None:
@@ -81,12 +90,14 @@ def finetune(
     """
     outputs = tuple(output or [DEFAULT_OUTPUT])
     check_outputs(outputs)
+    check_replaceable(outputs, [data, zoo.zoo], overwrite=overwrite or runs.resume)
     from acrank.finetuning.flow import finetune as run
     from acrank.finetuning.methods import parse_methods
     from acrank.finetuning.splits import open_splits
 
     methods = parse_methods(",".join(runs.methods or ("vanilla",)))
     candidates = zoo.load()
+    check_replaceable(outputs, [one.weights_path for one in candidates.candidates], overwrite=True)
     parts = open_splits(data, target, split_by=settings.split_by)
     with progress("loading") as advance:
         results = run(

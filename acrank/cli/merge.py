@@ -9,11 +9,13 @@ import typer
 
 from acrank.cli.console import check_outputs, finish, tell_notes, warn, write
 from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption
+from acrank.cli.outputs import OverwriteOption, check_replaceable
 
 
 def merge(
     parts: Annotated[list[Path], typer.Argument(metavar="PART...", help="Run records that `acrank score` wrote.")],
     output: OutputOption = None,
+    overwrite: OverwriteOption = False,
     format: FormatOption = Format.table,
     verbose: VerboseOption = 0,
 ) -> None:
@@ -24,6 +26,7 @@ def merge(
     """
     outputs = output or []
     check_outputs(outputs)
+    check_replaceable(outputs, parts, overwrite=overwrite)
     from acrank.ranking.joining import merge as join
     from acrank.ranking.joining import missing_candidates
     from acrank.records import Ranking

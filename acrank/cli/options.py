@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import typer
 from typer.core import TyperCommand
 
-from acrank.cli.console import set_verbosity
+from acrank.cli.console import set_verbosity, stdout_for_data
 from acrank.errors import UsageError
-from acrank.system.option_fields import Opt, options_of
+from acrank.system.option_fields import MOST_SEED, Opt, options_of
 from acrank.system.words import words_of
 
 if TYPE_CHECKING:
@@ -51,7 +51,9 @@ OutputOption = Annotated[
         rich_help_panel="Output",
     ),
 ]
-SeedOption = Annotated[int, typer.Option("--seed", envvar="ACRANK_SEED", min=0, help="Seed of everything random.")]
+SeedOption = Annotated[
+    int, typer.Option("--seed", envvar="ACRANK_SEED", min=0, max=MOST_SEED, help="Seed of everything random.")
+]
 VerboseOption = Annotated[
     int,
     typer.Option(
@@ -114,7 +116,16 @@ class ZooOptions:
         return load_zoo(self.zoo).select(self.models, self.tags)
 
 
-class PanelCommand(TyperCommand):
+class DataCommand(TyperCommand):
+    """A command that keeps stdout for its data."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; what libraries print goes to stderr."""
+        with stdout_for_data():
+            return super().invoke(ctx)
+
+
+class PanelCommand(DataCommand):
     """A command whose help lists its options by panel, as plain text."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:

@@ -6,6 +6,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from acrank.system.printable import printable
+from acrank.system.text_streams import behind, escaped_stderr
+
 #: (done, total, text beside the bar)
 Advance = Callable[[int, int, str], None]
 
@@ -34,6 +37,7 @@ def progress(text: str) -> Iterator[Advance]:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
-        task = bar.add_task(text, total=None)
-        yield lambda done, total, text: bar.update(task, completed=done, total=total, description=text)
+    console = Console(file=behind(sys.stderr))
+    with Progress(*columns, console=console, transient=True, redirect_stdout=False) as bar, escaped_stderr():
+        task = bar.add_task(printable(text), total=None)
+        yield lambda done, total, text: bar.update(task, completed=done, total=total, description=printable(text))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from acrank.cli.console import write
+from acrank.cli.console import warn, write
+from acrank.cli.outputs import partial_path
 from acrank.errors import OutputError
 
 if TYPE_CHECKING:
@@ -18,27 +20,66 @@ ALWAYS = 50  # rows: up to here, outputs are rewritten after every one
 SHARE = 0.1  # of the time, beyond: a record grows with its rows, so writing it for each would take ever longer
 
 
+def write_ranking(ranking: Ranking, outputs: tuple[Path, ...], *, at_least: int) -> bool:
+    """Write a ranking to its outputs, or beside them where it ranks fewer than `at_least`; whether to its outputs."""
+    ranked = sum(row.rank is not None for row in ranking.rows)
+    beside = tuple(map(partial_path, outputs))
+    if ranked < at_least:
+        write(ranking.view(), beside)
+        return False
+    write(ranking.view(), outputs)
+    if at_least:
+        for path in beside:
+            path.unlink(missing_ok=True)
+    return True
+
+
+def write_or_rescue(ranking: Ranking, outputs: tuple[Path, ...], *, at_least: int) -> bool:
+    """As `write_ranking`; where that fails, the record goes into a new folder for temporary files.
+
+    Raises:
+        OutputError: the outputs cannot be written; the hint names the record.
+    """
+    try:
+        return write_ranking(ranking, outputs, at_least=at_least)
+    except OutputError as error:
+        rescued = Path(tempfile.mkdtemp(prefix="acrank-")) / "run.json"
+        ranking.save(rescued)
+        raise OutputError(error.message, hint=f"the run is in {rescued}") from error
+
+
 @contextmanager
-def saving(outputs: tuple[Path, ...]) -> Iterator[Callable[[Ranking], None]]:
-    """A function that saves a partial ranking, or postpones it; a postponed one is saved if the run is cut short."""
+def saving(outputs: tuple[Path, ...], *, at_least: int = 0) -> Iterator[Callable[[Ranking], None]]:
+    """A function that saves a partial ranking, or postpones it; a postponed one is saved if the run is cut short.
+
+    A record that ranks `at_least` candidates is not replaced by less: what is saved until then lies beside it. Where
+    outputs cannot be written for now (a full disk, a folder that became read-only), a warning says so once, and the run
+    goes on.
+    """
     waiting: list[Ranking] = []
     last = spent = 0.0
+    has_warned = False
 
     def save(partial: Ranking) -> None:
-        nonlocal last, spent
+        nonlocal last, spent, has_warned
         waiting[:] = [partial]
         started = time.monotonic()
         if len(partial.rows) <= ALWAYS or spent <= SHARE * (started - last):
-            write(partial.view(), outputs)
-            waiting.clear()
+            try:
+                write_ranking(partial, outputs, at_least=at_least)
+                waiting.clear()
+            except OutputError as error:
+                if not has_warned:
+                    warn(f"{error.message}; the run goes on, and is written at its end")
+                has_warned = True
             last = time.monotonic()
             spent = last - started
 
     try:
         yield save
-    except OutputError:  # writing is what failed
-        raise
     except BaseException:
         for partial in waiting:
-            write(partial.view(), outputs)
+            write_or_rescue(partial, outputs, at_least=at_least)
+        if at_least and any(partial_path(path).exists() for path in outputs):
+            warn(f"{outputs[0]} is kept: it ranks more; this run is in {partial_path(outputs[0])}")
         raise

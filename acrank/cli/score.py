@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from acrank.cli.console import check_outputs, finish, say, tell_notes, write
+from acrank.cli.console import check_outputs, finish, say, tell_notes, warn
 from acrank.cli.execution import Execution, running
 from acrank.cli.options import (
     DataOption,
@@ -19,8 +19,10 @@ from acrank.cli.options import (
     ZooOptions,
     with_settings,
 )
+from acrank.cli.outputs import OverwriteOption, check_replaceable, partial_path
 from acrank.cli.progress import is_shown, progress
-from acrank.cli.saving import saving
+from acrank.cli.saving import saving, write_or_rescue
+from acrank.errors import OutputError, TableError
 from acrank.settings import Settings
 from acrank.targets.target_options import TargetOptions
 
@@ -49,6 +51,7 @@ def score(
     ] = False,
     no_cache: NoCacheOption = False,
     output: OutputOption = None,
+    overwrite: OverwriteOption = False,
     format: FormatOption = Format.table,
     verbose: VerboseOption = 0,
 ) -> None:
@@ -60,15 +63,25 @@ def score(
     """
     outputs = tuple(output or DEFAULT_OUTPUTS)
     check_outputs(outputs)
+    check_replaceable(outputs, [data, zoo.zoo], overwrite=overwrite or resume)
     execution.check_devices(settings.device)
     earlier = _earlier(outputs) if resume else None
     from acrank.targets import open_target
 
     opened = open_target(data, target)
     candidates = execution.part_of(zoo.load())
+    check_replaceable(outputs, [one.weights_path for one in candidates.candidates], overwrite=True)
+    at_least = 0 if overwrite else _ranked_before(outputs)
     with running(execution) as executor:
         ranking = run_and_save(
-            candidates, opened, settings, outputs=outputs, cache=cache_of(no_cache), earlier=earlier, executor=executor
+            candidates,
+            opened,
+            settings,
+            outputs=outputs,
+            cache=cache_of(no_cache),
+            earlier=earlier,
+            executor=executor,
+            at_least=at_least,
         )
     finish(ranking.view(), format, () if output else outputs)
 
@@ -82,11 +95,16 @@ def run_and_save(
     cache: ObservationCache | None,
     earlier: Ranking | None = None,
     executor: TaskExecutor | None = None,
+    at_least: int = 0,
 ) -> Ranking:
-    """Score with progress on stderr; `outputs` are rewritten as candidates are done, see `saving`."""
+    """Score with progress on stderr; `outputs` are rewritten as candidates are done, see `saving`.
+
+    Raises:
+        OutputError: fewer than `at_least` candidates were ranked; the record that is there was kept.
+    """
     from acrank.ranking.scoring import score as run
 
-    with saving(outputs) as save, progress("scoring") as advance:
+    with saving(outputs, at_least=at_least) as save, progress("scoring") as advance:
 
         def on_row(partial: Ranking, model: str, done: int, total: int) -> None:
             save(partial)
@@ -96,7 +114,11 @@ def run_and_save(
                 say(f"{done}/{total} {_done(partial, model)}")
 
         ranking = run(zoo, target, settings, cache=cache, resume=earlier, on_row=on_row, executor=executor)
-    write(ranking.view(), outputs)
+    if not write_or_rescue(ranking, outputs, at_least=at_least):
+        raise OutputError(
+            f"{outputs[0]} is kept: it ranks {at_least} candidates, this run fewer",
+            hint=f"this run is in {partial_path(outputs[0])}; name another -o, or give --overwrite",
+        )
     tell_notes(ranking)
     return ranking
 
@@ -111,10 +133,25 @@ def _done(ranking: Ranking, model: str) -> str:
 
 
 def cache_of(no_cache: bool) -> ObservationCache | None:
-    """The cache of observations, None with --no-cache."""
+    """The cache of observations; None with --no-cache, and with a warning where it cannot be used."""
     from acrank.cache import ObservationCache
 
-    return None if no_cache else ObservationCache().open()
+    try:
+        return None if no_cache else ObservationCache().open()
+    except OutputError as error:
+        warn(f"{error}; everything is computed ({error.hint})")
+        return None
+
+
+def _ranked_before(outputs: tuple[Path, ...]) -> int:
+    """How many candidates the record that is there ranks; 0 where there is none that can be read."""
+    from acrank.records import Ranking
+
+    found = next((path for path in outputs if path.suffix == ".json" and path.exists()), None)
+    try:
+        return sum(row.rank is not None for row in Ranking.load(found).rows) if found else 0
+    except TableError:  # whatever it is, it is no better record
+        return 0
 
 
 def _earlier(outputs: tuple[Path, ...]) -> Ranking | None:

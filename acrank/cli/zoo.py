@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from acrank.cli import console
-from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption, ZooOption
+from acrank.cli.options import DataCommand, Format, FormatOption, OutputOption, VerboseOption, ZooOption
 from acrank.errors import CandidateError, ManifestError, OutputError
 from acrank.system.files import atomic_write, check_writable
 from acrank.system.imports import gc_paused
@@ -28,7 +27,7 @@ app = typer.Typer(
 )
 
 
-@app.command("list")
+@app.command("list", cls=DataCommand)
 def list_(
     zoo: ZooOption = DEFAULT_ZOO,
     format_: FormatOption = Format.table,
@@ -45,7 +44,7 @@ def list_(
     console.write(view, output or [])
 
 
-@app.command()
+@app.command(cls=DataCommand)
 def validate(zoo: ZooOption = DEFAULT_ZOO, verbose: VerboseOption = 0) -> None:
     """Check a manifest: its schema, its files and their hashes, and that each file fits its network."""
     from acrank.zoo.manifest import location
@@ -60,7 +59,7 @@ def validate(zoo: ZooOption = DEFAULT_ZOO, verbose: VerboseOption = 0) -> None:
         raise ManifestError(f"{zoo} has {count}", hint="each is named above")
 
 
-@app.command()
+@app.command(cls=DataCommand)
 def scan(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of checkpoints; folders in it count too.")],
     output: Annotated[
@@ -88,11 +87,13 @@ def scan(
 
     with progress("architectures") as advance:
         index = load_index(cache, *INDEXED, advance=advance)
+    if not is_indexed(cache, *INDEXED):
+        console.warn(f"the index cannot be kept in {cache}: the next scan builds it again (set ACRANK_CACHE)")
     with progress("files") as advance:
         found = scan_folder(folder, index, encoders=lambda: load_index(cache, "smp"), advance=advance)
     text = found.manifest(output.absolute().parent if output else Path.cwd())
     if output is None:
-        sys.stdout.write(text)
+        console.put(text)
     else:
         atomic_write(output, text)
     console.say(found.summary)

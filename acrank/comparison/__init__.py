@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from acrank.comparison.clusters import read_clusters
 from acrank.comparison.comparing import compare
 from acrank.comparison.results import Comparison, Estimate, ScoreResult
 from acrank.comparison.tables import Measurement, Scores, Truth, read_scores, read_truth
@@ -17,6 +18,7 @@ __all__ = [
     "Scores",
     "Truth",
     "compare",
+    "read_clusters",
     "read_scores",
     "read_truth",
 ]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,6 +13,13 @@ from acrank.comparison.tables import Measurement, Scores, Truth
 from acrank.errors import TableError
 
 RANK_ELSEWHERE = "mean rank elsewhere"
+_DIGITS = 12  # of residuals: a score that is the same everywhere leaves none, but for rounding
+SAME_TASK = "mean rank elsewhere, same task"
+
+
+def elsewhere(score: str) -> str:
+    """Name of the baseline that ranks by a score's own mean rank on the other datasets: it never saw this one."""
+    return f"{score} elsewhere"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +33,9 @@ class AlignedDataset:
         measurements: the n measurements, with their seeds.
         columns: score -> [n], oriented so that higher is better, NaN where a model lacks a value.
         baselines: baseline -> [n], likewise.
+        residuals: score -> [n], its rank here less its mean rank on the other datasets, in [-1, 1]; NaN where a model
+            has none there. What is left is about this dataset, not about the models in general.
+        truth_residual: [n], the same of the truth.
         sd: score -> [n] standard deviation over the sampled batches, 0 where unknown.
         without_truth: models with scores only.
         without_score: models with truth only.
@@ -37,6 +47,8 @@ class AlignedDataset:
     measurements: list[Measurement]
     columns: dict[str, Floats]
     baselines: dict[str, Floats] = field(default_factory=dict)
+    residuals: dict[str, Floats] = field(default_factory=dict)
+    truth_residual: Floats | None = None
     sd: dict[str, Floats] = field(default_factory=dict)
     without_truth: list[str] = field(default_factory=list)
     without_score: list[str] = field(default_factory=list)
@@ -63,11 +75,13 @@ class AlignedDataset:
         return np.array([np.mean([table[labels[i]] for i in picked]) for table in tables])
 
 
-def align(scores: Scores, truth: Truth, directions: Mapping[str, bool]) -> list[AlignedDataset]:
+def align(scores: Scores, truth: Truth, directions: Mapping[str, bool], *, reference: str = "") -> list[AlignedDataset]:
     """The datasets that both scores and truth have; at least one of them has models.
 
     Args:
+        scores, truth: the tables.
         directions: score -> whether higher is better; names every score.
+        reference: the score whose mean rank on other datasets is a baseline; "" for none.
 
     Raises:
         TableError: scores and truth have no dataset, or no model of any dataset, in common.
@@ -75,6 +89,7 @@ def align(scores: Scores, truth: Truth, directions: Mapping[str, bool]) -> list[
     datasets = [
         _align_one(scores, truth, directions, mine=mine, theirs=theirs) for mine, theirs in _matched(scores, truth)
     ]
+    datasets = _with_residuals(datasets, truth, reference)
     if not any(dataset.models for dataset in datasets):
         first = datasets[0]
         mine, theirs = (next(iter(names), "nothing") for names in (first.without_truth, first.without_score))
@@ -132,14 +147,62 @@ def _baselines(scores: Scores, truth: Truth, models: list[str], *, mine: str, th
         found["params"] = _column(scores.params[mine], models)
     for name, figures in scores.reference.get(mine, {}).items():
         found[f"reference {name}"] = _column(figures, models)
-    elsewhere = mean_ranks(truth, leave_out=theirs)
-    if any(model in elsewhere for model in models):
-        found[RANK_ELSEWHERE] = -_column(elsewhere, models)
+    for name, same_task in ((RANK_ELSEWHERE, False), (SAME_TASK, True)):
+        ranks = mean_ranks(truth, leave_out=theirs, same_task=same_task)
+        if any(model in ranks for model in models):
+            found[name] = -_column(ranks, models)
     return found
 
 
-def mean_ranks(truth: Truth, *, leave_out: str) -> dict[str, float]:
+def _with_residuals(datasets: list[AlignedDataset], truth: Truth, reference: str) -> list[AlignedDataset]:
+    """The datasets with residuals of every column, and with the baseline of the reference's mean rank elsewhere."""
+    if len(datasets) < 2:
+        return datasets
+    names = dict.fromkeys(name for one in datasets for name in one.columns)
+    ranks = {name: {one.name: _ranks(one.models, one.columns.get(name)) for one in datasets} for name in names}
+    truths = {one.name: _ranks(one.models, one.truth) for one in datasets}
+    out = []
+    for one in datasets:
+        here = {name: _mean_of_others(found, one.name) for name, found in ranks.items()}
+        residuals = {name: _residual(one.models, ranks[name][one.name], here[name]) for name in one.columns}
+        baselines = dict(one.baselines)
+        if reference in here and any(model in here[reference] for model in one.models):
+            baselines[elsewhere(reference)] = _column(here[reference], one.models)
+        known = _residual(one.models, truths[one.name], _mean_of_others(truths, one.name))
+        out.append(replace(one, residuals=residuals, truth_residual=known, baselines=baselines))
+    return out
+
+
+def _ranks(models: Sequence[str], column: Floats | None) -> dict[str, float]:
+    """Rank of every model that has a value, from 0 (worst) to 1 (best); empty for fewer than two."""
+    from scipy.stats import rankdata
+
+    if column is None or (known := np.flatnonzero(~np.isnan(column))).size < 2:
+        return {}
+    places = (rankdata(column[known]) - 1) / (len(known) - 1)
+    return {models[place]: float(rank) for place, rank in zip(known.tolist(), places, strict=True)}
+
+
+def _mean_of_others(ranks: Mapping[str, Mapping[str, float]], left_out: str) -> dict[str, float]:
+    found: dict[str, list[float]] = {}
+    for dataset, known in ranks.items():
+        for model, rank in known.items() if dataset != left_out else ():
+            found.setdefault(model, []).append(rank)
+    return {model: float(np.mean(each)) for model, each in found.items()}
+
+
+def _residual(models: Sequence[str], here: Mapping[str, float], others: Mapping[str, float]) -> Floats:
+    found = np.array([here.get(model, np.nan) - others.get(model, np.nan) for model in models])
+    return np.asarray(found.round(_DIGITS))
+
+
+def mean_ranks(truth: Truth, *, leave_out: str, same_task: bool = False) -> dict[str, float]:
     """Mean rank of every model on the other datasets, from 0 (best on all) to 1 (worst on all).
+
+    Args:
+        truth: of several datasets.
+        leave_out: the dataset that does not count.
+        same_task: whether only datasets of its task count; where the tasks are not known, none does.
 
     >>> one, two = {"a": Measurement(0.9), "b": Measurement(0.8)}, {"a": Measurement(0.5), "b": Measurement(0.6)}
     >>> mean_ranks(Truth("t", {"x": one, "y": two}), leave_out="x")
@@ -148,8 +211,10 @@ def mean_ranks(truth: Truth, *, leave_out: str) -> dict[str, float]:
     from scipy.stats import rankdata
 
     ranks: dict[str, list[float]] = {}
+    task = truth.tasks.get(leave_out)
     for dataset, known in truth.datasets.items():
-        if dataset != leave_out and len(known) > 1:
+        counts = not same_task or (task is not None and truth.tasks.get(dataset) == task)
+        if dataset != leave_out and len(known) > 1 and counts:
             places = (rankdata([-item.mean for item in known.values()]) - 1) / (len(known) - 1)
             for model, place in zip(known, places, strict=True):
                 ranks.setdefault(model, []).append(float(place))

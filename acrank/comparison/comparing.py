@@ -27,6 +27,7 @@ def compare(
     top_k: Sequence[int] = (1, 3),
     seed: int = 0,
     resamples: int = 1000,
+    clusters: Mapping[str, str] | None = None,
 ) -> Comparison:
     """The agreement of each score with finetuned performance.
 
@@ -38,6 +39,8 @@ def compare(
         top_k: the k of top-k hit, Rel@k and regret.
         seed: of the resamples and permutations.
         resamples: number of bootstrap samples and of permutations; at least 100.
+        clusters: model -> its cluster of near-copies (such as one checkpoint under several names), which are resampled
+            together; a model without one is its own.
 
     Returns:
         A Comparison. Intervals are 95% percentile bootstrap intervals over models and, if the truth has seeds or
@@ -61,14 +64,15 @@ def compare(
     _check_options(scores, [*(higher_is_better or {}), *([versus] if versus else [])], top_k=top_k, resamples=resamples)
     directions = dict.fromkeys(scores.names, True) | scores.higher_is_better | dict(higher_is_better or {})
     reference = versus or scores.rank_by or next(iter(scores.names), "")
-    aligned = align(scores, known, directions)
-    resampled = _resample(aligned, top=tuple(top_k), seed=seed, resamples=resamples)
+    aligned = align(scores, known, directions, reference=reference)
+    resampled = _resample(aligned, top=tuple(top_k), seed=seed, resamples=resamples, clusters=clusters or {})
     measured = [found for dataset in resampled for found in measure_all(dataset, directions, reference)]
     results = [found.result for found in measured]
     means = averages(measured) if len(resampled) > 1 else []
+    over = "clusters of models" if clusters else "models"
     settings: dict[str, Any] = {"scores": scores.where, "truth": known.where, "method": known.method}
     settings |= {"versus": reference or None, "top_k": list(top_k), "seed": seed, "resamples": resamples}
-    settings |= {"confidence": CONFIDENCE, "interval": "percentile bootstrap over models"}
+    settings |= {"confidence": CONFIDENCE, "interval": f"percentile bootstrap over {over}"}
     settings["truth_resampled"] = any(len(dataset.truths) > 1 for dataset in resampled)
     return Comparison(
         results=results,
@@ -96,11 +100,16 @@ def _check_options(scores: Scores, names: list[str], *, top_k: Sequence[int], re
 
 
 def _resample(
-    datasets: list[AlignedDataset], *, top: tuple[int, ...], seed: int, resamples: int
+    datasets: list[AlignedDataset],
+    *,
+    top: tuple[int, ...],
+    seed: int,
+    resamples: int,
+    clusters: Mapping[str, str],
 ) -> list[ResampledDataset]:
     usable = [dataset for dataset in datasets if dataset.models]
     permutations = Permutations(seed, resamples)
-    counts = bootstrap_counts([dataset.models for dataset in usable], resamples, seed)
+    counts = bootstrap_counts([dataset.models for dataset in usable], resamples, seed, clusters=clusters)
     return [
         ResampledDataset(
             aligned=dataset,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from acrank.errors import TableError
+from acrank.system.bounds import read_bounded
 
 #: Spellings of an empty cell, in lower case.
 EMPTY = frozenset({"", "nan", "na", "n/a", "null", "none"})
@@ -68,12 +70,9 @@ def read_csv(path: Path) -> CsvTable:
         TableError: unreadable, empty, a duplicate or unnamed column, or a line with too few or too many cells.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            numbered = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
-    except OSError as error:
-        raise TableError(f"cannot read {path}: {error.strerror}", hint="check the path") from error
-    except (UnicodeDecodeError, csv.Error) as error:
+        reader = csv.reader(io.StringIO(read_bounded(path, TableError), newline=""), strict=True)
+        numbered = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
+    except csv.Error as error:
         raise TableError(f"{path} is not a CSV file: {error}", hint="save it as comma-separated UTF-8") from error
     if len(numbered) < 2:
         raise TableError(f"{path} holds no rows", hint="give a CSV with a header and one line per model")
@@ -94,3 +93,10 @@ def _check_header(path: Path, columns: list[str]) -> None:
             raise TableError(f"{path}: column {position} has no name", hint="give every column a name")
         if columns.index(name) != position - 1:
             raise TableError(f"{path} has two columns {name!r}", hint="rename one of them")
+
+
+def model_of(row: CsvRow) -> str:
+    """The name in the column `model`; TableError where it is empty."""
+    if not row.text("model"):
+        raise row.error("column 'model' is empty", hint="name every model")
+    return row.text("model")

@@ -9,13 +9,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from acrank.comparison import statistics
-from acrank.comparison.aligning import RANK_ELSEWHERE, AlignedDataset
+from acrank.comparison.aligning import RANK_ELSEWHERE, SAME_TASK, AlignedDataset
 from acrank.comparison.permutation import Permutations
 from acrank.comparison.resampling import CORRELATIONS, FLIPPED, TAUS, Counts, statistics_of_counts, top_names
 from acrank.comparison.results import Estimate, ScoreResult
 from acrank.comparison.statistics import Floats
 
 RANDOM = "random ranking"
+#: A correlation of residuals needs as many models.
+_FEWEST = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +84,7 @@ def measure_all(data: ResampledDataset, directions: Mapping[str, bool], referenc
         for name, column in data.aligned.columns.items()
     ]
     found += [
-        _measure(data, column, name=name, kind="baseline", higher_is_better=name != RANK_ELSEWHERE)
+        _measure(data, column, name=name, kind="baseline", higher_is_better=name not in (RANK_ELSEWHERE, SAME_TASK))
         for name, column in data.aligned.baselines.items()
     ]
     partner = next((item for item in found if item.result.score == reference), None)
@@ -118,7 +120,22 @@ def _measure(data: ResampledDataset, column: Floats, *, name: str, kind: str, hi
         flip_gain=Estimate.of(flipped - values["weighted_tau"], draws["flip_gain"]),
         reason=_why_partly_undefined(x, y),
     )
-    return Measured(result=result, draws=draws, column=column)
+    residual, draws["residual"] = _residual(data, name)
+    return Measured(result=replace(result, residual=residual), draws=draws, column=column)
+
+
+def _residual(data: ResampledDataset, name: str) -> tuple[Estimate, Floats]:
+    """Pearson's correlation of the residuals of a score and of the truth, and its resamples."""
+    score, truth = data.aligned.residuals.get(name), data.aligned.truth_residual
+    nothing = np.full(len(data.counts), np.nan)
+    if score is None or truth is None:
+        return Estimate(None), nothing
+    keep = ~(np.isnan(score) | np.isnan(truth))
+    if keep.sum() < _FEWEST:
+        return Estimate(None), nothing
+    x, y, counts = score[keep], truth[keep], data.counts[:, keep]
+    draws = statistics_of_counts(x, y, counts)["pearson"]
+    return Estimate.of(statistics.pearson(x, y), draws), draws
 
 
 def _paired(data: ResampledDataset, one: Measured, other: Measured) -> Measured:
@@ -196,6 +213,7 @@ def _average(found: list[Measured]) -> ScoreResult:
     defined = [item for item in found if item.draws]
     undefined = [item.result.dataset for item in found if not item.draws]
     paired = [item for item in defined if item.result.difference.value is not None]
+    residuals = [(item.result.residual, item.draws["residual"]) for item in defined if "residual" in item.draws]
     flips = [item.result.flipped for item in defined if item.result.flipped is not None]
     return ScoreResult(
         dataset=f"mean of {len(defined)}",
@@ -206,6 +224,7 @@ def _average(found: list[Measured]) -> ScoreResult:
         figures={name: _mean([(i.result.figures[name], i.draws[name]) for i in defined]) for name in first.figures},
         versus=paired[0].result.versus if paired else "",
         difference=_mean([(item.result.difference, item.draws["difference"]) for item in paired]),
+        residual=_mean(residuals),
         flipped=float(np.mean(flips)) if flips else None,
         flip_gain=_mean([(item.result.flip_gain, item.draws["flip_gain"]) for item in defined if flips]),
         reason=f"undefined on {', '.join(undefined)}" if undefined else "",

@@ -13,6 +13,7 @@ from acrank.comparison.results import Comparison, ScoreResult
 from acrank.errors import UsageError
 from acrank.system.files import atomic_write
 from acrank.system.imports import extra
+from acrank.system.printable import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,12 +89,12 @@ def _panel(axes: Axes, dataset: AlignedDataset, result: ScoreResult) -> None:
     sd = dataset.sd.get(result.score, np.zeros(len(keep)))[keep]
     errors = np.array([1.96 * (item.se or 0.0) for item in dataset.measurements])[keep]
     axes.errorbar(x, y, xerr=sd, yerr=errors, fmt="o", markersize=4, elinewidth=0.8, color="#1f4e79")
-    models = [model for model, kept in zip(dataset.models, keep, strict=True) if kept]
+    models = [printable(model) for model, kept in zip(dataset.models, keep, strict=True) if kept]
     for i in range(len(models)) if len(models) <= _MAX_NAMES else ():
         axes.annotate(models[i], (x[i], y[i]), xytext=(4, 3), textcoords="offset points", fontsize=6, parse_math=False)
-    axes.set_title(_title(dataset, result), fontsize=8, parse_math=False)
+    axes.set_title(printable(_title(dataset, result)), fontsize=8, parse_math=False)
     better = "higher" if result.higher_is_better else "lower"
-    axes.set_xlabel(f"{result.score} ({better} is better)", fontsize=7, parse_math=False)
+    axes.set_xlabel(f"{printable(result.score)} ({better} is better)", fontsize=7, parse_math=False)
     axes.set_ylabel("ground truth", fontsize=7)
     axes.tick_params(labelsize=6)
 

@@ -9,7 +9,7 @@ a tenth of a second.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,18 +38,27 @@ def top_names(k: int) -> tuple[str, str, str]:
     return f"top_{k}_hit", f"rel_at_{k}", f"regret_at_{k}"
 
 
-def bootstrap_counts(datasets: Iterable[list[str]], resamples: int, seed: int) -> list[Counts]:
+def bootstrap_counts(
+    datasets: Iterable[list[str]], resamples: int, seed: int, *, clusters: Mapping[str, str] | None = None
+) -> list[Counts]:
     """Bootstrap samples of every dataset's models: [resamples, n] float32 counts per dataset.
 
     A model of several datasets is drawn equally often in all of them, so that averages over datasets and differences
     keep what the datasets share. Datasets without common models are drawn independently.
+
+    Args:
+        datasets: names of each dataset's models.
+        resamples: number of samples.
+        seed: of the samples.
+        clusters: model -> its cluster of near-copies, which are drawn together; a model without one is its own.
 
     Example:
         >>> one, two = bootstrap_counts([["a", "b", "c"], ["c", "a"]], resamples=100, seed=0)
         >>> one.shape, bool((one[:, 2] == two[:, 0]).all())
         ((100, 3), True)
     """
-    wanted = list(datasets)
+    known = clusters or {}
+    wanted = [[known.get(model, model) for model in models] for models in datasets]
     drawn: dict[str, Counts] = {}
     for group in _connected(wanted):
         models = sorted(group)

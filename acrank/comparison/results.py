@@ -49,6 +49,9 @@ class ScoreResult:
         p_values: tau -> two-sided permutation p-value.
         versus: the score that this one is paired with, "" if none.
         difference: weighted tau minus that of `versus`, on the models that have both.
+        residual: Pearson's correlation of score and truth, both as ranks less their mean ranks on the other datasets:
+            whether the score knows anything about this dataset, beyond which models are good in general. Undefined for
+            one dataset, and for baselines.
         flipped: weighted tau of the negated score.
         flip_gain: weighted tau of the negated score minus that of the score.
         without_value: models with a truth that lack this score.
@@ -64,6 +67,7 @@ class ScoreResult:
     p_values: dict[str, float] = field(default_factory=dict)
     versus: str = ""
     difference: Estimate = Estimate(None)
+    residual: Estimate = Estimate(None)
     flipped: float | None = None
     flip_gain: Estimate = Estimate(None)
     without_value: tuple[str, ...] = ()
@@ -91,7 +95,8 @@ class ScoreResult:
             if name in TAUS:
                 record[f"{name}_p"] = self.p_values.get(name)
         record |= {"versus": self.versus or None, **_flat("difference", self.difference)}
-        record |= {"verdict": self.verdict or None, "flipped_weighted_tau": self.flipped}
+        record |= {"verdict": self.verdict or None, **_flat("residual", self.residual)}
+        record["flipped_weighted_tau"] = self.flipped
         record |= {**_flat("flip_gain", self.flip_gain), "better_flipped": self.better_flipped}
         return record | {"without_value": list(self.without_value), "reason": self.reason or None}
 
@@ -152,8 +157,9 @@ class Comparison:
     def _brief(self, columns: list[str]) -> list[str]:
         top = top_names(self.settings["top_k"][0])
         names = ["dataset", "score", "n", *_with_interval("weighted_tau"), "weighted_tau_p"]
-        names += [*CORRELATIONS[1:], *top, "versus", *_with_interval("difference"), "verdict", "reason"]
         several = len({result.dataset for result in (*self.results, *self.averages)}) > 1
+        residual = _with_interval("residual") if several else []
+        names += [*CORRELATIONS[1:], *top, *residual, "versus", *_with_interval("difference"), "verdict", "reason"]
         return [name for name in names if name in columns and (name != "dataset" or several)]
 
 

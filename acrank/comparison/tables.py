@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from acrank.comparison.csvtable import CsvRow, CsvTable, read_csv
+from acrank.comparison.csvtable import CsvRow, CsvTable, model_of, read_csv
 from acrank.errors import TableError
-from acrank.records import RESERVED, Ranking
+from acrank.records import Ranking
+from acrank.system.record_schema import RESERVED
 
 #: model -> value
 Column = dict[str, float]
@@ -45,12 +46,14 @@ class Truth:
         datasets: dataset -> model -> Measurement; the dataset is "" if the table has no such column.
         method: the chosen finetuning method, None if the table has no such column.
         unknown: dataset -> models that are listed without any value.
+        tasks: dataset -> its task (column `task`), else the quality measure (column `metric`), if given.
     """
 
     where: str
     datasets: dict[str, dict[str, Measurement]]
     method: str | None = None
     unknown: dict[str, list[str]] = field(default_factory=dict)
+    tasks: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,7 @@ def _truth_in(table: CsvTable, method: str | None) -> Truth:
     for row in table.rows:
         if chosen is not None and row.text("method") != chosen:
             continue
-        dataset, model = row.text("dataset"), _model_of(row)
+        dataset, model = row.text("dataset"), model_of(row)
         own = seeds.setdefault(dataset, {}).setdefault(model, {})
         value = _finite(row, "ground_truth")
         if value is None:
@@ -170,7 +173,16 @@ def _truth_in(table: CsvTable, method: str | None) -> Truth:
     }
     empty = {dataset: [model for model, own in models.items() if not own] for dataset, models in seeds.items()}
     unknown = {dataset: models for dataset, models in empty.items() if models}
-    return Truth(where=str(table.path), datasets=known, method=chosen, unknown=unknown)
+    return Truth(where=str(table.path), datasets=known, method=chosen, unknown=unknown, tasks=_tasks_in(table))
+
+
+def _tasks_in(table: CsvTable) -> dict[str, str]:
+    """Dataset -> task, or the measure of quality; of what the rows of a dataset disagree in, nothing."""
+    column = next((name for name in ("task", "metric") if name in table.columns), None)
+    found: dict[str, set[str]] = {}
+    for row in table.rows if column else ():
+        found.setdefault(row.text("dataset"), set()).add(row.text(column or ""))
+    return {dataset: next(iter(named)) for dataset, named in found.items() if len(named) == 1 and "" not in named}
 
 
 def _from_record(path: Path) -> Scores:
@@ -214,7 +226,7 @@ def _from_csv(path: Path, only: list[str], method: str | None) -> Scores:
 
 
 def _add_row(scores: Scores, row: CsvRow, names: list[str]) -> None:
-    dataset, model = row.text("dataset"), _model_of(row)
+    dataset, model = row.text("dataset"), model_of(row)
     models = scores.models.setdefault(dataset, [])
     columns = scores.datasets.setdefault(dataset, {name: {} for name in names})
     if model not in models:
@@ -251,12 +263,6 @@ def _choose_method(table: CsvTable, wanted: str | None) -> str | None:
         has = f"it has {listed}" if methods else "it has no column `method`"
         raise TableError(f"{table.path} has no method {wanted!r}", hint=has)
     return methods[0] if wanted is None and methods else wanted
-
-
-def _model_of(row: CsvRow) -> str:
-    if not row.text("model"):
-        raise row.error("column 'model' is empty", hint="name every model")
-    return row.text("model")
 
 
 def _finite(row: CsvRow, column: str) -> float | None:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, TypeVar
@@ -166,7 +167,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")  # a fork would copy locks that torch's threads hold
         self._pipe, theirs = context.Pipe()
         process = context.Process(target=serve, args=(theirs, self._setup), daemon=True)
-        process.start()
+        _start_deaf(process)
         theirs.close()
         self._process, self._function = process, b""
         try:
@@ -180,7 +181,7 @@ class _Worker:
 
     def _answer(self, pipe: Connection, timeout: float | None) -> Any:
         """The process's next answer, unpacked."""
-        assert self._process is not None
+        assert self._process is not None  # noqa: S101 - for the type checker
         started = time.monotonic()
         if not wait([pipe, self._process.sentinel], timeout):
             self._process.kill()
@@ -199,9 +200,19 @@ class _Worker:
 
     def _death(self) -> str:
         """How the process ended, for an error message."""
-        assert self._process is not None
+        assert self._process is not None  # noqa: S101 - for the type checker
         self._process.join(5)
         self._process.kill()  # it closed its pipe and lives on
         self._process.join()
         code = self._process.exitcode or 0
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def _start_deaf(process: SpawnProcess) -> None:
+    """Start a process that Ctrl-C does not reach, not even while it imports: it inherits this thread's mask."""
+    resource_tracker.ensure_running()  # a first start would start it, and unblock the signal at that
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 
 from acrank.errors import CandidateError
 from acrank.executors.threads import limit_threads
+from acrank.system.text_streams import EscapingStream
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ def serve(pipe: Connection, setup: WorkerSetup) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.dup2(2, 1)  # stdout is for the parent's data, whatever a candidate's code prints
+    sys.stdout = sys.stderr = EscapingStream(sys.stderr)
     if setup.threads is not None:
         limit_threads(setup.threads)
     tasks = _Tasks()
@@ -50,9 +53,9 @@ class _Tasks:
     def run(self, function: bytes, args: bytes) -> Any:
         """The result of a pickled function, empty where it is that of the last task, and its pickled arguments."""
         if function:
-            self._function = pickle.loads(function)
-        assert self._function is not None
-        return self._function(*pickle.loads(args))
+            self._function = pickle.loads(function)  # noqa: S301 - from the parent, by its pipe
+        assert self._function is not None  # noqa: S101 - for the type checker
+        return self._function(*pickle.loads(args))  # noqa: S301 - likewise
 
 
 def _answer(function: Callable[..., Any], *args: Any) -> bytes:
@@ -67,7 +70,7 @@ def _error(error: Exception) -> bytes:
     """The exception, or its text where it cannot be pickled and read again."""
     try:
         raw = pickle.dumps(("error", error))
-        pickle.loads(raw)
+        pickle.loads(raw)  # noqa: S301 - pickled above
     except Exception:  # whatever an exception's own pickling raises
         return pickle.dumps(("error", CandidateError(f"{type(error).__name__}: {error}")))
     return raw

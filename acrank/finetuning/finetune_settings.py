@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar
 from acrank.errors import UsageError
 from acrank.finetuning.tasks import LOSSES, METRICS
 from acrank.system.memory import bytes_of
-from acrank.system.option_fields import Opt, check_options
+from acrank.system.option_fields import MOST_IMAGES, Opt, check_options
 from acrank.system.streams import STREAMS
 from acrank.system.words import closest
 
@@ -46,6 +46,7 @@ class FinetuneSettings:
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         memory: the most that the process may use, as "4GB"; None takes what is free.
         allow_code: let `factory:` entries run code.
+        allow_download: let libraries download weights of their own.
 
     Raises:
         UsageError: a value is unknown or out of range; the message names it.
@@ -62,18 +63,25 @@ class FinetuneSettings:
         Opt(
             help="Learning rates to choose from. [sgd: 0.1,0.03,0.01, adamw: 0.01,0.003,0.001]",
             flag="--lr",
+            most=1e6,
             metavar="RATE,…",
         ),
     ] = ()
     optimiser: Annotated[str, Opt(help="sgd has momentum 0.9.", choices=tuple(OPTIMISERS))] = "sgd"
-    weight_decay: Annotated[float, Opt(help="Of all that trains; not under l2-sp.", least=0)] = 1e-4
-    epochs: Annotated[int, Opt(help="At most; the cosine schedule ends there.", least=1)] = 20
-    patience: Annotated[int, Opt(help="Epochs without improvement before stopping; 0: never.", least=0)] = 5
-    batch_size: Annotated[int | None, Opt(help="Images per step, or patches. [32; segmentation: 8]", least=2)] = None
-    patches: Annotated[int, Opt(help="Segmentation: patches of every training image in an epoch.", least=1)] = 8
-    train_size: Annotated[int | None, Opt(help="Train on this many images only. [all]", least=1, panel=_SPLITS)] = None
-    val_share: Annotated[float, Opt(help="Share of the images that validates.", panel=_SPLITS)] = 0.2
-    test_share: Annotated[float, Opt(help="Share of the images that tests.", panel=_SPLITS)] = 0.3
+    weight_decay: Annotated[float, Opt(help="Of all that trains; not under l2-sp.", least=0, most=1e6)] = 1e-4
+    epochs: Annotated[int, Opt(help="At most; the cosine schedule ends there.", least=1, most=10**5)] = 20
+    patience: Annotated[int, Opt(help="Epochs without improvement before stopping; 0: never.", least=0, most=10**6)] = 5
+    batch_size: Annotated[
+        int | None, Opt(help="Images per step, or patches. [32; segmentation: 8]", least=2, most=10**6)
+    ] = None
+    patches: Annotated[
+        int, Opt(help="Segmentation: patches of every training image in an epoch.", least=1, most=10**5)
+    ] = 8
+    train_size: Annotated[
+        int | None, Opt(help="Train on this many images only. [all]", least=1, most=MOST_IMAGES, panel=_SPLITS)
+    ] = None
+    val_share: Annotated[float, Opt(help="Share of the images that validates.", most=1, panel=_SPLITS)] = 0.2
+    test_share: Annotated[float, Opt(help="Share of the images that tests.", most=1, panel=_SPLITS)] = 0.3
     split_by: Annotated[
         str,
         Opt(
@@ -109,6 +117,7 @@ class FinetuneSettings:
         str | None, Opt(help="Most memory to use, such as 4GB. [what is free]", metavar="SIZE", panel=_RUNNING)
     ] = None
     allow_code: Annotated[bool, Opt(help="Let the manifest's `factory:` entries run code.", panel=_RUNNING)] = False
+    allow_download: Annotated[bool, Opt(help="Let libraries download weights of their own.", panel=_RUNNING)] = False
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -137,9 +146,9 @@ class FinetuneSettings:
         return dataclasses.replace(self, metric=metric, loss=loss, batch_size=size)
 
     def record(self) -> dict[str, Any]:
-        """The settings that results depend on, as plain data: all but device, memory and allow_code."""
+        """The settings that results depend on, as plain data: all but device, memory and what is allowed."""
         record = dataclasses.asdict(self)
-        del record["device"], record["memory"], record["allow_code"]
+        del record["device"], record["memory"], record["allow_code"], record["allow_download"]
         return {**record, "lrs": list(self.lrs), "streams": STREAMS}
 
 

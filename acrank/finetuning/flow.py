@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from acrank.cache.keys import dependencies_of
 from acrank.errors import NothingRankedError, OutputError, TargetError, UsageError
 from acrank.finetuning.finetune_settings import FinetuneSettings
 from acrank.finetuning.image_loader import ImageLoader, ImageSource, PartLoader
@@ -125,13 +128,15 @@ class _Flow:
         on_epoch: Callable[[Progress], None] | None,
     ) -> None:
         self.plan, self.folder, self.device, self.save_dir, self.on_epoch = plan, folder, device, save_dir, on_epoch
-        self.entries = {candidate.id: candidate.digest for candidate in plan.zoo.candidates}
+        self.entries = {candidate.id: _digest_of(candidate) for candidate in plan.zoo.candidates}
         found = {key: folder.outcome(key) for key in plan.keys}
         self.outcomes = {
             key: outcome
             for key, outcome in found.items()
             if outcome is not None and outcome.details.get("entry") == self.entries[key.model]
         }
+        stale = dict.fromkeys(key.model for key, one in found.items() if one is not None and key not in self.outcomes)
+        self.notes = [f"recomputed: {model} (its manifest entry, weights or code changed)" for model in stale]
 
     def run(self) -> Iterator[Outcome]:
         """The outcomes of what is left to do, one by one."""
@@ -145,7 +150,7 @@ class _Flow:
         """All outcomes so far, in the order of the plan; then the finished runs that this plan leaves out."""
         plan = self.plan
         planned = [self.outcomes[key] for key in plan.keys if key in self.outcomes]
-        notes = [note for target in plan.targets.values() for note in target.notes]
+        notes = [*(note for target in plan.targets.values() for note in target.notes), *self.notes]
         return Results(
             [*planned, *self.folder.unplanned(plan.keys)],
             settings={**plan.settings.record(), "zoo": {"name": plan.zoo.path.name, "sha256": plan.zoo.sha256}},
@@ -159,7 +164,11 @@ class _Flow:
         if not keys:
             return
         try:
-            loaded = load_candidate(candidate, allow_code=self.plan.settings.allow_code)
+            loaded = load_candidate(
+                candidate,
+                allow_code=self.plan.settings.allow_code,
+                allow_download=self.plan.settings.allow_download,
+            )
             kind = PatchSource if self.plan.target.task == "segmentation" else ImageSource
             memory = self.plan.settings.memory
             sources = {id(target): kind(target, loaded, memory) for target in self.plan.targets.values()}
@@ -213,6 +222,12 @@ class _Flow:
             metric=str(self.plan.settings.metric),
             reason=reason_of(error),
         )
+
+
+def _digest_of(candidate: Candidate) -> str:
+    """SHA-256 of a candidate's manifest entry, weights and code: whatever its outcomes depend on."""
+    whole = {"entry": candidate.digest, **dependencies_of(candidate)}
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 
 def _make_save_dir(folder: Path) -> None:

@@ -30,8 +30,8 @@ class Outcome:
         trials: one dict per learning rate: `lr`, `validation`, `test`, `epoch` (the best one, from 1), `epochs`
             (trained).
         reason: why the run failed, else empty.
-        details: sizes of the parts, seconds, digest of the manifest entry, notes; `short_of_memory` says how many
-            images went through together where a step's were too many.
+        details: sizes of the parts, seconds, digest of manifest entry, weights and code, notes; `short_of_memory`
+            says how many images went through together where a step's were too many.
     """
 
     dataset: str

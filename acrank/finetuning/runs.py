@@ -169,7 +169,7 @@ class Run:
     def _at_once(self, network: Network, sample: tuple[Tensor, Tensor]) -> int:
         """How many inputs go through the network together; the same for every trial of the run, and after a resume."""
         settings = self.context.settings
-        assert settings.batch_size is not None
+        assert settings.batch_size is not None  # noqa: S101 - for the type checker
         if "at_once" not in self.state:
             count = settings.batch_size
             self.state["at_once"] = inputs_at_once(network, *sample, count=count, memory=settings.memory)
@@ -178,7 +178,7 @@ class Run:
     def _short_memory(self) -> dict[str, str]:
         """What the details say where images go through a few at a time."""
         size = self.context.settings.batch_size
-        assert size is not None
+        assert size is not None  # noqa: S101 - for the type checker
         at_once = int(self.state.get("at_once", size))
         text = f"too little memory for a step of {size}: {at_once} at a time, batch statistics are of those"
         return {"short_of_memory": text} if at_once < size else {}
@@ -204,9 +204,9 @@ def task_of(target: Target, settings: FinetuneSettings, train: PartLoader) -> Fi
     """The task of a target, with class weights from its training images if the settings ask for them."""
     classes = len(target.classes)
     weights = class_weights(train.class_sizes(classes)) if settings.class_weights else None
-    assert settings.metric is not None
+    assert settings.metric is not None  # noqa: S101 - for the type checker
     if target.task == "segmentation":
-        assert settings.loss is not None
+        assert settings.loss is not None  # noqa: S101 - for the type checker
         return Segmentation(classes, metric=settings.metric, loss=settings.loss, weights=weights)
     return Classification(classes, metric=settings.metric, weights=weights)
 

@@ -48,7 +48,7 @@ class Trainer:
     ) -> None:
         self.network, self.methods, self.task = network, methods, network.task
         self.train, self.val, self.settings, self.lr = train, val, settings, lr
-        assert settings.batch_size is not None
+        assert settings.batch_size is not None  # noqa: S101 - for the type checker
         self.batch_size = settings.batch_size
         self.at_once = min(network.at_once or self.batch_size, self.batch_size)
         self.device = next(network.head.parameters()).device

@@ -21,7 +21,9 @@ from typing import Any
 
 from acrank.errors import OutputError, TableError, UsageError
 from acrank.finetuning.outcomes import Outcome
+from acrank.system.bounds import read_bounded
 from acrank.system.files import atomic_write
+from acrank.system.plain_data import check_plain, validated
 
 VERSION = 1
 _LONGEST = 80  # characters of a model's name in a file name
@@ -141,14 +143,17 @@ def _changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        found = json.loads(read_bounded(path, TableError))
+        check_plain(found)
+        if not isinstance(found, dict):
+            raise ValueError("it is no mapping")
+    except (TableError, ValueError, RecursionError) as error:
         raise TableError(f"{path} is damaged: {error}", hint="delete it, or the whole work folder") from error
     return found
 
 
 def _read_outcome(path: Path) -> Outcome:
     try:
-        return Outcome(**_read_json(path))
-    except TypeError as error:
+        return validated(Outcome, _read_json(path))
+    except ValueError as error:
         raise TableError(f"{path} is not a finished run: {error}", hint="delete it: that run starts again") from error

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
+import re
 from typing import Any
 
-#: Unicode categories that move the cursor, break lines or cannot be encoded.
-_CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
+from acrank.system.printable import printable
+
+_BREAKS = re.compile("[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029]")
 
 
 def cell_text(cell: Any) -> str:
@@ -23,16 +24,12 @@ def cell_text(cell: Any) -> str:
 
 
 def visible(text: str) -> str:
-    """One line of text that controls no terminal: line breaks and tabs as spaces, other control characters escaped.
+    """One line of text that controls no terminal: line breaks and tabs as spaces, the rest as `printable` has it.
 
     >>> visible("two\\nlines"), visible("\\x1b[31mred")
     ('two lines', '\\\\x1b[31mred')
     """
-    return "".join(_escape(char) if unicodedata.category(char) in _CONTROLS else char for char in text)
-
-
-def _escape(char: str) -> str:
-    return " " if char.isspace() else char.encode("unicode_escape").decode()
+    return printable(_BREAKS.sub(" ", text))
 
 
 def is_number(cell: Any) -> bool:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from acrank.system.printable import printable
+
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -19,7 +21,7 @@ class JUnitCase:
 
 
 def to_junit(suite: str, cases: Sequence[JUnitCase]) -> str:
-    """The cases as one test suite; characters that XML cannot hold become U+FFFD.
+    """The cases as one test suite, their text printable; what XML cannot hold becomes U+FFFD.
 
     The text holds no time and no host name: equal cases give equal bytes.
 
@@ -53,9 +55,9 @@ def to_junit(suite: str, cases: Sequence[JUnitCase]) -> str:
 
 
 def xml_safe(text: str) -> str:
-    r"""Text in which every character that XML 1.0 forbids is replaced by U+FFFD.
+    r"""Printable text, in which what XML 1.0 forbids beside control characters is replaced by U+FFFD.
 
-    >>> xml_safe("a\x00b")
-    'a\ufffdb'
+    >>> print(xml_safe("a\x00b\uffffc"))
+    a\x00b\ufffdc
     """
-    return _ILLEGAL.sub("\ufffd", text)
+    return _ILLEGAL.sub("\ufffd", printable(text, newlines=True))

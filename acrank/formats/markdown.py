@@ -30,7 +30,7 @@ def escape(text: str) -> str:
     """
     text = " ".join(visible(text).split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = re.sub(r"([\\`*_{}\[\]()#!|~])", r"\\\1", text)
-    text = re.sub(r"(?i)(:)(?=//)|(www)(?=\.)|(@)", "\\g<0>\u200b", text)  # no bare links, no mentions
+    text = re.sub(r"(?i)(:)(?=//)|(www)(?=\.)|(@)", "\\g<0>&#8203;", text)  # no bare links, no mentions
     return text.replace("$", "<span>$</span>")  # GitHub's syntax for a dollar sign outside formulas
 
 

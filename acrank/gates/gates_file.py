@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from acrank.errors import GatesError
+from acrank.system.bounds import read_bounded
 from acrank.system.words import closest
 from acrank.system.yaml_reader import read_yaml
 
@@ -120,6 +121,8 @@ def _switch(given: Any) -> Any:
 class Gates(_Strict):
     """The content of gates.yaml; a gate that is None or False is off.
 
+    A run that was not finished fails, unless `allow_partial` is true.
+
     Example:
         >>> Gates(top_k=TopK(model="resnet50", k=3)).enabled()
         ['top_k']
@@ -133,13 +136,15 @@ class Gates(_Strict):
     no_warnings: bool = False
     time: Time | None = None
     max_seconds: Annotated[float, Field(gt=0)] | None = None
+    allow_partial: bool = False
 
     def enabled(self) -> list[str]:
         """Names of the gates that are on, in the order of the fields."""
-        return [name for name in type(self).model_fields if getattr(self, name) not in (None, False)]
+        return [name for name in _GATES if getattr(self, name) not in (None, False)]
 
 
-_KNOWN = ", ".join(Gates.model_fields)
+_GATES = tuple(name for name in Gates.model_fields if name != "allow_partial")
+_KNOWN = ", ".join(_GATES)
 _PATHS = ("baseline", "truth")
 #: Settings whose flag is not `--` and their name.
 _FLAGS = {"k": "--top-k", "at_least": "--min-tau", "at_most": "--max-slowdown"}
@@ -160,12 +165,7 @@ def read_gates(path: Path) -> dict[str, Any]:
     Raises:
         GatesError: missing, not YAML, not a mapping, or a key that is duplicate or empty.
     """
-    try:
-        document = read_yaml(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise GatesError(f"cannot read {path}: {error.strerror}", hint="check the path") from error
-    except UnicodeDecodeError as error:
-        raise GatesError(f"{path}: not valid YAML: {error}", hint="save it as UTF-8 text") from error
+    document = read_yaml(read_bounded(path, GatesError))
     if document.problems:
         problem = document.problems[0]
         where = f"{path}:{problem.line}" if problem.line else str(path)

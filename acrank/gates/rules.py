@@ -27,6 +27,8 @@ _SLACK = 1e-9
 def check_ranking(ranking: Ranking, gates: Gates, *, run: str = "the run") -> CheckReport:
     """The results of all gates that are on; `run` is the name of the ranking in the report.
 
+    A ranking that is empty or was not finished fails as such (`complete`), unless the gates allow it.
+
     A chosen model that was skipped, or that has no value, fails its gate.
 
     Raises:
@@ -44,7 +46,19 @@ def check_ranking(ranking: Ranking, gates: Gates, *, run: str = "the run") -> Ch
     """
     if not gates.enabled():
         raise GatesError("no gate is asked for", hint=f"gates: {', '.join(RULES)}")
-    return CheckReport([_printable(RULES[name](ranking, getattr(gates, name))) for name in gates.enabled()], run)
+    results = [] if gates.allow_partial or not ranking.lacking else [_not_whole(ranking)]
+    results += [RULES[name](ranking, getattr(gates, name)) for name in gates.enabled()]
+    return CheckReport([_printable(result) for result in results], run)
+
+
+def _not_whole(ranking: Ranking) -> GateResult:
+    return GateResult(
+        name="complete",
+        passed=False,
+        message=f"{ranking.lacking}; finish it with --resume, or allow it with --allow-partial",
+        observed=len(ranking.rows),
+        required="a finished run",
+    )
 
 
 def check_top_k(ranking: Ranking, gate: TopK) -> GateResult:

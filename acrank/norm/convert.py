@@ -142,7 +142,7 @@ def _is_timm_act(layer: nn.Module) -> bool:
 def _converted(layer: nn.Module, temperature: float) -> RecalibratedAffines:
     if not isinstance(layer, _BatchNorm):
         return PerSampleCoNorm(layer, temperature=temperature)
-    assert isinstance(layer, _BatchNorm)
+    assert isinstance(layer, _BatchNorm)  # noqa: S101 - for the type checker
     kind = AffineCoNormAct2d if _is_timm_act(layer) else _LAYERS[type(layer)]
     new = kind(
         layer.num_features,
@@ -158,7 +158,7 @@ def _converted(layer: nn.Module, temperature: float) -> RecalibratedAffines:
     new.weight_target.requires_grad_(layer.weight.requires_grad)
     new.bias_target.requires_grad_(layer.bias.requires_grad)
     if isinstance(new, AffineCoNormAct2d):
-        assert isinstance(layer, nn.BatchNorm2d)
+        assert isinstance(layer, nn.BatchNorm2d)  # noqa: S101 - for the type checker
         new.drop, new.act, new.plain_type = _child(layer, "drop"), _child(layer, "act"), type(layer)
     return new.train(layer.training)
 
@@ -166,7 +166,7 @@ def _converted(layer: nn.Module, temperature: float) -> RecalibratedAffines:
 def _reverted(layer: RecalibratedAffines) -> nn.Module:
     if isinstance(layer, PerSampleCoNorm):
         return layer.reverted()
-    assert isinstance(layer, AffineCoNorm)
+    assert isinstance(layer, AffineCoNorm)  # noqa: S101 - for the type checker
     kind = layer.plain_type if isinstance(layer, AffineCoNormAct2d) else _PLAIN[type(layer)]
     track = layer.running_mean is not None
     new = kind(layer.num_features, eps=layer.eps, momentum=layer.momentum, track_running_stats=track)
@@ -184,7 +184,7 @@ def _reverted(layer: RecalibratedAffines) -> nn.Module:
 
 def _child(layer: nn.Module, name: str) -> nn.Module:
     child = getattr(layer, name)
-    assert isinstance(child, nn.Module)
+    assert isinstance(child, nn.Module)  # noqa: S101 - for the type checker
     return child
 
 

@@ -38,8 +38,8 @@ class PerSampleCoNorm(RecalibratedAffines):
 
     def __init__(self, plain: nn.Module, *, temperature: float = 1.0) -> None:
         weight, bias = plain.weight, plain.bias
-        assert isinstance(weight, nn.Parameter)
-        assert isinstance(bias, nn.Parameter)
+        assert isinstance(weight, nn.Parameter)  # noqa: S101 - for the type checker
+        assert isinstance(bias, nn.Parameter)  # noqa: S101 - for the type checker
         eps = float(getattr(plain, "eps", 1e-5))
         super().__init__(len(weight), eps, temperature=temperature, device=weight.device, dtype=weight.dtype)
         self.load_state_dict({"weight": weight.detach(), "bias": bias.detach()})

@@ -72,8 +72,8 @@ class DrawPasses:
     def moved(self, batch: Batch) -> Observation:
         """One step, or one epoch, on the affine parameters of an AC-Norm model."""
         plan = self.plan
-        assert plan.step_size is not None
-        assert plan.layers is not None
+        assert plan.step_size is not None  # noqa: S101 - for the type checker
+        assert plan.layers is not None  # noqa: S101 - for the type checker
         if plan.epochs:
             return self._one_epoch(batch, plan.step_size, plan.layers)
         parts = self._parts(batch)
@@ -104,8 +104,8 @@ class DrawPasses:
         They depend on the checkpoint alone: not on the target, nor on the seed of the run.
         """
         plan = self.plan
-        assert plan.step_size is not None
-        assert plan.layers is not None
+        assert plan.step_size is not None  # noqa: S101 - for the type checker
+        assert plan.layers is not None  # noqa: S101 - for the type checker
         found: list[LayerShift] = []
         for batch in batches:
             seen = take_one_step(
@@ -225,7 +225,7 @@ class DrawPasses:
             free = free_memory(self.device, self._memory)
             sizes = part_size(self.model, batch.inputs[first], run, free=free)
             self._use(min(sizes.fitting, self._part or MOST), wanted=sizes.wanted)
-        assert self.used is not None
+        assert self.used is not None  # noqa: S101 - for the type checker
         return batch.parts(self.used)
 
     def _use(self, count: int, *, wanted: int) -> None:

@@ -77,7 +77,7 @@ def load_for_draws(
         CandidateError: it cannot be loaded, or cannot take the images.
         TargetError: an image cannot be read.
     """
-    model = load_candidate(candidate, allow_code=settings.allow_code)
+    model = load_candidate(candidate, allow_code=settings.allow_code, allow_download=settings.allow_download)
     batches = [batch_of(draw, model.input) for draw in draws]
     if dense is None:
         dense = any(batch.positions is not None for batch in batches)
@@ -182,7 +182,9 @@ def _load_again(loaded: LoadedCandidate, settings: Settings) -> None:
     gc.collect()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
-    loaded.model = load_candidate(loaded.candidate, allow_code=settings.allow_code)
+    loaded.model = load_candidate(
+        loaded.candidate, allow_code=settings.allow_code, allow_download=settings.allow_download
+    )
 
 
 def _note_parts(info: CandidateInfo, passes: DrawPasses, plan: Plan, *, dense: bool) -> None:

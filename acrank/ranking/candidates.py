@@ -195,7 +195,7 @@ def _observations(
         if cache and begun.drift_key and fresh_drift is not None:
             cache.store(begun.drift_key, drift_alone(fresh_drift), info, [])
         begun.drift = observed.drift
-    assert info is not None
+    assert info is not None  # noqa: S101 - for the type checker
     news = iter(fresh)
     out = []
     for draw, known, entry in zip(draws, begun.keys, begun.cached, strict=True):
@@ -205,8 +205,9 @@ def _observations(
             cache.store(key, observation, info, draw.ids)
         if begun.drift is not None:
             observation = dataclasses.replace(observation, random_head_shifts=begun.drift)
+        keys = [one for one in (key, begun.drift_key) if one]
         out.append(
-            ScoredObservation(observation, settings, repeat=draw.repeat, cache=cache if key else None, key=key or "")
+            ScoredObservation(observation, settings, repeat=draw.repeat, cache=cache if key else None, keys=keys)
         )
     return out, info
 

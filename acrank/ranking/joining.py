@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from acrank.cache.keys import dependencies_of
 from acrank.errors import TableError
 from acrank.ranking.racing import with_own_intervals
 from acrank.ranking.summary import directions_of, summarise
@@ -15,7 +16,7 @@ from acrank.zoo.schema import Candidate
 
 #: Settings that no value depends on. Records may differ in them; those that are merged must share `rank_by` all the
 #: same, for the ranking of the whole has one.
-IRRELEVANT_TO_VALUES = ("zoo", "plan", "device", "allow_code", "rank_by", "memory", "race")
+IRRELEVANT_TO_VALUES = ("zoo", "plan", "device", "allow_code", "allow_download", "rank_by", "memory", "race")
 
 
 def differences(
@@ -34,7 +35,7 @@ def differences(
 def kept_rows(
     earlier: Ranking, candidates: Sequence[Candidate], settings: Settings, target: Mapping[str, Any]
 ) -> list[Row]:
-    """The scored rows of an earlier run whose manifest entry has not changed since.
+    """The scored rows of an earlier run whose manifest entry, weights and code have not changed since.
 
     Raises:
         TableError: the earlier run had other settings, another target or another direction of a score.
@@ -52,9 +53,28 @@ def kept_rows(
                 f"cannot resume: {part} differ from the earlier run in {', '.join(changed)}",
                 hint="run without --resume, or with the earlier settings and data",
             )
-    entries = {candidate.id: candidate.digest for candidate in candidates}
-    rows = with_own_intervals(earlier.rows)
-    return [row for row in rows if row.status == "scored" and entries.get(row.model) == row.details.entry]
+    known = {candidate.id: candidate for candidate in candidates}
+    rows = [row for row in with_own_intervals(earlier.rows) if row.status == "scored" and row.model in known]
+    return [row for row in rows if not _changes(row, known[row.model])]
+
+
+def recomputed(earlier: Ranking, kept: Sequence[Row], candidates: Sequence[Candidate]) -> list[str]:
+    """A line for every candidate whose scored row of an earlier run was not kept: what changed since."""
+    known, held = {candidate.id: candidate for candidate in candidates}, {row.model for row in kept}
+    return [
+        f"recomputed: {row.model} (its {' and '.join(_changes(row, known[row.model]))} changed)"
+        for row in sorted(earlier.rows, key=lambda row: row.model)
+        if row.status == "scored" and row.model in known and row.model not in held
+    ]
+
+
+def _changes(row: Row, candidate: Candidate) -> list[str]:
+    """What a row depends on and is no longer the same; a file that is gone cannot be held against it."""
+    before, now = row.details.depends_on, dependencies_of(candidate)
+    if before is None:  # an earlier version wrote it
+        before = {"weights": row.weights.get("sha256", "")} if candidate.weights_path else {}
+    changed = ["manifest entry"] if row.details.entry != candidate.digest else []
+    return changed + [name for name in sorted(before) if name in now and before[name] != now[name]]
 
 
 def merge(parts: Mapping[str, Ranking]) -> Ranking:
@@ -85,7 +105,7 @@ def merge(parts: Mapping[str, Ranking]) -> Ranking:
     for part in rankings:
         if part.environment not in environments:
             environments.append(part.environment)
-    return summarise(
+    merged = summarise(
         _rows(parts),
         settings,
         zoo={name: value for name, value in _zoo(rankings[0]).items() if name in ("name", "sha256")},
@@ -93,6 +113,11 @@ def merge(parts: Mapping[str, Ranking]) -> Ranking:
         target=rankings[0].target,
         notes=list(dict.fromkeys(note for part in rankings for note in part.notes)),
     )
+    lacking = missing_candidates(rankings, merged)
+    merged.candidates = len(merged.rows) + lacking
+    if all(part.complete is not None for part in rankings):
+        merged.complete = not lacking and all(part.complete for part in rankings)
+    return merged
 
 
 def missing_candidates(parts: Sequence[Ranking], merged: Ranking) -> int:
@@ -128,6 +153,11 @@ def _rows(parts: Mapping[str, Ranking]) -> list[Row]:
     for name, part in parts.items():
         for row in part.rows:
             before, known = kept.get(row.model, (name, row))
+            if row.status == known.status == "scored" and _made_from(row) != _made_from(known):
+                raise TableError(
+                    f"{row.model} has other weights, code or entry in {name} than in {before}",
+                    hint="leave one of the two out: the checkpoint was not the same",
+                )
             if row.status == known.status == "scored" and _values(row) != _values(known):
                 raise TableError(
                     f"{row.model} has other values in {name} than in {before}",
@@ -140,5 +170,15 @@ def _rows(parts: Mapping[str, Ranking]) -> list[Row]:
 
 def _values(row: Row) -> dict[str, Any]:
     """What two rows of one candidate must agree in: not a pool-relative value, but the parts that it is made of."""
-    own = {name: x for name, x in row.scores.items() if name != CONSENSUS and not SCORES[name].pool_relative}
-    return {"scores": own, "parts": row.details.parts, "entry": row.details.entry, "layers": row.layers}
+    pooled = {CONSENSUS, *(name for name, score in SCORES.items() if score.pool_relative)}
+    own = {name: x for name, x in row.scores.items() if name not in pooled}
+    return {"scores": own, "parts": row.details.parts, "layers": row.layers, **_made_from(row)}
+
+
+def _made_from(row: Row) -> dict[str, Any]:
+    """What two rows of one candidate must have been computed from alike."""
+    return {
+        "entry": row.details.entry,
+        "weights": row.weights.get("sha256"),
+        "depends_on": row.details.depends_on,
+    }

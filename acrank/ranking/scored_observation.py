@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from acrank.cache import ObservationCache
@@ -21,11 +22,18 @@ class ScoredObservation:
         observation: of one draw.
         settings: of the run.
         repeat: number of the draw.
-        cache, key: where values are kept; without them they last for this run only.
+        cache: where values are kept; without it they last for this run only.
+        keys: in the cache, of what the observation was put together from.
     """
 
     def __init__(
-        self, observation: Observation, settings: Settings, *, repeat: int, cache: ObservationCache | None, key: str
+        self,
+        observation: Observation,
+        settings: Settings,
+        *,
+        repeat: int,
+        cache: ObservationCache | None,
+        keys: Sequence[str],
     ) -> None:
         self.observation = observation
         self._options = {
@@ -33,8 +41,8 @@ class ScoredObservation:
             "per_channel": settings.per_channel,
             "step_size": settings.step_size,
         }
-        self._cache, self._key = cache, key
-        self._values = cache.load_values(key) if cache else {}
+        self._cache, self._keys = cache, keys
+        self._values = cache.load_values(*keys) if cache else {}
         self._changed = False
 
     def score(self, name: str, kind: str = "") -> Evaluation:
@@ -44,6 +52,7 @@ class ScoredObservation:
         known = self._remember(
             f"{name} {kind} {options}",
             lambda: _plain(evaluate_score(score, {**self.observation.arrays(kind), **options})),
+            is_valid=_is_evaluation,
         )
         return Evaluation(known[0], known[1], tuple(known[2]))
 
@@ -55,17 +64,19 @@ class ScoredObservation:
         """
         one = self.observation
         found: list[str] = self._remember(
-            f"diagnose {classes}", lambda: diagnose(one.features, one.labels, one.logits, classes=classes)
+            f"diagnose {classes}",
+            lambda: diagnose(one.features, one.labels, one.logits, classes=classes),
+            is_valid=_are_texts,
         )
         return found
 
     def save(self) -> None:
         """Put what was computed into the cache."""
         if self._cache and self._changed:
-            self._cache.store_values(self._key, self._values)
+            self._cache.store_values(self._values, *self._keys)
 
-    def _remember(self, label: str, compute: Callable[[], Any]) -> Any:
-        if label not in self._values:
+    def _remember(self, label: str, compute: Callable[[], Any], *, is_valid: Callable[[Any], bool]) -> Any:
+        if label not in self._values or not is_valid(self._values[label]):
             self._values[label] = compute()
             self._changed = True
         return self._values[label]
@@ -74,3 +85,20 @@ class ScoredObservation:
 def _plain(found: Evaluation) -> list[Any]:
     part = list(found.part) if isinstance(found.part, tuple) else found.part
     return [found.value, part, list(found.notes)]
+
+
+def _is_evaluation(found: Any) -> bool:
+    """Whether this is what `_plain` makes."""
+    if not isinstance(found, list) or len(found) != 3:
+        return False
+    value, part, notes = found
+    numbers = part if isinstance(part, list) else [part]
+    return all(one is None or _is_finite(one) for one in [value, *numbers]) and _are_texts(notes)
+
+
+def _is_finite(found: Any) -> bool:
+    return isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found)
+
+
+def _are_texts(found: Any) -> bool:
+    return isinstance(found, list) and all(isinstance(text, str) for text in found)

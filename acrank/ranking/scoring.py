@@ -11,10 +11,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from acrank.cache import ObservationCache
+from acrank.cache.keys import dependencies_of
 from acrank.errors import NothingRankedError, UsageError
 from acrank.executors import InProcess, Prefetcher, TaskExecutor, describe_executor, run_tasks
 from acrank.ranking.candidates import PreparedCandidate, may_prefetch, prepare_candidate, score_candidate
-from acrank.ranking.joining import kept_rows
+from acrank.ranking.joining import kept_rows, recomputed
 from acrank.ranking.racing import can_race, contested, settings_of_the_race, with_more_draws
 from acrank.ranking.summary import summarise
 from acrank.records import Ranking, Row
@@ -70,13 +71,14 @@ def score(
     target = target if isinstance(target, Target) else open_target(target)
     run = _Run(zoo, target, settings, cache=cache, executor=executor or InProcess())
     kept = kept_rows(resume, zoo.candidates, run.settings, target=run.target_record) if resume else []
+    run.notes = recomputed(resume, kept, zoo.candidates) if resume else []
     rows = {row.model: row for row in kept}
     with closing(run.rows(rows)) as news:
         for row in news:
             rows[row.model] = row
             if on_row is not None:
                 on_row(run.ranking(list(rows.values())), row.model, *run.progress)
-    ranking = run.ranking(list(rows.values()))
+    ranking = run.ranking(list(rows.values()), complete=True)
     if ranking.best is None:
         first = ranking.rows[0]
         raise NothingRankedError(
@@ -95,6 +97,7 @@ class _Run:
         self.zoo, self.target, self.cache = zoo, target, cache
         self.settings = settings.for_task(target.task)
         self.progress = (0, len(zoo.candidates))
+        self.notes: list[str] = []
         self.executor = executor
         if settings.device not in ("auto", "cpu"):
             pick_device(settings.device)  # one that is not there ends the run, not every candidate
@@ -172,6 +175,7 @@ class _Run:
             # what another process noted on the target while it read it belongs to this one's target, too
             self.target.notes.extend(note for note in notes if note not in self.target.notes)
         row.details.entry = candidate.digest
+        row.details.depends_on = dependencies_of(candidate, weights=row.weights.get("sha256"))
         return row
 
     @contextmanager
@@ -196,19 +200,21 @@ class _Run:
         with Prefetcher(load, waiting, allowed=may_prefetch, is_out_of_memory=is_out_of_memory) as prefetcher:
             yield partial(task, prepared=prefetcher.next)
 
-    def ranking(self, rows: Sequence[Row]) -> Ranking:
+    def ranking(self, rows: Sequence[Row], *, complete: bool = False) -> Ranking:
         """The ranking so far, with its controls and warnings."""
         zoo: dict[str, Any] = {"name": self.zoo.path.name, "sha256": self.zoo.sha256}
         if self.zoo.shard:
             zoo.update(shard=self.zoo.shard, candidates=self.zoo.whole)
-        return summarise(
+        ranking = summarise(
             rows,
             self.settings,
             zoo=zoo,
             environment={**self.environment, "executor": describe_executor(self.executor)},
             target=self.target_record,
-            notes=self.target.notes,
+            notes=[*self.target.notes, *self.notes],
         )
+        ranking.candidates, ranking.complete = len(self.zoo.candidates), complete
+        return ranking
 
 
 def _scored(rows: Mapping[str, Row]) -> set[str]:

@@ -35,7 +35,7 @@ def atomic_write(path: Path, data: str | bytes, *, durable: bool = False) -> Non
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX)
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(raw)
@@ -48,7 +48,7 @@ def atomic_write(path: Path, data: str | bytes, *, durable: bool = False) -> Non
     except BaseException as error:
         Path(name).unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise _cannot_write(path, error) from error
+            raise cannot_write(path, error) from error
         raise
 
 
@@ -64,7 +64,7 @@ def check_writable(path: Path) -> None:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=_PREFIX):
             pass
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
 
 
 def sha256_of(path: Path) -> str:
@@ -72,10 +72,18 @@ def sha256_of(path: Path) -> str:
 
     It is remembered in this process until the file's size, inode or time stamps change.
     """
+    stamp, is_settled = stamp_of(path)
+    return _remembered_digest(path, stamp) if is_settled else _digest(path)
+
+
+def stamp_of(path: Path) -> tuple[tuple[int, ...], bool]:
+    """What changes with a file: device, inode, size, times of the last change; and whether it can be relied on.
+
+    It cannot where the file changed so lately that another change could leave the same times.
+    """
     info = path.stat()
     stamp = (info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
-    is_settled = time.time() - max(info.st_mtime, info.st_ctime) > SETTLED_SECONDS
-    return _remembered_digest(path, stamp) if is_settled else _digest(path)
+    return stamp, time.time() - max(info.st_mtime, info.st_ctime) > SETTLED_SECONDS
 
 
 @functools.lru_cache(maxsize=64)
@@ -88,7 +96,12 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _cannot_write(path: Path, error: OSError) -> OutputError:
+def cannot_write(path: Path, error: OSError) -> OutputError:
+    """The error that says that a path could not be written, why, and what helps.
+
+    >>> str(cannot_write(Path("a/b.csv"), OSError(errno.ENOSPC, "No space left on device")))
+    'cannot write a/b.csv: No space left on device'
+    """
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     hint = "make room, or write elsewhere" if full else "choose a folder that exists and is yours"
     return OutputError(f"cannot write {path}: {error.strerror or error}", hint=hint)

@@ -16,6 +16,10 @@ from typing import Any
 from acrank.errors import UsageError
 from acrank.system.words import closest
 
+#: Bounds that several options share: seeds fit in 63 bits, and a target does not hold more images.
+MOST_SEED = 2**63 - 1
+MOST_IMAGES = 10**9
+
 
 @dataclass(frozen=True, kw_only=True)
 class Opt:
@@ -26,6 +30,7 @@ class Opt:
         flag: the flag, or "--on/--off"; empty for the field's name with hyphens.
         choices: the words that are allowed; empty for any.
         least: the lowest number that is allowed.
+        most: the highest number that is allowed; every option that takes numbers has one.
         metavar: what stands for the value in the help; empty for the type's name or the choices.
         panel: the heading under which `--help` lists the option; empty for the class's `PANEL`, where it has one.
         variable: whether the environment variable ACRANK_<FLAG> sets it, too.
@@ -35,6 +40,7 @@ class Opt:
     flag: str = ""
     choices: tuple[str, ...] = ()
     least: float | None = None
+    most: float | None = None
     metavar: str = ""
     panel: str = ""
     variable: bool = True
@@ -58,7 +64,7 @@ def check_options(settings: Any) -> None:
     """Hold an instance's values against the choices and bounds of their fields; None and empty values pass.
 
     Raises:
-        UsageError: a value that is no choice, or a number below its bound.
+        UsageError: a value that is no choice, or a number outside its bounds.
     """
     for field, _, option in options_of(type(settings)):
         value = getattr(settings, field.name)
@@ -71,6 +77,8 @@ def check_options(settings: Any) -> None:
                 raise UsageError(f"unknown {flag} {one!r}", hint=hint)
             if option.least is not None and not one >= option.least:
                 raise UsageError(f"{flag} is {one}", hint=f"it must be at least {option.least:g}")
+            if option.most is not None and not one <= option.most:
+                raise UsageError(f"{flag} is {one}", hint=f"it must be at most {option.most:,.15g}")
 
 
 @functools.cache

@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from acrank.errors import TableError
+from acrank.system.bounds import read_bounded
+
+#: Records nest no deeper.
+DEEPEST = 32
 
 Kind = TypeVar("Kind")
 
@@ -26,14 +30,41 @@ def read_json(path: Path, expected: str) -> Any:
         expected: what it should be, for the hint.
 
     Raises:
-        TableError: it cannot be read, or is not JSON.
+        TableError: it cannot be read, is not JSON, is nested too deeply, or holds a number that is not finite.
     """
+    text = read_bounded(path, TableError)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise TableError(f"cannot read {path}: {error.strerror}", hint="check the path") from error
-    except ValueError as error:
-        raise TableError(f"{path} is not JSON: {error}", hint=f"give the {expected}") from error
+        data = json.loads(text)
+        check_plain(data)
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise TableError(f"{path} is not JSON: {reason}", hint=f"give the {expected}") from error
+    return data
+
+
+def check_plain(data: Any) -> None:
+    """Hold plain data against what a record may have: bounded nesting, finite numbers.
+
+    Raises:
+        ValueError: it is nested too deeply, or has NaN or an infinity; the text names the place.
+
+    Example:
+        >>> check_plain({"rows": [{"seconds": float("inf")}]})
+        Traceback (most recent call last):
+        ...
+        ValueError: rows.0.seconds: inf is not a finite number
+    """
+    waiting: list[tuple[tuple[str, ...], Any]] = [((), data)]
+    while waiting:
+        place, value = waiting.pop()
+        if len(place) > DEEPEST:
+            raise ValueError(f"{'.'.join(place[:3])}: nested more than {DEEPEST} levels deep")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{'.'.join(place) or 'record'}: {value} is not a finite number")
+        if isinstance(value, Mapping):
+            waiting += [((*place, str(key)), item) for key, item in value.items()]
+        elif isinstance(value, list | tuple):
+            waiting += [((*place, str(number)), item) for number, item in enumerate(value)]
 
 
 def plain(value: Any) -> Any:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 import unicodedata
 
-#: What a continuous-integration runner reads as a command where a line begins with it.
-_COMMAND = re.compile(r"^(\s*)(::|##\[|##vso\[)", re.MULTILINE)
+#: What a continuous-integration runner reads as a command: where a line begins with it, the last one anywhere.
+_COMMAND = re.compile(r"(?:^(\s*)(?=::|##vso\[)|(?=##\[))(.)", re.MULTILINE)
 
 
 def printable(text: str, *, newlines: bool = False) -> str:
     """The text with every character that could steer a terminal or a log as its escape.
 
     Control characters (ESC, NUL, C1), direction marks (bidi), line and paragraph separators and lone surrogates become
-    `\\x1b`, `\\u202e`; a line that begins like a command to a CI runner gets a space that makes it none.
+    `\\x1b`, `\\u202e`; what a CI runner reads as a command (`::error` at the begin of a line, `##[` anywhere) gets a
+    space that makes it none.
 
     Args:
         text: anything.
@@ -25,8 +26,9 @@ def printable(text: str, *, newlines: bool = False) -> str:
         >>> printable("::error::x")
         ': :error::x'
     """
-    out = "".join(one if _is_safe(one, newlines) else _escape(one) for one in text)
-    return _COMMAND.sub(lambda found: f"{found[1]}{found[2][0]} {found[2][1:]}", out)
+    is_plain = text.isascii() and text.isprintable()  # most text is
+    out = text if is_plain else "".join(one if _is_safe(one, newlines) else _escape(one) for one in text)
+    return _COMMAND.sub(lambda found: f"{found[1] or ''}{found[2]} ", out)
 
 
 def _is_safe(one: str, newlines: bool) -> bool:

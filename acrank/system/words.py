@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import io
 from collections.abc import Iterable
 
 
@@ -16,15 +17,27 @@ def closest(word: str, known: Iterable[str], otherwise: str) -> str:
         >>> closest("x", ["logme", "leep"], "`acrank scores` lists them")
         '`acrank scores` lists them'
     """
-    found = difflib.get_close_matches(word, list(known), n=3)
+    found = difflib.get_close_matches(shortened(word, 200), list(known), n=3)
     return f"did you mean {' or '.join(map(repr, found))}?" if found else otherwise
 
 
 def words_of(values: Iterable[str]) -> list[str]:
-    """The words of a list: repeated, separated by commas, or both; quotes keep a comma within a word.
+    """The words of a list: repeated, separated by commas or line breaks; quotes keep a comma within a word.
 
     Example:
         >>> words_of(["a, b", "c", '"d,e"'])
         ['a', 'b', 'c', 'd,e']
     """
-    return [word.strip() for row in csv.reader(values, skipinitialspace=True) for word in row if word.strip()]
+    readers = (csv.reader(io.StringIO(value, newline=""), skipinitialspace=True) for value in values)
+    return [word.strip() for reader in readers for row in reader for word in row if word.strip()]
+
+
+def shortened(text: str, most: int = 2000) -> str:
+    """The text with its middle left out where it is longer than `most` characters.
+
+    Example:
+        >>> shortened("a" * 30, 11)
+        'aaaaa…aaaaa'
+    """
+    half = (most - 1) // 2
+    return text if len(text) <= most else f"{text[:half]}…{text[-half:]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -12,6 +13,8 @@ from acrank.targets.label_spelling import EMPTY, spelling_notes
 from acrank.targets.target import Labels, first_few
 from acrank.targets.target_options import Task
 
+#: Labels of a regression are not larger, so that their squares stay finite.
+_LARGEST = 1e100
 #: Whole numbers of more than so many values, or of some values that hardly repeat, may be a measure.
 _MANY_NUMBERS, _SOME_NUMBERS = 20, 8
 #: Images of one number: of classes that are numbered without gaps at least the first, of others the second.
@@ -26,15 +29,16 @@ def encode_labels(
     """Encode labels [n], [n, 1] (one value each) or [n, k] (k columns of 0 and 1).
 
     Without a task, several columns mean multilabel, numbers with decimals mean regression and everything else
-    classification, but for whole numbers that may be a measure: they are refused. Classes that are numbers are ordered
-    by value, others by name.
+    classification, but for whole numbers that may be a measure: they are refused. Where at least half of the labels are
+    numbers, all must be: a word among them is refused, for it would make a class of every number. Classes that are
+    numbers are ordered by value, others by name.
 
     Args:
         values: labels as strings, booleans or numbers.
-        ids: names of the samples, for messages.
+        ids: names of the samples, for messages; of a table with their rows.
         task: the task, or None to infer it from the values.
         where: the target, for messages.
-        names: names of the k columns.
+        names: names of the columns.
 
     Raises:
         TargetError: labels are missing, do not fit the task, or are all equal.
@@ -48,7 +52,7 @@ def encode_labels(
         raise TargetError(
             f"{where} has one label per image, not masks", hint="give a folder with images/ and masks/, or volumes"
         )
-    values = _stripped(values)
+    values = _stripped(values, where)
     while values.ndim > 1 and values.shape[-1] == 1:
         values = values[..., 0]
     if values.ndim not in (1, 2):
@@ -58,24 +62,41 @@ def encode_labels(
         return _encode_columns(values, ids=ids, task=task, where=where, names=names)
     if task == "multilabel":
         raise TargetError(f"{where} has one label per image", hint="multilabel needs several columns of 0 and 1")
+    column = f" in column {names[0]!r}" if names else ""
     numbers = _numbers(values)
+    if task is None and numbers is None:
+        _refuse_odd_among_numbers(values, ids, where, column=column)
     if task == "regression" or (task is None and numbers is not None and not _are_whole(numbers)):
-        return _encode_quantities(values, ids, where)
+        return _encode_quantities(values, ids, where, column=column)
     if task is None and numbers is not None and _may_be_measure(numbers):
         raise TargetError(
-            f"{where}: {len(np.unique(numbers))} different whole numbers label {len(numbers)} images: "
+            f"{where}: {len(np.unique(numbers))} different whole numbers label {len(numbers)} images{column}: "
             "a measure, or classes?",
             hint="say --task regression, or --task classification",
         )
     return _encode_classes(values, where)
 
 
-def _encode_quantities(values: np.ndarray, ids: Sequence[str], where: str) -> Labels:
+def _refuse_odd_among_numbers(values: np.ndarray, ids: Sequence[str], where: str, *, column: str) -> None:
+    """Refuse words where at least half of the labels are written as numbers; `inf` and `1e400` are no labels, too."""
+    read = [_float(cell) for cell in values.tolist()]
+    if 2 * sum(number is not None for number in read) < len(read):
+        return
+    odd = next(place for place, number in enumerate(read) if number is None or not math.isfinite(number))
+    raise TargetError(
+        f"{where}: the label {str(values[odd])!r} of {ids[odd]}{column} is not a number, unlike the others",
+        hint="correct it, or give the task classification, where every text is a class",
+    )
+
+
+def _encode_quantities(values: np.ndarray, ids: Sequence[str], where: str, *, column: str) -> Labels:
     numbers = _numbers(values)
-    if numbers is None:
-        bad = next(place for place, value in enumerate(values) if _numbers(np.array([value])) is None)
+    if numbers is None or np.abs(numbers).max() > _LARGEST:
+        read = [_float(cell) for cell in values.tolist()]
+        bad = next(place for place, number in enumerate(read) if number is None or not abs(number) <= _LARGEST)
+        problem = "is not a number" if read[bad] is None else f"is beyond ±{_LARGEST:g}"
         raise TargetError(
-            f"{where}: the label {str(values[bad])!r} of {ids[bad]} is not a number",
+            f"{where}: the label {str(values[bad])!r} of {ids[bad]}{column} {problem}",
             hint="regression needs numbers; leave the task out for classes",
         )
     if numbers.min() == numbers.max():
@@ -104,7 +125,7 @@ def _encode_columns(
     numbers = _numbers(values)
     if numbers is None or not np.isin(numbers, (0, 1)).all():
         raise TargetError(
-            f"{where}: label columns must hold 0 and 1 only{_first_odd(values, ids)}",
+            f"{where}: label columns must hold 0 and 1 only{_first_odd(values, ids, names)}",
             hint="give one column per label, 1 where the image has it",
         )
     flags = numbers.astype(np.int64)
@@ -129,10 +150,12 @@ def _refuse_one_class(names: Sequence[str], where: str) -> None:
         raise TargetError(f"{where} has one class only: {names[0]}", hint="ranking needs at least two classes")
 
 
-def _stripped(values: np.ndarray) -> np.ndarray:
+def _stripped(values: np.ndarray, where: str) -> np.ndarray:
     """Strings stripped and of one dtype, numbers unchanged."""
     if values.dtype.kind in "biuf":
         return values
+    if values.dtype.kind not in "SUO":
+        raise TargetError(f"{where}: labels of {values.dtype}", hint="store labels as numbers or strings")
     if values.dtype.kind == "S":
         values = np.char.decode(values, "utf-8", "replace")
     if values.dtype.kind == "O":
@@ -189,10 +212,16 @@ def _class_name(value: object, are_whole: bool) -> str:
     return str(int(value)) if are_whole else str(value)  # type: ignore[call-overload]
 
 
-def _first_odd(values: np.ndarray, ids: Sequence[str]) -> str:
+def _first_odd(values: np.ndarray, ids: Sequence[str], names: Sequence[str]) -> str:
     for row, name in zip(values.tolist(), ids, strict=True):
-        for cell in row:
-            number = _numbers(np.array([cell]))
-            if number is None or number[0] not in (0, 1):
-                return f", {name} has {cell}"
+        for place, cell in enumerate(row):
+            if _float(cell) not in (0, 1):
+                return f", {name} has {cell!r}" + (f" in column {names[place]!r}" if names else "")
     return ""
+
+
+def _float(cell: object) -> float | None:
+    try:
+        return float(cell)  # type: ignore[arg-type]
+    except ValueError:
+        return None

@@ -17,6 +17,7 @@ _MOST_CLASSES = 64
 _USUAL_VOID = 255
 #: Classes below this are numbers; above it they are grey levels, and 255 is the brightest of them.
 _FAR = 100
+_AT_ONCE = 2**20
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,13 @@ class MaskValues:
             >>> MaskValues((0, 255), is_lossy=True).to_classes(np.array([3, 130, 254]), "x").tolist()
             [0, 1, 1]
         """
+        flat, classes = raw.reshape(-1), np.empty(raw.size, np.int16)
+        for start in range(0, raw.size, _AT_ONCE):  # in parts: the places are int64
+            part = slice(start, start + _AT_ONCE)
+            classes[part] = self._of_part(flat[part], where)
+        return classes.reshape(raw.shape)
+
+    def _of_part(self, raw: np.ndarray, where: str) -> np.ndarray:
         if self.is_lossy:
             between = np.convolve(self.values, [0.5, 0.5], mode="valid")
             return np.searchsorted(between, raw).astype(np.int16)
@@ -69,7 +77,7 @@ class MaskValues:
                 f"{where} holds the value {int(raw[odd][0])}; the classes are {first_few(list(map(str, self.values)))}",
                 hint="write all masks with the same values",
             )
-        return np.where(known, places, IGNORED).astype(np.int16)
+        return np.where(known, places, IGNORED)
 
 
 def parse_ignored(text: str | None) -> int | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from acrank.errors import TargetError, UsageError
+from acrank.system.bounds import check_regular
 from acrank.targets.grouping import group_names, groups_note
 from acrank.targets.layouts import array_files, arrays, class_folders, image_table, mask_folders, volume_datasets
 from acrank.targets.stores.slices import slice_volumes
@@ -98,8 +99,9 @@ def _grouped(target: Target, pattern: str | None) -> Target:
 
 
 def _layout_of(path: Path, options: TargetOptions) -> str:
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - unlike is_dir, it takes overlong paths
         return volume_datasets.layout_of(path) or _layout_of_files(path, options)
+    check_regular(path, TargetError)
     try:
         with path.open("rb") as file:
             start = file.read(8)
@@ -117,13 +119,12 @@ def _layout_of(path: Path, options: TargetOptions) -> str:
 def _layout_of_files(path: Path, options: TargetOptions) -> str:
     if options.class_folders is not None:
         return class_folders.NAME
-    with_masks = mask_folders.is_mask_folder(path, is_segmentation=options.task == "segmentation")
-    return mask_folders.NAME if with_masks else class_folders.NAME
+    return mask_folders.NAME if mask_folders.is_mask_folder(path, options) else class_folders.NAME
 
 
 def _refuse_unsupported(path: Path, layout: str, options: TargetOptions) -> None:
     for option, value in dataclasses.asdict(options).items():
-        if value is not None and option not in LAYOUTS[layout].uses | _ANYWHERE:
+        if value not in (None, False) and option not in LAYOUTS[layout].uses | _ANYWHERE:
             takers = " and ".join(name for name, other in LAYOUTS.items() if option in other.uses)
             raise UsageError(
                 f"--{option.replace('_', '-')} does not apply to {path} (layout: {layout})",

@@ -157,6 +157,11 @@ def _refuse_few(groups: np.ndarray, take: int, task: Task) -> None:
             f"the target has {'no images' if not classes else 'one class only'}",
             hint="ranking needs at least two classes",
         )
+    if task == "classification" and len(groups) == classes:
+        raise TargetError(
+            f"each of the {classes} classes has one image only",
+            hint="ranking needs classes of several images; are the labels classes?",
+        )
     needed = max(classes, 2)
     if take < needed:
         strata = {"classification": "classes", "multilabel": "groups of labels", "regression": "parts of the range"}

@@ -49,6 +49,7 @@ class TargetOptions:
         slices: for 2D networks on volumes: this many adjacent axial slices become the channels of an image (odd; see
             `acrank.targets.stores.slices`).
         spacing: millimetres along x, y and z to which NIfTI volumes are resampled.
+        allow_outside: whether links, and relative paths in tables, may lead outside the folder of the data.
 
     Raises:
         UsageError: an unknown task, an even number of slices, or a spacing that is not three positive numbers.
@@ -112,12 +113,16 @@ class TargetOptions:
         int | None,
         Opt(
             help="For 2D networks on volumes: K adjacent axial slices become the channels of an image (K odd).",
+            most=999,
             metavar="K",
         ),
     ] = None
     spacing: Annotated[
-        Spacing | None, Opt(help="NIfTI: resample to these millimetres, such as 1,1,2.5.", metavar="X,Y,Z")
+        Spacing | None, Opt(help="NIfTI: resample to these millimetres, such as 1,1,2.5.", most=1e4, metavar="X,Y,Z")
     ] = None
+    allow_outside: Annotated[bool, Opt(help="Let links and relative paths of tables lead outside the data folder.")] = (
+        False
+    )
 
     def __post_init__(self) -> None:
         check_options(self)

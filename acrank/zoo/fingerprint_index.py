@@ -9,14 +9,15 @@ import importlib.metadata
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from acrank.errors import OutputError
-from acrank.system.files import atomic_write
 from acrank.system.imports import gc_paused
+from acrank.system.sealed_folder import SealedFolder
 from acrank.zoo.architectures.timm_import import import_timm
 from acrank.zoo.architectures.torchvision_networks import classifiers
 from acrank.zoo.fingerprints import (
@@ -71,29 +72,29 @@ def load_index(cache: Path, *libraries: str, advance: Advance = lambda done, tot
     total = Index([])
     for library in libraries:
         listed, make = _LIBRARIES[library]
-        path = index_path(cache, library)
-        found = read_index(path)
+        found = read_index(cache, library)
         if found is None:
             names = listed()
             found = build_index(make(names), total=len(names), advance=advance)
-            _keep(path, found)
+            with suppress(OutputError):  # it costs time only: `is_indexed` tells
+                write_index(cache, library, found)
         total += found
     return total
 
 
 def is_indexed(cache: Path, *libraries: str) -> bool:
     """Whether the cache has the index of these libraries for the installed versions."""
-    return all(index_path(cache, library).is_file() for library in libraries)
+    return all(SealedFolder(cache).read(index_name(library)) is not None for library in libraries)
 
 
-def index_path(cache: Path, library: str) -> Path:
-    """Where the cache has the index of a library's installed version."""
+def index_name(library: str) -> str:
+    """The name in the cache of the index of a library's installed version."""
     package = _PACKAGES.get(library, library)
     try:
         version = importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         version = "none"
-    return cache / "architectures" / f"{library}-{version}-{FORMAT}.json.z"
+    return f"architectures/{library}-{version}-{FORMAT}.json.z"
 
 
 def build_index(
@@ -112,11 +113,11 @@ def build_index(
     return Index(known, missing)
 
 
-def write_index(path: Path, index: Index) -> None:
-    """Write an index; hashes are listed once.
+def write_index(cache: Path, library: str, index: Index) -> None:
+    """Write the index of a library into the cache; hashes are listed once.
 
     Raises:
-        OutputError: the path cannot be written.
+        OutputError: the cache cannot be written.
     """
     hashes = list(dict.fromkeys(entry for one in index.fingerprints for entry in (*one.entries, *one.buffers)))
     places = {entry: i for i, entry in enumerate(hashes)}
@@ -129,16 +130,20 @@ def write_index(path: Path, index: Index) -> None:
         "architectures": records,
         "missing": index.missing,
     }
-    atomic_write(path, zlib.compress(json.dumps(record, separators=(",", ":")).encode(), 6))
+    packed = zlib.compress(json.dumps(record, separators=(",", ":")).encode(), 6)
+    SealedFolder(cache).write(index_name(library), packed)
 
 
-def read_index(path: Path) -> Index | None:
-    """The index of a file, None where there is none, or a damaged one."""
+def read_index(cache: Path, library: str) -> Index | None:
+    """The index of a library that the cache has; None where there is none, or a damaged one."""
+    packed = SealedFolder(cache).read(index_name(library))
+    if packed is None:
+        return None
     try:
-        record = json.loads(zlib.decompress(path.read_bytes()))
+        record = json.loads(zlib.decompress(packed))
         hashes = [int(text, 16) for text in record["hashes"]]
         return Index([_fingerprint(one, hashes) for one in record["architectures"]], list(record["missing"]))
-    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, zlib.error):
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, zlib.error):
         return None
 
 
@@ -155,15 +160,6 @@ def _steps(places: Iterable[int]) -> list[int]:
         out.append(place - last)
         last = place
     return out
-
-
-def _keep(path: Path, index: Index) -> None:
-    """Write an index into the cache, in the cache; one that cannot be written costs time only."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_index(path, index)
-    except (OSError, OutputError):
-        return
 
 
 _LIBRARIES: Mapping[str, tuple[Callable[[], list[str]], Callable[..., Iterator[tuple[str, Fingerprint | None]]]]] = {

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from acrank.errors import CandidateError
+from acrank.system.bounds import read_bounded
 from acrank.system.words import closest
+from acrank.zoo.architectures.arguments import check_arguments
 from acrank.zoo.architectures.timm_import import import_timm
 
 if TYPE_CHECKING:
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
 
 _FILES = ("model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth")
 _OPEN_CLIP = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+#: Of timm's configuration of a checkpoint what describes its input and its layers; never where weights lie.
+_CFG = (
+    *("num_classes", "input_size", "fixed_input_size", "min_input_size", "pool_size", "mean", "std"),
+    *("crop_pct", "crop_mode", "interpolation", "first_conv", "classifier"),
+)
+_LARGEST_CONFIG = 2**20
+_LARGEST_SIDE = 8192
+_CONFIG_HINT = "correct the file, or build the network with `architecture` and `weights`"
 _NETWORK_HINT = "check the network, HF_ENDPOINT and HF_HUB_OFFLINE, or give a downloaded file as `weights`"
 
 
@@ -158,16 +167,31 @@ def weights_in(folder: Path) -> Path:
 
 def _described(config: Path, weights: Path) -> Recipe:
     """The recipe that a config.json describes, in timm's layout or its older flat one."""
-    timm = import_timm()
     try:
-        raw = json.loads(config.read_text(encoding="utf-8"))
+        raw = json.loads(read_bounded(config, CandidateError, most=_LARGEST_CONFIG))
         architecture, args = raw["architecture"], raw.get("model_args") or {}
         given = {**raw.get("pretrained_cfg", raw)}
         given["num_classes"] = raw.get("num_classes", given.get("num_classes"))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         text = f"{config.name} of {config.parent.name} names no timm architecture"
         raise CandidateError(text, hint="only repositories made with timm can be a source") from error
+    where = f"{config.name} of {config.parent.name}"
+    if not isinstance(args, dict):
+        raise CandidateError(f"{where} has model_args that are no mapping", hint=_CONFIG_HINT)
     cfg = registered_cfg(str(architecture).partition(".")[0])
-    known = {item.name for item in dataclasses.fields(timm.models.PretrainedCfg)}
-    cfg |= {key: value for key, value in given.items() if key in known and value is not None}
-    return Recipe(str(architecture), weights, cfg, args=dict(args))
+    given = {key: value for key, value in given.items() if key in _CFG and value is not None}
+    check_arguments(args, where)
+    check_arguments(given, where)
+    _check_cfg(given, where)
+    return Recipe(str(architecture), weights, cfg | given, args=dict(args))
+
+
+def _check_cfg(given: Mapping[str, Any], where: str) -> None:
+    """Refuse an input that no network has, before images are made for it."""
+    for key, least, most in (("input_size", 1, _LARGEST_SIDE), ("mean", -1e6, 1e6), ("std", 1e-9, 1e6)):
+        value = given.get(key)
+        if value is None:
+            continue
+        of_kind = isinstance(value, list) and all(type(one) in (int, float) and least <= one <= most for one in value)
+        if not of_kind or (key == "input_size" and (len(value) != 3 or any(type(one) is not int for one in value))):
+            raise CandidateError(f"{where} has an impossible {key}: {str(value)[:80]}", hint=_CONFIG_HINT)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from acrank.errors import CandidateError
 from acrank.system.machine import seeded
 from acrank.system.network_input import NetworkInput
+from acrank.system.offline import downloads_off
 from acrank.zoo.architectures.factories import build_from_factory
 from acrank.zoo.architectures.libraries import build_from_library
 from acrank.zoo.architectures.siblings import fitting_architecture
@@ -53,7 +54,7 @@ class LoadedModel:
     head: str | None = None
 
 
-def load_candidate(candidate: Candidate, *, allow_code: bool = False) -> LoadedModel:
+def load_candidate(candidate: Candidate, *, allow_code: bool = False, allow_download: bool = False) -> LoadedModel:
     """A candidate's network, built and filled with its weights.
 
     Weights are read as safetensors or with `torch.load(weights_only=True)`, nothing else. Missing tensors are
@@ -62,6 +63,7 @@ def load_candidate(candidate: Candidate, *, allow_code: bool = False) -> LoadedM
     Args:
         candidate: from `load_zoo`.
         allow_code: whether a `factory:` may run.
+        allow_download: whether `factory_args` may ask a library for weights of its own.
 
     Raises:
         CandidateError: the file is missing, damaged, not the expected one or asks for code; it does not fit the
@@ -78,21 +80,22 @@ def load_candidate(candidate: Candidate, *, allow_code: bool = False) -> LoadedM
         (7, 0, (176, 176))
     """
     with seeded(0):
-        loaded = _loaded(candidate, _network(candidate, allow_code=allow_code))
+        loaded = _loaded(candidate, _network(candidate, allow_code=allow_code, allow_download=allow_download))
     loaded.model.to(torch.float32).eval()
     return loaded
 
 
 def check_candidate(candidate: Candidate) -> None:
-    """Whether the candidate's file fits its network, by names and shapes; no network is filled, no code is run.
+    """Whether the candidate's file is whole and fits its network; no network is filled, no code is run.
 
-    Where the network cannot be built without memory, or does not fit, the candidate is loaded, which says why.
+    The file is read, with its checksums; the network takes no memory. Where it cannot be built so, or does not fit, the
+    candidate is loaded, which says why.
 
     Args:
         candidate: with a local file, not of a `factory:`.
 
     Raises:
-        CandidateError: as `load_candidate` does, but for values that are not finite.
+        CandidateError: as `load_candidate` does.
     """
     try:
         network = _network(candidate, on_meta=True)
@@ -115,19 +118,22 @@ class _Network:
     own_cfg: bool = False
 
 
-def _network(candidate: Candidate, *, allow_code: bool = False, on_meta: bool = False) -> _Network:
+def _network(
+    candidate: Candidate, *, allow_code: bool = False, allow_download: bool = False, on_meta: bool = False
+) -> _Network:
     model = build_from_factory(candidate, allow_code=allow_code) if candidate.factory else None
     recipe = None if candidate.factory or candidate.library else resolve_recipe(candidate)
     path = recipe.weights if recipe else candidate.weights_path or Path()
-    digest, tensors, notes = _read(candidate, path, on_meta=on_meta)
+    digest, tensors, notes = _read(candidate, path)
     with without_data() if on_meta else contextlib.nullcontext():
         if recipe:
-            built = build_with_timm(recipe, tensors, candidate, skips_init=not on_meta)
+            with downloads_off():
+                built = build_with_timm(recipe, tensors, candidate, skips_init=not on_meta)
             network = _Network(built, path, digest, cfg=recipe.cfg, own_cfg=recipe.own_cfg)
         elif model is not None:
             network = _Network(_with_stem(model, tensors, candidate), path, digest)
         else:
-            library = build_from_library(candidate, tensors)
+            library = build_from_library(candidate, tensors, allow_download=allow_download)
             built = _with_stem(library.model, library.tensors, candidate, heads=library.heads)
             built.notes = [*library.notes, *built.notes]
             network = _Network(built, path, digest, cfg=library.cfg)
@@ -135,16 +141,12 @@ def _network(candidate: Candidate, *, allow_code: bool = False, on_meta: bool = 
     return network
 
 
-def _read(candidate: Candidate, path: Path, *, on_meta: bool) -> tuple[str, dict[str, Tensor], list[str]]:
+def _read(candidate: Candidate, path: Path) -> tuple[str, dict[str, Tensor], list[str]]:
     """SHA-256 and tensors of a weights file, under the names that the manifest gives them, and notes."""
     kind_of(path)
     digest = check_hash(path, candidate.sha256)
     notes: list[str] = []
-    if on_meta:
-        tensors = read_state_dict(path, candidate.weights_key, notes, device="meta")
-        tensors = {name: value.to("meta") for name, value in tensors.items()}
-    else:
-        tensors = read_state_dict(path, candidate.weights_key, notes)
+    tensors = read_state_dict(path, candidate.weights_key, notes)
     names = {"keep_prefix": candidate.keep_prefix, "strip_prefix": candidate.strip_prefix}
     return digest, renamed(tensors, **names, rename=candidate.rename), notes
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,8 +11,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from acrank.errors import ManifestError, UsageError
+from acrank.system.bounds import read_bounded
+from acrank.system.files import sha256_of
 from acrank.system.words import closest
-from acrank.system.yaml_reader import Document, Place, Problem, read_yaml
+from acrank.system.yaml_reader import MOST_YAML, Document, Place, Problem, read_yaml
 from acrank.zoo.schema import Candidate, ManifestInput
 
 __all__ = ["Candidate", "ManifestInput", "Zoo", "check_zoo", "load_zoo"]
@@ -114,20 +115,14 @@ def check_zoo(path: str | Path) -> tuple[Zoo, list[Problem]]:
         ManifestError: the file cannot be read, or is not UTF-8.
     """
     path = Path(path)
-    try:
-        raw = path.read_bytes()
-        document = read_yaml(raw.decode("utf-8-sig"))
-    except OSError as error:
-        raise ManifestError(f"cannot read {path}: {error.strerror}", hint="name the manifest with --zoo") from error
-    except UnicodeDecodeError as error:
-        raise ManifestError(f"{path} is not UTF-8 text", hint="a manifest is YAML") from error
+    document = read_yaml(read_bounded(path, ManifestError, most=MOST_YAML))
     problems = list(document.problems)
     candidates: list[Candidate] = []
     if document.data is not None or not problems:
         problems += _check_top(document)
         candidates = _candidates(document, path.resolve().parent, problems)
     unique = sorted(dict.fromkeys(problems), key=lambda problem: problem.line or 0)
-    return Zoo(tuple(candidates), path, hashlib.sha256(raw).hexdigest()), unique
+    return Zoo(tuple(candidates), path, sha256_of(path)), unique
 
 
 def location(path: Path, problem: Problem) -> str:
@@ -196,7 +191,8 @@ def _problem(document: Document, i: int, item: Any) -> Problem:
     text = item["msg"].removeprefix("Value error, ")
     text = text[0].lower() + text[1:] if text.startswith(("Input", "Field")) else text
     named = f"`{'.'.join(str(key) for key in keys)}`: " if keys else ""
-    hint = f"put it in quotes: '{item['input']}'" if item["type"] == "string_type" else None
+    is_plain = item["type"] == "string_type" and not isinstance(item["input"], dict | list)
+    hint = f"put it in quotes: '{item['input']}'" if is_plain else None
     return document.problem(place, named + text, where=where, hint=hint)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from acrank.errors import CandidateError
 from acrank.zoo.architectures.timm_import import import_timm
 from acrank.zoo.leftovers import unused_layers
-from acrank.zoo.structure import COUNTER, backbone_shapes, is_backbone, named_tensors, norm_names, stem_of
+from acrank.zoo.structure import COUNTER, backbone_shapes, is_backbone, named_tensors, norm_names, stem_of, stem_tensors
 from acrank.zoo.tensor_names import likely_prefix
 
 
@@ -99,7 +99,7 @@ def check_fit(
         tensors: of the file, under the network's names.
         found: their fit.
         min_match: share of the backbone that the file must fill; None for all of it. Below 1 a layer may be missing,
-            but never the first one, nor a tensor of a normalisation layer.
+            but never one of the first, nor a tensor of a normalisation layer.
         allow_unused: whether layers of the file's body may be left over.
         fitting: looks for an architecture that fits, for the hint.
 
@@ -111,15 +111,24 @@ def check_fit(
     if wrong:
         raise CandidateError(wrong, hint=_hint(model, tensors, found=found, fitting=fitting))
     for name in found.matched:
-        value = tensors[name]
-        if value.is_floating_point() and not value.is_meta and not _is_finite(value):
-            raise CandidateError(f"the tensor {name!r} has values that are not finite", hint="use another checkpoint")
+        if not tensors[name].is_meta:
+            _check_values(name, tensors[name])
+
+
+def _check_values(name: str, value: Tensor) -> None:
+    """Refuse numbers that no training leaves behind."""
+    if not value.is_floating_point():
+        return
+    if not _is_finite(value):
+        raise CandidateError(f"the tensor {name!r} has values that are not finite", hint="use another checkpoint")
+    if name.endswith("running_var") and bool((value < 0).any()):
+        raise CandidateError(f"the tensor {name!r} has negative variances", hint="use another checkpoint")
 
 
 def _missing(model: nn.Module, found: Fit, min_match: float | None) -> str:
     """What is wrong with the backbone's missing tensors, empty where nothing is."""
     counts = f"{len(found.matched)} tensors matched, {len(found.missing)} missing, {len(found.left_over)} left over"
-    share, stem = f"the file fills {found.share:.1%} of the backbone's parameters", stem_of(model)
+    share, stem = f"the file fills {found.share:.1%} of the backbone's parameters", stem_tensors(model)
     if min_match is not None and found.share < min_match:
         return f"{share}, below min_match {min_match:.0%} ({counts}); missing: {_some(found.missing, found)}"
     if found.lost != found.lost_norms and min_match is None:
@@ -127,8 +136,8 @@ def _missing(model: nn.Module, found: Fit, min_match: float | None) -> str:
     if found.lost_norms:
         text = f"{len(found.lost_norms)} tensors of normalisation layers are missing ({counts})"
         return f"{text}: {_some(found.lost_norms, found)}"
-    if stem and stem in found.lost:
-        return f"the first layer {_some([stem], found)} would stay random, and all behind it be meaningless ({counts})"
+    if first := [name for name in found.lost if name in stem]:
+        return f"the first layer {_some(first, found)} would stay random, and all behind it be meaningless ({counts})"
     return ""
 
 
@@ -178,6 +187,7 @@ def has_untouched_statistics(model: nn.Module) -> bool:
 
 def _is_finite(values: Tensor) -> bool:
     """Whether all values are finite. A finite sum proves it at a fraction of the cost; one that is not may overflow."""
+    values = values.float() if values.element_size() == 1 else values  # formats of 8 bits have no sum
     return bool(torch.isfinite(values.sum())) or bool(torch.isfinite(values).all())
 
 
@@ -194,9 +204,15 @@ def _repeated(weight: Tensor, channels: int, base: int) -> Tensor:
 def _clash(found: Tensor, wanted: Tensor) -> str | None:
     if found.shape != wanted.shape:
         return f"file {tuple(found.shape)}, network {tuple(wanted.shape)}"
-    if found.is_floating_point() != wanted.is_floating_point():
+    if _kind(found) != _kind(wanted):
         return f"file {found.dtype}, network {wanted.dtype}"
     return None
+
+
+def _kind(value: Tensor) -> tuple[bool, bool, bool, bool]:
+    """What must be equal for a copy to keep the numbers: floating-point, complex or truth values, and plain storage."""
+    plain = value.layout == torch.strided and not value.is_quantized
+    return value.is_floating_point(), value.is_complex(), value.dtype == torch.bool, plain
 
 
 def _some(names: list[str], found: Fit) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -10,8 +11,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, PositiveInt, field_validator
 from pydantic import model_validator as check_whole
 
+from acrank.zoo.substitution import check_substitution
+
 _LIBRARY = re.compile(r"(?P<library>torchvision|smp|monai|genesis):(?P<network>[A-Za-z]\w*(?:/[\w.-]+)?)")
 _FACTORY = re.compile(r"factory:(?P<module>[A-Za-z_][\w.]*):(?P<function>[A-Za-z_]\w*)")
+_LONGEST_NAME = 255  # of a file or folder, on every common file system
+_LONGEST_PATH = 2000
 _SOURCES = ("hf-hub", "hf_hub", "local-dir", "torchvision")
 
 
@@ -73,7 +78,7 @@ class Candidate(_Strict):
         in_chans: channels of the images; the first convolution is adapted where the file has other channels.
         input: size, mean and standard deviation of the input.
         min_match: share of the backbone's parameters that the file must fill, in (0, 1]; without it, all of them.
-            Whatever it is, the first layer and every normalisation layer must be in the file.
+            Whatever it is, the stem, the tokens and every normalisation layer must be in the file.
         allow_unused: whether the file may hold further layers of the network's body, such as more blocks.
         license: for the reader.
         tags: for selecting candidates.
@@ -137,14 +142,22 @@ class Candidate(_Strict):
             raise ValueError(f"{value!r} is neither a timm architecture nor `factory:module:function`")
         return value
 
+    @field_validator("source", "weights")
+    @classmethod
+    def _path(cls, value: str | None) -> str | None:
+        if value is not None and "\0" in value:
+            raise ValueError("has a NUL character")
+        if value is not None and max(len(os.fsencode(part)) for part in value.split("/")) > _LONGEST_NAME:
+            raise ValueError(f"has a name of more than {_LONGEST_NAME} bytes, which no file has")
+        if value is not None and len(value) > _LONGEST_PATH:
+            raise ValueError(f"has more than {_LONGEST_PATH} characters")
+        return value
+
     @field_validator("rename")
     @classmethod
     def _patterns(cls, value: dict[str, str]) -> dict[str, str]:
         for pattern, replacement in value.items():
-            try:
-                re.compile(pattern).sub(replacement, "")
-            except re.error as error:
-                raise ValueError(f"{pattern!r} -> {replacement!r} is not a valid substitution: {error}") from error
+            check_substitution(pattern, replacement)
         return value
 
     @field_validator("sha256")

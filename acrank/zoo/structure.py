@@ -9,6 +9,7 @@ from torch import Tensor, nn
 #: Ends the names of tensors that change no output of a network in eval mode.
 COUNTER = "num_batches_tracked"
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_LARGEST_STEM = 0.05  # share of a network that a module around the first layer may have to count as its stem
 _NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.LocalResponseNorm, nn.RMSNorm)
 
 
@@ -40,6 +41,20 @@ def stem_of(model: nn.Module) -> str | None:
             if isinstance(module, kinds):
                 return f"{name}.weight" if name else "weight"
     return None
+
+
+def stem_tensors(model: nn.Module) -> set[str]:
+    """Names of the tensors that all others depend on.
+
+    They are those of the first layer, with the small module around it, and those that lie beside all modules, such as
+    the position embedding of a transformer.
+    """
+    first, tensors = (stem_of(model) or "").rpartition(".")[0], named_tensors(model)
+    most = _LARGEST_STEM * sum(value.numel() for value in tensors.values())
+    parent = first.rpartition(".")[0]
+    while parent and sum(value.numel() for name, value in tensors.items() if under(name, (parent,))) <= most:
+        first, parent = parent, parent.rpartition(".")[0]
+    return {name for name in tensors if "." not in name or (first and under(name, (first,)))}
 
 
 def norm_names(model: nn.Module) -> set[str]:

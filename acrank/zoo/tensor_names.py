@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from acrank.errors import CandidateError
+from acrank.zoo.substitution import substituted
 
 _Tensor = TypeVar("_Tensor")
 
@@ -18,7 +18,7 @@ def renamed(
     """The tensors under new names: `keep_prefix`, then `strip_prefix`, then the substitutions in order.
 
     Raises:
-        CandidateError: a prefix or substitution matches no name, or two tensors get the same name.
+        CandidateError: a prefix or substitution matches no name, two tensors get the same name, or it takes too long.
 
     Example:
         >>> renamed({"m.q.conv": 1, "m.k.conv": 2}, keep_prefix="m.q.", strip_prefix="m.", rename={r"^q\\.": ""})
@@ -32,8 +32,9 @@ def renamed(
         _some([n for n in out if n.startswith(strip_prefix)], f"no tensor's name begins with {strip_prefix!r}", tensors)
         out = _apply(out, {name: name.removeprefix(strip_prefix) for name in out})
     for pattern, replacement in rename.items():
-        _some([n for n in out if re.search(pattern, n)], f"no tensor's name matches rename {pattern!r}", out)
-        out = _apply(out, {name: re.sub(pattern, replacement, name) for name in out})
+        new = substituted(pattern, replacement, out)
+        _some(new, f"no tensor's name matches rename {pattern!r}", out)
+        out = _apply(out, {name: new.get(name, name) for name in out})
     return out
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from acrank.errors import AcrankError
 from acrank.system.yaml_reader import Problem
+from acrank.zoo.archives import check_archive
 from acrank.zoo.hub import config_file, weights_in
 from acrank.zoo.manifest import Candidate, Zoo, check_zoo
 from acrank.zoo.weights import check_globals, check_hash, kind_of
@@ -15,10 +16,10 @@ from acrank.zoo.weights import check_globals, check_hash, kind_of
 def validate_zoo(path: str | Path) -> tuple[Zoo, list[Problem]]:
     """The valid candidates of a manifest that will load, and every problem with the others.
 
-    A file must exist, be safetensors or written by torch.save, not be truncated, have its `sha256` where one is given,
-    hold nothing that asks for code, and fit its network by names and shapes. The network of a `factory:` is the user's
-    code and is not built; hub sources and timm's own names are not looked up. torch is imported only where a local
-    file's network is checked.
+    A file must exist, be safetensors or written by torch.save, be whole by its checksums, have its `sha256` where one
+    is given, hold nothing that asks for code, and fit its network by names, shapes and values. The network of a
+    `factory:` is the user's code and is not built; hub sources and timm's own names are not looked up. torch is
+    imported only where a local file's network is checked.
 
     Raises:
         ManifestError: the manifest cannot be read.
@@ -45,7 +46,9 @@ def _check(candidate: Candidate) -> None:
     if candidate.sha256:
         check_hash(path, candidate.sha256)
     check_globals(path, candidate.weights_key)
-    if candidate.factory is None:
+    if candidate.factory:
+        check_archive(path)
+    else:
         from acrank.zoo.loading import check_candidate  # loads torch
 
         check_candidate(candidate)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import threading
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from acrank.errors import CandidateError
+from acrank.system.bounds import check_regular
 from acrank.system.files import sha256_of
+from acrank.zoo.archives import archive_names, check_archive
 from acrank.zoo.conversions import other_archive, other_format, pickle_line
 from acrank.zoo.payload import RESAVE, only_tensors, tensors_at
 from acrank.zoo.pickles import allowed_globals, is_network, refused_globals, strings_of
@@ -24,6 +28,9 @@ _TORCH_LEGACY = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")  # of files that
 _KEYS = ("state_dict", "model_state_dict", "model", "net", "network", "teacher", "weights")
 _ONE_READER = threading.Lock()  # torch keeps one list of allowed globals for all threads
 _DAMAGED = "download or copy it again"
+_LARGEST_HEADER = 64 * 2**20
+_LARGEST_REPEATED = 64 * 2**20
+_FORMATS = ("F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL", "C64")
 _NOT_WEIGHTS = (
     (b"version https://git-lfs", "a Git LFS pointer, not the weights", "run `git lfs pull`"),
     (b"\x1f\x8b", "compressed with gzip", "decompress it first"),
@@ -41,6 +48,7 @@ def kind_of(path: Path) -> Kind:
     Raises:
         CandidateError: the file is missing, empty, truncated, or of an unsupported kind.
     """
+    check_regular(path, CandidateError)
     try:
         with path.open("rb") as file:
             head = file.read(512)
@@ -83,12 +91,14 @@ def read_state_dict(
         CandidateError: the file cannot be read, has no or several mappings of tensors, or would run code.
     """
     is_torch = kind_of(path) == "torch"
+    if device != "meta":
+        check_archive(path)
     payload = _load_torch(path, key, device) if is_torch else _load_safetensors(path, device)
-    if key:
-        return tensors_at(payload, key, path)
-    tensors, chosen = only_tensors(payload, path)
+    tensors, chosen = (tensors_at(payload, key, path), None) if key else only_tensors(payload, path)
     if notes is not None and chosen:
         notes.append(chosen)
+    for name, value in tensors.items():
+        _check_extent(path, name, value)
     return tensors
 
 
@@ -107,24 +117,51 @@ def check_hash(path: Path, wanted: str | None) -> str:
 
 def _safetensors(path: Path, header: int) -> Kind:
     size = path.stat().st_size
+    if header > _LARGEST_HEADER:
+        raise CandidateError(f"{path} has a safetensors header of more than 64 MiB", hint=RESAVE)
+    if 8 + header > size:
+        raise _truncated(path, size)
+    entries = safetensors_entries(path)
     try:
-        with path.open("rb") as file:
-            file.seek(8)
-            entries = json.loads(file.read(header)) if 8 + header <= size else None
-        ends = [entry["data_offsets"][1] for name, entry in (entries or {}).items() if name != "__metadata__"]
+        end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
+        told = next((name for name, entry in entries.items() if not _is_told(entry)), None)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise CandidateError(f"{path} has a damaged safetensors header", hint=_DAMAGED) from error
-    if entries is None or size < 8 + header + max(ends, default=0):
-        raise CandidateError(f"{path} is a truncated safetensors file of {size} bytes", hint=_DAMAGED)
+    if size < 8 + header + end:
+        raise _truncated(path, size)
+    if told is not None:
+        raise CandidateError(f"{path}: the safetensors header gives {told[:80]!r} a wrong size", hint=_DAMAGED)
     return "safetensors"
 
 
-def _zip(path: Path) -> Kind:
+def safetensors_entries(path: Path) -> dict[str, Any]:
+    """The header of a safetensors file without its metadata: name -> `dtype`, `shape` and `data_offsets`.
+
+    Raises:
+        CandidateError: it is damaged.
+    """
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = {name.rpartition("/")[2] for name in archive.namelist()}
-    except zipfile.BadZipFile as error:
-        raise CandidateError(f"{path} is truncated or a damaged archive", hint=_DAMAGED) from error
+        with path.open("rb") as file:
+            entries = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        return {name: entry for name, entry in entries.items() if name != "__metadata__"}
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise CandidateError(f"{path} has a damaged safetensors header", hint=_DAMAGED) from error
+
+
+def _is_told(entry: Mapping[str, Any]) -> bool:
+    """Whether the bytes of a tensor are those of its shape; of a number format unknown here the library judges."""
+    begin, end = entry["data_offsets"]
+    found = re.search(r"\d+", entry["dtype"])
+    bits = int(found[0]) if found else 8  # BOOL
+    return bool(end - begin == math.prod(entry["shape"]) * bits // 8) if entry["dtype"] in _FORMATS else True
+
+
+def _truncated(path: Path, size: int) -> CandidateError:
+    return CandidateError(f"{path} is a truncated safetensors file of {size} bytes", hint=_DAMAGED)
+
+
+def _zip(path: Path) -> Kind:
+    names = archive_names(path)
     if refusal := other_archive(path, names):
         raise refusal
     if "data.pkl" not in names:
@@ -153,22 +190,31 @@ def _load_safetensors(path: Path, device: str) -> dict[str, Tensor]:
         if device == "meta":
             return _described_by_header(path)
         return safetensors.torch.load_file(path, device=device)
-    except (safetensors.SafetensorError, ValueError, OSError) as error:
+    except (safetensors.SafetensorError, ValueError, TypeError, RuntimeError, OSError) as error:
         raise CandidateError(f"cannot read {path}: {error}", hint=_DAMAGED) from error
 
 
-def _described_by_header(path: Path) -> dict[str, Tensor]:
-    """Tensors without data of a safetensors file; of number formats only whether they are floating-point is kept."""
+def _check_extent(path: Path, name: str, value: Tensor) -> None:
+    """Refuse a tensor that repeats few bytes so often that a copy of it would fill the memory."""
     import torch
 
-    with path.open("rb") as file:
-        entries = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    kinds = {
-        name: torch.float32 if entry["dtype"][0] in "FB" and entry["dtype"] != "BOOL" else torch.int64
-        for name, entry in entries.items()
-        if name != "__metadata__"
-    }
-    return {name: torch.empty(entries[name]["shape"], dtype=kind, device="meta") for name, kind in kinds.items()}
+    size = value.numel() * value.element_size()
+    if value.layout == torch.strided and not value.is_meta and size > _LARGEST_REPEATED:
+        stored = value.untyped_storage().nbytes()
+        if size > stored:
+            text = f"{path}: the tensor {name[:80]!r} has {size} bytes over {stored} that are stored"
+            raise CandidateError(text, hint=RESAVE)
+
+
+def _described_by_header(path: Path) -> dict[str, Tensor]:
+    """Tensors without data of a safetensors file; of number formats only their kind is kept."""
+    import torch
+
+    kinds = {"F": torch.float32, "B": torch.float32, "BOOL": torch.bool, "C": torch.complex64}
+    entries = safetensors_entries(path)
+    formats = {name: entry["dtype"] for name, entry in entries.items()}
+    dtypes = {name: kinds.get(one, kinds.get(one[0], torch.int64)) for name, one in formats.items()}
+    return {name: torch.empty(entries[name]["shape"], dtype=one, device="meta") for name, one in dtypes.items()}
 
 
 def _load_torch(path: Path, key: str | None, device: str) -> Any:

@@ -20,7 +20,7 @@ sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[2] / 
 from helpers.made_checkpoints import THIRTY, Made, make  # noqa: E402
 
 from acrank.cache import default_folder  # noqa: E402
-from acrank.zoo.fingerprint_index import Index, index_path, load_index  # noqa: E402
+from acrank.zoo.fingerprint_index import Index, index_name, load_index  # noqa: E402
 from acrank.zoo.scanning import scan_folder  # noqa: E402
 
 
@@ -31,7 +31,7 @@ def main() -> int:
     cache = parser.parse_args().cache
     started = time.monotonic()
     index, encoders = load_index(cache, "timm", "torchvision"), load_index(cache, "smp")
-    sizes = {name: index_path(cache, name).stat().st_size / 1e6 for name in ("timm", "torchvision", "smp")}
+    sizes = {name: (cache / index_name(name)).stat().st_size / 1e6 for name in ("timm", "torchvision", "smp")}
     told = ", ".join(f"{name} {size:.2f} MB" for name, size in sizes.items())
     print(f"index of {len(index.fingerprints)} architectures: {time.monotonic() - started:.1f} s; {told}\n")
     print("| architecture | wrapping | channels | found | verdict | s |\n| --- | --- | ---: | --- | --- | ---: |")

@@ -118,7 +118,7 @@ def test_a_drift_that_is_missing_beside_cached_draws_is_the_same(
     assert whole is not None
     (path,) = [path for path in cache.entries() if cache.load(path.stem)[0].labels.size == 0]  # type: ignore[index]
     path.unlink()
-    for values in cache.folder.rglob("observations/*/*.json"):
+    for values in cache.folder.rglob("observations/*/*.values"):
         values.unlink()
     assert cached_drift(candidate, target, settings, cache) is None
     again = row_of(candidate, target, settings, cache)

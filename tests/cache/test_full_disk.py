@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -29,8 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(sys.modules, "small_networks", raising=False)
     make_zoo(tmp_path / "zoo")
-    for path in (tmp_path / "zoo").iterdir():
-        os.utime(path, (1_000_000, 1_000_000))  # settled: their hashes are remembered
+    monkeypatch.setattr("acrank.system.files.SETTLED_SECONDS", -1.0)  # hashes are remembered
     make_images(tmp_path / "target", each=60)
     return tmp_path
 
@@ -82,17 +80,18 @@ def test_a_file_in_the_place_of_the_folder_costs_no_row(
     assert done.code == 0, done.err
     found, ranking = of_run(folder)
     assert found == values
-    told_once(ranking, done.err, "cannot make")
+    told_once(ranking, done.err, "observations")
+    assert "Not a directory" in done.err
     (own_cache / "observations").unlink()
     assert acrank(*words(*more)).code == 0
     assert "cache" not in " ".join(of_run(folder)[1].warnings)
 
 
-def test_hashes_that_cannot_be_remembered_are_still_right(tmp_path: Path) -> None:
+def test_hashes_that_cannot_be_remembered_are_still_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("acrank.system.files.SETTLED_SECONDS", -1.0)
     path, cache = tmp_path / "weights", ObservationCache(tmp_path / "cache").open()
     path.write_bytes(b"one")
-    os.utime(path, (1_000_000, 1_000_000))
-    (tmp_path / "cache" / "weights.json").mkdir()  # no file can take its name
+    (tmp_path / "cache" / "weights").write_text("no folder can take its name")
     assert cache.hash_of(path) == "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed"
-    assert "weights.json" in str(cache.take_failure())
+    assert "Not a directory" in str(cache.take_failure())
     assert cache.take_failure() is None

@@ -219,3 +219,19 @@ def test_scores_without_a_truth_are_refused(acrank: Callable[..., Any], run: Pat
     outcome = acrank("compare", run / "run.json")
     assert outcome.code == 2
     assert "hint: give the ground truth with --truth" in outcome.err
+
+
+def test_clusters_come_from_a_file(acrank: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = [f"m{i}" for i in range(8)]
+    rows = "".join(f"{name},{i},{i + i % 3}\n" for i, name in enumerate(names))
+    Path("long.csv").write_text(f"model,logme,ground_truth\n{rows}")
+    Path("near.csv").write_text("model,cluster\n" + "".join(f"{name},c{i // 2}\n" for i, name in enumerate(names)))
+    done = acrank("compare", "long.csv", "--clusters", "near.csv", "-f", "json", "-v")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["settings"]["interval"] == "percentile bootstrap over clusters of models"
+    assert "bootstrap samples of clusters of models" in done.err
+    Path("near.csv").write_text("model,cluster\nm0,a\nm0,b\n")
+    twice = acrank("compare", "long.csv", "--clusters", "near.csv")
+    assert twice.code == 2
+    assert "near.csv, line 3" in twice.err or "near.csv" in twice.err

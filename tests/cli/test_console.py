@@ -8,12 +8,15 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 
 from acrank import errors
 from acrank.cli import console, main
+from acrank.cli.app import build
+from acrank.cli.options import DataCommand
 from acrank.formats import View
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -211,6 +214,17 @@ def test_a_reader_that_leaves_early_is_no_error(first: str) -> None:
         child.stdout = None
         _, said = child.communicate(b"\n", timeout=60)
     assert (child.returncode, said) == (0, b"")
+
+
+def leaves(command: Any) -> list[Any]:
+    inner = getattr(command, "commands", {}).values()
+    return [leaf for one in inner for leaf in leaves(one)] or [command]
+
+
+def test_every_command_keeps_stdout_for_its_data() -> None:
+    found = leaves(typer.main.get_command(build()))
+    assert len(found) >= 12
+    assert [command.name for command in found if not isinstance(command, DataCommand)] == []
 
 
 # --- the door ---------------------------------------------------------------------------------------------------------

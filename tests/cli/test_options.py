@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from helpers.workbench import Outcome, make_images, make_zoo
 
+from acrank.cli.compare import CompareOptions
 from acrank.cli.execution import Execution
+from acrank.cli.finetune import RunOptions
 from acrank.cli.options import ZooOptions
 from acrank.finetuning.finetune_settings import FinetuneSettings
 from acrank.records import Ranking
@@ -94,3 +96,44 @@ def test_a_flag_goes_before_its_variable(acrank: Run, tmp_path: Path, monkeypatc
     assert acrank(*common, "-o", tmp_path / "a.json").code == 2
     assert acrank(*common, "--head", "random", "-o", tmp_path / "a.json").code == 0
     assert Ranking.load(tmp_path / "a.json").settings["head"] == "random"
+
+
+KINDS = (Settings, FinetuneSettings, Execution, TargetOptions, CompareOptions, RunOptions)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_number_has_an_upper_bound(kind: type) -> None:
+    unbounded = [
+        field.name
+        for field, hint, option in options_of(kind)
+        if re.search(r"\b(int|float)\b", str(hint)) and option.most is None
+    ]
+    assert unbounded == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("REPEATS", "99999999999"),
+        ("SEED", "9" * 40),
+        ("STEP_SIZE", "1e300"),
+        ("TIMEOUT", "1e300"),
+        ("SLICES", "9" * 30),
+    ],
+)
+def test_a_number_beyond_its_bound_is_refused(
+    acrank: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(f"ACRANK_{variable}", value)
+    done = acrank("score", "--data", tmp_path)
+    assert done.code == 2
+    shown = "1e+300" if "e" in value else value
+    assert f"error: --{variable.lower().replace('_', '-')} is {shown}" in done.err
+    assert "hint: it must be at most" in done.err
+
+
+@pytest.mark.parametrize("given", [("--shard", f"1/{'9' * 5000}"), ("--memory", f"{'9' * 400}GB")])
+def test_overlong_numbers_within_words_are_refused(acrank: Run, tmp_path: Path, given: tuple[str, str]) -> None:
+    done = acrank("score", "--data", tmp_path, *given)
+    assert done.code == 2
+    assert given[0] in done.err

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from acrank.cli.saving import ALWAYS, saving
+from acrank.cli.console import write
+from acrank.cli.saving import ALWAYS, saving, write_or_rescue
 from acrank.errors import OutputError
 from acrank.records import Ranking, Row, Value
+from acrank.system.view import View
 
 
 def ranking(count: int) -> Ranking:
@@ -46,14 +48,35 @@ def test_a_large_run_puts_most_of_it_off_and_a_stop_saves_the_rest(tmp_path: Pat
     assert rows_in(path) == ALWAYS + 99
 
 
-def test_a_full_disk_is_not_written_to_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = []
+def test_an_output_that_cannot_be_written_for_a_while_costs_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real, full = write, [True]
 
-    def refuse(*_: object) -> None:
-        calls.append(1)
-        raise OutputError("cannot write")
+    def refuse(view: View, paths: tuple[Path, ...]) -> None:
+        if full[0]:
+            raise OutputError("cannot write run.json: No space left on device")
+        real(view, paths)
 
     monkeypatch.setattr("acrank.cli.saving.write", refuse)
-    with pytest.raises(OutputError), saving((tmp_path / "run.json",)) as save:
+    with saving((tmp_path / "run.json",)) as save:
         save(ranking(1))
-    assert calls == [1]
+        save(ranking(2))
+        full[0] = False
+        save(ranking(3))
+    assert rows_in(tmp_path / "run.json") == 3
+    assert capsys.readouterr().err.count("the run goes on, and is written at its end") == 1
+
+
+def test_a_run_whose_outputs_cannot_be_written_at_its_end_is_rescued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "gone").mkdir()
+    path = tmp_path / "gone" / "run.json"
+    path.parent.rmdir()
+    with pytest.raises(OutputError, match="cannot write") as caught:
+        write_or_rescue(ranking(4), (path,), at_least=0)
+    (rescued,) = tmp_path.glob("acrank-*/run.json")
+    assert str(rescued) in str(caught.value.hint)
+    assert rows_in(rescued) == 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -57,3 +58,21 @@ def test_no_plugins_of_pydantic_are_looked_for(zoo: Path) -> None:
     (info / "entry_points.txt").write_text("[pydantic]\nplugin = no_such_module:plugin\n")
     assert "no_such_module" not in run(zoo, "zoo", "list").stderr
     assert "no_such_module" in run(zoo, "zoo", "list", script=MAIN).stderr  # the environment of others stays theirs
+
+
+def test_ctrl_c_while_the_process_ends_prints_no_traceback() -> None:
+    script = (
+        "import atexit, sys, time\n"
+        "atexit.register(lambda: (print('ending', flush=True), time.sleep(20)))\n"
+        "sys.argv = ['acrank', '--version']\n"
+        "from acrank.cli import run\nrun()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        while process.stdout.readline() != "ending\n":
+            pass
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=10)
+    assert (process.returncode, said) == (130, "")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from helpers.made_checkpoints import Made, make
 
-from acrank.zoo.fingerprint_index import build_index, index_path, write_index
+from acrank.zoo.fingerprint_index import build_index, write_index
 from acrank.zoo.fingerprints import timm_fingerprints, torchvision_fingerprints
 
 
@@ -21,9 +21,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("timm", timm_fingerprints(["resnet10t"])),
         ("torchvision", torchvision_fingerprints(["mobilenet_v2"])),
     ):
-        path = index_path(tmp_path / "cache", name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_index(path, build_index(found, total=1))
+        write_index(tmp_path / "cache", name, build_index(found, total=1))
     (tmp_path / "in").mkdir()
     make(Made("resnet10t", "module.", channels=1), tmp_path / "in")
     return tmp_path
@@ -71,3 +69,26 @@ def test_nothing_sure_is_exit_3_with_the_comments_kept(acrank: Callable, folder:
     assert done.code == 3
     assert done.err.startswith("1 file, 0 sure, 0 guessed, 1 unknown\nerror: no checkpoint in empty is known for sure")
     assert "# unknown: x.pth" in (folder / "zoo.yaml").read_text()
+
+
+@pytest.mark.parametrize("how", ["a damaged index", "a cache that cannot be used"])
+def test_an_index_that_cannot_be_read_is_built_again(
+    acrank: Callable, folder: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    expected = acrank("zoo", "scan", "in").out
+    made = {
+        "timm": (lambda: ["resnet10t"], timm_fingerprints),
+        "torchvision": (lambda: ["mobilenet_v2"], torchvision_fingerprints),
+    }
+    monkeypatch.setattr("acrank.zoo.fingerprint_index._LIBRARIES", made)
+    if how == "a damaged index":
+        for path in (folder / "cache" / "architectures").iterdir():
+            path.write_bytes(path.read_bytes()[:-1])
+    else:
+        (folder / "cache").chmod(0o777)
+    for again in range(2):
+        done = acrank("zoo", "scan", "in")
+        assert (done.code, done.out) == (0, expected)
+        usable = how == "a damaged index"
+        assert ("building the index" in done.err) == (not usable or not again)
+        assert done.err.count("warning: the index cannot be kept") == (not usable)

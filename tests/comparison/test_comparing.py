@@ -290,3 +290,93 @@ def test_frame_and_view_hold_results_and_averages() -> None:
     assert list(frame["score"]) == ["good", "bad", "random ranking"]
     assert frame.loc[0, "weighted_tau"] == found.results[0].figures["weighted_tau"].value
     assert found.view().brief[0] == "score"  # one dataset needs no column
+
+
+# --- what a score knows about this dataset ---------------------------------------------------------------------------
+
+
+def study_of(*, about: float, datasets: int = 4, n: int = 16, seed: int = 0) -> tuple[Scores, Truth]:
+    """Truth and a score that share what is general of a model, and in part (`about`) what is special to a dataset."""
+    rng = np.random.default_rng(seed)
+    general = rng.normal(size=n)
+    truths, scores = {}, {}
+    for name in "abcdefgh"[:datasets]:
+        special = rng.normal(size=n)
+        truths[name] = column(general + special + 10)
+        scores[name] = {"score": column(2 * general + about * special + (1 - about) * rng.normal(size=n))}
+    return scores_of(scores), truth_of(truths)
+
+
+def test_the_residual_is_that_of_ranks_less_their_means_elsewhere() -> None:
+    scores, truth = study_of(about=0.8, datasets=3)
+    names = sorted(truth.datasets["a"])
+
+    def ranks(values: Mapping[str, float]) -> np.ndarray:
+        return (stats.rankdata([values[name] for name in names]) - 1) / (len(names) - 1)
+
+    mine = {name: ranks(scores.datasets[name]["score"]) for name in "abc"}
+    theirs = {name: ranks({m: item.mean for m, item in truth.datasets[name].items()}) for name in "abc"}
+    x, y = (part["a"] - (part["b"] + part["c"]) / 2 for part in (mine, theirs))
+    found = result(compare(scores, truth), "score", "a")
+    assert found.residual.value == pytest.approx(stats.pearsonr(x, y).statistic, abs=1e-12)
+
+
+def test_a_score_that_knows_models_in_general_only_has_no_residual() -> None:
+    knows, ignores = (compare(*study_of(about=about, datasets=6, n=40)).averages[0].residual for about in (1.0, 0.0))
+    assert knows.low is not None
+    assert knows.low > 0.5
+    assert ignores.value is not None
+    assert abs(ignores.value) < 0.15
+    assert ignores.low < 0 < ignores.high
+
+
+def test_a_constant_of_the_model_has_none_and_equals_its_mean_elsewhere() -> None:
+    _, truth = study_of(about=0.5)
+    size = column(np.arange(16.0))
+    found = compare(scores_of({name: {"size": size} for name in truth.datasets}), truth)
+    assert result(found, "size", "a").residual.value is None
+    here, elsewhere = result(found, "size", "a"), result(found, "size elsewhere", "a")
+    assert elsewhere.kind == "baseline"
+    assert elsewhere.figures["weighted_tau"].value == pytest.approx(here.figures["weighted_tau"].value)
+
+
+def test_one_dataset_has_neither() -> None:
+    scores, truth = random_study()
+    found = compare(scores, truth)
+    assert result(found, "good").residual.value is None
+    assert not [one for one in found.results if one.score.endswith("elsewhere")]
+
+
+def test_ranks_elsewhere_of_the_same_task() -> None:
+    scores, truth = study_of(about=0.5, datasets=3)
+    turned = {m: Measurement(-item.mean) for m, item in truth.datasets["a"].items()}
+    known = replace(
+        truth,
+        datasets={"a": truth.datasets["a"], "b": truth.datasets["a"], "c": turned},
+        tasks={"a": "classification", "b": "classification", "c": "segmentation"},
+    )
+    found = compare(scores, known)
+    assert result(found, "mean rank elsewhere, same task", "a").figures["weighted_tau"].value == pytest.approx(1.0)
+    assert result(found, "mean rank elsewhere", "a").figures["weighted_tau"].value is None, "b and c cancel out"
+    assert not [one for one in found.results if one.dataset == "c" and "same task" in one.score]
+
+
+# --- near-copies -----------------------------------------------------------------------------------------------------
+
+
+def test_copies_in_one_cluster_leave_intervals_as_they_were() -> None:
+    scores, truth = random_study()
+    twice = scores_of(
+        {"": {name: {**col, **{f"{m}-copy": v for m, v in col.items()}} for name, col in scores.datasets[""].items()}}
+    )
+    values = {m: item.mean for m, item in truth.datasets[""].items()}
+    both = truth_of({"": {**values, **{f"{m}-copy": value for m, value in values.items()}}})
+    clusters = {f"{m}-copy": m for m in values}
+    plain = result(compare(scores, truth), "good").figures["kendall_tau"]
+    known = result(compare(twice, both, clusters=clusters), "good").figures["kendall_tau"]
+    unknown = result(compare(twice, both), "good").figures["kendall_tau"]
+    assert (known.low, known.high) == (pytest.approx(plain.low), pytest.approx(plain.high))
+    assert unknown.high - unknown.low < 0.9 * (plain.high - plain.low)
+    assert (
+        compare(twice, both, clusters=clusters).settings["interval"] == "percentile bootstrap over clusters of models"
+    )

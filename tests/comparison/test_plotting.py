@@ -17,7 +17,7 @@ pytest.importorskip("matplotlib")
 
 from acrank.comparison.plotting import check_plot_path, plot_comparison
 
-NAMES = ["plain", "ckpt[final].pth", "$\\frac{$", "<b>&", "ü"]
+NAMES = ["plain", "ckpt[final].pth", "$\\frac{$", "<b>&\x1b\x00", "ü"]
 
 
 def comparison() -> Comparison:

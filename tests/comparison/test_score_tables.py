@@ -143,7 +143,7 @@ def test_a_missing_file_and_other_encodings_are_expected_errors(tmp_path: Path) 
     with pytest.raises(TableError, match="cannot read"):
         read_scores(tmp_path / "none.csv")
     (tmp_path / "latin.csv").write_bytes("model,s\né,1\n".encode("latin-1"))
-    with pytest.raises(TableError, match="not a CSV file"):
+    with pytest.raises(TableError, match="is not UTF-8"):
         read_scores(tmp_path / "latin.csv")
 
 

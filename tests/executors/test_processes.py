@@ -106,6 +106,28 @@ def test_a_worker_that_hangs_ends_with_its_parent_and_prints_nothing_on_stdout(t
     assert gone(pid)
 
 
+def test_ctrl_c_does_not_reach_a_worker_that_is_starting(tmp_path: Path) -> None:
+    script, started = tmp_path / "script.py", tmp_path / "started"
+    script.write_text(
+        "import pathlib, sys, time\n"
+        f"if __name__ == '__mp_main__':\n    pathlib.Path({str(started)!r}).touch(); time.sleep(1)\n"
+        "from acrank.executors import ProcessExecutor\n"
+        "if __name__ == '__main__':\n"
+        "    executor = ProcessExecutor(1)\n"
+        "    task = executor.submit(max, 1, 2)\n"
+        "    try:\n        task.result()\n"
+        "    except KeyboardInterrupt:\n        print(task.result())\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as run:
+        while not started.exists():
+            time.sleep(0.01)
+        os.killpg(run.pid, signal.SIGINT)
+        out, err = run.communicate()
+    assert (out, err) == ("2\n", "")
+
+
 def gone(pid: int) -> bool:
     """Whether the process has ended, now or soon."""
     for _ in range(100):

@@ -11,12 +11,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from helpers.finetuning_bench import make_bench, quick
 
 from acrank.errors import TableError, UsageError
 from acrank.finetuning.flow import Progress, finetune
 from acrank.finetuning.outcomes import Outcome, Results
 from acrank.finetuning.work_folder import RunKey
+from acrank.zoo import load_zoo
 
 METHODS = ["vanilla", "stochnorm", "ac-norm+l2-sp", "delta", "bss"]
 
@@ -63,6 +65,27 @@ def test_a_finished_run_is_not_trained_again_and_a_larger_plan_extends_it(tmp_pa
     assert comparable(larger)[0] == comparable(small)[0]
     again = finetune(zoo, target, ["bn-only"], quick(), work_dir=work, resume=True)
     assert [(one.method, one.split) for one in again.outcomes] == [("bn-only", 0), ("vanilla", 0), ("vanilla", 1)]
+
+
+def test_runs_of_weights_that_changed_are_done_again(tmp_path: Path) -> None:
+    zoo, target = make_bench(tmp_path)
+    work = tmp_path / "work"
+    first = finetune(zoo, target, ["vanilla"], quick(), work_dir=work)
+    weights = load_zoo(zoo).candidates[0].weights_path
+    assert weights is not None
+    state = torch.load(weights, weights_only=True)
+    torch.save({name: value + 0 for name, value in reversed(state.items())}, weights)  # another file
+    seen: list[str] = []
+    again = finetune(
+        *(zoo, target, ["vanilla"]),
+        settings=quick(),
+        work_dir=work,
+        resume=True,
+        on_result=lambda _, outcome: seen.append(outcome.model),
+    )
+    assert seen == [load_zoo(zoo).candidates[0].id]
+    assert f"recomputed: {seen[0]} (its manifest entry, weights or code changed)" in again.warnings
+    assert len(again.outcomes) == len(first.outcomes)
 
 
 def test_other_settings_or_data_cannot_be_resumed(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from acrank.errors import UsageError
 from acrank.formats import FORMATS, View, format_of, render
 from acrank.formats.markdown import escape
 from acrank.formats.table import to_table
+from acrank.system.printable import printable
 
 HOSTILE = [
     "ckpt[final].pth",
@@ -97,7 +98,7 @@ def test_csv_reads_back_exactly(rows: list[list[Any]]) -> None:
     text = render(view_of(rows, ["a", "b,c", "d"]), "csv")
     header, *found = csv.reader(io.StringIO(text, newline=""), strict=True)
     assert header == ["a", "b,c", "d"]
-    assert found == [["" if cell is None else str(cell) for cell in row] for row in rows]
+    assert found == [["" if cell is None else printable(str(cell), newlines=True) for cell in row] for row in rows]
     for row, line in zip(rows, found, strict=True):
         assert [float(x) for c, x in zip(row, line, strict=True) if isinstance(c, float)] == [
             cell for cell in row if isinstance(cell, float)
@@ -114,6 +115,43 @@ def test_csv_is_one_line_per_row() -> None:
 def test_json_is_the_record_and_nothing_of_the_view() -> None:
     view = View(columns=["a"], rows=[[1]], record={"x": [1.5, math.nan, "ü"]}, title="t")
     assert json.loads(render(view, "json")) == {"x": [1.5, None, "ü"]}
+
+
+HOSTILE_TEXTS = [
+    "\x1b]0;t\x07",
+    "\x00",
+    "\x7f\x9b",
+    "\u202ea",
+    "\u2066b",
+    "::error::x",
+    "  ::warning::x",
+    "##[error]x",
+    "\r",
+]
+STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+COMMAND = re.compile(r"^\s*::|##\[", re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("text", HOSTILE_TEXTS)
+@pytest.mark.parametrize("before", ["", "first\n"])
+def test_no_format_steers_a_terminal_or_a_runner(name: str, text: str, before: str) -> None:
+    hostile = before + text
+    shown = render(view_of([[hostile, 0.5]], [hostile, "score"], title=hostile), name)
+    assert not STEERING.search(shown)
+    assert not COMMAND.search(shown)
+
+
+@given(st.text(max_size=30) | st.sampled_from(HOSTILE_TEXTS))
+def test_json_is_printable_and_reads_back_exactly(text: str) -> None:
+    shown = render(view_of([[text]]), "json")
+    assert json.loads(shown) == {"rows": [[text]]}
+    assert not STEERING.search(shown)
+    assert not COMMAND.search(shown)
+
+
+def test_csv_keeps_what_a_spreadsheet_takes_for_a_formula() -> None:
+    assert render(view_of([["=1+1", "-a", "+b", "@c"]]), "csv") == "c0,c1,c2,c3\n=1+1,-a,+b,@c\n"
 
 
 # --- markdown ---------------------------------------------------------------------------------------------------------
@@ -141,7 +179,7 @@ plain_texts = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zs", "Zl", 
 
 @given(st.lists(st.tuples(plain_texts, plain_texts | st.sampled_from(HOSTILE)), min_size=1, max_size=3))
 def test_markdown_shows_every_name_as_itself(rows: list[tuple[str, str]]) -> None:
-    shown = [["c0", "c1"], *([" ".join(cell.split()) for cell in row] for row in rows)]
+    shown = [["c0", "c1"], *([printable(" ".join(cell.split())) for cell in row] for row in rows)]
     found = parsed(render(view_of([list(row) for row in rows]), "markdown"))
     assert found == [[cell.replace("\u200b", "") for cell in row] for row in shown]
 

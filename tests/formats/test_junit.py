@@ -46,3 +46,12 @@ def test_any_text_gives_xml_that_parses_to_the_same_cases(cases: list[JUnitCase]
 def test_the_same_cases_give_the_same_bytes() -> None:
     cases = [JUnitCase(name="a", message="b", failed=True)]
     assert to_junit("s", cases) == to_junit("s", cases)
+
+
+def test_a_message_steers_no_viewer() -> None:
+    text = to_junit("s", [JUnitCase(name="n\u202e", message="a\x1b[31m\n::error::b", failed=False)])
+    assert not {"\x1b", "\u202e"} & {*text}
+    (suite,) = JUnitXml.fromstring(text.encode())
+    (case,) = suite
+    assert case.name == r"n\u202e"
+    assert case.child(SystemOut).text == "a\\x1b[31m\n: :error::b"

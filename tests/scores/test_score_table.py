@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from helpers.score_samples import clusters
 
-from acrank.records import RESERVED
 from acrank.scores import SCORES, Score
 from acrank.scores.diagnostics import diagnose, saturation
 from acrank.scores.evaluate import Evaluation, evaluate_pool, evaluate_score
+from acrank.system.record_schema import RESERVED
 
 
 def test_rows_are_complete():

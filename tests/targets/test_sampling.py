@@ -25,7 +25,7 @@ def labels_of(sizes: list[int], seed: int) -> np.ndarray:
 @st.composite
 def drawn(pull: st.DrawFn) -> tuple[np.ndarray, int, int]:
     """Labels in some order, a size of at least the number of classes, a seed."""
-    sizes = pull(class_sizes)
+    sizes = pull(class_sizes.filter(lambda sizes: max(sizes) > 1))  # classes of one image each are refused
     return labels_of(sizes, pull(st.integers(0, 99))), pull(st.integers(len(sizes), sum(sizes) + 5)), pull(seeds)
 
 
@@ -149,6 +149,7 @@ def test_all_are_taken_where_there_are_no_more() -> None:
     [
         (np.array([0, 1, 2, 2]), 2, "a sample of 2 images is too small for 3 classes"),
         (np.array([1, 1, 1]), 2, "one class only"),
+        (np.array([2, 0, 1]), None, "each of the 3 classes has one image only"),
         (np.array([], dtype=np.int64), None, "no images"),
     ],
 )

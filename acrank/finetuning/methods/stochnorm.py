@@ -43,8 +43,8 @@ class StochNorm(nn.Module):
             output: Tensor = layer(input)
             return output
         mean, variance = layer.running_mean, layer.running_var
-        assert mean is not None
-        assert variance is not None
+        assert mean is not None  # noqa: S101 - for the type checker
+        assert variance is not None  # noqa: S101 - for the type checker
         # Cloned: the second call updates the statistics in place, and the backward pass needs the old ones.
         by_running = functional.batch_norm(
             input, mean.clone(), variance.clone(), layer.weight, layer.bias, eps=layer.eps

@@ -58,7 +58,7 @@ class Classification:
         undefined = {"auc"} - {self.metric} if len(torch.unique(labels)) < 2 else set()
         measures = {name: None if name in undefined else measure(logits, truth) for name, measure in QUALITY.items()}
         value = measures[self.metric]
-        assert value is not None
+        assert value is not None  # noqa: S101 - for the type checker
         return Quality(value, float(self.loss(outputs, labels)), measures)
 
 

@@ -15,6 +15,7 @@ from acrank.targets.labels import encode_labels
 from acrank.targets.mask_values import MaskValues, mask_values_of
 from acrank.targets.split_names import choose_splits
 from acrank.targets.stores.array_items import ArrayStore, ItemStore, StoredArray, item_count, make_array_store
+from acrank.targets.stores.reading import check_count
 from acrank.targets.target import Labels, StoreInfo, Target, build_target, first_few
 from acrank.targets.target_options import TargetOptions
 
@@ -110,6 +111,24 @@ def open_arrays(images: ArrayFile, labels: ArrayFile, options: TargetOptions) ->
     return build_target(path, layout=images.layout, ids=ids, labels=encoded, info=info, notes=notes)
 
 
+def refuse_odd_dtype(dtype: np.dtype, where: str) -> None:
+    """Refuse arrays of anything but numbers, truth values and strings: complex, dates, records, objects.
+
+    Raises:
+        TargetError: such an array; the message has its place and dtype.
+
+    Example:
+        >>> refuse_odd_dtype(np.dtype("c16"), "a.npz: 'labels'")
+        Traceback (most recent call last):
+        ...
+        acrank.errors.TargetError: a.npz: 'labels' holds values of complex128
+    """
+    if dtype.hasobject:
+        raise TargetError(f"{where} holds Python objects", hint="store it as an array of numbers")
+    if dtype.kind not in "biufSU":
+        raise TargetError(f"{where} holds values of {dtype}", hint="store it as an array of numbers")
+
+
 def _masked_store(
     where: str, parts: dict[str, StoredArray], masks: Sequence[StoredArray], *, options: TargetOptions, notes: list[str]
 ) -> MaskedArrayStore:
@@ -196,6 +215,7 @@ def _ids(
             )
         if count == 0:
             raise TargetError(f"no images in {path}: {one.images!r} is empty", hint="name another array or split")
+        check_count(count, str(path))
         width = len(str(count - 1))
         prefix = f"{one.split}/" if one.split else ""
         found += [f"{prefix}{place:0{width}d}" for place in range(count)]
@@ -212,6 +232,6 @@ def _mask_shape(masks: StoredArray) -> tuple[int, ...]:
 
 def _whole_numbers(masks: ItemStore, index: int) -> np.ndarray:
     raw = masks.item(index)
-    if raw.dtype.kind == "f" and not (raw == np.floor(raw)).all():
+    if raw.dtype.kind == "f" and not (np.isfinite(raw) & (raw == np.floor(raw))).all():
         raise TargetError(f"{masks.where}: mask {index} holds fractions", hint="masks must be class values")
     return raw.astype(np.int16) if raw.dtype.kind == "b" else raw

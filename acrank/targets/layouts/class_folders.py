@@ -11,18 +11,20 @@ from pathlib import Path
 import numpy as np
 
 from acrank.errors import TargetError
+from acrank.targets.data_folder import MOST_OTHERS, DataFolder, Identity, once
 from acrank.targets.label_spelling import spelling_notes
 from acrank.targets.layouts.folder_levels import ClassFolder, class_folders
 from acrank.targets.layouts.listing import entries, suffix_of, walk, without_suffix
 from acrank.targets.layouts.mask_lookalikes import refuse_lookalikes
 from acrank.targets.layouts.mask_names import is_mask_beside
 from acrank.targets.stores.images import IMAGE_SUFFIXES
+from acrank.targets.stores.reading import check_count
 from acrank.targets.stores.volumes import file_store_info, is_volume
 from acrank.targets.target import Labels, Target, build_target, first_few
 from acrank.targets.target_options import TargetOptions
 
 NAME = "folders"
-USES = frozenset({"split", "task", "intensity", "slices", "spacing", "pages", "class_folders"})
+USES = frozenset({"split", "task", "intensity", "slices", "spacing", "pages", "class_folders", "allow_outside"})
 
 _OTHER_SUFFIXES = frozenset(
     {".txt", ".md", ".rst", ".pdf", ".html", ".json", ".jsonl", ".yaml", ".yml", ".xml", ".csv", ".tsv", ".xlsx"}
@@ -37,13 +39,15 @@ _MASK_NAME = re.compile(
 def open_folders(path: Path, options: TargetOptions) -> Target:
     """Open a folder with one folder of images, or of NIfTI volumes, per class; ids are the paths below it.
 
-    Files are listed without opening any of them. Hidden files and files that are clearly not images are left out;
-    files of unknown kinds too, and masks beside their images, with a note on their number. Folders within a class
-    belong to it. What may be images and masks rather than classes is looked at.
+    Files are listed without opening any of them. Hidden files and files that are clearly not images are left out; files
+    of unknown kinds, what is no ordinary file, and masks beside their images too, with a note on their number. Folders
+    within a class belong to it. An image with two names (links) counts once. What may be images and masks rather than
+    classes is looked at.
 
     Raises:
         TargetError: no class folders, one class, a class without images, an unknown split, images beside volumes,
-            folders that may be classes or groups, or a segmentation set.
+            folders that may be classes or groups, a segmentation set, a link that leads outside, one image in two
+            classes, or a folder that is no data set.
     """
     if options.task not in (None, "classification"):
         raise TargetError(
@@ -51,8 +55,9 @@ def open_folders(path: Path, options: TargetOptions) -> Target:
             hint="give a table of image paths and labels",
         )
     notes: list[str] = []
-    folders = _class_folders(path, options, notes)
-    found = sorted(_images(path, [(folder, label) for folder, label, _ in folders], notes))
+    data = DataFolder(path, allow_outside=options.allow_outside)
+    folders = _class_folders(data, options, notes)
+    found = once(sorted(_images(data, [(folder, label) for folder, label, _ in folders], notes)), notes)
     if options.class_folders is None:
         refuse_lookalikes(path, found)
     ids = tuple(name for name, _ in found)
@@ -63,12 +68,14 @@ def open_folders(path: Path, options: TargetOptions) -> Target:
     values = np.array([places[label] for _, label in found], dtype=np.int64)
     labels = Labels("classification", values, tuple(classes), notes=spelling_notes(classes))
     info = dataclasses.replace(file_store_info(path, ids, options), groups=_groups(ids, folders))
+    notes += data.notes()
     return build_target(path, layout=NAME, ids=ids, labels=labels, info=info, notes=notes)
 
 
-def _class_folders(path: Path, options: TargetOptions, notes: list[str]) -> list[ClassFolder]:
+def _class_folders(data: DataFolder, options: TargetOptions, notes: list[str]) -> list[ClassFolder]:
     """The class folders of the chosen splits."""
-    folders, files = entries(path)
+    path = data.root
+    folders, files = entries(data)
     loose = sum(suffix_of(name) in IMAGE_SUFFIXES or is_volume(name) for name in files)
     if not folders:
         raise TargetError(
@@ -77,24 +84,30 @@ def _class_folders(path: Path, options: TargetOptions, notes: list[str]) -> list
         )
     if loose:
         notes.append(f"{loose} images beside the class folders are left out")
-    return class_folders(path, options.split, level=options.class_folders, notes=notes)
+    return class_folders(data, options.split, level=options.class_folders, notes=notes)
 
 
-def _images(path: Path, folders: list[tuple[str, str]], notes: list[str]) -> list[tuple[str, str]]:
-    """(id, class) of every image in the class folders."""
-    images: list[tuple[str, str]] = []
+def _images(data: DataFolder, folders: list[tuple[str, str]], notes: list[str]) -> list[tuple[str, str, Identity]]:
+    """(id, class, identity) of every image in the class folders."""
+    path = data.root
+    images: list[tuple[str, str, Identity]] = []
+    others = 0
     unknown: Counter[str] = Counter()
     empty: list[str] = []
     for folder, label in folders:
         before = len(images)
-        for name in walk(path, folder):
-            suffix = suffix_of(name)
-            if suffix in IMAGE_SUFFIXES or is_volume(name):
-                images.append((name, label))
-            elif suffix not in _OTHER_SUFFIXES:
+        for entry in walk(data, folder):
+            suffix = suffix_of(entry.name)
+            if not entry.is_folder and (suffix in IMAGE_SUFFIXES or is_volume(entry.name)):
+                images.append((entry.name, label, entry.identity))
+                continue
+            others += 1
+            _refuse_others(path, others, len(images))
+            if not entry.is_folder and suffix not in _OTHER_SUFFIXES:
                 unknown[suffix or "no suffix"] += 1
         if len(images) == before:
             empty.append(folder)
+    check_count(len(images), str(path))
     kinds = first_few([f"{suffix} ({count})" for suffix, count in sorted(unknown.items())])
     besides = f" (files of unknown kinds: {kinds})" if unknown else ""
     if not images:
@@ -110,17 +123,25 @@ def _images(path: Path, folders: list[tuple[str, str]], notes: list[str]) -> lis
     return _without_masks(images, notes)
 
 
-def _without_masks(images: list[tuple[str, str]], notes: list[str]) -> list[tuple[str, str]]:
+def _refuse_others(path: Path, others: int, images: int) -> None:
+    if others > MOST_OTHERS and others > 10 * images:
+        raise TargetError(
+            f"{path} holds more than {MOST_OTHERS:,} files and folders that are no images, and {images} images so far",
+            hint="point --data at the folder that holds the class folders",
+        )
+
+
+def _without_masks(images: list[tuple[str, str, Identity]], notes: list[str]) -> list[tuple[str, str, Identity]]:
     """The images without the masks that lie beside them."""
-    if not any(_MASK_NAME.search(name) for name, _ in images):
+    if not any(_MASK_NAME.search(name) for name, _, _ in images):
         return images
-    stems = {without_suffix(name) for name, _ in images}
-    kept = [(name, label) for name, label in images if is_mask_beside(without_suffix(name), stems) is None]
+    stems = {without_suffix(name) for name, _, _ in images}
+    kept = [one for one in images if is_mask_beside(without_suffix(one[0]), stems) is None]
     if len(kept) < len(images):
         notes.append(
             f"{len(images) - len(kept)} masks beside their images are left out (--task segmentation reads them)"
         )
-    odd = sum(_MASK_NAME.search(name) is not None for name, _ in kept)
+    odd = sum(_MASK_NAME.search(name) is not None for name, _, _ in kept)
     if odd:
         notes.append(f"{odd} files are named like segmentation masks but read as images: move them out if they are")
     return kept

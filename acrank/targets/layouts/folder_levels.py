@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from acrank.errors import TargetError
-from acrank.targets.layouts.listing import entries, suffix_of, visible_entries
+from acrank.targets.data_folder import DataFolder
+from acrank.targets.layouts.listing import entries, suffix_of
 from acrank.targets.split_names import choose_splits, split_kind
 from acrank.targets.stores.images import IMAGE_SUFFIXES
 from acrank.targets.target import first_few
@@ -22,11 +23,11 @@ _PART = re.compile(r"(?P<stem>.*(?:part|images?|imgs?|batch|chunk|shard|archive|
 _OVERRULE = "--class-folders top or bottom"
 
 
-def class_folders(path: Path, split: str | None, *, level: str | None, notes: list[str]) -> list[ClassFolder]:
+def class_folders(data: DataFolder, split: str | None, *, level: str | None, notes: list[str]) -> list[ClassFolder]:
     """The class folders of the chosen splits.
 
     Args:
-        path: the target.
+        data: the target's folder.
         split: of the target's options.
         level: "top": the first folders below a split are classes; "bottom": those that hold images; None tells from the
             folders' names, and refuses what may be either.
@@ -35,16 +36,17 @@ def class_folders(path: Path, split: str | None, *, level: str | None, notes: li
     Raises:
         TargetError: an unknown split, no class folders in a split, or folders that may be classes or groups.
     """
-    folders, _ = entries(path)
-    splits = _split_folders(path, folders)
+    path = data.root
+    folders, _ = entries(data)
+    splits = _split_folders(data, folders)
     chosen = choose_splits(split, splits, path=path, notes=notes)
     beside = sorted(set(folders) - set(splits))
     if chosen and beside:
         notes.append(f"folders beside the splits are left out: {first_few(beside)}")
     roots = [f"{part}/" for part in chosen] or [""]
-    tops = [(root, name) for root in roots for name in (entries(path / root)[0] if root else folders)]
-    _refuse_parts(path, [name for _, name in tops], level)
-    inside = {f"{root}{name}": _folders_only(path / f"{root}{name}") for root, name in tops}
+    tops = [(root, name) for root in roots for name in (entries(data, root.rstrip("/"))[0] if root else folders)]
+    _refuse_parts(data, [name for _, name in tops], level)
+    inside = {f"{root}{name}": _folders_only(data, f"{root}{name}") for root, name in tops}
     if level == "bottom":
         return _bottom(tops, inside)
     if level == "top" or not all(inside.values()):
@@ -100,7 +102,7 @@ def _bottom(tops: list[tuple[str, str]], inside: dict[str, list[str]]) -> list[C
     return found if max(repeated.values(), default=0) > 1 else [(folder, label, "") for folder, label, _ in found]
 
 
-def _split_folders(path: Path, folders: list[str]) -> list[str]:
+def _split_folders(data: DataFolder, folders: list[str]) -> list[str]:
     """The folders that are splits: those with a split's name that hold folders rather than images.
 
     A class may be called "train": a single such name among others is a class.
@@ -108,33 +110,33 @@ def _split_folders(path: Path, folders: list[str]) -> list[str]:
     named = [name for name in folders if split_kind(name)]
     if not named or (len(named) == 1 and len(folders) > 1):
         return []
-    splits = [name for name in named if entries(path / name)[0]]
+    splits = [name for name in named if entries(data, name)[0]]
     if not splits and len(named) == len(folders):
         raise TargetError(
-            f"{path} holds {first_few(named)} but no class folders in them",
+            f"{data.root} holds {first_few(named)} but no class folders in them",
             hint="put one folder per class into each split, or give a table of image paths and labels",
         )
     return splits
 
 
-def _refuse_parts(path: Path, names: Sequence[str], level: str | None) -> None:
+def _refuse_parts(data: DataFolder, names: Sequence[str], level: str | None) -> None:
     """Refuse the parts of one set of images (images_001, images_002), which say nothing of classes."""
     found = [_PART.fullmatch(name) for name in names]
     if level is not None or len(names) < 2 or len({one and one["stem"] for one in found}) > 1 or found[0] is None:
         return
-    tables = sorted(name for name in entries(path)[1] if suffix_of(name) in (".csv", ".tsv"))
-    table = f"give the table: --data {path / tables[0]}" if tables else "give a table of image names and labels"
+    tables = sorted(name for name in entries(data)[1] if suffix_of(name) in (".csv", ".tsv"))
+    table = f"give the table: --data {data.root / tables[0]}" if tables else "give a table of image names and labels"
     raise TargetError(
-        f"{path} holds parts of one set of images, no classes: {first_few(names)}",
+        f"{data.root} holds parts of one set of images, no classes: {first_few(names)}",
         hint=f"{table}; --class-folders top where they are classes",
     )
 
 
-def _folders_only(path: Path) -> list[str]:
+def _folders_only(data: DataFolder, folder: str) -> list[str]:
     """The folders in a folder, none if it holds an image, too; a large folder of images is not listed to its end."""
     found = []
-    for entry in visible_entries(path):
-        if entry.is_dir():
+    for entry in data.scan(folder):
+        if entry.is_folder:
             found.append(entry.name)
         elif suffix_of(entry.name) in IMAGE_SUFFIXES:
             return []

@@ -5,44 +5,56 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 from acrank.errors import TargetError
-from acrank.targets.layouts.listing import suffix_of, walk, without_suffix
+from acrank.targets.data_folder import DataFolder, Identity
+from acrank.targets.layouts.listing import files_below, suffix_of, without_suffix
 from acrank.targets.stores.images import IMAGE_SUFFIXES
 from acrank.targets.stores.volumes import is_volume
 from acrank.targets.target import first_few
 
+#: So many files are looked at for names without a folder.
+_MOST_FILES = 2_000_000
 _VOLUME_SUFFIXES = (".nii.gz", ".nii")
 
 
-def find_images(root: Path, cells: Sequence[str], *, where: str, notes: list[str]) -> list[str]:
-    """The path below `root` of every image that a table names.
+def find_images(data: DataFolder, cells: Sequence[str], *, where: str, notes: list[str]) -> list[tuple[str, Identity]]:
+    """The path below the data's folder, and the identity, of every image that a table names.
 
     A cell is a path; where there is no such file, the same name in another Unicode form, or with the suffix of an
     image; and where there is still none, the only file of this name in any folder below.
 
     Args:
-        root: the folder that paths are relative to.
+        data: the folder that paths are relative to.
         cells: as the table has them, with forward slashes.
         where: the table, for messages.
         notes: how many were found in which way is added.
 
     Raises:
-        TargetError: images that are missing, or names that several files have.
+        TargetError: images that are missing, outside, or names that several files have.
     """
-    folders = _Folders(root)
-    found = {cell: folders.look_up(cell) for cell in cells}
-    absent = [cell for cell, path in found.items() if path is None]
+    folders = _Folders(data.root)
+    found: dict[str, tuple[str, Identity] | None] = {}
+    for cell in cells:
+        identity = data.find(cell) if cell else None
+        found[cell] = (cell, identity) if identity else _identified(data, folders.look_up(cell))
+    absent = [cell for cell, one in found.items() if one is None]
     if absent:
-        below = _Below(root)
-        found.update({cell: below.look_up(cell, where) for cell in absent})
-        _refuse_absent([cell for cell in cells if found[cell] is None], len(cells), root=root, where=where)
-        notes.append(f"{len(absent)} images are found by their name in the folders below {root.name or root}")
-    suffixed = [path for cell, path in found.items() if path and suffix_of(path) != suffix_of(cell)]
+        below = _Below(data)
+        found.update({cell: _identified(data, below.look_up(cell, where)) for cell in absent})
+        _refuse_absent([cell for cell in cells if found[cell] is None], len(cells), root=data.root, where=where)
+        notes.append(f"{len(absent)} images are found by their name in the folders below {data.root.name or data.root}")
+    suffixed = [one[0] for cell, one in found.items() if one and suffix_of(one[0]) != suffix_of(cell)]
     if suffixed:
         notes.append(f"{len(suffixed)} images are named without their suffix ({suffix_of(suffixed[0])})")
-    return [str(found[cell]) for cell in cells]
+    return [one for cell in cells if (one := found[cell])]
+
+
+def _identified(data: DataFolder, path: str | None) -> tuple[str, Identity] | None:
+    identity = data.find(path) if path else None
+    return (path, identity) if path and identity else None
 
 
 class _Folders:
@@ -58,7 +70,7 @@ class _Folders:
             name = self._in(form).get(last) or self._in(form).get(_plain(last))
             if name is not None:
                 return f"{form}{slash}{name}"
-        return cell if last and (self._root / cell).is_file() else None
+        return None
 
     def _in(self, folder: str) -> dict[str, str]:
         """What a file may be called -> its name."""
@@ -68,11 +80,12 @@ class _Folders:
 
 
 class _Below:
-    """All images below a folder by their names."""
+    """All images below a folder by their names; of a folder that is no data set, those among the first files."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, data: DataFolder) -> None:
         self._paths: dict[str, list[str]] = {}
-        for path in walk(root, "") if root.is_dir() else ():
+        for entry in islice(files_below(data, "") if data.root.is_dir() else (), _MOST_FILES):
+            path = entry.name
             if suffix_of(path) in IMAGE_SUFFIXES or is_volume(path):
                 last = path.rpartition("/")[2]
                 for name in {_plain(last), _plain(_stem(last))}:
@@ -130,5 +143,5 @@ def _files_in(folder: Path) -> list[str]:
     try:
         with os.scandir(folder) as found:
             return [entry.name for entry in found if not entry.is_dir()]
-    except OSError:
+    except (OSError, ValueError):
         return []  # then every image in it is reported as missing

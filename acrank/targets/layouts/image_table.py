@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from acrank.errors import TargetError
+from acrank.system.bounds import MOST_TEXT, read_bounded
+from acrank.targets.data_folder import DataFolder, Identity, once
 from acrank.targets.grouping import check_groups
 from acrank.targets.label_cells import read_cells
 from acrank.targets.labels import encode_labels
 from acrank.targets.layouts.image_lookup import find_images
 from acrank.targets.split_names import choose_splits
+from acrank.targets.stores.reading import check_count
 from acrank.targets.stores.volumes import file_store_info
 from acrank.targets.target import Target, build_target, first_few
 from acrank.targets.target_options import TargetOptions
 
 NAME = "table"
 USES = frozenset(
-    {"split", "image_column", "label_column", "task", "intensity", "slices", "spacing", "pages"}
+    {"split", "image_column", "label_column", "task", "intensity", "slices", "spacing", "pages", "allow_outside"}
     | {"image_root", "uncertain", "missing_labels", "group_column"}
 )
+
+#: Characters of one row, and of one label.
+_LONGEST_ROW, _LONGEST_LABEL = 2**20, 256
 
 _IMAGE_NAMES = ("path", "image", "file", "filename", "file_name", "filepath", "file_path", "image_path", "img")
 _LABEL_NAMES = ("label", "class", "target", "category")
@@ -39,9 +47,13 @@ def open_table(path: Path, options: TargetOptions) -> Target:
     The columns are given, or recognised by usual names. `label_column` may name several columns of 0 and 1, separated
     by commas, for a multilabel task. A column called `split` gives splits. Backslashes in paths count as slashes.
 
+    Absolute paths are read wherever they lie, for the user named the table, and noted where they lie outside its
+    folder. Relative paths and links that lead outside are refused without `allow_outside`. An image that is listed
+    twice, under whatever spelling or link, counts once.
+
     Raises:
-        TargetError: columns not found or ambiguous, rows that do not fit the header, images missing or listed twice,
-            labels missing or not fitting the task.
+        TargetError: columns not found or ambiguous, rows that do not fit the header, images missing, outside, or
+            with two labels; labels missing or not fitting the task; a table that is too large.
     """
     notes: list[str] = []
     header, rows, delimiter = _read(path)
@@ -50,70 +62,102 @@ def open_table(path: Path, options: TargetOptions) -> Target:
     rows = _rows_of_split(path, header, rows, split=options.split, notes=notes)
     if not rows:
         raise TargetError(f"no images in {path}: the table has no rows", hint="give one row per image")
-    root = Path(options.image_root) if options.image_root else path.parent
-    rows = sorted(rows, key=lambda row: _tidy(row[image]))
-    named = [_tidy(row[image]) for row in rows]
-    _refuse_repeated(path, named)
+    places = [header.index(name) for name in columns]
+    _refuse_long(path, rows, places)
     cells = read_cells(
-        np.array([[row[header.index(name)] for name in columns] for row in rows]),
+        np.array([[row.cells[place] for place in places] for row in rows]),
         columns,
-        ids=named,
+        ids=_names_of(rows, image),
         options=options,
         delimiter=delimiter,
         where=str(path),
     )
-    found = find_images(root, [named[row] for row in cells.kept], where=str(path), notes=notes)
-    order = sorted(range(len(found)), key=found.__getitem__)
-    ids = tuple(found[place] for place in order)
-    _refuse_repeated(path, ids)
-    labels = encode_labels(cells.values[order], ids=ids, task=options.task, where=str(path), names=cells.names)
-    notes += cells.notes
-    chosen = [rows[cells.kept[place]] for place in order]
-    groups = _groups(path, header, chosen, name=options.group_column)
-    info = dataclasses.replace(file_store_info(root, ids, options), groups=groups)
+    rows = [rows[place] for place in cells.kept.tolist()]
+    values = {row.number: labels for row, labels in zip(rows, cells.values, strict=True)}
+    data = DataFolder(Path(options.image_root or path.parent), allow_outside=options.allow_outside)
+    rows, identities = _found(path, rows, data, image=image, notes=notes)
+    rows = _unique(path, rows, identities, image=image, labels=places, notes=notes)
+    rows.sort(key=lambda row: row.cells[image])
+    ids = tuple(row.cells[image] for row in rows)
+    labels = encode_labels(
+        np.array([values[row.number] for row in rows]),
+        ids=_names_of(rows, image),
+        task=options.task,
+        where=str(path),
+        names=cells.names,
+    )
+    groups = _groups(path, header, rows, name=options.group_column)
+    info = dataclasses.replace(file_store_info(data.root, ids, options), groups=groups)
+    notes += [*cells.notes, *data.notes()]
     return build_target(path, layout=NAME, ids=ids, labels=labels, info=info, notes=notes)
 
 
 def _groups(
-    path: Path, header: Sequence[str], rows: Sequence[Sequence[str]], *, name: str | None
+    path: Path, header: Sequence[str], rows: Sequence[_TableRow], *, name: str | None
 ) -> tuple[str, ...] | None:
     """The group of every row, None without a column of groups."""
     if name is None:
         return None
     place = header.index(_column(path, header, name, usual=(), what="group"))
-    lacking = sum(not row[place] for row in rows)
+    lacking = sum(not row.cells[place] for row in rows)
     if lacking:
         raise TargetError(
             f"{path}: {lacking} of {len(rows)} cells of the column {name!r} are empty",
             hint="name the group of every row",
         )
-    return check_groups([row[place] for row in rows], f"{path}: the column {name!r}")
+    return check_groups([row.cells[place] for row in rows], f"{path}: the column {name!r}")
 
 
-def _read(path: Path) -> tuple[list[str], list[list[str]], str]:
-    """Column names, rows, all cells stripped, and what separates them."""
+@dataclass(frozen=True)
+class _TableRow:
+    """The cells of a row, stripped, and its number; the header is row 1."""
+
+    number: int
+    cells: list[str]
+
+
+def _read(path: Path) -> tuple[list[str], list[_TableRow], str]:
+    """Column names, rows, and what separates the cells."""
+    text = read_bounded(path, TargetError, most=MOST_TEXT)
+    first = text.partition("\n")[0]
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=first.count)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline()
-            file.seek(0)
-            delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=first.count)
-            lines = [[cell.strip() for cell in row] for row in csv.reader(file, delimiter=delimiter)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        rows = list(_rows(path, text, delimiter))
+    except csv.Error as error:
         raise TargetError(f"cannot read {path}: {error}", hint="give a CSV or TSV in UTF-8") from error
-    numbered = [(number, row) for number, row in enumerate(lines, start=1) if any(row)]
-    if not numbered:
+    if not rows:
         raise TargetError(f"{path} is empty", hint="the first row names the columns, then one row per image")
-    header = numbered[0][1]
+    header = rows[0].cells
     twice = [name for name, count in Counter(header).items() if count > 1 and name]
     if twice:
         raise TargetError(f"{path} has two columns called {twice[0]!r}", hint="rename one of them")
-    for number, row in numbered[1:]:
-        if len(row) != len(header):
+    return header, rows[1:], delimiter
+
+
+def _rows(path: Path, text: str, delimiter: str) -> Iterator[_TableRow]:
+    """The rows that are not blank, header first; one of another width, or too long, is refused where it stands."""
+    since, width, count = 0, 0, 0
+
+    def lines() -> Iterator[str]:
+        nonlocal since
+        for line in io.StringIO(text, newline=""):
+            since += len(line)
+            if since > _LONGEST_ROW:
+                raise csv.Error(f"a row of more than {_LONGEST_ROW} characters")
+            yield line
+
+    for number, found in enumerate(csv.reader(lines(), delimiter=delimiter), start=1):
+        since, cells = 0, [cell.strip() for cell in found]
+        if not any(cells):
+            continue
+        width, count = width or len(cells), count + 1
+        check_count(count * max(1, width // 8), str(path))
+        if len(cells) != width:
             raise TargetError(
-                f"{path}: row {number} has {len(row)} cells, the header has {len(header)}",
+                f"{path}: row {number} has {len(cells)} cells, the header has {width}",
                 hint="quote cells that contain the separator",
             )
-    return header, [row for _, row in numbered[1:]], delimiter
+        yield _TableRow(number, cells)
 
 
 def _column(path: Path, header: Sequence[str], name: str | None, *, usual: Sequence[str], what: str) -> str:
@@ -141,22 +185,59 @@ def _label_columns(path: Path, header: Sequence[str], names: tuple[str, ...] | N
 
 
 def _rows_of_split(
-    path: Path, header: list[str], rows: list[list[str]], *, split: str | None, notes: list[str]
-) -> list[list[str]]:
+    path: Path, header: list[str], rows: list[_TableRow], *, split: str | None, notes: list[str]
+) -> list[_TableRow]:
     place = next((place for place, name in enumerate(header) if name.lower() == "split"), None)
-    names = [] if place is None else sorted({row[place] for row in rows} - {""})
+    names = [] if place is None else sorted({row.cells[place] for row in rows} - {""})
     chosen = choose_splits(split, names, path=path, notes=notes)
-    return rows if place is None or split == "all" or not chosen else [row for row in rows if row[place] in chosen]
+    return (
+        rows if place is None or split == "all" or not chosen else [row for row in rows if row.cells[place] in chosen]
+    )
 
 
 def _tidy(cell: str) -> str:
     return cell.replace("\\", "/").removeprefix("./")
 
 
-def _refuse_repeated(path: Path, ids: Sequence[str]) -> None:
-    twice = [name for name, count in Counter(ids).items() if count > 1]
-    if twice:
-        raise TargetError(
-            f"{path} lists {len(twice)} images more than once: {first_few(twice, 3)}",
-            hint="keep one row per image; for several labels use one column per label",
-        )
+def _names_of(rows: Sequence[_TableRow], image: int) -> list[str]:
+    """The rows for messages: their numbers and images."""
+    return [f"row {row.number} ({_tidy(row.cells[image])})" for row in rows]
+
+
+def _found(
+    path: Path, rows: Sequence[_TableRow], data: DataFolder, *, image: int, notes: list[str]
+) -> tuple[list[_TableRow], list[Identity]]:
+    """The rows, each with the path of its image below the data's folder, and their identities."""
+    images = find_images(data, [_tidy(row.cells[image]) for row in rows], where=str(path), notes=notes)
+    named = [
+        dataclasses.replace(row, cells=[*row.cells[:image], name, *row.cells[image + 1 :]])
+        for row, (name, _) in zip(rows, images, strict=True)
+    ]
+    return named, [identity for _, identity in images]
+
+
+def _refuse_long(path: Path, rows: Sequence[_TableRow], labels: Sequence[int]) -> None:
+    for row in rows:
+        if any(len(row.cells[place]) > _LONGEST_LABEL for place in labels):
+            raise TargetError(
+                f"{path}: the label in row {row.number} has more than {_LONGEST_LABEL} characters",
+                hint="name another label column",
+            )
+
+
+def _unique(
+    path: Path,
+    rows: Sequence[_TableRow],
+    identities: Sequence[Identity],
+    *,
+    image: int,
+    labels: Sequence[int],
+    notes: list[str],
+) -> list[_TableRow]:
+    """The rows with every image once; refuses one with two labels."""
+    named = {f"row {row.number} {_tidy(row.cells[image])}": row for row in rows}
+    texts = [", ".join(row.cells[place] for place in labels) for row in rows]
+    try:
+        return [named[name] for name, _ in once(zip(named, texts, identities, strict=True), notes)]
+    except TargetError as error:
+        raise TargetError(f"{path}: {error.message}", hint=error.hint) from error

@@ -2,66 +2,50 @@
 
 from __future__ import annotations
 
-import os
+import dataclasses
 from collections.abc import Iterator
-from pathlib import Path
 
-from acrank.errors import TargetError
-
-_CLUTTER = frozenset({"__MACOSX", "__pycache__", "@eaDir", "lost+found"})
+from acrank.targets.data_folder import DataFolder, FoundEntry, Identity
 
 
-def entries(path: Path) -> tuple[list[str], list[str]]:
+def entries(data: DataFolder, folder: str = "") -> tuple[list[str], list[str]]:
     """Names of the visible folders and files in a folder, sorted.
 
     Raises:
-        TargetError: it cannot be read.
+        TargetError: it cannot be read, or a link leads outside.
     """
-    folders: list[str] = []
-    files: list[str] = []
-    for entry in visible_entries(path):
-        (folders if entry.is_dir() else files).append(entry.name)
-    return sorted(folders), sorted(files)
+    found = list(data.scan(folder))
+    return sorted(one.name for one in found if one.is_folder), sorted(one.name for one in found if not one.is_folder)
 
 
-def walk(root: Path, folder: str) -> Iterator[str]:
-    """Every visible file below root/folder, relative to `root` with forward slashes; circular links end.
+def walk(data: DataFolder, folder: str) -> Iterator[FoundEntry]:
+    """Every visible file and folder below a folder, named from the root with forward slashes; circular links end.
 
     Args:
-        root: the folder that names are relative to.
-        folder: a folder below it; "" for the root itself.
+        data: the data set.
+        folder: a folder in it; "" for the root itself.
 
     Raises:
-        TargetError: a folder cannot be read.
+        TargetError: a folder cannot be read, or a link leads outside.
     """
-    waiting, seen = [folder], set()
+    waiting, seen = [folder], set[Identity]()
     while waiting:
         here = waiting.pop()
-        status = (root / here).stat()  # one per folder, none per file
-        if (status.st_dev, status.st_ino) in seen:
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        for entry in visible_entries(root / here):
+        for entry in data.scan(here):
             name = f"{here}/{entry.name}" if here else entry.name
-            if entry.is_dir():
+            yield dataclasses.replace(entry, name=name)
+            if entry.is_folder and entry.identity not in seen:
+                seen.add(entry.identity)
                 waiting.append(name)
-            else:
-                yield name
 
 
-def visible_entries(path: Path) -> Iterator[os.DirEntry[str]]:
-    """The visible entries of a folder.
+def files_below(data: DataFolder, folder: str) -> Iterator[FoundEntry]:
+    """The files among what `walk` gives.
 
     Raises:
-        TargetError: it cannot be read.
+        TargetError: as `walk`.
     """
-    try:
-        with os.scandir(path) as found:
-            for entry in found:
-                if entry.name[0] != "." and entry.name not in _CLUTTER:
-                    yield entry
-    except OSError as error:
-        raise TargetError(f"cannot read {path}: {error.strerror}", hint="check the folder's permissions") from error
+    return (entry for entry in walk(data, folder) if not entry.is_folder)
 
 
 def suffix_of(name: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from acrank.errors import TargetError
+from acrank.targets.data_folder import DataFolder, Identity, once
 from acrank.targets.layouts.mask_pairs import beside, find_pairs, lies_beside, paired
 from acrank.targets.mask_values import MaskValues, mask_values_of
 from acrank.targets.split_names import choose_splits
@@ -16,20 +17,21 @@ from acrank.targets.target import Labels, StoreInfo, Target, build_target
 from acrank.targets.target_options import TargetOptions
 
 NAME = "masks"
-USES = frozenset({"task", "split", "ignore_value", "intensity"})
+USES = frozenset({"task", "split", "ignore_value", "intensity", "allow_outside"})
 
 
-def is_mask_folder(path: Path, *, is_segmentation: bool = False) -> bool:
+def is_mask_folder(path: Path, options: TargetOptions) -> bool:
     """True if a folder holds a folder of images and one of their masks, in splits or not, or images beside masks.
 
     Args:
         path: the folder.
-        is_segmentation: whether the user asks for it; masks among the images of class folders count only then.
+        options: masks among the images of class folders count only with the task "segmentation".
 
     Raises:
-        TargetError: several folders may hold the masks.
+        TargetError: several folders may hold the masks, or a link leads outside.
     """
-    return bool(find_pairs(path).pairs) or lies_beside(path, deep=is_segmentation)
+    data = DataFolder(path, allow_outside=options.allow_outside)
+    return bool(find_pairs(data).pairs) or lies_beside(data, deep=options.task == "segmentation")
 
 
 def open_masks(path: Path, options: TargetOptions) -> Target:
@@ -48,8 +50,10 @@ def open_masks(path: Path, options: TargetOptions) -> Target:
     """
     if options.task not in (None, "segmentation"):
         raise TargetError(f"{path} holds images and masks", hint="leave the task out: it is segmentation")
-    found, notes = _listed(path, options.split)
-    ids, images, masks = (tuple(column) for column in zip(*found, strict=True))
+    data = DataFolder(path, allow_outside=options.allow_outside)
+    found, notes = _listed(data, options.split)
+    ids, images, masks = (tuple(column) for column in zip(*_once(found, notes), strict=True))
+    notes += data.notes()
     values = mask_values_of(
         lambda place: _read_masks(path, masks[place]), len(masks), str(path), ignore_value=options.ignore_value
     )
@@ -107,18 +111,26 @@ class PairStore:
         return self.mask_values.to_classes(_read_masks(self.root, self.masks[index]), where)
 
 
-def _listed(path: Path, split: str | None) -> tuple[list[tuple[str, str, tuple[str, ...]]], list[str]]:
-    """(id, image, its masks) of every image of the chosen splits, sorted, and notes."""
-    layout = find_pairs(path)
+def _listed(data: DataFolder, split: str | None) -> tuple[list[tuple[str, str, tuple[str, ...], Identity]], list[str]]:
+    """(id, image, its masks, identity) of every image of the chosen splits, sorted, and notes."""
+    path, layout = data.root, find_pairs(data)
     if layout.pairs:
         notes = list(layout.notes)
         chosen = choose_splits(split, [name for name in layout.pairs if name], path=path, notes=notes) or [""]
-        return sorted(one for name in chosen for one in paired(path, name, layout.pairs[name], notes=notes)), notes
+        return sorted(one for name in chosen for one in paired(data, name, layout.pairs[name], notes=notes)), notes
     notes = []
-    found = beside(path, split, notes)
+    found = beside(data, split, notes)
     if not found:
         raise TargetError(f"{path} has no images with masks", hint="give a folder that holds images/ and masks/")
     return found, notes
+
+
+def _once(
+    found: list[tuple[str, str, tuple[str, ...], Identity]], notes: list[str]
+) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Every image once, under its first name; refuses one with two masks."""
+    known = {name: (name, image, masks) for name, image, masks, _ in found}
+    return [known[name] for name, _ in once([(one[0], ", ".join(one[2]), one[3]) for one in found], notes)]
 
 
 def _read_masks(root: Path, names: tuple[str, ...]) -> np.ndarray:

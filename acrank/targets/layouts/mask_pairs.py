@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from acrank.errors import TargetError
-from acrank.targets.layouts.listing import entries, suffix_of, walk, without_suffix
+from acrank.targets.data_folder import DataFolder, FoundEntry, Identity
+from acrank.targets.layouts.listing import entries, files_below, suffix_of, without_suffix
 from acrank.targets.layouts.mask_names import first_manual, is_mask_beside, pair_names, role_of
 from acrank.targets.split_names import choose_splits, split_kind
 from acrank.targets.stores.images import IMAGE_SUFFIXES
@@ -18,7 +20,7 @@ _PAIRED = 0.9
 #: Of all images, masks beside them belong to at least this share.
 _BESIDE = 0.5
 _Pair = tuple[str, str]  # folder of images, folder of masks, below the target's folder
-_Case = tuple[str, str, tuple[str, ...]]  # id, image, its masks
+_Case = tuple[str, str, tuple[str, ...], Identity]  # id, image, its masks, identity of the image
 
 
 @dataclass(frozen=True)
@@ -29,18 +31,18 @@ class Pairs:
     notes: tuple[str, ...] = ()
 
 
-def find_pairs(path: Path) -> Pairs:
+def find_pairs(data: DataFolder) -> Pairs:
     """The folders of images and of their masks below a folder; none if it holds no such folders.
 
     Raises:
         TargetError: several folders may hold the masks.
     """
-    folders = entries(path)[0]
-    pair = _pair_in(path, folders)
+    folders = entries(data)[0]
+    pair = _pair_in(data, "", folders)
     if pair is None:
-        return _splits_above(path, folders) or _splits_in_names(path, folders)
+        return _splits_above(data, folders) or _splits_in_names(data, folders)
     notes = _left_out(folders, pair)
-    images, masks = (entries(path / name)[0] for name in pair)
+    images, masks = (entries(data, name)[0] for name in pair)
     if not images or not all(split_kind(name) for name in images):
         return Pairs({"": pair}, notes)
     named = {name.casefold(): name for name in masks}
@@ -52,15 +54,16 @@ def find_pairs(path: Path) -> Pairs:
     return Pairs(shared, (*notes, *_lacking([name for name in images if name not in shared])))
 
 
-def paired(path: Path, split: str, pair: _Pair, *, notes: list[str]) -> list[_Case]:
+def paired(data: DataFolder, split: str, pair: _Pair, *, notes: list[str]) -> list[_Case]:
     """(id, image path, mask paths) of every image in a pair of folders.
 
     Raises:
         TargetError: no images, two files of one name, or images without a mask.
     """
-    pictures, truths = (_files(path / name) for name in pair)
+    path = data.root
+    pictures, truths = (_files(data, name) for name in pair)
     if not pictures:
-        volumes = any(name.lower().endswith((".nii", ".nii.gz")) for name in entries(path / pair[0])[1])
+        volumes = any(name.lower().endswith((".nii", ".nii.gz")) for name in entries(data, pair[0])[1])
         hint = "describe volumes in a dataset.json, as Decathlon does" if volumes else "put PNG or TIFF files there"
         raise TargetError(f"no images in {path / pair[0]}", hint=hint)
     found = pair_names(list(pictures), list(truths))
@@ -75,37 +78,38 @@ def paired(path: Path, split: str, pair: _Pair, *, notes: list[str]) -> list[_Ca
         notes.append(f"{len(alone)} masks without an image are left out: {first_few(alone, 3)}")
     prefix = f"{split}/" if split else ""
     return [
-        (prefix + stem, f"{pair[0]}/{name}", tuple(f"{pair[1]}/{truths[mask]}" for mask in found[stem]))
-        for stem, name in pictures.items()
+        (prefix + stem, entry.name, tuple(truths[mask].name for mask in found[stem]), entry.identity)
+        for stem, entry in pictures.items()
     ]
 
 
-def lies_beside(path: Path, *, deep: bool) -> bool:
+def lies_beside(data: DataFolder, *, deep: bool) -> bool:
     """Whether masks lie beside the images of a folder that holds no folders, or with `deep` of the folders in it."""
-    folders, files = entries(path)
+    folders, files = entries(data)
     if folders and not deep:
         return False
-    names = walk(path, "") if deep else iter(files)
+    names = (entry.name for entry in files_below(data, "")) if deep else iter(files)
     stems = {without_suffix(name) for name in names if suffix_of(name) in IMAGE_SUFFIXES}
     masks = [stem for stem in stems if is_mask_beside(stem, stems)]
     return bool(masks) and len({is_mask_beside(stem, stems) for stem in masks}) >= _BESIDE * (len(stems) - len(masks))
 
 
-def beside(path: Path, split: str | None, notes: list[str]) -> list[_Case]:
+def beside(data: DataFolder, split: str | None, notes: list[str]) -> list[_Case]:
     """(id, image path, mask paths) of every image with masks beside it, sorted; ids are paths without suffix.
 
     Raises:
         TargetError: an unknown split, images without a mask, or two files of one name.
     """
-    folders = entries(path)[0]
+    path = data.root
+    folders = entries(data)[0]
     splits = folders if folders and all(split_kind(name) for name in folders) else []
     roots = choose_splits(split, splits, path=path, notes=notes) or [""]
-    files = _by_stem(path, [name for root in roots for name in walk(path, root)])
+    files = _by_stem(path, "", [entry for root in roots for entry in files_below(data, root)])
     owners = {stem: is_mask_beside(stem, files) for stem in files}
     masks: dict[str, list[str]] = {}
     for stem, owner in sorted(owners.items()):
         if owner:
-            masks.setdefault(owner, []).append(files[stem])
+            masks.setdefault(owner, []).append(files[stem].name)
     images = [stem for stem, owner in owners.items() if owner is None]
     lacking = sorted(set(images) - set(masks))
     if lacking:
@@ -113,10 +117,10 @@ def beside(path: Path, split: str | None, notes: list[str]) -> list[_Case]:
             f"{path}: {len(lacking)} images have no mask beside them: {first_few(lacking, 3)}",
             hint="take them out, or give them a mask of background only",
         )
-    return sorted((stem, files[stem], tuple(masks[stem])) for stem in images)
+    return sorted((stem, files[stem].name, tuple(masks[stem]), files[stem].identity) for stem in images)
 
 
-def _pair_in(path: Path, folders: list[str]) -> _Pair | None:
+def _pair_in(data: DataFolder, parent: str, folders: list[str]) -> _Pair | None:
     """Names of the folders of images and of masks.
 
     Two folders of usual names, images/ and masks/, are a pair; others need a mask for nearly every image.
@@ -129,29 +133,33 @@ def _pair_in(path: Path, folders: list[str]) -> _Pair | None:
     pictures = [images] if images else [name for name in folders if role_of(name) == "images"]
     if len(pictures) != 1:
         return None
-    fitting = [name for name in folders if role_of(name) == "masks" and _fit(path, pictures[0], name)]
+    fitting = [
+        name for name in folders if role_of(name) == "masks" and _fit(data, f"{parent}{pictures[0]}", f"{parent}{name}")
+    ]
     chosen = fitting[0] if len(fitting) == 1 else first_manual(fitting)
     if fitting and chosen is None:
         raise TargetError(
-            f"{path}: the masks of {pictures[0]} may be in {first_few(fitting)}", hint="move all but one elsewhere"
+            f"{data.root / parent}: the masks of {pictures[0]} may be in {first_few(fitting)}",
+            hint="move all but one elsewhere",
         )
     return None if chosen is None else (pictures[0], chosen)
 
 
-def _fit(path: Path, images: str, masks: str) -> bool:
+def _fit(data: DataFolder, images: str, masks: str) -> bool:
     """Whether nearly all images of a folder have a mask in another; both may hold splits."""
     stems = []
     for name in (images, masks):
-        names = [one for one in walk(path / name, "") if suffix_of(one) in IMAGE_SUFFIXES]
+        start = len(name) + 1
+        names = [one.name[start:] for one in files_below(data, name) if suffix_of(one.name) in IMAGE_SUFFIXES]
         stems.append([without_suffix(one) for one in names])
     return bool(stems[0]) and len(pair_names(stems[0], stems[1])) >= _PAIRED * len(stems[0])
 
 
-def _splits_above(path: Path, folders: list[str]) -> Pairs | None:
+def _splits_above(data: DataFolder, folders: list[str]) -> Pairs | None:
     if not folders or not all(split_kind(name) for name in folders):
         return None
-    inside = {name: entries(path / name)[0] for name in folders}
-    found = {name: _pair_in(path / name, inside[name]) for name in folders}
+    inside = {name: entries(data, name)[0] for name in folders}
+    found = {name: _pair_in(data, f"{name}/", inside[name]) for name in folders}
     pairs = {name: (f"{name}/{one[0]}", f"{name}/{one[1]}") for name, one in found.items() if one}
     if not pairs:
         return None
@@ -159,7 +167,7 @@ def _splits_above(path: Path, folders: list[str]) -> Pairs | None:
     return Pairs(pairs, (*notes, *_lacking([name for name in folders if name not in pairs])))
 
 
-def _splits_in_names(path: Path, folders: list[str]) -> Pairs:
+def _splits_in_names(data: DataFolder, folders: list[str]) -> Pairs:
     """`train_images`, `train_masks`, `val_images`, ...: the splits of such folders."""
     by_split: dict[str, list[str]] = {}
     for name in folders:
@@ -167,7 +175,7 @@ def _splits_in_names(path: Path, folders: list[str]) -> Pairs:
         by_split.setdefault(next((word for word in words if word), ""), []).append(name)
     if "" in by_split or len(by_split) < 2:
         return Pairs()
-    found = {split: _pair_in(path, names) for split, names in by_split.items()}
+    found = {split: _pair_in(data, "", names) for split, names in by_split.items()}
     pairs = {split: pair for split, pair in found.items() if pair}
     return Pairs(pairs, _lacking(sorted(set(by_split) - set(pairs)))) if pairs else Pairs()
 
@@ -184,17 +192,23 @@ def _lacking(splits: list[str]) -> tuple[str, ...]:
     return (f"splits without masks are left out: {first_few(splits)}",) if splits else ()
 
 
-def _files(folder: Path) -> dict[str, str]:
-    """Stem -> file name of the images in a folder; refuses two files of one stem."""
-    return _by_stem(folder, entries(folder)[1])
+def _files(data: DataFolder, folder: str) -> dict[str, FoundEntry]:
+    """Stem -> image in a folder, named from the root; refuses two files of one stem."""
+    found = [
+        dataclasses.replace(entry, name=f"{folder}/{entry.name}") for entry in data.scan(folder) if not entry.is_folder
+    ]
+    return _by_stem(data.root / folder, f"{folder}/", found)
 
 
-def _by_stem(folder: Path, names: list[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name in sorted(names):
+def _by_stem(where: Path, parent: str, found: list[FoundEntry]) -> dict[str, FoundEntry]:
+    """Path below `parent` without suffix -> image."""
+    files: dict[str, FoundEntry] = {}
+    for entry in sorted(found, key=lambda one: one.name):
+        name = entry.name.removeprefix(parent)
         if suffix_of(name) in IMAGE_SUFFIXES:
             stem = without_suffix(name)
-            if stem in found:
-                raise TargetError(f"{folder} holds {found[stem]} and {name}", hint="keep one of them")
-            found[stem] = name
-    return found
+            if stem in files:
+                other = files[stem].name.removeprefix(parent)
+                raise TargetError(f"{where} holds {other} and {name}", hint="keep one of them")
+            files[stem] = entry
+    return files

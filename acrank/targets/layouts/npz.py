@@ -5,20 +5,20 @@ from __future__ import annotations
 import math
 import os
 import zipfile
-import zlib
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from acrank.errors import TargetError
-from acrank.targets.layouts.arrays import ArrayFile
+from acrank.targets.layouts.arrays import ArrayFile, refuse_odd_dtype
+from acrank.targets.stores.reading import MOST_OF_VOLUME, check_decoded, damage_of
 
 NAME = "npz"
 
 #: Arrays up to this size are held in memory once an image is read; larger ones are read image by image.
 HELD_BYTES = 512 * 2**20
-_DAMAGE = (OSError, zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError)
 
 
 def npz_file(path: Path) -> ArrayFile:
@@ -28,19 +28,16 @@ def npz_file(path: Path) -> ArrayFile:
     No image is read on opening; nothing is ever unpickled.
 
     Raises:
-        TargetError: not an .npz file, keys not found, or arrays that do not fit together.
+        TargetError: not an .npz file, keys not found, arrays that do not fit together, or that are too large.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            keys = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
-    except _DAMAGE as error:
-        raise _damaged(path, error) from error
+    with _damage(path), zipfile.ZipFile(path) as archive:
+        keys = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
     return ArrayFile(
         path=path,
         layout=NAME,
         keys=keys,
         array=lambda key: ZippedArray(path, key),
-        labels=lambda key: _read_array(path, key),
+        labels=lambda key: ZippedArray(path, key).whole(),
     )
 
 
@@ -55,25 +52,33 @@ class ZippedArray:
         self._file: IO[bytes] | None = None
         self._values: np.ndarray | None = None
         self._process: int | None = None
-        try:
-            with zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as file:
-                self.shape, self._fortran, self.dtype = _header(file)
-                self._start = file.tell()
-        except _DAMAGE as error:
-            raise _damaged(path, error) from error
-        if self.dtype.hasobject:
-            raise TargetError(f"{path}: {key!r} holds Python objects", hint="store it as an array of numbers")
+        with _damage(path), zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as file:
+            self.shape, self._fortran, self.dtype = _header(file)
+            self._start = file.tell()
+            stored = archive.getinfo(f"{key}.npy").file_size - self._start
+        refuse_odd_dtype(self.dtype, f"{path}: {key!r}")
+        self._size = self.dtype.itemsize * math.prod(self.shape)
+        if stored != self._size:
+            raise TargetError(
+                f"{path}: {key!r} declares {self._size} bytes of values and holds {stored}",
+                hint="write it again with numpy.savez",
+            )
 
     def item(self, index: int) -> np.ndarray:
-        try:
-            if not self._fortran and self.dtype.itemsize * math.prod(self.shape) > HELD_BYTES:
+        with _damage(self.path):
+            if not self._fortran and self._size > HELD_BYTES:
                 return self._streamed(index)
             if self._values is None:
-                self._values = _read_array(self.path, self.key)
+                self._values = self.whole()
             item: np.ndarray = self._values[index]
             return item
-        except _DAMAGE as error:
-            raise _damaged(self.path, error) from error
+
+    def whole(self) -> np.ndarray:
+        """All of the array."""
+        check_decoded(self._size, f"{self.path}: {self.key!r}", most=MOST_OF_VOLUME)
+        with _damage(self.path), np.load(self.path, allow_pickle=False) as archive:
+            values: np.ndarray = archive[self.key]
+            return values
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_file": None, "_values": None, "_process": None}
@@ -88,22 +93,15 @@ class ZippedArray:
 
 
 def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(file)
-    if version == (2, 0):
-        return np.lib.format.read_array_header_2_0(file)
-    raise ValueError(f"array format {version} is not one of plain numbers")
+    if version not in readers:
+        raise ValueError(f"array format {version} is not one of plain numbers")
+    shape, fortran, dtype = readers[version](file)
+    if any(isinstance(size, bool) or size < 0 for size in shape):
+        raise ValueError(f"an array of shape {list(shape)}")
+    return shape, fortran, dtype
 
 
-def _read_array(path: Path, key: str) -> np.ndarray:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            values: np.ndarray = archive[key]
-            return values
-    except _DAMAGE as error:
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: Path, error: BaseException) -> TargetError:
-    return TargetError(f"cannot read {path} as .npz: {error}", hint="write it again with numpy.savez, numbers only")
+def _damage(path: Path) -> AbstractContextManager[None]:
+    return damage_of(path, f"cannot read {path} as .npz", hint="write it again with numpy.savez, numbers only")

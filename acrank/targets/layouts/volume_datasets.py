@@ -6,7 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from acrank.errors import TargetError
+from acrank.system.bounds import read_bounded
+from acrank.targets.data_folder import DataFolder, once
 from acrank.targets.stores.intensity import parse_intensity
 from acrank.targets.stores.nifti import NIFTI_SUFFIXES
 from acrank.targets.stores.volumes import MaskedVolumeStore
@@ -15,7 +19,8 @@ from acrank.targets.target_options import TargetOptions
 
 DECATHLON = "decathlon"
 NNUNET = "nnunet"
-USES = frozenset({"task", "intensity", "slices", "spacing"})
+USES = frozenset({"task", "intensity", "slices", "spacing", "allow_outside"})
+_MOST_CHANNELS = 256
 
 _Case = tuple[tuple[str, ...], str]  # files of the channels, file of the mask
 
@@ -54,6 +59,8 @@ def open_nnunet(path: Path, options: TargetOptions) -> Target:
     ending = str(about.get("file_ending", ".nii.gz"))
     if ending not in NIFTI_SUFFIXES:
         raise TargetError(f"{path} holds {ending} files", hint="volumes must be NIfTI: .nii or .nii.gz")
+    if len(channels) > _MOST_CHANNELS:
+        raise TargetError(f"{path / 'dataset.json'} names {len(channels)} channels", hint="is it damaged?")
     stems = [name.removesuffix(ending) for name in _names_in(path / "labelsTr") if name.endswith(ending)]
     cases = {
         stem: (
@@ -82,10 +89,13 @@ def _open_cases(
         raise TargetError(f"no volumes in {path}", hint="dataset.json and the folders beside it must name some")
     classes, values, notes = _classes(path, labels)
     files = [name for images, mask in cases.values() for name in (*images, mask)]
-    lacking = sorted(name for name in files if not (path / name).is_file())
+    data = DataFolder(path, allow_outside=options.allow_outside)
+    found = {name: data.find(name) for name in files}
+    lacking = sorted(name for name in files if found[name] is None)
     if lacking:
         raise TargetError(f"{path} lacks {len(lacking)} files: {first_few(lacking, 3)}", hint="check dataset.json")
-    ids = tuple(sorted(cases))
+    pairs = [(one, cases[one][1], found[cases[one][0][0]]) for one in sorted(cases)]
+    ids = tuple(name for name, _ in once([(name, mask, same) for name, mask, same in pairs if same], notes))
     names = [str(channels[key]) for key in sorted(channels, key=_number)]
     store = MaskedVolumeStore(
         root=path,
@@ -96,6 +106,7 @@ def _open_cases(
         values=values,
     )
     encoded = Labels.of_masks(len(ids), classes)
+    notes += data.notes()
     return build_target(path, layout=layout, ids=ids, labels=encoded, info=store.info(names), notes=notes)
 
 
@@ -103,11 +114,11 @@ def _classes(path: Path, labels: dict[str, Any]) -> tuple[tuple[str, ...], tuple
     """Names and values of the classes, by value, and notes; positions of the label `ignore` are ignored."""
     try:
         pairs = sorted((int(value), str(name)) for name, value in labels.items() if str(name).lower() != "ignore")
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise TargetError(
             f"{path / 'dataset.json'}: labels are not one number each", hint="region-based labels are not supported"
         ) from error
-    if len(pairs) < 2 or pairs[0][0] != 0:
+    if len(pairs) < 2 or pairs[0][0] != 0 or pairs[-1][0] > np.iinfo(np.int32).max:
         raise TargetError(
             f"{path / 'dataset.json'}: labels {labels}", hint="there must be a background, 0, and a class"
         )
@@ -118,8 +129,8 @@ def _classes(path: Path, labels: dict[str, Any]) -> tuple[tuple[str, ...], tuple
 def _description(path: Path) -> dict[str, Any]:
     where = path / "dataset.json"
     try:
-        about = json.loads(where.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
+        about = json.loads(read_bounded(where, TargetError))
+    except (ValueError, RecursionError) as error:
         raise TargetError(f"cannot read {where}: {error}", hint="it must be JSON") from error
     if not isinstance(about, dict):
         raise TargetError(f"{where} is not a mapping", hint="see Decathlon's or nnU-Net's description of it")
@@ -160,4 +171,4 @@ def _names_in(folder: Path) -> list[str]:
 
 def _number(key: str) -> tuple[int, str]:
     """Sorts keys by number, others behind."""
-    return (int(key), key) if key.isdigit() else (10**9, key)
+    return (int(key), key) if key.isdecimal() and len(key) < 10 else (10**9, key)

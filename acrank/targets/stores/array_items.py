@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -10,7 +11,10 @@ import numpy as np
 from acrank.errors import TargetError
 from acrank.targets.stores.intensity import Intensity, parse_intensity, rescale
 from acrank.targets.stores.item_axes import ItemAxes, item_axes_of
+from acrank.targets.stores.reading import MOST_OF_IMAGE, MOST_OF_VOLUME, check_decoded
 from acrank.targets.stores.value_range import FULL_RANGE, ValueRange, sampled_range
+
+_BYTES_OF_COPIES = 8  # of a value as float32, scaled in place, and in the order of channels
 
 
 class StoredArray(Protocol):
@@ -45,8 +49,11 @@ class ItemStore:
         return self.parts[-1], index
 
     def item(self, index: int) -> np.ndarray:
-        """One item as it is stored."""
+        """One item as it is stored; a large one is held against what its float32 copies take."""
         part, place = self.locate(index)
+        values = math.prod(part.shape[1:])
+        most = MOST_OF_IMAGE if len(part.shape) < 4 else MOST_OF_VOLUME
+        check_decoded(values * (part.dtype.itemsize + _BYTES_OF_COPIES), f"{self.where}: item {index}", most=most)
         return part.item(place)
 
     def raw(self, index: int) -> bytes:
@@ -122,7 +129,7 @@ def make_array_store(
         FULL_RANGE.to_unit(np.zeros((1, 1), part.dtype), where=f"{path}: {key!r}")
     rule = None if intensity is None else parse_intensity(intensity, "unknown")
     is_deep = any(part.dtype not in (np.bool_, np.uint8) for part in parts.values())
-    values, said = sampled_range(items.item, sum(map(item_count, items.parts)) if is_deep else 0, path, rule)
+    values, said = sampled_range(items.item, sum(map(item_count, items.parts)) if is_deep else 0, path, rule=rule)
     notes.extend(said)
     return ArrayStore(items=items, axes=axes, values=values)
 

@@ -1,7 +1,8 @@
-"""Stored images as float32 [C, H, W] in [0, 1]: files of every kind that Pillow reads, and arrays."""
+"""Stored images as float32 [C, H, W] in [0, 1]: files of the kinds listed here, read by Pillow, and arrays."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from acrank.errors import TargetError
 from acrank.targets.stores.intensity import parse_intensity
 from acrank.targets.stores.item_axes import item_axes_of
+from acrank.targets.stores.reading import MOST_OF_IMAGE, check_decoded, damage_of, read_stored
 from acrank.targets.stores.value_range import FULL_RANGE, ValueRange, sampled_range
 
 if TYPE_CHECKING:
@@ -27,6 +29,10 @@ IMAGE_SUFFIXES = frozenset(
 )
 #: Suffixes of files that may have more than 8 bits, or pages, beside PNG.
 _DEEP_SUFFIXES = frozenset({".tif", ".tiff", ".pgm", ".pnm", ".jp2", ".j2k", ".gif", ".webp"})
+#: Pillow's names of these kinds; it tries no other, such as EPS, for which it would start Ghostscript.
+_FORMATS = ("PNG", "JPEG", "BMP", "DIB", "TIFF", "GIF", "WEBP", "PPM", "JPEG2000", "TGA", "AVIF")
+#: Bytes that a pixel takes while it is decoded: three as stored and three as an array, or float32 of three channels.
+_BYTES_OF_PIXEL = 15
 _TO_GREY = frozenset({"1", "LA", "La"})
 _WHOLE = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
 
@@ -51,11 +57,7 @@ class FileStore:
         return decode_image(self.root / self.paths[index], self.values, first_page=self.first_page)
 
     def raw(self, index: int) -> bytes:
-        path = self.root / self.paths[index]
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise TargetError(f"cannot read {path}: {error.strerror}", hint="check the file") from error
+        return read_stored(self.root / self.paths[index])
 
 
 def open_images(root: Path, paths: tuple[str, ...], options: TargetOptions) -> tuple[FileStore, list[str]]:
@@ -83,7 +85,7 @@ def open_images(root: Path, paths: tuple[str, ...], options: TargetOptions) -> t
         return values
 
     rule = None if options.intensity is None else parse_intensity(options.intensity, "unknown")
-    values, notes = sampled_range(look, len(paths), str(root), rule)
+    values, notes = sampled_range(look, len(paths), str(root), rule=rule)
     if options.pages == "first":
         notes.append("of files of several pages the first is read")
     return FileStore(root, paths, values, first_page=options.pages == "first"), notes
@@ -117,12 +119,13 @@ def decode_image(
         float32 [C, H, W] in [0, 1] with C 1 (grey) or 3 (colour), and for float images a note on the assumed range.
 
     Raises:
-        TargetError: not a readable image, several pages, or values out of range.
+        TargetError: not a readable image, several pages, values out of range, or more pixels than MOST_OF_IMAGE allows.
     """
     array, pages = read_with_pillow(path, "image", lambda file: (to_array(file), pages_of(file)))
     if not first_page:
         refuse_pages(path, pages)
-    image = item_axes_of(array.shape, str(path)).to_channels_first(array)
+    image = np.ascontiguousarray(item_axes_of(array.shape, str(path)).to_channels_first(array))
+    del array
     return (values or FULL_RANGE).to_unit(image, where=str(path))
 
 
@@ -130,28 +133,33 @@ def read_with_pillow(path: Path, kind: str, convert: Callable[[Image.Image], Fou
     """What `convert` makes of an image file; `kind` is the file's name in messages, "image" or "mask".
 
     Raises:
-        TargetError: the file or its values cannot be read.
+        TargetError: the file or its values cannot be read, or its header declares too many pixels.
     """
     from PIL import Image
 
-    try:
-        with Image.open(path) as file:
-            return convert(file)
-    except MemoryError:
-        raise
-    except Exception as error:  # damaged files make Pillow raise nearly anything
-        raise TargetError(
-            f"cannot read the {kind} {path}: {error}", hint="replace the file, or take it out of the target"
-        ) from error
+    hint = "replace the file, or take it out of the target"
+    with damage_of(path, f"cannot read the {kind} {path}", hint=hint), Image.open(path, formats=_formats()) as file:
+        width, height = file.size
+        check_decoded(_BYTES_OF_PIXEL * width * height, f"the {kind} {path}", most=MOST_OF_IMAGE)
+        return convert(file)
+
+
+@functools.cache
+def _formats() -> list[str]:
+    """Those of _FORMATS that this build of Pillow knows."""
+    from PIL import Image
+
+    Image.init()
+    return [name for name in _FORMATS if name in Image.OPEN]
 
 
 def to_array(image: Image.Image) -> np.ndarray:
-    """The values of the current page: whole numbers as int32, floats, or 8 bits of grey or colour."""
+    """The values of the current page: whole numbers, floats, or 8 bits of grey or colour."""
     from PIL import ImageOps
 
     image = ImageOps.exif_transpose(image)
     if image.mode in _WHOLE:
-        return np.asarray(image).astype(np.int32)
+        return np.asarray(image)
     if image.mode in _TO_GREY:
         image = image.convert("L")
     elif image.mode not in ("L", "RGB", "F"):

@@ -14,7 +14,7 @@ CT_WINDOW = (-1000.0, 1000.0)
 _TAILS = (0.5, 99.5)
 _DEVIATIONS = 3.0
 _SAMPLED_VALUES = 10**6
-_WINDOW = re.compile(r"window:(?P<low>-?\d+(?:\.\d+)?),(?P<high>-?\d+(?:\.\d+)?)")
+_WINDOW = re.compile(r"window:(?P<low>-?\d{1,12}(?:\.\d{1,12})?),(?P<high>-?\d{1,12}(?:\.\d{1,12})?)")
 
 
 @dataclass(frozen=True)
@@ -84,4 +84,7 @@ def rescale(values: np.ndarray, low: float, high: float) -> np.ndarray:
         [0.0, 0.0, 0.5, 1.0]
     """
     width = high - low if high > low else 1.0
-    return np.asarray(np.clip((values.astype(np.float32) - np.float32(low)) / np.float32(width), 0.0, 1.0))
+    scaled = values.astype(np.float32)  # then in place: volumes are large
+    scaled -= np.float32(low)
+    scaled /= np.float32(width)
+    return np.clip(scaled, 0.0, 1.0, out=scaled)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import math
+import struct
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -11,9 +14,15 @@ import numpy as np
 
 from acrank.errors import TargetError
 from acrank.system.imports import extra
+from acrank.targets.stores.reading import MOST_OF_VOLUME, check_decoded, damage_of
 from acrank.targets.target_options import Spacing
 
 NIFTI_SUFFIXES = (".nii.gz", ".nii")
+#: Values may begin this far into a file, behind the header and its extensions.
+_MOST_HEADER = 64 * 2**20
+#: Bytes of a voxel beside those stored: float32 twice (as read, and in RAS+ order or rescaled) and a check.
+_BYTES_OF_COPIES = 9
+_BYTES_OF_SCALING = 8  # nibabel scales in float64
 
 
 class Volume:
@@ -23,19 +32,19 @@ class Volume:
         shape: spatial shape.
         spacing: millimetres between voxels, along each axis.
         channels: number of channels.
+
+    Raises:
+        TargetError: it cannot be read, is no ordinary file, or has no three axes of at least one voxel.
     """
 
     def __init__(self, path: Path) -> None:
         nibabel = extra("nibabel", "volumes", "NIfTI volumes need")
-        try:
+        with damage_of(path, f"cannot read {path} as NIfTI", hint="write it again, or leave it out"):
+            _check_header(path)
             self._image: Any = nibabel.load(path)
             turn = nibabel.orientations.io_orientation(self._image.affine)
-        except Exception as error:  # damaged files make it raise nearly anything
-            raise TargetError(
-                f"cannot read {path} as NIfTI: {error}", hint="write it again, or leave it out"
-            ) from error
         stored = self._image.shape
-        if len(stored) not in (3, 4) or np.isnan(turn).any():
+        if len(stored) not in (3, 4) or min(stored) < 1 or np.isnan(turn).any():
             raise TargetError(
                 f"{path} has shape {stored}", hint="volumes must have three axes, or a fourth of channels"
             )
@@ -51,12 +60,20 @@ class Volume:
         """Spatial shape after resampling to a spacing in millimetres; None keeps the file's own."""
         if spacing is None:
             return self.shape
-        if not all(have > 0 for have in self.spacing):
+        if not all(0 < have < math.inf for have in self.spacing):
             raise TargetError(
                 f"{self.path} has spacing {self.spacing}", hint="leave the spacing out, or correct the header"
             )
         sizes = zip(self.shape, self.spacing, spacing, strict=True)
-        return tuple(max(1, round(size * have / want)) for size, have, want in sizes)
+        shape = tuple(max(1, round(size * have / want)) for size, have, want in sizes)
+        voxels, steps = math.prod(shape) * self.channels, ",".join(f"{step:g}" for step in spacing)
+        most = MOST_OF_VOLUME // _BYTES_OF_COPIES
+        if voxels > most:
+            raise TargetError(
+                f"--spacing {steps} makes {voxels:,} voxels of {self.path}, more than {most:,}",
+                hint="give larger millimetres, or leave the spacing out",
+            )
+        return shape
 
     def crop(self, where: Sequence[slice], *, shape: tuple[int, ...] | None = None, order: int = 1) -> list[np.ndarray]:
         """The values of each channel, float32, in a part given by slices with start and stop.
@@ -91,15 +108,34 @@ class Volume:
         for own, (axis, flipped) in enumerate(zip(self._axes, self._flipped, strict=True)):
             size, part = self.shape[own], where[own]
             stored[axis] = slice(size - part.stop, size - part.start) if flipped else part
-        try:
+        self._check_part(where)
+        with damage_of(self.path, f"cannot read {self.path}", hint="the file is damaged"):
             values = np.asarray(self._image.dataobj[tuple(stored)], dtype=np.float32)
-        except Exception as error:  # as above
-            raise TargetError(f"cannot read {self.path}: {error}", hint="the file is damaged") from error
         turned = values.transpose(*self._axes, *range(3, values.ndim))
         turned = turned[tuple(slice(None, None, -1 if flipped else None) for flipped in self._flipped)]
         if not np.isfinite(turned).all():
             raise TargetError(f"{self.path} holds values that are not finite", hint="replace NaN in the file")
         return [turned] if values.ndim == 3 else [turned[..., number] for number in range(values.shape[3])]
+
+    def _check_part(self, where: Sequence[slice]) -> None:
+        voxels = self.channels * math.prod(max(0, part.stop - part.start) for part in where)
+        source = self._image.dataobj
+        scaling = 0 if (source.slope, source.inter) == (1.0, 0.0) else _BYTES_OF_SCALING
+        each = source.dtype.itemsize + scaling + _BYTES_OF_COPIES
+        check_decoded(voxels * each, f"the volume {self.path}", most=MOST_OF_VOLUME)
+
+
+def _check_header(path: Path) -> None:
+    """Refuse a header whose values begin too far into the file: all before them would be read."""
+    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
+        start = file.read(540)
+    order = "<" if start[:4] in (b"\x5c\x01\0\0", b"\x1c\x02\0\0") else ">"
+    (size,) = struct.unpack(f"{order}i", start[:4])
+    (offset,) = (
+        struct.unpack_from(f"{order}q", start, 168) if size == 540 else struct.unpack_from(f"{order}f", start, 108)
+    )
+    if not offset <= _MOST_HEADER:
+        raise TargetError(f"{path} begins its values at byte {offset:g}", hint="write it again, or leave it out")
 
 
 def open_volume(path: Path) -> Volume:

@@ -63,14 +63,14 @@ class ValueRange:
             return rescale(array, *self.rule.limits(array)), None
         if array.dtype == np.bool_:
             return array.astype(np.float32), None
-        if array.dtype == np.uint8:
-            return array.astype(np.float32) / np.float32(255), None
         if array.dtype.kind in "ui":
-            _refuse_outside(array, float(self.whole), where)
-            return array.astype(np.float32) / np.float32(self.whole), None
+            top = 255.0 if array.dtype == np.uint8 else float(self.whole)
+            _refuse_outside(array, top, where)
+            return _divided(array, top), None
         top = self.fraction or top_of_floats(array, where)
         _refuse_outside(array, top, where)
-        return np.clip(array.astype(np.float32) / np.float32(top), 0.0, 1.0), _note_on_floats(top)
+        scaled = _divided(array, top)
+        return np.clip(scaled, 0.0, 1.0, out=scaled), _note_on_floats(top)
 
 
 #: Of images as their types have them.
@@ -122,6 +122,13 @@ def top_of_floats(array: np.ndarray, where: str) -> float:
     top = 1.0 if array.max() <= _ONE else 255.0
     _refuse_outside(array, top, where)
     return top
+
+
+def _divided(array: np.ndarray, top: float) -> np.ndarray:
+    """The values by `top`, as float32; in place, so that large images take their memory once."""
+    scaled = array.astype(np.float32)
+    scaled /= np.float32(top)
+    return scaled
 
 
 def _highest(image: np.ndarray, where: str, place: int) -> float:

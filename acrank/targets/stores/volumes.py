@@ -73,6 +73,8 @@ class VolumeStore:
         spacings = {
             _millimetres(open_volume(self.root / files[0]).spacing) for files in self.channels[:_NOTED_SPACINGS]
         }
+        for files in self.channels[:_NOTED_SPACINGS]:  # refuses a spacing of too many voxels before the run
+            open_volume(self.root / files[0]).shape_at(self.spacing)
         then = f"resampled to {_millimetres(self.spacing)} mm" if self.spacing else "not resampled"
         return StoreInfo(
             store=self,

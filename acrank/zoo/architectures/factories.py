@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from acrank.errors import CandidateError
+from acrank.system.bounds import check_regular
 from acrank.system.words import closest
 from acrank.zoo.architectures.timm_import import import_timm
 
@@ -52,6 +53,8 @@ def _import(module: str, folder: Path) -> ModuleType:
     if local and known is not None and not _lives_in(known, folder):
         text = f"the name of the manifest's module {top!r} is taken by {getattr(known, '__file__', None) or 'Python'}"
         raise CandidateError(text, hint="rename the module")
+    if local and (folder / f"{top}.py").exists():
+        check_regular(folder / f"{top}.py", CandidateError)
     import_timm()  # so that the user's code can import timm and torchvision, too
     try:
         with _first_on_path(folder if local else None):

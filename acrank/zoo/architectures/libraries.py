@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import logging
 import re
+import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,7 +14,9 @@ from torch import Tensor, nn
 
 from acrank.errors import CandidateError
 from acrank.system.imports import extra
+from acrank.system.offline import DownloadRefusedError, downloads_off
 from acrank.system.words import closest
+from acrank.zoo.architectures.arguments import check_arguments
 from acrank.zoo.architectures.timm_import import import_timm
 from acrank.zoo.architectures.torchvision_networks import torchvision_network
 from acrank.zoo.matching import fit
@@ -53,15 +58,24 @@ class LibraryNetwork(NamedTuple):
     cfg: dict[str, Any] | None = None
 
 
-def build_from_library(candidate: Candidate, tensors: dict[str, Tensor]) -> LibraryNetwork:
+def build_from_library(
+    candidate: Candidate, tensors: dict[str, Tensor], *, allow_download: bool = False
+) -> LibraryNetwork:
     """A candidate's network for the tensors of its file.
+
+    Args:
+        candidate: of a library.
+        tensors: of the file.
+        allow_download: whether `factory_args` may ask the library for weights of its own, which it then downloads.
 
     Raises:
         MissingExtraError: the library is not installed.
-        CandidateError: the library has no such network, or refuses the arguments.
+        CandidateError: the library has no such network, or refuses the arguments, or wants to download.
     """
     library, name = candidate.library or ("", "")
-    return _BUILDERS[library](name, candidate, tensors)
+    check_arguments(candidate.factory_args, "`factory_args`", allow_download=allow_download)
+    with contextlib.nullcontext() if allow_download else downloads_off():
+        return _BUILDERS[library](name, candidate, tensors)
 
 
 def _monai(name: str, candidate: Candidate, tensors: dict[str, Tensor]) -> LibraryNetwork:
@@ -71,9 +85,14 @@ def _monai(name: str, candidate: Candidate, tensors: dict[str, Tensor]) -> Libra
     if not (inspect.isclass(kind) and issubclass(kind, nn.Module)):
         hint = closest(name, [known for known in vars(nets) if known[0].isupper()], "see monai.networks.nets")
         raise CandidateError(f"MONAI has no network {name!r}", hint=hint)
-    assumed = {key: value for key, value in MONAI_ARGS.items() if key in inspect.signature(kind).parameters}
+    _log_to_stderr("monai")
+    parameters = inspect.signature(kind).parameters
+    assumed = {key: value for key, value in MONAI_ARGS.items() if key in parameters}
+    if "pretrained" in parameters:
+        assumed["pretrained"] = False
     args = assumed | candidate.factory_args
-    listed = ", ".join(f"{key}={value}" for key, value in args.items() if key not in candidate.factory_args)
+    given = {"pretrained", *candidate.factory_args}
+    listed = ", ".join(f"{key}={value}" for key, value in args.items() if key not in given)
     notes = (f"assumed arguments: {listed}",) if listed else ()
     return LibraryNetwork(_built(kind, args, candidate), tensors, notes=notes)
 
@@ -131,9 +150,21 @@ def _genesis(name: str, candidate: Candidate, tensors: dict[str, Tensor]) -> Lib
     return LibraryNetwork(unet3d(named), named, notes=(f"prefix `{prefixes[0]}` removed from the tensor names",))
 
 
+def _log_to_stderr(library: str) -> None:
+    """Turn a library's log away from stdout, which carries data."""
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] == library:
+            for handler in logging.getLogger(name).handlers:
+                if isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stdout, sys.__stdout__):
+                    handler.setStream(sys.stderr)
+
+
 def _built(kind: Callable[..., Any], args: Mapping[str, Any], candidate: Candidate) -> nn.Module:
     try:
         model: nn.Module = kind(**args)
+    except DownloadRefusedError as error:
+        text = f"{candidate.architecture} wants to download weights of its own"
+        raise CandidateError(text, hint="leave that argument out, or give --allow-download") from error
     except Exception as error:  # many networks, each with its own ways to refuse arguments
         text = f"{candidate.architecture} cannot be built with {dict(args)}: {type(error).__name__}: {error}"
         raise CandidateError(text, hint="give its arguments in `factory_args`") from error

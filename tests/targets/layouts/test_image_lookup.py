@@ -78,5 +78,5 @@ def test_names_that_several_files_have_are_refused(tmp_path: Path) -> None:
 
 def test_two_rows_of_one_image_are_refused(tmp_path: Path) -> None:
     images(tmp_path, "a.png", "b.png")
-    with pytest.raises(TargetError, match="lists 1 images more than once"):
+    with pytest.raises(TargetError, match="are one image with two labels"):
         open_target(table(tmp_path, "a", "a.png", "b"))

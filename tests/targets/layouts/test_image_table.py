@@ -136,14 +136,14 @@ def test_only_sampled_images_are_decoded(folder: Path) -> None:
         ("path,label\nscans/a.png,x\nscans/e.png,y\n./f.png,y\n", {}, r"2 of 3 images are missing: f.png, scans/e.png"),
         ("path,label\nscans/a.png,x\n,y\n", {}, r"1 of 2 images are missing: \(an empty path\)"),
         ("path,label\nscans/a.png,x\nscans,y\n", {}, "1 of 2 images are missing: scans"),
-        ("path,label\nscans/a.png,x\n./scans/a.png,y\n", {}, "lists 1 images more than once: scans/a.png"),
-        ("path,label\nscans/a.png,x\nscans/b.png,\n", {}, "1 of 2 labels are missing: scans/b.png"),
+        ("path,label\nscans/a.png,x\n./scans/a.png,y\n", {}, "row 3 scans/a.png .y. are one image"),
+        ("path,label\nscans/a.png,x\nscans/b.png,\n", {}, "1 of 2 labels are missing: row 3"),
         ("path,label\nscans/a.png,1.5\nscans/b.png,NaN\n", {}, "1 of 2 labels are missing"),
         ("path,label\nscans/a.png,x\nscans/b.png,x\n", {}, "one class only: x"),
-        ("path,label\nscans/a.png,1\nscans/b.png,x\n", {"task": "regression"}, "label 'x' of scans/b.png is not"),
+        ("path,label\nscans/a.png,1\nscans/b.png,x\n", {"task": "regression"}, "row 3 .* is not"),
         ("path,label\nscans/a.png,2\nscans/b.png,2\n", {"task": "regression"}, "all labels equal 2"),
         ("path,label\nscans/a.png,1\nscans/b.png,0\n", {"task": "multilabel"}, "has one label per image"),
-        ("path,a,b\nscans/a.png,1,2\nscans/b.png,0,1\n", {"label_column": "a,b"}, "0 and 1 only, scans/a.png has 2"),
+        ("path,a,b\nscans/a.png,1,2\nscans/b.png,0,1\n", {"label_column": "a,b"}, "0 and 1 only, row 2 .*2"),
         ("path,a,b\nscans/a.png,1,1\nscans/b.png,1,1\n", {"label_column": "a,b"}, "all images have the same labels"),
         ("path,a,b\nscans/a.png,1,1\nscans/b.png,0,1\n", {"label_column": "a,b", "task": "regression"}, "several"),
         ("path,a,b\nscans/a.png,1,1\nscans/b.png,0,1\n", {"label_column": "a,b", "task": "classification"}, "none or"),
@@ -163,7 +163,7 @@ def test_a_quote_that_never_ends(folder: Path) -> None:
 
 def test_a_table_in_another_encoding(folder: Path) -> None:
     (folder / "t.csv").write_bytes("path,label\nscans/a.png,Blödsinn\n".encode("latin-1"))
-    with pytest.raises(TargetError, match=r"cannot read .*utf-8"):
+    with pytest.raises(TargetError, match="is not UTF-8"):
         open_target(folder / "t.csv")
 
 

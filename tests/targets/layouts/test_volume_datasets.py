@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -136,3 +139,61 @@ def test_without_nibabel_the_extra_is_named(both: tuple[Path, Path], monkeypatch
     with pytest.raises(MissingExtraError) as caught:
         open_target(both[0])
     assert caught.value.hint == "pip install 'acrank[volumes]'"
+
+
+def test_a_spacing_of_too_many_voxels_is_refused_before_the_run(both: tuple[Path, Path], tmp_path: Path) -> None:
+    for folder in both:
+        with pytest.raises(TargetError, match=r"--spacing 0\.001,0\.001,0\.001 makes [\d,]+ voxels of .*nii\.gz"):
+            open_target(folder, spacing=(0.001, 0.001, 0.001))
+    for name in "ab":
+        (tmp_path / "c" / name).mkdir(parents=True)
+        shutil.copy(both[0] / "imagesTr" / "nodule_000.nii.gz", tmp_path / "c" / name)
+    with pytest.raises(TargetError, match="more than"):
+        open_target(tmp_path / "c", spacing=(0.001, 1, 1e-9))
+
+
+def nifti_bomb(path: Path, shape: tuple[int, int, int], *, held: int = 2**20) -> None:
+    """A NIfTI file of zeros whose header declares a shape; it holds that many bytes of values."""
+    header = nibabel.Nifti1Header()
+    header.set_data_shape(shape)
+    header.set_data_dtype(np.uint8)
+    header["vox_offset"] = 352
+    header["magic"] = b"n+1"
+    with gzip.open(path, "wb", 1) as file:
+        file.write(header.binaryblock + bytes(4 + held))
+
+
+@pytest.mark.parametrize("shape", [(1000, 1000, 1000), (32000, 32000, 32000)])
+def test_a_volume_that_declares_gibibytes(both: tuple[Path, Path], shape: tuple[int, int, int]) -> None:
+    for part in ("imagesTr", "labelsTr"):
+        nifti_bomb(both[0] / part / "nodule_001.nii.gz", shape)
+    target = open_target(both[0], intensity="percentile")
+    for read in (target.read, target.mask_store.mask):
+        with pytest.raises(TargetError, match=r"the volume .*nodule_001\.nii\.gz would take"):
+            read(1)
+
+
+def test_a_header_that_begins_its_values_far_into_the_file(tmp_path: Path) -> None:
+    nifti_bomb(tmp_path / "a.nii.gz", (8, 8, 8))
+    with gzip.open(tmp_path / "a.nii.gz") as file:
+        raw = bytearray(file.read())
+    raw[108:112] = np.float32(3e9).tobytes()
+    with gzip.open(tmp_path / "a.nii.gz", "wb") as file:
+        file.write(raw)
+    with pytest.raises(TargetError, match="begins its values at byte 3e"):
+        Volume(tmp_path / "a.nii.gz")
+
+
+@pytest.mark.parametrize("place", [40, 42, 70, 76, 80, 108, 112, 254, 280, 300])
+@pytest.mark.parametrize("value", [b"\xff" * 4, b"\0" * 4, b"\0\0\x80\x7f", b"\0\0\xc0\x7f"])
+def test_damaged_headers_end_with_an_error_line(tmp_path: Path, place: int, value: bytes) -> None:
+    nifti_bomb(tmp_path / "a.nii.gz", (8, 8, 8))
+    with gzip.open(tmp_path / "a.nii.gz") as file:
+        raw = bytearray(file.read())
+    raw[place : place + 4] = value
+    with gzip.open(tmp_path / "a.nii.gz", "wb", 1) as file:
+        file.write(raw)
+    with contextlib.suppress(TargetError):
+        volume = Volume(tmp_path / "a.nii.gz")
+        volume.shape_at((1.0, 1.0, 1.0))
+        volume.crop(tuple(slice(0, size) for size in volume.shape))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +12,7 @@ import pytest
 from PIL import Image
 
 from acrank.errors import TargetError
-from acrank.targets.stores.images import decode_image
+from acrank.targets.stores.images import FileStore, decode_image
 
 RNG = np.random.default_rng(1)
 GREY = RNG.integers(0, 256, (6, 8), dtype=np.uint8)
@@ -117,3 +120,50 @@ def test_damaged_files_are_named(tmp_path: Path, keep: int) -> None:
     with pytest.raises(TargetError, match=r"cannot read the image .*cut\.png") as caught:
         decode_image(path)
     assert caught.value.hint
+
+
+def test_only_listed_formats_are_opened(tmp_path: Path) -> None:
+    """An EPS file named .png would start Ghostscript."""
+    (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
+    with pytest.raises(TargetError, match="cannot identify image file"):
+        decode_image(tmp_path / "a.png")
+    Image.fromarray(COLOUR).save(tmp_path / "b.png", format="PCX")
+    with pytest.raises(TargetError, match="cannot identify image file"):
+        decode_image(tmp_path / "b.png")
+
+
+def png_of(path: Path, width: int, height: int) -> Path:
+    """A PNG whose header declares a size; its pixels are missing."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    pixels = chunk(b"IDAT", zlib.compress(b"\0" * 100))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + pixels + chunk(b"IEND", b""))
+    return path
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        (13_000, r"the image .*big\.png would take 2\.4 GiB, more than 1\.2 GiB"),
+        (60_000, r"cannot read the image .*big\.png: Image size .* exceeds limit"),
+    ],
+)
+def test_what_a_header_declares_is_bounded(tmp_path: Path, size: int, message: str) -> None:
+    with pytest.raises(TargetError, match=message) as caught:
+        decode_image(png_of(tmp_path / "big.png", size, size))
+    assert caught.value.hint
+
+
+def test_files_that_never_end_are_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    (tmp_path / "b.png").symlink_to("/dev/zero")
+    (tmp_path / "c.png").symlink_to("c.png")
+    for name, reason in (("a.png", "is a FIFO"), ("b.png", "is a device"), ("c.png", "cannot read")):
+        with pytest.raises(TargetError, match=reason):
+            decode_image(tmp_path / name)
+        with pytest.raises(TargetError, match=reason):
+            FileStore(tmp_path, (name,)).raw(0)

@@ -1,0 +1,79 @@
+"""Which files a command may write over: neither its own inputs nor what acrank did not write."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from acrank.errors import OutputError
+
+OverwriteOption = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite",
+        help="Replace outputs that acrank did not write, or that rank more candidates.",
+        rich_help_panel="Output",
+    ),
+]
+_LOOKED_AT = 4096  # bytes: acrank's own files say at their beginning what they are
+#: Titles of acrank's tables for people.
+_TITLES = re.compile(
+    r"by \w+ \((higher|lower) is better\)|Scores against ground truth|acrank check of |finetuned, mean over runs"
+    r"|^\| *(rank|dataset|model|gate) *\|",
+    re.MULTILINE,
+)
+#: How acrank's JSON and CSV files begin.
+_OURS = {
+    ".json": re.compile(r'\{\s*"kind":\s*"acrank-'),
+    ".csv": re.compile(r"\ufeff?(rank,band,model,status|dataset,model,method,seed|dataset,score|gate,result)"),
+}
+
+
+def check_replaceable(outputs: Iterable[Path], inputs: Iterable[Path | None], *, overwrite: bool = False) -> None:
+    """Hold outputs against what the command reads, and against what lies there.
+
+    Args:
+        outputs: paths that will be written.
+        inputs: files that the command reads; None and those that are not there are passed over.
+        overwrite: whether files that acrank did not write may be replaced.
+
+    Raises:
+        OutputError: an output is an input, by whatever spelling or link, or a JSON or CSV file of somebody else.
+    """
+    read = [path for path in inputs if path is not None and path.exists()]
+    for output in outputs:
+        if not output.exists():
+            continue
+        for path in read:
+            if output.samefile(path):
+                raise OutputError(f"output {output} is an input of this command: {path}", hint="name another -o")
+        if not overwrite and not _is_ours(output):
+            raise OutputError(
+                f"{output} is there and was not written by acrank", hint="name another -o, or give --overwrite"
+            )
+
+
+def partial_path(output: Path) -> Path:
+    """Where an unfinished run is kept beside a better record.
+
+    >>> partial_path(Path("out/run.json")).name
+    'run.partial.json'
+    """
+    return output.with_suffix(f".partial{output.suffix}")
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether acrank wrote a file: JSON and CSV by how they begin, tables for people by their title."""
+    sign = _OURS.get(path.suffix.lower())
+    if not path.is_file() or path.stat().st_size == 0:
+        return True
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(_LOOKED_AT).decode("utf-8", "replace")
+    except OSError as error:
+        raise OutputError(f"cannot read {path}: {error.strerror}", hint="name another -o") from error
+    return (sign.match(beginning) if sign else _TITLES.search(beginning)) is not None

@@ -1,0 +1,94 @@
+"""Outputs never destroy inputs, files of others or a better record."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from helpers.workbench import Outcome, make_images, make_zoo
+
+from acrank.records import Ranking
+
+Command = Callable[..., Outcome]
+WORDS = ("score", "--zoo", "zoo/zoo.yaml", "--data", "target", "--samples", 18, "--repeats", 1, "--no-cache")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with a zoo of two and a target."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "small_networks", raising=False)  # another test's folder
+    make_zoo(tmp_path / "zoo", 2)
+    make_images(tmp_path / "target")
+    return tmp_path
+
+
+def test_an_output_that_is_an_input_is_refused(acrank: Command, folder: Path) -> None:
+    Path("d.csv").write_text("path,label\na.png,x\n")
+    Path("link.csv").symlink_to("d.csv")
+    Path("truth.csv").write_text("model,ground_truth\nnet0,1\nnet1,2\n")
+    assert acrank(*WORDS, "--allow-code").code == 0
+    for command in (
+        ["score", "--zoo", "zoo/zoo.yaml", "--data", "d.csv", "-o", "d.csv", "--overwrite"],
+        ["score", "--zoo", "zoo/zoo.yaml", "--data", "d.csv", "-o", "link.csv", "--overwrite"],
+        ["finetune", "--zoo", "zoo/zoo.yaml", "--data", "d.csv", "-o", "zoo/../d.csv", "--overwrite"],
+        ["compare", "run.json", "--truth", "truth.csv", "-o", "truth.csv", "--overwrite"],
+        ["merge", "run.json", "-o", "run.json", "--overwrite"],
+        ["check", "run.json", "--no-skipped", "-o", "run.json"],
+    ):
+        before = {path: path.read_bytes() for path in folder.glob("*.*") if path.is_file()}
+        done = acrank(*command)
+        assert done.code == 2
+        assert "is an input of this command" in done.err, done.err
+        assert before == {path: path.read_bytes() for path in folder.glob("*.*") if path.is_file()}
+
+
+def test_a_file_of_somebody_else_is_replaced_only_when_asked(acrank: Command, folder: Path) -> None:
+    Path("scores.csv").write_text("pupil,mark\nann,1\n")
+    done = acrank(*WORDS, "--allow-code")
+    assert done.code == 2
+    assert "scores.csv is there and was not written by acrank" in done.err
+    assert Path("scores.csv").read_text().startswith("pupil")
+    assert acrank(*WORDS, "--allow-code", "--overwrite").code == 0
+    assert acrank(*WORDS, "--allow-code").code == 0  # its own
+
+
+@pytest.mark.parametrize("name", ["notes.md", "notes.txt"])
+def test_a_text_of_somebody_else_is_kept_and_a_table_of_acrank_is_replaced(
+    acrank: Command, folder: Path, name: str
+) -> None:
+    Path(name).write_text("# Minutes\n\nrank and file\n")
+    done = acrank(*WORDS, "--allow-code", "-o", name)
+    assert done.code == 2
+    assert Path(name).read_text().startswith("# Minutes")
+    assert acrank(*WORDS, "--allow-code", "-o", name, "--overwrite").code == 0
+    assert acrank(*WORDS, "--allow-code", "-o", name).code == 0
+
+
+def test_a_better_record_is_kept(acrank: Command, folder: Path) -> None:
+    assert acrank(*WORDS, "--allow-code").code == 0
+    good = {name: Path(name).read_bytes() for name in ("run.json", "scores.csv")}
+    assert acrank(*WORDS).code == 3  # a forgotten --allow-code
+    assert good == {name: Path(name).read_bytes() for name in good}
+    assert len(json.loads(Path("run.partial.json").read_text())["rows"]) == 2
+    done = acrank(*WORDS, "--allow-code", "--model", "net0")
+    assert done.code == 2
+    assert "scores.csv is kept: it ranks 2 candidates, this run fewer" in done.err
+    assert good == {name: Path(name).read_bytes() for name in good}
+    assert acrank(*WORDS, "--allow-code", "--model", "net0", "--overwrite").code == 0
+    assert len(Ranking.load(Path("run.json")).rows) == 1
+
+
+def test_a_full_or_closed_stdout_is_an_error_line(acrank: Command, folder: Path) -> None:
+    assert acrank(*WORDS, "--allow-code").code == 0
+    for redirect in ("> /dev/full", ">&-"):
+        words = f"{shlex.quote(sys.executable)} -m acrank check run.json --no-skipped {redirect}"
+        done = subprocess.run(["/bin/sh", "-c", words], capture_output=True, text=True, check=False)
+        assert done.returncode == 2, done.stderr
+        assert "stdout" in done.stderr
+        assert "Traceback" not in done.stderr

@@ -1,0 +1,1 @@
+"""Malformed inputs and signals for the real commands; see `python -m tests.fuzz --help`."""
