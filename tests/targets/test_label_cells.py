@@ -97,7 +97,7 @@ def test_measures_in_arrays_are_asked_about(tmp_path: Path) -> None:
 @pytest.mark.parametrize("word", ["None", "unknown", "?", "n/a", "", "-", "NULL", "Unk", "missing"])
 def test_cells_without_a_label_are_named_and_left_out_by_option(tmp_path: Path, word: str) -> None:
     labels = ["x", "y", word, "x", "y"]
-    with pytest.raises(TargetError, match=r"1 of 5 labels are missing: img/ac\.png \(cells: ") as caught:
+    with pytest.raises(TargetError, match=r"1 of 5 labels are missing: row 4 \(img/ac\.png\) \(cells: ") as caught:
         opened(tmp_path, labels)
     assert "--missing-labels skip" in str(caught.value.hint)
     target = opened(tmp_path, labels, missing_labels="skip")

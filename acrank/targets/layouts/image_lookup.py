@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 from acrank.errors import TargetError
 from acrank.targets.data_folder import DataFolder, Identity
-from acrank.targets.layouts.listing import files_below, suffix_of, without_suffix
+from acrank.targets.layouts.listing import suffix_of, without_suffix
 from acrank.targets.stores.images import IMAGE_SUFFIXES
 from acrank.targets.stores.volumes import is_volume
 from acrank.targets.target import first_few
@@ -84,8 +84,7 @@ class _Below:
 
     def __init__(self, data: DataFolder) -> None:
         self._paths: dict[str, list[str]] = {}
-        for entry in islice(files_below(data, "") if data.root.is_dir() else (), _MOST_FILES):
-            path = entry.name
+        for path in islice(_files_below(data.root), _MOST_FILES):
             if suffix_of(path) in IMAGE_SUFFIXES or is_volume(path):
                 last = path.rpartition("/")[2]
                 for name in {_plain(last), _plain(_stem(last))}:
@@ -107,7 +106,7 @@ class _Below:
 
 def _refuse_absent(absent: Sequence[str], count: int, *, root: Path, where: str) -> None:
     if absent:
-        names = first_few([name or "(an empty path)" for name in absent], 3)
+        names = first_few([name or "(an empty path)" for name in sorted(absent)], 3)
         raise TargetError(
             f"{where}: {len(absent)} of {count} images are missing: {names}",
             hint=f"paths are taken relative to {root}, with or without suffix; --image-root names another folder",
@@ -145,3 +144,11 @@ def _files_in(folder: Path) -> list[str]:
             return [entry.name for entry in found if not entry.is_dir()]
     except (OSError, ValueError):
         return []  # then every image in it is reported as missing
+
+
+def _files_below(root: Path) -> Iterator[str]:
+    """The visible files below a folder; links to folders, and what cannot be read, are passed over."""
+    for here, folders, files in os.walk(root):
+        folders[:] = sorted(name for name in folders if name[0] != ".")
+        start = Path(here).relative_to(root).as_posix()
+        yield from (name if start == "." else f"{start}/{name}" for name in sorted(files) if name[0] != ".")
