@@ -91,12 +91,7 @@ def group_codes(groups: Sequence[str] | None) -> np.ndarray | None:
 
 
 def groups_note(target: Target) -> str:
-    """What a target's groups are; where it has none, a warning if its names suggest some, else "".
-
-    Example:
-        >>> suspected_pattern(["a/p12_1.png", "a/p12_2.png", "b/p13_1.png", "b/p13_2.png"])
-        '([^/]*\\\\d[^/]*)[_-][^/_-]*$'
-    """
+    """What a target's groups are; where it has none, a warning if its names suggest some, else ""."""
     if target.groups is not None:
         counts = Counter(target.groups).values()
         return f"{len(counts)} groups of {min(counts)} to {max(counts)} images are kept on one side of every split"
@@ -110,7 +105,12 @@ def groups_note(target: Target) -> str:
 
 
 def suspected_pattern(ids: Sequence[str]) -> str | None:
-    """A pattern by which most images share their group with another image, None if there is none."""
+    """A pattern by which most images share their group with another image, None if there is none.
+
+    Example:
+        >>> suspected_pattern([f"scans/p{patient}_{number}.png" for patient in range(3) for number in range(2)])
+        '([^/]*\\\\d[^/]*)[_-][^/_-]*$'
+    """
     for expression, pattern in _PATTERNS:
         found = [match[1] for match in (expression.search(_without_suffix(name[:_LONGEST])) for name in ids) if match]
         counts = Counter(found)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from acrank.errors import TargetError
+from acrank.system.bounds import check_regular
 from acrank.targets.layouts import hdf5, npy, npz
 from acrank.targets.layouts.arrays import ArrayFile, open_arrays
 from acrank.targets.target import Target
@@ -50,6 +51,7 @@ def open_array_target(path: Path, options: TargetOptions) -> Target:
 
 
 def _opened(path: Path) -> ArrayFile:
+    check_regular(path, TargetError)
     try:
         with path.open("rb") as file:
             start = file.read(8)

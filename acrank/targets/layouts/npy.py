@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from acrank.errors import TargetError
-from acrank.targets.layouts.arrays import ArrayFile
+from acrank.targets.layouts.arrays import ArrayFile, refuse_odd_dtype
+from acrank.targets.stores.reading import MOST_OF_VOLUME, check_decoded
 
 NAME = "npy"
 _KEY = "array"
@@ -25,7 +26,7 @@ def npy_file(path: Path) -> ArrayFile:
         layout=NAME,
         keys=[_KEY],
         array=lambda _: MappedArray(path),
-        labels=lambda _: np.array(_opened(path)),
+        labels=lambda _: _whole(path),
     )
 
 
@@ -48,11 +49,16 @@ class MappedArray:
         return {**self.__dict__, "_values": None}
 
 
+def _whole(path: Path) -> np.ndarray:
+    values = _opened(path)
+    check_decoded(values.nbytes, str(path), most=MOST_OF_VOLUME)
+    return np.array(values)
+
+
 def _opened(path: Path) -> np.ndarray:
     try:
         values: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise TargetError(f"cannot read {path} as .npy: {error}", hint="write it again with numpy.save") from error
-    if values.dtype.kind not in "biufSU":
-        raise TargetError(f"{path} holds values of {values.dtype}", hint="store it as an array of numbers")
+    refuse_odd_dtype(values.dtype, str(path))
     return values

@@ -72,6 +72,11 @@ def test_files_that_do_not_fit(tmp_path: Path) -> None:
         open_target(path, labels_file=str(tmp_path / "z.npy"))
     with pytest.raises(TargetError, match=r"cannot read .*nowhere"):
         open_target(path, labels_file=str(tmp_path / "nowhere.npy"))
+    with pytest.raises(TargetError, match="is a device, not a file"):
+        open_target(path, labels_file="/dev/zero")
+    np.save(tmp_path / "c.npy", np.zeros(6, complex))
+    with pytest.raises(TargetError, match="holds values of complex128"):
+        open_target(path, labels_file=str(tmp_path / "c.npy"))
     (tmp_path / "y.txt").write_text("0 1")
     with pytest.raises(TargetError, match="is no file of arrays"):
         open_target(path, labels_file=str(tmp_path / "y.txt"))
