@@ -58,7 +58,7 @@ class MissingExtraError(UsageError):
 
 
 class TargetError(AcrankError):
-    """The target data cannot be used."""
+    """The target data cannot be used; raised `from` the reader's exception where a file is damaged (`is_damage`)."""
 
     exit_code = 3
 
@@ -77,3 +77,12 @@ class NothingRankedError(AcrankError):
 
 class UndefinedScoreError(AcrankError):
     """A score has no value on this sample; the message says why. Within a run it becomes a note on the row."""
+
+
+def is_damage(error: TargetError) -> bool:
+    """Whether an error is about one file that its reader could not decode, rather than about what the target means.
+
+    >>> is_damage(TargetError("a mask holds 3"))
+    False
+    """
+    return isinstance(error.__cause__, Exception) and not isinstance(error.__cause__, AcrankError)

@@ -110,6 +110,14 @@ class ObservationCache:
             record = {"observations": seals, "values": values}
             self._write(_name_of_values(keys), json.dumps(record).encode())
 
+    def load_target(self, key: str) -> dict[str, Any]:
+        """What was understood of a target, as plain data; empty where there is nothing."""
+        return self._record(_name(key, ".target"))
+
+    def store_target(self, key: str, record: Mapping[str, Any]) -> None:
+        """Write what was understood of a target, as plain data."""
+        self._write(_name(key, ".target"), json.dumps(record).encode())
+
     def take_failure(self) -> str | None:
         """Return and clear the message of the last failed write, or None."""
         failure, self._failure = self._failure, None

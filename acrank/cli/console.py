@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -28,6 +28,7 @@ from acrank.system.view import View
 
 if TYPE_CHECKING:
     from acrank.records import Ranking
+    from acrank.targets.understanding import Understanding
 
 _verbosity = 0
 _data: TextIO | None = None  # stdout, while it is kept for data
@@ -130,10 +131,19 @@ def finish(view: View, format_name: str, written: Iterable[Path] = ()) -> None:
         say(f"written: {names}")
 
 
-def tell_notes(ranking: Ranking) -> None:
-    """Warnings and notes of a ranking, to stderr."""
-    for text in ranking.warnings:
+def tell_target(understanding: Understanding) -> None:
+    """What was understood of a target, and what is unlikely about it, to stderr."""
+    for text in understanding.lines():
+        say(f"data: {text}")
+    for text in understanding.warnings:
         warn(text)
+
+
+def tell_notes(ranking: Ranking, told: Collection[str] = ()) -> None:
+    """Warnings, but for those told before, and notes of a ranking, to stderr."""
+    for text in ranking.warnings:
+        if text not in told:
+            warn(text)
     for text in ranking.notes:
         say(text if text.startswith("warning: ") else f"note: {text}")
     for row in ranking.rows:

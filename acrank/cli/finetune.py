@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from acrank.cli.console import check_outputs, finish, warn
+from acrank.cli.console import check_outputs, finish, tell_target, warn
 from acrank.cli.options import (
     DataOption,
     Format,
@@ -112,6 +112,7 @@ def finetune(
             save_dir=runs.save_dir,
             on_result=lambda partial, outcome: _on_result(partial, outcome, outputs),
             on_epoch=lambda at: advance(at.done, at.total, _description(at)),
+            on_target=tell_target,
         )
     write_results(results, outputs)
     for text in results.warnings:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from acrank.cli.console import check_outputs, finish, say, tell_notes, warn
+from acrank.cli.console import check_outputs, finish, say, tell_notes, tell_target, warn
 from acrank.cli.execution import Execution, running
 from acrank.cli.options import (
     DataOption,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from acrank.executors import TaskExecutor
     from acrank.records import Ranking
     from acrank.targets import Target
+    from acrank.targets.understanding import Understanding
     from acrank.zoo import Zoo
 
 DEFAULT_OUTPUTS = (Path("scores.csv"), Path("run.json"))
@@ -104,7 +105,12 @@ def run_and_save(
     """
     from acrank.ranking.scoring import score as run
 
+    told: list[str] = []
     with saving(outputs, at_least=at_least) as save, progress("scoring") as advance:
+
+        def on_target(understanding: Understanding) -> None:
+            told.extend(understanding.warnings)
+            tell_target(understanding)
 
         def on_row(partial: Ranking, model: str, done: int, total: int) -> None:
             save(partial)
@@ -113,14 +119,33 @@ def run_and_save(
             if not is_shown():
                 say(f"{done}/{total} {_done(partial, model)}")
 
-        ranking = run(zoo, target, settings, cache=cache, resume=earlier, on_row=on_row, executor=executor)
+        ranking = run(
+            zoo,
+            target,
+            settings,
+            cache=cache,
+            resume=earlier,
+            on_row=on_row,
+            on_target=on_target,
+            executor=executor,
+        )
     if not write_or_rescue(ranking, outputs, at_least=at_least):
         raise OutputError(
             f"{outputs[0]} is kept: it ranks {at_least} candidates, this run fewer",
             hint=f"this run is in {partial_path(outputs[0])}; name another -o, or give --overwrite",
         )
-    tell_notes(ranking)
+    _tell_reached(ranking)
+    tell_notes(ranking, told)
     return ranking
+
+
+def _tell_reached(ranking: Ranking) -> None:
+    """The values that reach the first candidate, to stderr."""
+    found = ranking.target["understood"].get("normalised")
+    if found:
+        low, high, mean, deviation = (found[name] for name in ("low", "high", "mean", "deviation"))
+        values = f"{low:.3g} to {high:.3g}, mean {mean:.3g}, standard deviation {deviation:.3g}"
+        say(f"data: values that reach {found['model']}: {values}")
 
 
 def _done(ranking: Ranking, model: str) -> str:

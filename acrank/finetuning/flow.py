@@ -20,11 +20,14 @@ from acrank.finetuning.outcomes import Outcome, Results
 from acrank.finetuning.patch_loader import PatchLoader, PatchSource
 from acrank.finetuning.run_plan import RunPlan, make_plan
 from acrank.finetuning.runs import Run, RunContext
-from acrank.finetuning.splits import Part, open_splits
+from acrank.finetuning.splits import Part, examine_splits, open_splits
 from acrank.finetuning.work_folder import RunKey, WorkFolder
 from acrank.system.files import check_writable
 from acrank.system.machine import pick_device, reason_of, run_environment
+from acrank.system.network_input import NetworkInput
 from acrank.targets import Target
+from acrank.targets.doubts import USUAL_DEVIATION, deviation_warning
+from acrank.targets.understanding import Understanding
 from acrank.zoo import Candidate, Zoo, load_zoo
 from acrank.zoo.loading import load_candidate
 
@@ -53,6 +56,7 @@ def finetune(
     save_dir: Path | None = None,
     on_result: Callable[[Results, Outcome], None] | None = None,
     on_epoch: Callable[[Progress], None] | None = None,
+    on_target: Callable[[Understanding], None] | None = None,
 ) -> Results:
     """Finetune the candidates of a zoo on a target: the ground truth for a ranking.
 
@@ -71,6 +75,7 @@ def finetune(
         save_dir: folder for the finetuned networks, as plain safetensors; None saves none.
         on_result: called after every run with the results so far and its outcome.
         on_epoch: called after every epoch.
+        on_target: called with what was understood of each part of the target, before any network is loaded.
 
     Returns:
         All outcomes. A failed run has a reason and no ground truth; resuming tries it again.
@@ -97,11 +102,15 @@ def finetune(
     targets = dict(target) if isinstance(target, Mapping) else open_splits(target, split_by=settings.split_by)
     if save_dir is not None:
         _make_save_dir(save_dir)
+    targets, understood, leaks = examine_splits(targets)
+    for found in understood.values() if on_target is not None else ():
+        on_target(found)  # type: ignore[misc]
     plan = make_plan(zoo, targets, names, settings=settings, seeds=seeds, splits=splits)
     device = pick_device(settings.device)
     depends_on = {"settings": plan.settings.record(), "target": plan.target_record, "saves": save_dir is not None}
     folder = WorkFolder(work_dir, depends_on, resume=resume)
     flow = _Flow(plan, folder, device=device, save_dir=save_dir, on_epoch=on_epoch)
+    flow.understood, flow.leaks = understood, leaks
     for outcome in flow.run():
         if on_result is not None:
             on_result(flow.results(), outcome)
@@ -128,6 +137,9 @@ class _Flow:
         on_epoch: Callable[[Progress], None] | None,
     ) -> None:
         self.plan, self.folder, self.device, self.save_dir, self.on_epoch = plan, folder, device, save_dir, on_epoch
+        self.understood: Mapping[str, Understanding] = {}
+        self.leaks: Sequence[str] = ()
+        self.odd_values: dict[str, str] = {}
         self.entries = {candidate.id: _digest_of(candidate) for candidate in plan.zoo.candidates}
         found = {key: folder.outcome(key) for key in plan.keys}
         self.outcomes = {
@@ -151,11 +163,14 @@ class _Flow:
         plan = self.plan
         planned = [self.outcomes[key] for key in plan.keys if key in self.outcomes]
         notes = [*(note for target in plan.targets.values() for note in target.notes), *self.notes]
+        notes += [text for found in self.understood.values() for text in found.warnings]
+        notes += [*self.leaks, *self.odd_values.values()]
+        understood = {name: found.record() for name, found in self.understood.items()}
         return Results(
             [*planned, *self.folder.unplanned(plan.keys)],
             settings={**plan.settings.record(), "zoo": {"name": plan.zoo.path.name, "sha256": plan.zoo.sha256}},
             environment=run_environment(),
-            target=plan.target_record,
+            target={**plan.target_record, "understood": understood},
             warnings=list(dict.fromkeys(notes)),
         )
 
@@ -177,6 +192,7 @@ class _Flow:
         except Exception as error:
             yield from ((key, self._failed(key, error)) for key in keys)
             return
+        self._hold_values(candidate.id, loaded.input)
         context = RunContext(
             loaded=loaded,
             entry=self.entries[candidate.id],
@@ -188,6 +204,14 @@ class _Flow:
         )
         for key in keys:
             yield key, self._run(key, sources, context)
+
+    def _hold_values(self, model: str, network_input: NetworkInput) -> None:
+        """Remember a warning where the values that reach a network have an unusual standard deviation."""
+        low, high = USUAL_DEVIATION
+        for found in self.understood.values():
+            reached = found.values and found.values.normalised(network_input.mean, network_input.std)
+            if reached and not low <= reached.deviation <= high:
+                self.odd_values[model] = deviation_warning(reached.deviation, [model])
 
     def _run(self, key: RunKey, sources: Mapping[int, ImageSource | PatchSource], context: RunContext) -> Outcome:
         started = time.perf_counter()

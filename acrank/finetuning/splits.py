@@ -12,10 +12,13 @@ import numpy.typing as npt
 from acrank.errors import TargetError, UsageError
 from acrank.system.streams import Purpose, stream
 from acrank.targets import LAYOUTS, Target, TargetOptions, open_target
+from acrank.targets.doubts import split_leaks
+from acrank.targets.examination import Examination, ImageFacts
 from acrank.targets.group_sampling import grouped_hold_out
 from acrank.targets.grouping import group_codes
 from acrank.targets.sampling import draw_sample
 from acrank.targets.target import first_few
+from acrank.targets.understanding import Understanding, understand
 
 Indices = npt.NDArray[np.int64]
 
@@ -92,6 +95,27 @@ def _warn_of_shared_groups(targets: Mapping[str, Target]) -> None:
         targets["train"].notes.append(
             f"warning: {len(shared)} groups are in several of the target's own splits: {first_few(shared, 3)}"
         )
+
+
+def examine_splits(targets: Mapping[str, Target]) -> tuple[dict[str, Target], dict[str, Understanding], list[str]]:
+    """The parts of a target without images that cannot be decoded, what was understood, and images in several parts.
+
+    Every image is decoded once: finetuning reads them all.
+
+    Raises:
+        TargetError: too many images cannot be decoded, or the target cannot be right.
+    """
+    sound: dict[str, Target] = {}
+    understood: dict[str, Understanding] = {}
+    facts: dict[str, ImageFacts] = {}
+    parts: dict[str, str] = {}
+    for name, target in targets.items():
+        examination = Examination()
+        sound[name] = examination.look(target, range(len(target)))
+        understood[name] = understand(sound[name], examination)
+        facts.update({f"{name}: {each}": fact for each, fact in examination.facts.items()})
+        parts.update({f"{name}: {each}": name for each in examination.facts})
+    return sound, understood, split_leaks(facts, parts)
 
 
 def make_partition(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from acrank.errors import GatesError
 from acrank.system.bounds import read_bounded
@@ -113,6 +114,39 @@ class Time(_Strict):
     at_most: Annotated[float, Field(gt=0)]
 
 
+class Images(_Strict):
+    """The target has this many images, or a number of them within bounds."""
+
+    at_least: Annotated[int, Field(ge=0)] | None = None
+    at_most: Annotated[int, Field(ge=0)] | None = None
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if self.at_least is None and self.at_most is None:
+            raise ValueError("give a number, or at_least, at_most or both")
+        return self
+
+    @property
+    def condition(self) -> str:
+        """The gate as a condition.
+
+        >>> Images(at_least=3, at_most=3).condition, Images(at_least=3).condition
+        ('3 images', '>= 3 images')
+        """
+        if self.at_least == self.at_most:
+            return f"{self.at_least} images"
+        bounds = {">=": self.at_least, "<=": self.at_most}
+        return " and ".join(f"{sign} {bound}" for sign, bound in bounds.items() if bound is not None) + " images"
+
+
+def _count(given: Any) -> Any:
+    """A number means exactly that many, "100-200" a range; anything else is left to the schema."""
+    found = re.fullmatch(r"(\d+)(?:\s*-\s*(\d+))?", str(given).strip())
+    if isinstance(given, bool) or not found:
+        return given
+    return {"at_least": int(found[1]), "at_most": int(found[2] or found[1])}
+
+
 def _switch(given: Any) -> Any:
     """`true` means the gate without exceptions, `false` no gate; anything else is left to the schema."""
     return (NoSkipped() if given else None) if isinstance(given, bool) else given
@@ -136,6 +170,8 @@ class Gates(_Strict):
     no_warnings: bool = False
     time: Time | None = None
     max_seconds: Annotated[float, Field(gt=0)] | None = None
+    classes: Annotated[list[_Name], Field(min_length=1)] | None = None
+    images: Annotated[Images | None, BeforeValidator(_count)] = None
     allow_partial: bool = False
 
     def enabled(self) -> list[str]:

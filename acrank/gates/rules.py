@@ -19,6 +19,7 @@ from acrank.errors import GatesError
 from acrank.gates.check_report import CheckReport, GateResult, one_line
 from acrank.gates.gates_file import Gates, Margin, NoSkipped, SameBest, Time, TopK, WeightedTau
 from acrank.gates.lookups import find_row, find_score, finite_value, listed, mean_truth, why_unranked
+from acrank.gates.target_rules import check_classes, check_images
 from acrank.records import Ranking
 
 _SLACK = 1e-9
@@ -208,6 +209,8 @@ RULES: dict[str, Callable[[Ranking, Any], GateResult]] = {
     "no_warnings": check_no_warnings,
     "time": check_time,
     "max_seconds": check_max_seconds,
+    "classes": check_classes,
+    "images": check_images,
 }
 
 

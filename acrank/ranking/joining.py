@@ -18,6 +18,9 @@ from acrank.zoo.schema import Candidate
 #: same, for the ranking of the whole has one.
 IRRELEVANT_TO_VALUES = ("zoo", "plan", "device", "allow_code", "allow_download", "rank_by", "memory", "race")
 
+#: Of a target's description: what earlier records lack, and what follows from the rest.
+_DERIVED = ("understood",)
+
 
 def differences(
     one: Mapping[str, Any], other: Mapping[str, Any], *, ignoring: Collection[str] = IRRELEVANT_TO_VALUES
@@ -44,7 +47,7 @@ def kept_rows(
     recorded = {name: earlier.higher_is_better[name] for name in directions}
     pairs = {
         "settings": differences(settings.record(), earlier.settings),
-        "target": differences(target, earlier.target, ignoring=()),
+        "target": differences(target, earlier.target, ignoring=_DERIVED),
         "directions": differences(directions, recorded, ignoring=()),
     }
     for part, changed in pairs.items():
@@ -132,7 +135,7 @@ def _refuse_other_runs(first: str, one: Ranking, name: str, other: Ranking) -> N
     pairs = {
         "settings": differences(one.settings, other.settings, ignoring=kept),
         "manifests": differences(*manifests, ignoring=()),
-        "targets": differences(one.target, other.target, ignoring=()),
+        "targets": differences(one.target, other.target, ignoring=_DERIVED),
     }
     for what, changed in pairs.items():
         if changed:

@@ -15,6 +15,7 @@ from acrank.cache.keys import dependencies_of
 from acrank.errors import NothingRankedError, UsageError
 from acrank.executors import InProcess, Prefetcher, TaskExecutor, describe_executor, run_tasks
 from acrank.ranking.candidates import PreparedCandidate, may_prefetch, prepare_candidate, score_candidate
+from acrank.ranking.examined_target import examine_target
 from acrank.ranking.joining import kept_rows, recomputed
 from acrank.ranking.racing import can_race, contested, settings_of_the_race, with_more_draws
 from acrank.ranking.summary import summarise
@@ -22,7 +23,8 @@ from acrank.records import Ranking, Row
 from acrank.settings import Settings
 from acrank.system.machine import is_out_of_memory, pick_device, reason_of, run_environment
 from acrank.targets import Target, open_target
-from acrank.targets.draws import Draw, make_draws
+from acrank.targets.draws import Draw
+from acrank.targets.understanding import Understanding
 from acrank.zoo import Zoo, load_zoo
 from acrank.zoo.schema import Candidate
 
@@ -35,6 +37,7 @@ def score(
     cache: ObservationCache | None = None,
     resume: Ranking | None = None,
     on_row: Callable[[Ranking, str, int, int], None] | None = None,
+    on_target: Callable[[Understanding], None] | None = None,
     executor: TaskExecutor | None = None,
 ) -> Ranking:
     """Rank the candidates of a zoo for a target.
@@ -47,6 +50,7 @@ def score(
         resume: an earlier ranking with the same settings and target; its scored rows are kept.
         on_row: called after every candidate of every round with the ranking so far, the candidate's id, how many are
             done, and how many there are: the first round has all, the others those that may still be the best.
+        on_target: called once with what was understood of the target, before any network is loaded.
         executor: where candidates are evaluated: one of `acrank.executors` or of `concurrent.futures`; the caller
             shuts it down. None is this process.
 
@@ -70,6 +74,8 @@ def score(
     zoo = zoo if isinstance(zoo, Zoo) else load_zoo(zoo)
     target = target if isinstance(target, Target) else open_target(target)
     run = _Run(zoo, target, settings, cache=cache, executor=executor or InProcess())
+    if on_target is not None:
+        on_target(run.understanding)
     kept = kept_rows(resume, zoo.candidates, run.settings, target=run.target_record) if resume else []
     run.notes = recomputed(resume, kept, zoo.candidates) if resume else []
     rows = {row.model: row for row in kept}
@@ -94,16 +100,15 @@ class _Run:
     def __init__(
         self, zoo: Zoo, target: Target, settings: Settings, cache: ObservationCache | None, executor: TaskExecutor
     ) -> None:
-        self.zoo, self.target, self.cache = zoo, target, cache
+        self.zoo, self.cache = zoo, cache
         self.settings = settings.for_task(target.task)
         self.progress = (0, len(zoo.candidates))
         self.notes: list[str] = []
         self.executor = executor
         if settings.device not in ("auto", "cpu"):
             pick_device(settings.device)  # one that is not there ends the run, not every candidate
-        self.draws = make_draws(
-            target, samples=self.settings.samples, repeats=self.settings.repeats or 1, seed=settings.seed
-        )
+        target, self.draws, self.understanding = examine_target(target, self.settings, cache)
+        self.target = target
         self.environment = run_environment()
         self.target_record: dict[str, Any] = {
             "name": target.name,
@@ -113,6 +118,7 @@ class _Run:
             "size": len(target),
             "fingerprint": target.fingerprint,
             "draws": [{"ids": draw.ids, "sha256": draw.digest} for draw in self.draws],
+            "understood": self.understanding.record(),
         }
 
     def rows(self, done: Mapping[str, Row]) -> Generator[Row, None, None]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from acrank.ranking.racing import with_pooled_intervals
+from acrank.ranking.reached_values import target_warnings, with_reached_values
 from acrank.ranking.values import value_of
 from acrank.records import Ranking, Row, Value
 from acrank.scores import SCORES
@@ -38,7 +39,7 @@ def summarise(
         higher_is_better=settings.directions(),
         settings={**settings.record(), "plan": dataclasses.asdict(settings.plan()), "zoo": dict(zoo)},
         environment=environment,
-        target=target,
+        target=with_reached_values(target, ordered),
         notes=list(notes),
     )
     ranking.controls = controls_of(ranking)
@@ -115,7 +116,7 @@ def warnings_of(ranking: Ranking) -> list[str]:
     failures = [row.details.cache_failure for row in ranking.rows if row.details.cache_failure]
     if failures:
         out.append(f"the cache could not be written for {len(failures)} of {len(ranking.rows)}: {failures[0]}")
-    return out
+    return [*out, *target_warnings(ranking.target, ranking.rows)]
 
 
 def _with_pool_score(name: str, rows: list[Row]) -> list[Row]:

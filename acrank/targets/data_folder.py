@@ -110,6 +110,19 @@ class DataFolder:
         self._check_inside(path, os.path.realpath(path), is_choice=is_choice)
         return status.st_dev, status.st_ino
 
+    def find_folder(self, name: str) -> Identity | None:
+        """The folder of this name, absolute or relative to the root; None where there is none.
+
+        Raises:
+            TargetError: a relative path leads outside.
+        """
+        path = str(self.root / name)
+        status = _status(path)
+        if status is None or not stat.S_ISDIR(status.st_mode):
+            return None
+        self._check_inside(path, os.path.realpath(path), is_choice=Path(name).is_absolute())
+        return status.st_dev, status.st_ino
+
     def notes(self) -> list[str]:
         """What was read from outside, and what was left out."""
         found = []

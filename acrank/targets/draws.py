@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -95,6 +95,16 @@ class Draw:
     def _inputs(self, size: tuple[int, ...]) -> Sequence[npt.NDArray[np.float32]]:
         return self._images or _LazyImages(self.target, self.indices)
 
+    def keep(self, images: Mapping[str, npt.NDArray[np.float32]]) -> None:
+        """Take over images that were decoded before, by id, where all of the draw are there and they fit."""
+        found = [images[name] for name in self.ids if name in images]
+        if len(found) == len(self.indices) and sum(image.nbytes for image in found) <= KEEP_BYTES:
+            self._images = found
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is decoded: another process decodes its own."""
+        return {**self.__dict__, "_images": None, "_batch": None}
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the sampled images as stored."""
@@ -128,6 +138,9 @@ class PatchDraw(Draw):
             found = cut_patches(self.target, self.indices, size, seed=self.seed, repeat=self.repeat)
             self._patches = (size, found)
         return self._patches[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_patches": None}
 
     def _inputs(self, size: tuple[int, ...]) -> Sequence[npt.NDArray[np.float32]]:
         return self.patches(size).images

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from acrank.errors import TargetError, UsageError
+from acrank.errors import TargetError, UsageError, is_damage
 from acrank.targets.mask_levels import MaskHistogram
 from acrank.targets.target import IGNORED, first_few
 
@@ -120,7 +120,11 @@ def mask_values_of(
     sampled = np.unique(np.linspace(0, count - 1, min(_SAMPLED_MASKS, count)).round().astype(int)).tolist()
     histogram = MaskHistogram()
     for place in sampled:
-        histogram.add(read(place))
+        try:
+            histogram.add(read(place))
+        except TargetError as error:
+            if not is_damage(error):  # a damaged mask is left out with its image, later
+                raise
     ignored = parse_ignored(ignore_value)
     found = [value for value in histogram.values if value != ignored]
     if ignore_value is None:

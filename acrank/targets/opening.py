@@ -17,7 +17,7 @@ from acrank.system.bounds import check_regular
 from acrank.targets.grouping import group_names, groups_note
 from acrank.targets.layouts import array_files, arrays, class_folders, image_table, mask_folders, volume_datasets
 from acrank.targets.stores.slices import slice_volumes
-from acrank.targets.target import Target
+from acrank.targets.target import Target, split_in_use
 from acrank.targets.target_options import TargetOptions
 
 
@@ -38,9 +38,6 @@ class Layout:
     suffixes: tuple[str, ...] = ()
 
 
-#: Options of every layout.
-_ANYWHERE = frozenset({"group_pattern"})
-
 #: Name -> layout.
 LAYOUTS: dict[str, Layout] = {
     class_folders.NAME: Layout(class_folders.open_folders, class_folders.USES),
@@ -53,6 +50,9 @@ LAYOUTS: dict[str, Layout] = {
     volume_datasets.DECATHLON: Layout(volume_datasets.open_decathlon, volume_datasets.USES),
     volume_datasets.NNUNET: Layout(volume_datasets.open_nnunet, volume_datasets.USES),
 }
+
+#: Options that do not depend on the layout.
+_OF_EVERY_LAYOUT = ("bad_images", "group_pattern", "doubts")
 
 
 def open_target(path: str | os.PathLike[str], options: TargetOptions | None = None, **fields: Any) -> Target:
@@ -85,16 +85,23 @@ def open_target(path: str | os.PathLike[str], options: TargetOptions | None = No
     options = dataclasses.replace(options or TargetOptions(), **fields)
     layout = _layout_of(path, options)
     _refuse_unsupported(path, layout, options)
-    target = _grouped(LAYOUTS[layout].open(path, options), options.group_pattern)
+    target = _grouped(LAYOUTS[layout].open(path, options), options)
     _refuse_volume_options(path, target, options)
+    target = dataclasses.replace(
+        target,
+        split=split_in_use(options.split, target.notes),
+        bad_images=options.bad_images or "skip",
+        doubts=options.doubts or "refuse",
+    )
     return target if options.slices is None else slice_volumes(target, options.slices)
 
 
-def _grouped(target: Target, pattern: str | None) -> Target:
-    """The target with the groups of the pattern, and with a note on its groups, or on those that it may have."""
-    if pattern is not None:
-        target = dataclasses.replace(target, groups=group_names(target.ids, pattern))
-    target.add_note(groups_note(target) or None)
+def _grouped(target: Target, options: TargetOptions) -> Target:
+    """The target with the groups that the user asks for, and a note on them, or on those that its names suggest."""
+    if options.group_pattern is not None:
+        target = dataclasses.replace(target, groups=group_names(target.ids, options.group_pattern))
+    if target.groups is None or options.group_pattern or options.group_column:
+        target.add_note(groups_note(target) or None)
     return target
 
 
@@ -124,7 +131,7 @@ def _layout_of_files(path: Path, options: TargetOptions) -> str:
 
 def _refuse_unsupported(path: Path, layout: str, options: TargetOptions) -> None:
     for option, value in dataclasses.asdict(options).items():
-        if value not in (None, False) and option not in LAYOUTS[layout].uses | _ANYWHERE:
+        if value not in (None, False) and option not in (*_OF_EVERY_LAYOUT, *LAYOUTS[layout].uses):
             takers = " and ".join(name for name, other in LAYOUTS.items() if option in other.uses)
             raise UsageError(
                 f"--{option.replace('_', '-')} does not apply to {path} (layout: {layout})",

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 
 from acrank.errors import TargetError
+from acrank.targets.stores.subset import SubsetStore
 from acrank.targets.target_options import Task
 
 #: In a mask: a position without a label, left out everywhere.
 IGNORED = -1
+#: How the note on a split that was read by default begins.
+_DEFAULT_SPLIT = "split "
 
 
 class ImageStore(Protocol):
@@ -102,6 +106,10 @@ class Target:
         slices: number of adjacent slices of a volume that become channels; None for whole images or volumes.
         groups: what images belong together, such as the patient of each; None where it is not known.
         read_options: options that change the values read (intensities, spacing, slices); empty for images.
+        split: the split that was read, or "all"; None where the target has none.
+        bad_images: what is done about images that cannot be decoded, one of `BAD_IMAGES`.
+        doubts: what is done about a target that cannot be right, one of `DOUBTS`.
+        left_out: (id, reason) of each image that cannot be decoded.
     """
 
     name: str
@@ -116,6 +124,10 @@ class Target:
     slices: int | None = None
     read_options: str = ""
     groups: tuple[str, ...] | None = None
+    split: str | None = None
+    bad_images: str = "skip"
+    doubts: str = "refuse"
+    left_out: tuple[tuple[str, str], ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -160,6 +172,34 @@ class Target:
         """Append a note, unless it is None or already there."""
         if text and text not in self.notes:
             self.notes.append(text)
+
+    def without(self, reasons: Mapping[str, str]) -> Target:
+        """The target without some images.
+
+        Args:
+            reasons: id -> why the image is left out.
+
+        Raises:
+            TargetError: a class has no other image.
+        """
+        places = [place for place, name in enumerate(self.ids) if name not in reasons]
+        labels = self.labels[places]
+        if self.task == "classification" and len(lost := np.setdiff1d(self.labels, labels)):
+            raise TargetError(
+                f"no image of {first_few([self.classes[one] for one in lost])} can be read: {next(iter(reasons))}",
+                hint="replace the files, or take the class out of the target",
+            )
+        more: dict[str, Any] = {}
+        if groups := getattr(self, "groups", None):
+            more["groups"] = tuple(groups[place] for place in places)
+        return dataclasses.replace(
+            self,
+            ids=tuple(self.ids[place] for place in places),
+            labels=labels,
+            images=SubsetStore(self.images, tuple(places)),
+            left_out=(*self.left_out, *reasons.items()),
+            **more,
+        )
 
     def raw_digest(self, indices: Iterable[int]) -> str:
         """SHA-256 of these images (and masks) as stored, in the given order, without decoding them.
@@ -219,3 +259,13 @@ def first_few(names: Sequence[str], limit: int = 5) -> str:
     """
     shown = ", ".join(names[:limit])
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
+
+
+def split_in_use(split: str | None, notes: Sequence[str]) -> str | None:
+    """The split that was read: the given one, or the default that `choose_splits` noted; None where there is none.
+
+    >>> split_in_use(None, ['split "train" of test, train ("all" joins them)']), split_in_use("val", [])
+    ('train', 'val')
+    """
+    default = next((note for note in notes if note.startswith(f'{_DEFAULT_SPLIT}"')), None)
+    return split or (default.split('"')[1] if default else None)

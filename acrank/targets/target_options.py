@@ -11,10 +11,20 @@ from acrank.system.words import words_of
 
 Task = Literal["classification", "multilabel", "regression", "segmentation"]
 TASKS: tuple[Task, ...] = get_args(Task)
+#: How files of one case that lie on different grids are put on one: by their arrays, or by their headers.
+Geometry = Literal["array", "header"]
+GEOMETRIES: tuple[Geometry, ...] = get_args(Geometry)
 PAGES = ("first", "volume")
 UNCERTAIN = ("zeros", "ones", "ignore")
 MISSING_LABELS = ("skip", "keep")
 CLASS_FOLDERS = ("top", "bottom")
+#: What the files of a DICOM set are.
+DicomKind = Literal["images", "series"]
+DICOM_KINDS: tuple[DicomKind, ...] = get_args(DicomKind)
+#: What is done about images that cannot be decoded: a few are left out, any number is, or none may be.
+BAD_IMAGES = ("skip", "skip-all", "fail")
+#: What is done about a target that cannot be right.
+DOUBTS = ("refuse", "warn")
 #: Millimetres between the voxels of a volume, along x, y and z.
 Spacing = tuple[float, float, float]
 
@@ -45,10 +55,18 @@ class TargetOptions:
             else percentiles; for images their depth, told from some of them.
         pages: what the pages of image files are: "first" reads the first, "volume" takes all as slices. None refuses
             files of several.
+        dicom: what DICOM files are: "images" reads every file and frame as one, "series" every series and every file of
+            several frames as a volume. None tells it from folders and headers, and says so.
         ignore_value: the value of masks at positions that count for nothing, such as "255"; "none": there is none.
         slices: for 2D networks on volumes: this many adjacent axial slices become the channels of an image (odd; see
             `acrank.targets.stores.slices`).
-        spacing: millimetres along x, y and z to which NIfTI volumes are resampled.
+        spacing: millimetres along x, y and z to which volumes in files are resampled.
+        geometry: what decides where a mask or a further channel lies if its header says another place than the image's:
+            "array" keeps the order of the arrays, as nnU-Net does; "header" resamples it onto the image. None refuses.
+        bad_images: what is done about images that cannot be decoded: "skip" leaves them out, up to one in twenty,
+            "skip-all" any number, "fail" none. None is "skip".
+        doubts: whether a target that cannot be right (equal images, classes named like splits, most images under
+            several labels) is refused ("refuse", which None is) or warned of ("warn").
         allow_outside: whether links, and relative paths in tables, may lead outside the folder of the data.
 
     Raises:
@@ -106,6 +124,10 @@ class TargetOptions:
         Literal["first", "volume"] | None,
         Opt(help="Image files of several pages: read the first, or all as slices. [refused]", choices=PAGES),
     ] = None
+    dicom: Annotated[
+        DicomKind | None,
+        Opt(help="DICOM: each file and frame an image, or each series a volume. [by folders]", choices=DICOM_KINDS),
+    ] = None
     ignore_value: Annotated[
         str | None, Opt(help="Masks: the value of ignored positions, or none. [asked where 255 may be one]")
     ] = None
@@ -118,7 +140,22 @@ class TargetOptions:
         ),
     ] = None
     spacing: Annotated[
-        Spacing | None, Opt(help="NIfTI: resample to these millimetres, such as 1,1,2.5.", most=1e4, metavar="X,Y,Z")
+        Spacing | None, Opt(help="Volumes: resample to these millimetres, such as 1,1,2.5.", most=1e4, metavar="X,Y,Z")
+    ] = None
+    geometry: Annotated[
+        Geometry | None,
+        Opt(
+            help="Volumes whose mask lies elsewhere than its image: follow array or header. [refused]",
+            choices=GEOMETRIES,
+        ),
+    ] = None
+    bad_images: Annotated[
+        Literal["skip", "skip-all", "fail"] | None,
+        Opt(help="Images that cannot be decoded: leave out up to 5%, any number, or none. [skip]", choices=BAD_IMAGES),
+    ] = None
+    doubts: Annotated[
+        Literal["refuse", "warn"] | None,
+        Opt(help="A target that cannot be right, such as equal images: refuse it or warn. [refuse]", choices=DOUBTS),
     ] = None
     allow_outside: Annotated[bool, Opt(help="Let links and relative paths of tables lead outside the data folder.")] = (
         False

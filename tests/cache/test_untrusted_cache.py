@@ -62,12 +62,13 @@ def files_of(cache: Path) -> list[Path]:
 # --- what it holds ----------------------------------------------------------------------------------------------------
 
 
-def test_the_files_are_of_four_kinds_and_all_belong_to_the_user_alone(
+def test_the_files_are_of_few_kinds_and_all_belong_to_the_user_alone(
     acrank: Command, folder: Path, own_cache: Path
 ) -> None:
     scored(acrank)
     kinds = {(path.relative_to(own_cache).parts[0], path.suffix) for path in files_of(own_cache)}
-    assert kinds == {("observations", ".h5"), ("observations", ".values"), ("weights", ".stamp")}
+    of_observations = {("observations", suffix) for suffix in (".h5", ".values", ".target")}
+    assert kinds == {*of_observations, ("weights", ".stamp")}
     assert {oct(path.stat().st_mode & 0o777) for path in files_of(own_cache)} == {"0o600"}
     assert {oct(path.stat().st_mode & 0o777) for path in own_cache.rglob("*") if path.is_dir()} == {"0o700"}
 

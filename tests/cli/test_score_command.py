@@ -157,7 +157,8 @@ def test_a_pipe_gets_the_whole_table_and_no_bar(folder: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert name in done.stdout
     assert "\x1b" not in done.stdout + done.stderr
-    line, written = done.stderr.splitlines()
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("data: ")]
+    line, written = lines
     assert line.startswith(f"1/1 {name}: finetunability ")
     assert written == "written: scores.csv, run.json"
 

@@ -24,6 +24,8 @@ no_skipped: {allowed: [vgg16]}
 no_warnings: true
 time: {baseline: ../baseline.json, at_most: 1.5}
 max_seconds: 60
+classes: [benign, malignant]
+images: {at_least: 10}
 """
 
 

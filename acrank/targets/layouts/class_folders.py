@@ -14,17 +14,21 @@ from acrank.errors import TargetError
 from acrank.targets.data_folder import MOST_OTHERS, DataFolder, Identity, once
 from acrank.targets.label_spelling import spelling_notes
 from acrank.targets.layouts.folder_levels import ClassFolder, class_folders
+from acrank.targets.layouts.labelled_files import open_labelled
 from acrank.targets.layouts.listing import entries, suffix_of, walk, without_suffix
 from acrank.targets.layouts.mask_lookalikes import refuse_lookalikes
 from acrank.targets.layouts.mask_names import is_mask_beside
+from acrank.targets.stores.dicom_file import DICOM_SUFFIXES, is_dicom
 from acrank.targets.stores.images import IMAGE_SUFFIXES
 from acrank.targets.stores.reading import check_count
-from acrank.targets.stores.volumes import file_store_info, is_volume
+from acrank.targets.stores.stored_volumes import is_volume
 from acrank.targets.target import Labels, Target, build_target, first_few
 from acrank.targets.target_options import TargetOptions
 
 NAME = "folders"
-USES = frozenset({"split", "task", "intensity", "slices", "spacing", "pages", "class_folders", "allow_outside"})
+USES = frozenset(
+    {"split", "task", "intensity", "slices", "spacing", "pages", "dicom", "class_folders", "allow_outside"}
+)
 
 _OTHER_SUFFIXES = frozenset(
     {".txt", ".md", ".rst", ".pdf", ".html", ".json", ".jsonl", ".yaml", ".yml", ".xml", ".csv", ".tsv", ".xlsx"}
@@ -37,12 +41,12 @@ _MASK_NAME = re.compile(
 
 
 def open_folders(path: Path, options: TargetOptions) -> Target:
-    """Open a folder with one folder of images, or of NIfTI volumes, per class; ids are the paths below it.
+    """Open a folder with one folder of images, volumes or DICOM files per class; ids are the paths below it.
 
-    Files are listed without opening any of them. Hidden files and files that are clearly not images are left out; files
-    of unknown kinds, what is no ordinary file, and masks beside their images too, with a note on their number. Folders
-    within a class belong to it. An image with two names (links) counts once. What may be images and masks rather than
-    classes is looked at.
+    Files are listed without opening any of them, but those of unknown kinds, which may be DICOM. Hidden files and files
+    that are clearly not images are left out; files of unknown kinds, what is no ordinary file, and masks beside their
+    images too, with a note on their number. Folders within a class belong to it. An image with two names (links) counts
+    once. What may be images and masks rather than classes is looked at.
 
     Raises:
         TargetError: no class folders, one class, a class without images, an unknown split, images beside volumes,
@@ -57,17 +61,18 @@ def open_folders(path: Path, options: TargetOptions) -> Target:
     notes: list[str] = []
     data = DataFolder(path, allow_outside=options.allow_outside)
     folders = _class_folders(data, options, notes)
-    found = once(sorted(_images(data, [(folder, label) for folder, label, _ in folders], notes)), notes)
+    listed = once(sorted(_images(data, [(folder, label) for folder, label, _ in folders], notes)), notes)
     if options.class_folders is None:
-        refuse_lookalikes(path, found)
+        refuse_lookalikes(path, listed)
+    found, info = open_labelled(data, listed, options, by_folder=True)
     ids = tuple(name for name, _ in found)
-    classes = sorted({label for _, label in found})
+    classes = sorted({str(label) for _, label in found})
     if len(classes) < 2:
         raise TargetError(f"{path} has one class only: {classes[0]}", hint="ranking needs at least two class folders")
     places = {name: place for place, name in enumerate(classes)}
-    values = np.array([places[label] for _, label in found], dtype=np.int64)
+    values = np.array([places[str(label)] for _, label in found], dtype=np.int64)
     labels = Labels("classification", values, tuple(classes), notes=spelling_notes(classes))
-    info = dataclasses.replace(file_store_info(path, ids, options), groups=_groups(ids, folders))
+    info = dataclasses.replace(info, groups=info.groups or _groups(ids, folders))
     notes += data.notes()
     return build_target(path, layout=NAME, ids=ids, labels=labels, info=info, notes=notes)
 
@@ -76,7 +81,7 @@ def _class_folders(data: DataFolder, options: TargetOptions, notes: list[str]) -
     """The class folders of the chosen splits."""
     path = data.root
     folders, files = entries(data)
-    loose = sum(suffix_of(name) in IMAGE_SUFFIXES or is_volume(name) for name in files)
+    loose = sum(suffix_of(name) in IMAGE_SUFFIXES | DICOM_SUFFIXES or is_volume(name) for name in files)
     if not folders:
         raise TargetError(
             f"{path} holds {loose} images but no class folders" if loose else f"no images in {path}",
@@ -101,9 +106,13 @@ def _images(data: DataFolder, folders: list[tuple[str, str]], notes: list[str]) 
             if not entry.is_folder and (suffix in IMAGE_SUFFIXES or is_volume(entry.name)):
                 images.append((entry.name, label, entry.identity))
                 continue
+            is_unknown = not entry.is_folder and suffix not in _OTHER_SUFFIXES
+            if is_unknown and is_dicom(path / entry.name, suffix):
+                images.append((entry.name, label, entry.identity))
+                continue
             others += 1
             _refuse_others(path, others, len(images))
-            if not entry.is_folder and suffix not in _OTHER_SUFFIXES:
+            if is_unknown:
                 unknown[suffix or "no suffix"] += 1
         if len(images) == before:
             empty.append(folder)
@@ -112,7 +121,8 @@ def _images(data: DataFolder, folders: list[tuple[str, str]], notes: list[str]) 
     besides = f" (files of unknown kinds: {kinds})" if unknown else ""
     if not images:
         raise TargetError(
-            f"no images in {path}{besides}", hint="give a folder with one folder of PNG, JPEG or NIfTI files per class"
+            f"no images in {path}{besides}",
+            hint="give a folder with one folder of PNG, JPEG, DICOM or NIfTI files per class",
         )
     if empty:
         raise TargetError(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 from acrank.errors import TargetError
 from acrank.targets.data_folder import DataFolder, Identity
 from acrank.targets.layouts.listing import suffix_of, without_suffix
+from acrank.targets.stores.dicom_file import DICOM_SUFFIXES
 from acrank.targets.stores.images import IMAGE_SUFFIXES
-from acrank.targets.stores.volumes import is_volume
+from acrank.targets.stores.stored_volumes import is_volume
 from acrank.targets.target import first_few
 
 #: So many files are looked at for names without a folder.
@@ -20,7 +21,14 @@ _MOST_FILES = 2_000_000
 _VOLUME_SUFFIXES = (".nii.gz", ".nii")
 
 
-def find_images(data: DataFolder, cells: Sequence[str], *, where: str, notes: list[str]) -> list[tuple[str, Identity]]:
+def find_images(
+    data: DataFolder,
+    cells: Sequence[str],
+    *,
+    where: str,
+    notes: list[str],
+    other: Callable[[DataFolder, str], Identity | None],
+) -> list[tuple[str, Identity]]:
     """The path below the data's folder, and the identity, of every image that a table names.
 
     A cell is a path; where there is no such file, the same name in another Unicode form, or with the suffix of an
@@ -31,6 +39,7 @@ def find_images(data: DataFolder, cells: Sequence[str], *, where: str, notes: li
         cells: as the table has them, with forward slashes.
         where: the table, for messages.
         notes: how many were found in which way is added.
+        other: finds what is no file but an image, too: a folder of slices.
 
     Raises:
         TargetError: images that are missing, outside, or names that several files have.
@@ -38,7 +47,7 @@ def find_images(data: DataFolder, cells: Sequence[str], *, where: str, notes: li
     folders = _Folders(data.root)
     found: dict[str, tuple[str, Identity] | None] = {}
     for cell in cells:
-        identity = data.find(cell) if cell else None
+        identity = (data.find(cell) or other(data, cell)) if cell else None
         found[cell] = (cell, identity) if identity else _identified(data, folders.look_up(cell))
     absent = [cell for cell, one in found.items() if one is None]
     if absent:
@@ -85,7 +94,7 @@ class _Below:
     def __init__(self, data: DataFolder) -> None:
         self._paths: dict[str, list[str]] = {}
         for path in islice(_files_below(data.root), _MOST_FILES):
-            if suffix_of(path) in IMAGE_SUFFIXES or is_volume(path):
+            if suffix_of(path) in IMAGE_SUFFIXES | DICOM_SUFFIXES or is_volume(path):
                 last = path.rpartition("/")[2]
                 for name in {_plain(last), _plain(_stem(last))}:
                     self._paths.setdefault(name, []).append(path)
@@ -119,7 +128,7 @@ def _called(names: Sequence[str]) -> dict[str, str]:
     twice = set()
     for name in names:
         stem = _plain(_stem(name))
-        if suffix_of(name) in IMAGE_SUFFIXES or is_volume(name):
+        if suffix_of(name) in IMAGE_SUFFIXES | DICOM_SUFFIXES or is_volume(name):
             twice.update([stem] if stem in found else [])
             found[stem] = name
     for stem in twice:

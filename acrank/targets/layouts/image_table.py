@@ -19,16 +19,16 @@ from acrank.targets.grouping import check_groups
 from acrank.targets.label_cells import read_cells
 from acrank.targets.labels import encode_labels
 from acrank.targets.layouts.image_lookup import find_images
+from acrank.targets.layouts.labelled_files import holds_dicom, open_labelled
 from acrank.targets.split_names import choose_splits
 from acrank.targets.stores.reading import check_count
-from acrank.targets.stores.volumes import file_store_info
 from acrank.targets.target import Target, build_target, first_few
 from acrank.targets.target_options import TargetOptions
 
 NAME = "table"
 USES = frozenset(
-    {"split", "image_column", "label_column", "task", "intensity", "slices", "spacing", "pages", "allow_outside"}
-    | {"image_root", "uncertain", "missing_labels", "group_column"}
+    {"split", "image_column", "label_column", "task", "intensity", "slices", "spacing", "pages", "dicom"}
+    | {"allow_outside", "image_root", "uncertain", "missing_labels", "group_column"}
 )
 
 #: Characters of one row, and of one label.
@@ -41,8 +41,8 @@ _LABEL_NAMES = ("label", "class", "target", "category")
 def open_table(path: Path, options: TargetOptions) -> Target:
     """Open a table with a header; paths are relative to the table's folder, or `image_root`, and are the ids.
 
-    A path may lack its suffix, or its folder where no other file below has the name. Cells of several labels (`a|b`)
-    make a multilabel task.
+    A path may lack its suffix, or its folder where no other file below has the name; it may be the folder of a DICOM
+    series. Cells of several labels (`a|b`) make a multilabel task.
 
     The columns are given, or recognised by usual names. `label_column` may name several columns of 0 and 1, separated
     by commas, for a multilabel task. A column called `split` gives splits. Backslashes in paths count as slashes.
@@ -73,21 +73,25 @@ def open_table(path: Path, options: TargetOptions) -> Target:
         where=str(path),
     )
     rows = [rows[place] for place in cells.kept.tolist()]
-    values = {row.number: labels for row, labels in zip(rows, cells.values, strict=True)}
+    values = {row.number: tuple(labels) for row, labels in zip(rows, cells.values.tolist(), strict=True)}
     data = DataFolder(Path(options.image_root or path.parent), allow_outside=options.allow_outside)
     rows, identities = _found(path, rows, data, image=image, notes=notes)
     rows = _unique(path, rows, identities, image=image, labels=places, notes=notes)
     rows.sort(key=lambda row: row.cells[image])
-    ids = tuple(row.cells[image] for row in rows)
+    row_of = {row.number: row for row in rows}
+    listed = [(row.cells[image], row.number) for row in rows]
+    found, info = open_labelled(data, listed, options, by_folder=False)
+    ids = tuple(name for name, _ in found)
+    rows = [row_of[number] for _, number in found if isinstance(number, int)]
     labels = encode_labels(
         np.array([values[row.number] for row in rows]),
-        ids=_names_of(rows, image),
+        ids=[f"row {row.number} ({name})" for row, name in zip(rows, ids, strict=True)],
         task=options.task,
         where=str(path),
         names=cells.names,
     )
-    groups = _groups(path, header, rows, name=options.group_column)
-    info = dataclasses.replace(file_store_info(data.root, ids, options), groups=groups)
+    groups = _groups(path, header, rows, name=options.group_column) or info.groups
+    info = dataclasses.replace(info, groups=groups)
     notes += [*cells.notes, *data.notes()]
     return build_target(path, layout=NAME, ids=ids, labels=labels, info=info, notes=notes)
 
@@ -208,7 +212,7 @@ def _found(
     path: Path, rows: Sequence[_TableRow], data: DataFolder, *, image: int, notes: list[str]
 ) -> tuple[list[_TableRow], list[Identity]]:
     """The rows, each with the path of its image below the data's folder, and their identities."""
-    images = find_images(data, [_tidy(row.cells[image]) for row in rows], where=str(path), notes=notes)
+    images = find_images(data, [_tidy(row.cells[image]) for row in rows], where=str(path), notes=notes, other=_slices)
     named = [
         dataclasses.replace(row, cells=[*row.cells[:image], name, *row.cells[image + 1 :]])
         for row, (name, _) in zip(rows, images, strict=True)
@@ -223,6 +227,12 @@ def _refuse_long(path: Path, rows: Sequence[_TableRow], labels: Sequence[int]) -
                 f"{path}: the label in row {row.number} has more than {_LONGEST_LABEL} characters",
                 hint="name another label column",
             )
+
+
+def _slices(data: DataFolder, name: str) -> Identity | None:
+    """Of a folder of DICOM slices; None if it is none."""
+    identity = data.find_folder(name) if name else None
+    return identity if identity and holds_dicom(data, name) else None
 
 
 def _unique(

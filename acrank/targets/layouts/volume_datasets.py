@@ -1,174 +1,232 @@
-"""Volumes with a dataset.json: Medical Segmentation Decathlon (also MONAI's data lists) and nnU-Net v2 raw."""
+"""Volumes or images with masks and a dataset.json: Decathlon, MONAI's data lists, nnU-Net v1 and v2 raw."""
 
 from __future__ import annotations
 
-import json
+import dataclasses
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
 
 import numpy as np
 
-from acrank.errors import TargetError
-from acrank.system.bounds import read_bounded
+from acrank.errors import TargetError, UsageError
 from acrank.targets.data_folder import DataFolder, once
+from acrank.targets.layouts.dataset_json import (
+    NAME,
+    LabelNames,
+    channel_names,
+    describes_volumes,
+    is_nnunet,
+    label_names,
+    read_description,
+    without_value,
+)
+from acrank.targets.layouts.volume_cases import Case, Cases, folder_cases, listed_cases, mapped_cases
+from acrank.targets.listed_values import ROUNDING, ListedValues
+from acrank.targets.mask_values import mask_values_of, parse_ignored
+from acrank.targets.stores.image_cases import ImageCaseStore
+from acrank.targets.stores.images import IMAGE_SUFFIXES, open_images
 from acrank.targets.stores.intensity import parse_intensity
-from acrank.targets.stores.nifti import NIFTI_SUFFIXES
+from acrank.targets.stores.nifti import open_volume
+from acrank.targets.stores.stored_volumes import VOLUME_SUFFIXES, is_volume
 from acrank.targets.stores.volumes import MaskedVolumeStore
-from acrank.targets.target import Labels, Target, build_target, first_few
+from acrank.targets.target import Labels, StoreInfo, Target, build_target, first_few
 from acrank.targets.target_options import TargetOptions
 
 DECATHLON = "decathlon"
 NNUNET = "nnunet"
-USES = frozenset({"task", "intensity", "slices", "spacing", "allow_outside"})
+USES = frozenset({"task", "intensity", "slices", "spacing", "geometry", "ignore_value", "pages", "allow_outside"})
 _MOST_CHANNELS = 256
 
-_Case = tuple[tuple[str, ...], str]  # files of the channels, file of the mask
+#: So many masks are read when a target is opened, so that values without a class are found before the long work.
+_CHECKED_MASKS = 4
+_NO_VALUES = ListedValues(())
+
+
+class CaseStore(Protocol):
+    """A store of volumes or images with masks in files."""
+
+    @property
+    def root(self) -> Path: ...
+    @property
+    def masks(self) -> tuple[str, ...]: ...
+    @property
+    def values(self) -> ListedValues: ...
+    def raw_values(self, index: int) -> np.ndarray:
+        """The values of one mask as stored."""
+        ...
 
 
 def layout_of(path: Path) -> str | None:
-    """The layout that a folder's dataset.json describes; None without such a file."""
-    if not (path / "dataset.json").is_file():
+    """The layout that a folder's dataset.json describes; None without such a file, or where it describes none."""
+    if not (path / NAME).is_file():
         return None
-    return DECATHLON if isinstance(_description(path).get("training"), list) else NNUNET
+    about = read_description(path)
+    if not describes_volumes(about):
+        return None
+    return NNUNET if is_nnunet(about) else DECATHLON
 
 
 def open_decathlon(path: Path, options: TargetOptions) -> Target:
-    """Open a Decathlon folder: dataset.json has pairs under `training`, the values in `labels`, channels in `modality`.
+    """Open a folder whose dataset.json lists pairs under `training`; `labels` and `modality` may lack, as MONAI's do.
 
     Raises:
         TargetError: the description is incomplete, or names files that do not exist.
     """
-    about = _description(path)
-    pairs = [_pair(path, entry) for entry in about["training"]]
-    cases: dict[str, _Case] = {_stem(image): ((image,), mask) for image, mask in pairs}
-    if len(cases) < len(pairs):
-        raise TargetError(f"{path / 'dataset.json'} lists two images of one name", hint="name each case differently")
-    labels = {str(name): value for value, name in _mapping(path, about, "labels").items()}
-    channels = _mapping(path, about, "modality") if "modality" in about else {"0": "unknown"}
-    return _open_cases(path, options, layout=DECATHLON, cases=cases, labels=labels, channels=channels)
+    about = read_description(path)
+    names = channel_names(path / NAME, about)
+    cases = listed_cases(path, about, None if names is None else len(names))
+    return _open_cases(path, options, layout=DECATHLON, cases=cases, about=about)
 
 
 def open_nnunet(path: Path, options: TargetOptions) -> Target:
-    """Open an nnU-Net v2 raw folder: imagesTr/CASE_0000.nii.gz for each channel, labelsTr/CASE.nii.gz, dataset.json.
+    """Open an nnU-Net raw folder: imagesTr/CASE_0000.nii.gz for each channel, labelsTr/CASE.nii.gz, dataset.json.
+
+    Files may be volumes or, for two-dimensional sets, images, as `file_ending` says.
 
     Raises:
         TargetError: the description is incomplete, or files are missing.
     """
-    about = _description(path)
-    channels = _mapping(path, about, "channel_names" if "channel_names" in about else "modality")
+    about = read_description(path)
+    names = channel_names(path / NAME, about)
+    if names is None:
+        raise TargetError(f"{path / NAME} has no 'channel_names'", hint='write {"0": "CT"}, one number a channel')
+    if len(names) > _MOST_CHANNELS:
+        raise TargetError(f"{path / NAME} names {len(names)} channels", hint="is it damaged?")
     ending = str(about.get("file_ending", ".nii.gz"))
-    if ending not in NIFTI_SUFFIXES:
-        raise TargetError(f"{path} holds {ending} files", hint="volumes must be NIfTI: .nii or .nii.gz")
-    if len(channels) > _MOST_CHANNELS:
-        raise TargetError(f"{path / 'dataset.json'} names {len(channels)} channels", hint="is it damaged?")
-    stems = [name.removesuffix(ending) for name in _names_in(path / "labelsTr") if name.endswith(ending)]
-    cases = {
-        stem: (
-            tuple(f"imagesTr/{stem}_{channel:04d}{ending}" for channel in range(len(channels))),
-            f"labelsTr/{stem}{ending}",
+    if ending.lower() not in (*VOLUME_SUFFIXES, *IMAGE_SUFFIXES):
+        raise TargetError(
+            f"{path} holds {ending} files", hint=f"acrank reads {', '.join(VOLUME_SUFFIXES)}, PNG, TIFF and BMP"
         )
-        for stem in stems
-    }
-    labels = _mapping(path, about, "labels")
-    return _open_cases(path, options, layout=NNUNET, cases=cases, labels=labels, channels=channels)
+    mapped = isinstance(about.get("dataset"), dict)
+    cases = mapped_cases(path, about) if mapped else folder_cases(path, about, ending=ending, channels=len(names))
+    return _open_cases(path, options, layout=NNUNET, cases=cases, about=about)
 
 
-def _open_cases(
-    path: Path,
-    options: TargetOptions,
-    *,
-    layout: str,
-    cases: dict[str, _Case],
-    labels: dict[str, Any],
-    channels: dict[str, Any],
-) -> Target:
-    """The target of named cases; `labels` maps names to values, `channels` numbers to names."""
+def _open_cases(path: Path, options: TargetOptions, *, layout: str, cases: Cases, about: dict[str, Any]) -> Target:
     if options.task not in (None, "segmentation"):
         raise TargetError(f"{path} holds volumes with masks", hint="leave the task out: it is segmentation")
-    if not cases:
+    if not cases.named:
         raise TargetError(f"no volumes in {path}", hint="dataset.json and the folders beside it must name some")
-    classes, values, notes = _classes(path, labels)
-    files = [name for images, mask in cases.values() for name in (*images, mask)]
+    labels = label_names(path / NAME, about)
+    if labels is not None and (ignored := parse_ignored(options.ignore_value)) is not None:
+        labels = without_value(labels, ignored)
+    notes: list[str] = []
     data = DataFolder(path, allow_outside=options.allow_outside)
-    found = {name: data.find(name) for name in files}
-    lacking = sorted(name for name in files if found[name] is None)
-    if lacking:
-        raise TargetError(f"{path} lacks {len(lacking)} files: {first_few(lacking, 3)}", hint="check dataset.json")
-    pairs = [(one, cases[one][1], found[cases[one][0][0]]) for one in sorted(cases)]
-    ids = tuple(name for name, _ in once([(name, mask, same) for name, mask, same in pairs if same], notes))
-    names = [str(channels[key]) for key in sorted(channels, key=_number)]
+    ids = _distinct(data, cases.named, notes)
+    ordered = [cases.named[one] for one in ids]
+    names = channel_names(path / NAME, about)
+    opened = _images if all(_is_image(name) for case in ordered for name in case.images) else _volumes
+    info = opened(path, ordered, names, options=options, values=labels.values if labels else _NO_VALUES)
+    store = cast(MaskedVolumeStore | ImageCaseStore, info.store)
+    if labels is None:
+        labels = _inferred(store, options.ignore_value)
+        store = dataclasses.replace(store, values=labels.values)
+        info = dataclasses.replace(info, store=store)
+    _check_masks(store)
+    read_options = "; ".join(part for part in (info.read_options, str(labels.values)) if part)
+    info = dataclasses.replace(info, read_options=read_options)
+    encoded = Labels.of_masks(len(ids), labels.classes)
+    return build_target(
+        path,
+        layout=layout,
+        ids=ids,
+        labels=encoded,
+        info=info,
+        notes=[*labels.notes, *cases.notes, *notes, *data.notes()],
+    )
+
+
+def _volumes(
+    path: Path, cases: list[Case], names: tuple[str, ...] | None, *, options: TargetOptions, values: ListedValues
+) -> StoreInfo:
+    if options.pages is not None:
+        raise UsageError(f"--pages is for images, and {path} holds volumes", hint="leave it out")
+    files = cases[0].images
+    if names is None:  # MONAI's lists name none
+        count = sum(open_volume(path / name).channels for name in files)
+        names = tuple(f"channel {place}" for place in range(count)) if count > 1 else ("volumes",)
     store = MaskedVolumeStore(
         root=path,
-        channels=tuple(cases[one][0] for one in ids),
+        channels=tuple(case.images for case in cases),
         rules=tuple(parse_intensity(options.intensity, name) for name in names),
         spacing=options.spacing,
-        masks=tuple(cases[one][1] for one in ids),
+        geometry=options.geometry,
+        masks=tuple(case.mask for case in cases),
         values=values,
     )
-    encoded = Labels.of_masks(len(ids), classes)
-    notes += data.notes()
-    return build_target(path, layout=layout, ids=ids, labels=encoded, info=store.info(names), notes=notes)
+    return store.info(names)
 
 
-def _classes(path: Path, labels: dict[str, Any]) -> tuple[tuple[str, ...], tuple[int, ...], list[str]]:
-    """Names and values of the classes, by value, and notes; positions of the label `ignore` are ignored."""
-    try:
-        pairs = sorted((int(value), str(name)) for name, value in labels.items() if str(name).lower() != "ignore")
-    except (TypeError, ValueError, OverflowError) as error:
-        raise TargetError(
-            f"{path / 'dataset.json'}: labels are not one number each", hint="region-based labels are not supported"
-        ) from error
-    if len(pairs) < 2 or pairs[0][0] != 0 or pairs[-1][0] > np.iinfo(np.int32).max:
-        raise TargetError(
-            f"{path / 'dataset.json'}: labels {labels}", hint="there must be a background, 0, and a class"
-        )
-    notes = ["positions labelled `ignore` are left out"] if len(pairs) < len(labels) else []
-    return tuple(name for _, name in pairs), tuple(value for value, _ in pairs), notes
+def _images(
+    path: Path, cases: list[Case], names: tuple[str, ...] | None, *, options: TargetOptions, values: ListedValues
+) -> StoreInfo:
+    if options.geometry is not None:
+        raise UsageError(f"--geometry is for volumes, and {path} holds images", hint="leave it out")
+    if options.pages == "volume":
+        raise UsageError(f"{path}: pages with masks are not read as volumes", hint="store NIfTI, NRRD or MetaImage")
+    flat, notes = open_images(path, tuple(name for case in cases for name in case.images), options)
+    store = ImageCaseStore(
+        root=path,
+        images=tuple(case.images for case in cases),
+        masks=tuple(case.mask for case in cases),
+        values=values,
+        value_range=flat.values,
+        first_page=flat.first_page,
+        channels=None if names is None else len(names),
+    )
+    return StoreInfo(store=store, read_options=flat.read_options, notes=tuple(notes))
 
 
-def _description(path: Path) -> dict[str, Any]:
-    where = path / "dataset.json"
-    try:
-        about = json.loads(read_bounded(where, TargetError))
-    except (ValueError, RecursionError) as error:
-        raise TargetError(f"cannot read {where}: {error}", hint="it must be JSON") from error
-    if not isinstance(about, dict):
-        raise TargetError(f"{where} is not a mapping", hint="see Decathlon's or nnU-Net's description of it")
-    return about
+def _inferred(store: CaseStore, ignore_value: str | None) -> LabelNames:
+    """The classes that the masks hold, for a description without labels."""
+    found = mask_values_of(_whole_values(store), len(store.masks), str(store.root), ignore_value=ignore_value)
+    if found.is_lossy:
+        raise TargetError(f"{store.root}: {found.note}", hint="resample masks by the nearest value")
+    values = ListedValues(tuple((value,) for value in found.values), () if found.ignored is None else (found.ignored,))
+    return LabelNames(found.classes, values, (f"dataset.json has no labels; {found.note}",))
 
 
-def _mapping(path: Path, about: dict[str, Any], key: str) -> dict[str, Any]:
-    found = about.get(key)
-    if not isinstance(found, dict) or not found:
-        raise TargetError(f"{path / 'dataset.json'} has no {key!r}", hint="it must map names and numbers")
-    return found
+def _whole_values(store: CaseStore) -> Callable[[int], np.ndarray]:
+    def read(place: int) -> np.ndarray:
+        raw = store.raw_values(place)
+        whole: np.ndarray = np.rint(raw)
+        if np.abs(raw - whole).max(initial=0) > ROUNDING:
+            where = store.root / store.masks[place]
+            raise TargetError(f"{where} holds fractions", hint="masks are class values: resample by the nearest")
+        return whole.astype(np.int64)
+
+    return read
 
 
-def _pair(path: Path, entry: Any) -> tuple[str, str]:
-    """Paths of an image and its mask below the folder."""
-    if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in ("image", "label")):
-        raise TargetError(
-            f"{path / 'dataset.json'}: {entry!r} is not a pair", hint="give `image` and `label`, one path each"
-        )
-    image, label = (Path(entry[key]).as_posix().removeprefix("./") for key in ("image", "label"))
-    for name in (image, label):
-        if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise TargetError(f"{path / 'dataset.json'} points outside its folder: {name}", hint="use paths below it")
-    return image, label
+def _check_masks(store: CaseStore) -> None:
+    """Hold the values of some masks, spread over the target, against the classes; the others are when they are read.
+
+    Raises:
+        TargetError: a mask holds values that dataset.json does not list.
+    """
+    count = len(store.masks)
+    for place in np.unique(np.linspace(0, count - 1, min(_CHECKED_MASKS, count)).round().astype(int)).tolist():
+        try:
+            raw = store.raw_values(place)
+        except TargetError:
+            continue  # damaged: said when it is read
+        store.values.to_classes(raw, str(store.root / store.masks[place]))
 
 
-def _stem(name: str) -> str:
-    last = name[name.rfind("/") + 1 :]
-    return next((last.removesuffix(suffix) for suffix in NIFTI_SUFFIXES if last.endswith(suffix)), last)
+def _distinct(data: DataFolder, cases: dict[str, Case], notes: list[str]) -> tuple[str, ...]:
+    """The names of the cases, sorted, each image once.
+
+    Raises:
+        TargetError: files are not there, or lead outside.
+    """
+    found = {name: data.find(name) for case in cases.values() for name in (*case.images, case.mask)}
+    lacking = sorted(name for name, identity in found.items() if identity is None)
+    if lacking:
+        raise TargetError(f"{data.root} lacks {len(lacking)} files: {first_few(lacking, 3)}", hint="check dataset.json")
+    pairs = [(one, cases[one].mask, found[cases[one].images[0]]) for one in sorted(cases)]
+    return tuple(name for name, _ in once([(name, mask, same) for name, mask, same in pairs if same], notes))
 
 
-def _names_in(folder: Path) -> list[str]:
-    try:
-        return sorted(entry.name for entry in folder.iterdir() if entry.name[0] != ".")
-    except OSError as error:
-        raise TargetError(f"cannot read {folder}: {error.strerror}", hint="nnU-Net's masks lie in labelsTr") from error
-
-
-def _number(key: str) -> tuple[int, str]:
-    """Sorts keys by number, others behind."""
-    return (int(key), key) if key.isdecimal() and len(key) < 10 else (10**9, key)
+def _is_image(name: str) -> bool:
+    return not is_volume(name) and Path(name).suffix.lower() in IMAGE_SUFFIXES

@@ -53,6 +53,11 @@ class FileStore:
     values: ValueRange = FULL_RANGE
     first_page: bool = False
 
+    @property
+    def read_options(self) -> str:
+        """What of it changes the values read, as a target records it."""
+        return f"{self.values}{' first page' if self.first_page else ''}".strip()
+
     def read(self, index: int) -> tuple[np.ndarray, str | None]:
         return decode_image(self.root / self.paths[index], self.values, first_page=self.first_page)
 

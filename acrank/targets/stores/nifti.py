@@ -1,60 +1,98 @@
-"""NIfTI files in RAS+ orientation, read whole or in part, on the file's own grid or resampled."""
+"""Volumes in RAS+ orientation, read whole or in part, on the file's own grid or on another."""
 
 from __future__ import annotations
 
-import gzip
+import dataclasses
 import math
-import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from acrank.errors import TargetError
-from acrank.system.imports import extra
+from acrank.targets.stores.dicom_series import load_series
+from acrank.targets.stores.geometry import EQUAL, Grid, distance
 from acrank.targets.stores.reading import MOST_OF_VOLUME, check_decoded, damage_of
-from acrank.targets.target_options import Spacing
+from acrank.targets.stores.stored_volumes import StoredVolume, data_file, load_stored
+from acrank.targets.target_options import Geometry, Spacing
 
-NIFTI_SUFFIXES = (".nii.gz", ".nii")
-#: Values may begin this far into a file, behind the header and its extensions.
-_MOST_HEADER = 64 * 2**20
 #: Bytes of a voxel beside those stored: float32 twice (as read, and in RAS+ order or rescaled) and a check.
 _BYTES_OF_COPIES = 9
-_BYTES_OF_SCALING = 8  # nibabel scales in float64
+
+
+@dataclass(frozen=True)
+class VolumeSource:
+    """Where a volume comes from.
+
+    Attributes:
+        path: of the file; of a DICOM series, of its folder.
+        files: of a DICOM series or of one multi-frame file; empty for other formats.
+        like: the volume on whose grid it is put; None keeps its own.
+        geometry: how it is put there: "array" gives it that volume's place, axis by axis; "header" resamples it.
+        is_mask: whether resampling takes the nearest value.
+    """
+
+    path: Path
+    files: tuple[Path, ...] = ()
+    like: VolumeSource | None = None
+    geometry: Geometry | None = None
+    is_mask: bool = False
+
+    @property
+    def version(self) -> tuple[tuple[int, int], ...]:
+        """Sizes and modification times of all its files.
+
+        Raises:
+            TargetError: one of them cannot be read.
+        """
+        own = tuple(map(file_version, self.all_files))
+        return own if self.like is None else own + self.like.version
+
+    @property
+    def all_files(self) -> tuple[Path, ...]:
+        """The files that hold the volume.
+
+        Raises:
+            TargetError: one of them cannot be read.
+        """
+        if self.files:
+            return self.files
+        file_version(self.path)
+        values = data_file(self.path)
+        return (self.path,) if values is None else (self.path, values)
 
 
 class Volume:
-    """A NIfTI file turned to RAS+: shape and spacing come from the header, values are read on demand.
+    """A volume turned to RAS+: shape and spacing come from the header, values are read on demand.
 
     Attributes:
         shape: spatial shape.
         spacing: millimetres between voxels, along each axis.
         channels: number of channels.
+        grid: where its voxels lie.
 
     Raises:
         TargetError: it cannot be read, is no ordinary file, or has no three axes of at least one voxel.
     """
 
-    def __init__(self, path: Path) -> None:
-        nibabel = extra("nibabel", "volumes", "NIfTI volumes need")
-        with damage_of(path, f"cannot read {path} as NIfTI", hint="write it again, or leave it out"):
-            _check_header(path)
-            self._image: Any = nibabel.load(path)
-            turn = nibabel.orientations.io_orientation(self._image.affine)
-        stored = self._image.shape
-        if len(stored) not in (3, 4) or min(stored) < 1 or np.isnan(turn).any():
+    def __init__(self, source: VolumeSource | Path) -> None:
+        self.source = source = VolumeSource(source) if isinstance(source, Path) else source
+        self.path = source.path
+        self._stored = _stored(source)
+        stored, affine = self._stored.shape, self._stored.affine
+        if len(stored) not in (3, 4) or min(stored) < 1 or not np.isfinite(affine).all() or not _is_full(affine):
             raise TargetError(
-                f"{path} has shape {stored}", hint="volumes must have three axes, or a fourth of channels"
+                f"{self.path} has shape {stored}", hint="volumes must have three axes, or a fourth of channels"
             )
-        self.path = path
         # the stored axis of each RAS+ axis
-        self._axes = [int(np.flatnonzero(turn[:, 0] == axis)[0]) for axis in range(3)]
-        self._flipped = [turn[axis, 1] < 0 for axis in self._axes]
+        self._axes = _ras_axes(affine)
+        self._flipped = [affine[own, axis] < 0 for own, axis in enumerate(self._axes)]
         self.shape: tuple[int, ...] = tuple(stored[axis] for axis in self._axes)
-        self.spacing = tuple(float(self._image.header.get_zooms()[axis]) for axis in self._axes)
+        self.spacing = tuple(self._stored.spacing[axis] for axis in self._axes)
         self.channels = stored[3] if len(stored) == 4 else 1
+        self.grid = Grid(self.shape, affine @ self._turn())
 
     def shape_at(self, spacing: Spacing | None) -> tuple[int, ...]:
         """Spatial shape after resampling to a spacing in millimetres; None keeps the file's own."""
@@ -86,7 +124,7 @@ class Volume:
         """
         if shape is None or shape == self.shape:
             is_full = tuple(where) == full_slices(self.shape)
-            return _full_values(self.path, file_version(self.path)) if is_full else self.crop_anew(where)
+            return _full_values(self.source, self.source.version) if is_full else self.crop_anew(where)
         from scipy.ndimage import affine_transform
 
         steps = [have / want for have, want in zip(self.shape, shape, strict=True)]
@@ -109,8 +147,8 @@ class Volume:
             size, part = self.shape[own], where[own]
             stored[axis] = slice(size - part.stop, size - part.start) if flipped else part
         self._check_part(where)
-        with damage_of(self.path, f"cannot read {self.path}", hint="the file is damaged"):
-            values = np.asarray(self._image.dataobj[tuple(stored)], dtype=np.float32)
+        with damage_of(self.source.all_files[0], f"cannot read {self.path}", hint="the file is damaged"):
+            values = np.asarray(self._stored.part(tuple(stored)), dtype=np.float32)
         turned = values.transpose(*self._axes, *range(3, values.ndim))
         turned = turned[tuple(slice(None, None, -1 if flipped else None) for flipped in self._flipped)]
         if not np.isfinite(turned).all():
@@ -119,32 +157,32 @@ class Volume:
 
     def _check_part(self, where: Sequence[slice]) -> None:
         voxels = self.channels * math.prod(max(0, part.stop - part.start) for part in where)
-        source = self._image.dataobj
-        scaling = 0 if (source.slope, source.inter) == (1.0, 0.0) else _BYTES_OF_SCALING
-        each = source.dtype.itemsize + scaling + _BYTES_OF_COPIES
+        each = self._stored.bytes_of_voxel + _BYTES_OF_COPIES
         check_decoded(voxels * each, f"the volume {self.path}", most=MOST_OF_VOLUME)
 
+    @property
+    def as_stored(self) -> StoredVolume:
+        """The volume in the order of its file."""
+        return self._stored
 
-def _check_header(path: Path) -> None:
-    """Refuse a header whose values begin too far into the file: all before them would be read."""
-    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
-        start = file.read(540)
-    order = "<" if start[:4] in (b"\x5c\x01\0\0", b"\x1c\x02\0\0") else ">"
-    (size,) = struct.unpack(f"{order}i", start[:4])
-    (offset,) = (
-        struct.unpack_from(f"{order}q", start, 168) if size == 540 else struct.unpack_from(f"{order}f", start, 108)
-    )
-    if not offset <= _MOST_HEADER:
-        raise TargetError(f"{path} begins its values at byte {offset:g}", hint="write it again, or leave it out")
+    def _turn(self) -> np.ndarray:
+        """From voxel indices in RAS+ to those of the file, float64 [4, 4]."""
+        turn = np.zeros((4, 4))
+        turn[3, 3] = 1.0
+        for own, (axis, flipped) in enumerate(zip(self._axes, self._flipped, strict=True)):
+            turn[axis, own] = -1.0 if flipped else 1.0
+            turn[axis, 3] = self.shape[own] - 1 if flipped else 0.0
+        return turn
 
 
-def open_volume(path: Path) -> Volume:
-    """A file with its header read, cached until the file changes.
+def open_volume(source: VolumeSource | Path) -> Volume:
+    """A volume with its header read, cached until its files change.
 
     Raises:
         TargetError: it cannot be read.
     """
-    return _open_volume(path, file_version(path))
+    source = VolumeSource(source) if isinstance(source, Path) else source
+    return _open_volume(source, source.version)
 
 
 def full_slices(shape: tuple[int, ...]) -> tuple[slice, ...]:
@@ -169,12 +207,66 @@ def file_version(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
+def _stored(source: VolumeSource) -> StoredVolume:
+    """As the file has it, or put on the grid of another volume."""
+    own = load_series(source.path, source.files) if source.files else load_stored(source.path)
+    if source.like is None:
+        return own
+    like = open_volume(source.like).as_stored
+    if source.geometry == "array":
+        return dataclasses.replace(own, affine=like.affine, spacing=like.spacing)
+    grids = (Grid(one.shape[:3], one.affine) for one in (like, own))
+    if own.shape[:3] == like.shape[:3] and distance(*grids) <= EQUAL:
+        return own
+    return _resampled(own, like, order=0 if source.is_mask else 1)
+
+
+def _resampled(own: StoredVolume, like: StoredVolume, *, order: int) -> StoredVolume:
+    """A volume on the grid of another, as both headers place them; beyond its edge it is 0."""
+    from scipy.ndimage import affine_transform
+
+    def part(where: tuple[slice, ...]) -> np.ndarray:
+        values = np.asarray(own.part(full_slices(own.shape[:3])), dtype=np.float32)
+        between = np.linalg.inv(own.affine) @ like.affine
+        offset = between[:3, :3] @ [one.start for one in where] + between[:3, 3]
+        sizes = tuple(one.stop - one.start for one in where)
+        planes = values[..., None] if values.ndim == 3 else values
+        found = [
+            affine_transform(planes[..., at], between[:3, :3], offset, sizes, order=order, mode="constant")
+            for at in range(planes.shape[3])
+        ]
+        return found[0] if values.ndim == 3 else np.stack(found, axis=-1)
+
+    shape = (*like.shape[:3], *own.shape[3:])
+    each = own.bytes_of_voxel * math.prod(own.shape) // math.prod(shape)  # it is read whole
+    return dataclasses.replace(like, shape=shape, part=part, bytes_of_voxel=each + own.bytes_of_voxel)
+
+
+def _is_full(affine: np.ndarray) -> bool:
+    return bool(abs(np.linalg.det(affine[:3, :3])) > 1e-12)
+
+
+def _ras_axes(affine: np.ndarray) -> list[int]:
+    """The stored axis for each of right, anterior and superior: the closest first, no axis twice.
+
+    Closeness is that of the rotation nearest to the affine, as nibabel has it.
+    """
+    left, _, right = np.linalg.svd(affine[:3, :3] / np.sqrt((affine[:3, :3] ** 2).sum(axis=0)))
+    closeness = np.abs(left @ right)
+    axes = [0, 0, 0]
+    for stored in np.argsort(-closeness.max(axis=0)).tolist():
+        ras = int(closeness[:, stored].argmax())
+        axes[ras] = stored
+        closeness[ras] = -1
+    return axes
+
+
 @lru_cache(maxsize=256)
-def _open_volume(path: Path, _: tuple[int, int]) -> Volume:
-    return Volume(path)
+def _open_volume(source: VolumeSource, _: tuple[tuple[int, int], ...]) -> Volume:
+    return Volume(source)
 
 
 @lru_cache(maxsize=1)  # limits and values of one volume are read in turn; more volumes would fill the memory
-def _full_values(path: Path, _: tuple[int, int]) -> list[np.ndarray]:
-    volume = open_volume(path)
+def _full_values(source: VolumeSource, _: tuple[tuple[int, int], ...]) -> list[np.ndarray]:
+    volume = open_volume(source)
     return volume.crop_anew(full_slices(volume.shape))

@@ -61,7 +61,7 @@ def test_hidden_and_other_files_are_left_out_and_unknown_ones_counted(pets: Path
     for name in ("cat/.hidden.png", "cat/notes.txt", ".git/x.png", "__MACOSX/cat/._a.png"):
         (pets / name).parent.mkdir(parents=True, exist_ok=True)
         (pets / name).write_bytes(b"")
-    for name in ("cat/scan.dcm", "dog/scan.dcm", "dog/README"):
+    for name in ("cat/scan.svs", "dog/scan.svs", "dog/README"):
         (pets / name).write_bytes(b"")
     image(pets / "loose.png")
     (pets / "licence.txt").write_bytes(b"")
@@ -69,7 +69,7 @@ def test_hidden_and_other_files_are_left_out_and_unknown_ones_counted(pets: Path
     assert len(target) == 4
     assert target.notes == [
         "1 images beside the class folders are left out",
-        "3 files of unknown kinds are left out: .dcm (2), no suffix (1)",
+        "3 files of unknown kinds are left out: .svs (2), no suffix (1)",
     ]
 
 
@@ -151,7 +151,7 @@ def test_only_sampled_images_are_decoded(pets: Path) -> None:
         (["a.png"], "holds 1 images but no class folders"),
         (["cat/a.png"], "one class only: cat"),
         (["cat/a.png", "dog/notes.txt"], "the class folder dog holds no images"),
-        (["cat/a.dcm", "dog/a.dcm"], r"no images in .* \(files of unknown kinds: \.dcm \(2\)\)"),
+        (["cat/a.svs", "dog/a.svs"], r"no images in .* \(files of unknown kinds: \.svs \(2\)\)"),
         (["train/a.png", "test/a.png"], "holds test, train but no class folders in them"),
         (["val/cat/a.png", "test/cat/a.png"], "no split 'train', only test, val"),
         (["train/cat/a.png", "train/dog/x.txt", "val/cat/a.png"], "the class folder train/dog holds no images"),

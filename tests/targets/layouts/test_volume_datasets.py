@@ -14,7 +14,7 @@ import pytest
 
 from acrank.errors import MissingExtraError, TargetError, UsageError
 from acrank.targets import open_target
-from acrank.targets.stores.nifti import Volume
+from acrank.targets.stores.nifti import Volume, VolumeSource
 from acrank.targets.target import IGNORED
 
 nibabel = pytest.importorskip("nibabel")
@@ -72,11 +72,26 @@ def test_parts_are_turned_as_nibabel_turns_the_whole(tmp_path: Path, codes: str,
     image = nibabel.Nifti1Image(np.random.default_rng(0).normal(size=(5, 6, 7)).astype(np.float32), affine)
     nibabel.save(image, tmp_path / f"v{suffix}")
     whole = nibabel.as_closest_canonical(image)
-    volume = Volume(tmp_path / f"v{suffix}")
+    volume = Volume(VolumeSource(tmp_path / f"v{suffix}"))
     where = (slice(1, 4), slice(2, 5), slice(0, 3))
     assert volume.shape == whole.shape
     assert volume.spacing == pytest.approx(whole.header.get_zooms())
     assert np.array_equal(volume.crop(where)[0], whole.get_fdata()[where].astype(np.float32))
+
+
+def test_axes_are_those_that_nibabel_takes(tmp_path: Path) -> None:
+    """Also of volumes that lie far aslant."""
+    rng = np.random.default_rng(0)
+    for number in range(60):
+        affine = np.eye(4)
+        affine[:3, :3] = np.linalg.qr(rng.normal(size=(3, 3)))[0] * rng.uniform(0.3, 5, 3)
+        image = nibabel.Nifti1Image(rng.normal(size=(2, 3, 4)).astype(np.float32), affine)
+        nibabel.save(image, tmp_path / f"{number}.nii")
+        volume = Volume(VolumeSource(tmp_path / f"{number}.nii"))
+        whole = nibabel.as_closest_canonical(image)
+        assert volume.shape == whole.shape
+        assert np.allclose(volume.grid.affine, whole.affine, atol=1e-4)
+        assert np.array_equal(volume.crop(tuple(map(slice, (0, 0, 0), volume.shape)))[0], whole.get_fdata())
 
 
 def test_channels_in_files_or_in_a_fourth_axis(tmp_path: Path) -> None:
@@ -106,7 +121,7 @@ def test_unknown_labels_are_ignored(both: tuple[Path, Path]) -> None:
     ("changes", "message"),
     [
         ({"labels": {"0": "background"}}, "labels"),
-        ({"labels": {"a": "background", "1": "x"}}, "not one number each"),
+        ({"labels": {"a": "background", "1": "x"}}, "not names and numbers"),
         ({"training": [{"image": "./imagesTr/none.nii.gz", "label": "./labelsTr/none.nii.gz"}]}, "lacks 2 files"),
         ({"training": [{"image": "../x.nii.gz", "label": "./labelsTr/y.nii.gz"}]}, "outside its folder"),
         ({"training": ["x"]}, "is not a pair"),

@@ -1,0 +1,171 @@
+"""What is unlikely about a target is a warning; what cannot be right is refused, unless the user overrules it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from acrank.errors import TargetError
+from acrank.targets.examination import ImageFacts, same_images
+from acrank.targets.target import Target, first_few
+
+#: One class with at least this share of the images is a warning.
+ONE_CLASS = 0.95
+#: Standard deviations of the values that reach a network; others are a warning.
+USUAL_DEVIATION = (0.1, 10.0)
+#: Thumbnails of 32 x 32 that correlate at least that much show the same picture: a copy, resized or stored anew.
+LIKENESS = 0.998
+#: Thumbnails are held against each other in a sample of up to that many images.
+MOST_COMPARED = 2000
+#: Fewer images say nothing about all of them.
+_FEWEST = 4
+_SPLIT_WORDS = frozenset(
+    {"train", "training", "val", "valid", "validation", "test", "testing", "dev", "eval", "holdout"}
+)
+_MASK_WORDS = frozenset(
+    {"mask", "masks", "gt", "groundtruth", "truth", "annotation", "annotations", "segmentation", "segmentations"}
+    | {"contours", "manual"}
+)
+_FILLERS = frozenset(
+    {"set", "data", "dataset", "images", "image", "imgs", "folder", "ground", "split", "fold", "part", ""}
+)
+
+
+def doubts_of(target: Target, facts: Mapping[str, ImageFacts]) -> list[str]:
+    """Warnings about a target of which some images were decoded.
+
+    Raises:
+        TargetError: the target cannot be right, and `target.doubts` is "refuse".
+    """
+    impossible = [*_impossible_names(target), *_impossible_images(target, facts)]
+    if impossible and target.doubts == "refuse":
+        raise TargetError(
+            f"{target.name} cannot be right: {impossible[0]}",
+            hint="correct the data or the options that read it, or overrule this: --doubts warn",
+        )
+    return [*impossible, *_unlikely_names(target), *_unlikely_sizes(target), *_copies(target, facts)]
+
+
+def deviation_warning(deviation: float, models: Sequence[str]) -> str:
+    """The warning on values that reach networks with an unusual standard deviation."""
+    low, high = USUAL_DEVIATION
+    return (
+        f"values reach {first_few(models)} with a standard deviation of {deviation:.3g}, "
+        f"usual are {low:g} to {high:g}: are the images' range and the candidate's `input` right?"
+    )
+
+
+def split_leaks(facts: Mapping[str, ImageFacts], parts: Mapping[str, str]) -> list[str]:
+    """The warning on images that are in several splits.
+
+    Args:
+        facts: id -> facts.
+        parts: id -> name of its split.
+    """
+    pairs = [(one, other) for one, other in _alike(facts) if parts[one] != parts[other]]
+    return [f"{_counted(pairs)} of different splits show the same: {_named(pairs)}"] if pairs else []
+
+
+def is_split_name(name: str) -> bool:
+    """Whether a class is named like a split.
+
+    >>> is_split_name("Testing"), is_split_name("train_set"), is_split_name("fold_0"), is_split_name("test positive")
+    (True, True, True, False)
+    """
+    return _says_only(name, _SPLIT_WORDS) or re.fullmatch(r"(?i)(fold|split)[ _-]?\d+", name) is not None
+
+
+def is_mask_name(name: str) -> bool:
+    """Whether a class is named like a folder of masks.
+
+    >>> is_mask_name("Ground Truth"), is_mask_name("masks"), is_mask_name("masked bandit")
+    (True, True, False)
+    """
+    return _says_only(name, _MASK_WORDS)
+
+
+def _says_only(name: str, words: frozenset[str]) -> bool:
+    said = set(re.split(r"[^a-z]+", name.lower()))
+    return bool(said & words) and said <= words | _FILLERS
+
+
+def _impossible_names(target: Target) -> list[str]:
+    names = target.classes if target.task == "classification" else ()
+    if names and all(map(is_split_name, names)):
+        return [f"its classes are {first_few(names)}, which are names of splits"]
+    return []
+
+
+def _impossible_images(target: Target, facts: Mapping[str, ImageFacts]) -> list[str]:
+    if len(facts) < _FEWEST:
+        return []
+    if all(one.is_flat for one in facts.values()):
+        return [f"each of {len(facts)} images holds one value only"]
+    if len({one.digest for one in facts.values()}) == 1:
+        return [f"{len(facts)} images are equal"]
+    labels = _labels_of(target, facts)
+    if labels:
+        several = _under_several_labels(facts, labels)
+        if len(several) > len(facts) / 2:
+            return [f"{len(several)} of {len(facts)} images are there under several labels: {first_few(several, 3)}"]
+    return []
+
+
+def _unlikely_names(target: Target) -> list[str]:
+    if target.task != "classification":
+        return []
+    found = {
+        "a split": list(filter(is_split_name, target.classes)),
+        "masks": list(filter(is_mask_name, target.classes)),
+    }
+    return [
+        f"{'classes are' if len(names) > 1 else 'a class is'} named like {what}: {first_few(names)}"
+        for what, names in found.items()
+        if names and len(names) < len(target.classes)
+    ]
+
+
+def _unlikely_sizes(target: Target) -> list[str]:
+    if target.task != "classification":
+        return []
+    counts = np.bincount(target.labels, minlength=len(target.classes))
+    share = counts.max() / counts.sum()
+    if share < ONE_CLASS:
+        return []
+    return [f"{target.classes[int(counts.argmax())]} has {share:.1%} of the images"]
+
+
+def _copies(target: Target, facts: Mapping[str, ImageFacts]) -> list[str]:
+    """The warning on images that are there under several labels."""
+    labels = _labels_of(target, facts)
+    pairs = [(one, other) for one, other in _alike(facts) if labels[one] != labels[other]] if labels else []
+    return [f"{_counted(pairs)} of different labels show the same: {_named(pairs)}"] if pairs else []
+
+
+def _alike(facts: Mapping[str, ImageFacts]) -> list[tuple[str, str]]:
+    return same_images(dict(list(facts.items())[:MOST_COMPARED]), likeness=LIKENESS)
+
+
+def _labels_of(target: Target, facts: Mapping[str, ImageFacts]) -> dict[str, str]:
+    """Id -> label, of the images with facts; empty where the labels are masks."""
+    if target.task == "segmentation":
+        return {}
+    return {name: str(label) for name, label in zip(target.ids, target.labels.tolist(), strict=True) if name in facts}
+
+
+def _under_several_labels(facts: Mapping[str, ImageFacts], labels: Mapping[str, str]) -> list[str]:
+    """Images that have an equal one of another label."""
+    pairs = Counter((facts[name].digest, label) for name, label in labels.items())
+    per_image = Counter(digest for digest, _ in pairs)
+    return [name for name in labels if per_image[facts[name].digest] > 1]
+
+
+def _counted(pairs: Sequence[tuple[str, str]]) -> str:
+    return f"{len(pairs)} pairs of images" if len(pairs) > 1 else "two images"
+
+
+def _named(pairs: Iterable[tuple[str, str]]) -> str:
+    return first_few([f"{one} and {other}" for one, other in pairs], 3)
