@@ -51,13 +51,14 @@ def class_folders(data: DataFolder, split: str | None, *, level: str | None, not
         return _bottom(tops, inside)
     if level == "top" or not all(inside.values()):
         return _top(path, tops, split=split, chosen=bool(chosen), notes=notes)
-    return _told(path, tops, inside, split=split, notes=notes)
+    return _told(data, tops, inside, split=split, notes=notes)
 
 
 def _told(
-    path: Path, tops: list[tuple[str, str]], inside: dict[str, list[str]], *, split: str | None, notes: list[str]
+    data: DataFolder, tops: list[tuple[str, str]], inside: dict[str, list[str]], *, split: str | None, notes: list[str]
 ) -> list[ClassFolder]:
     """The class folders where every top folder holds folders only."""
+    path = data.root
     counts = Counter(name for names in inside.values() for name in names)
     tops_named = sorted({name for _, name in tops})
     if all(split_kind(name) for name in counts):
@@ -68,7 +69,7 @@ def _told(
     repeated = [name for name, count in counts.items() if count > 1]
     if len(tops_named) < 2 or not repeated or 2 * len(repeated) < len(counts):
         merged = len(counts)
-        if merged > len(tops_named):
+        if merged > len(tops_named) and _holds_images(data, f"{tops[0][0]}{tops[0][1]}"):
             notes.append(
                 f"{merged} folders within the {len(tops_named)} class folders are merged into them "
                 "(--class-folders bottom makes each a class)"
@@ -141,3 +142,9 @@ def _folders_only(data: DataFolder, folder: str) -> list[str]:
         elif suffix_of(entry.name) in IMAGE_SUFFIXES:
             return []
     return sorted(found)
+
+
+def _holds_images(data: DataFolder, folder: str) -> bool:
+    """Whether image files lie in the first folder below; slices of DICOM are a volume in each."""
+    first = min(entries(data, folder)[0])
+    return any(suffix_of(name) in IMAGE_SUFFIXES for name in entries(data, f"{folder}/{first}")[1])
