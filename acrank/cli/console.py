@@ -66,7 +66,7 @@ def say(text: str) -> None:
 
 def warn(text: str) -> None:
     """One line that a reader must not miss, to stderr."""
-    say(f"warning: {text}")
+    say(f"warning: {text.removeprefix('warning: ')}")
 
 
 def annotate(title: str, message: str) -> None:
@@ -145,7 +145,7 @@ def tell_notes(ranking: Ranking, told: Collection[str] = ()) -> None:
         if text not in told:
             warn(text)
     for text in ranking.notes:
-        say(f"note: {text}")
+        say(text if text.startswith("warning: ") else f"note: {text}")
     for row in ranking.rows:
         for text in row.notes:
             say(f"note: {row.model}: {text}")

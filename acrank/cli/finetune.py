@@ -49,8 +49,14 @@ class RunOptions:
         int, Opt(help="Seeds per split: heads and order of batches.", least=1, most=1000, panel="Splits")
     ] = 1
     splits: Annotated[
-        int, Opt(help="Partitions into train, validation and test.", least=1, most=1000, panel="Splits")
-    ] = 3
+        int | None,
+        Opt(
+            help="Partitions into train, validation and test. [3; 1 with --split-by target]",
+            least=1,
+            most=1000,
+            panel="Splits",
+        ),
+    ] = None
     work_dir: Annotated[
         Path | None,
         Opt(help="Keeps what is finished. [beside the output: truth.work]", metavar="DIR", panel="Output"),
@@ -101,7 +107,7 @@ def finetune(
             settings=settings,
             work_dir=runs.work_dir or outputs[0].with_suffix(".work"),
             seeds=runs.seeds,
-            splits=runs.splits,
+            splits=runs.splits or (1 if settings.split_by == "target" else 3),
             resume=runs.resume,
             save_dir=runs.save_dir,
             on_result=lambda partial, outcome: _on_result(partial, outcome, outputs),

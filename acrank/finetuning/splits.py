@@ -14,7 +14,10 @@ from acrank.system.streams import Purpose, stream
 from acrank.targets import LAYOUTS, Target, TargetOptions, open_target
 from acrank.targets.doubts import split_leaks
 from acrank.targets.examination import Examination, ImageFacts
+from acrank.targets.group_sampling import grouped_hold_out
+from acrank.targets.grouping import group_codes
 from acrank.targets.sampling import draw_sample
+from acrank.targets.target import first_few
 from acrank.targets.understanding import Understanding, understand
 
 Indices = npt.NDArray[np.int64]
@@ -57,8 +60,8 @@ def open_splits(path: str | Path, options: TargetOptions | None = None, *, split
     Args:
         path: as for `open_target`.
         options: how to read the target; `split` is ignored.
-        split_by: "seed" joins all splits of the target into "all"; "target" opens its "train" and "test", and its
-            "val" if it has one.
+        split_by: "seed" joins all splits of the target into "all"; "target" opens its "train" and "test", in any
+            spelling, and its "val" if it has one.
 
     Raises:
         TargetError, UsageError: as `open_target`; or the target has no splits of its own.
@@ -75,13 +78,23 @@ def open_splits(path: str | Path, options: TargetOptions | None = None, *, split
     except (TargetError, UsageError) as error:
         text = f"{path} has no splits of its own to finetune on: {error.message}"
         raise type(error)(text, hint="use --split-by seed") from error
-    for name in ("val", "valid", "validation"):
-        try:
-            return {**targets, "val": opened(name)}
-        except TargetError:  # not its name: the note below says so once no name fits
-            continue
-    targets["train"].notes.append("the target has no validation split: part of its training images validates instead")
+    try:
+        targets["val"] = opened("val")
+    except TargetError:  # it has none: the note says so
+        note = "the target has no validation split: part of its training images validates instead"
+        targets["train"].notes.append(note)
+    _warn_of_shared_groups(targets)
     return targets
+
+
+def _warn_of_shared_groups(targets: Mapping[str, Target]) -> None:
+    """Note groups that are in several of the target's own splits."""
+    found = [set(target.groups) for target in targets.values() if target.groups is not None]
+    shared = sorted({one for place, groups in enumerate(found) for other in found[:place] for one in groups & other})
+    if shared:
+        targets["train"].notes.append(
+            f"warning: {len(shared)} groups are in several of the target's own splits: {first_few(shared, 3)}"
+        )
 
 
 def examine_splits(targets: Mapping[str, Target]) -> tuple[dict[str, Target], dict[str, Understanding], list[str]]:
@@ -120,14 +133,19 @@ def make_partition(
         TargetError: a class has too few images, or `train_size` is too small for the classes.
     """
     if "all" in targets:
-        indices = partition_indices(targets["all"].labels, split=split, val_share=val_share, test_share=test_share)
-        train, val, test = (Part(targets["all"], indices[name]) for name in ("train", "val", "test"))
+        whole = targets["all"]
+        groups = group_codes(whole.groups)
+        indices = partition_indices(
+            whole.labels, split=split, val_share=val_share, test_share=test_share, groups=groups
+        )
+        train, val, test = (Part(whole, indices[name]) for name in ("train", "val", "test"))
     else:
         train, test = Part.whole(targets["train"]), Part.whole(targets["test"])
         if "val" in targets:
             val = Part.whole(targets["val"])
         else:
-            kept, held_out = hold_out(train.labels, val_share, source=stream(Purpose.VAL_SPLIT, split), leave=1)
+            source, groups = stream(Purpose.VAL_SPLIT, split), group_codes(train.target.groups)
+            kept, held_out = hold_out(train.labels, val_share, source=source, leave=1, groups=groups)
             train, val = Part(train.target, kept), Part(train.target, held_out)
     if train_size is not None and train_size < len(train):
         chosen = draw_sample(
@@ -137,41 +155,52 @@ def make_partition(
     return Partition(train, val, test)
 
 
-def partition_indices(labels: Indices, *, split: int, val_share: float, test_share: float) -> dict[str, Indices]:
+def partition_indices(
+    labels: Indices, *, split: int, val_share: float, test_share: float, groups: Indices | None = None
+) -> dict[str, Indices]:
     """Indices of a stratified partition: every class is in every part, in proportion to the shares.
 
     Args:
         labels: int64 [n].
         split: number of the partition; each number gives another one.
         val_share, test_share: shares of every class, rounded, but at least one image; the rest trains.
+        groups: int64 [n]: images of one group are in one part, and shares are met as far as the groups allow.
 
     Returns:
         "train", "val" and "test": int64, ascending, together 0 … n - 1.
 
     Raises:
-        TargetError: a class has fewer than three images.
+        TargetError: a class has fewer than three images, or groups.
 
     Example:
         >>> parts = partition_indices(np.array([0] * 10 + [1] * 5), split=0, val_share=0.2, test_share=0.2)
         >>> {name: len(part) for name, part in parts.items()}
         {'train': 9, 'val': 3, 'test': 3}
     """
-    rest, test = hold_out(labels, test_share, source=stream(Purpose.TEST_SPLIT, split), leave=2)
-    train, val = hold_out(labels[rest], val_share / (1 - test_share), source=stream(Purpose.VAL_SPLIT, split), leave=1)
+    rest, test = hold_out(labels, test_share, source=stream(Purpose.TEST_SPLIT, split), leave=2, groups=groups)
+    source, left = stream(Purpose.VAL_SPLIT, split), None if groups is None else groups[rest]
+    train, val = hold_out(labels[rest], val_share / (1 - test_share), source=source, leave=1, groups=left)
     return {"train": rest[train], "val": rest[val], "test": test}
 
 
-def hold_out(labels: Indices, share: float, *, source: np.random.SeedSequence, leave: int) -> tuple[Indices, Indices]:
+def hold_out(
+    labels: Indices, share: float, *, source: np.random.SeedSequence, leave: int, groups: Indices | None = None
+) -> tuple[Indices, Indices]:
     """Indices of the images kept and of those held out: `share` of every class, rounded, at least one image.
 
+    With groups, whole groups are held out, and the share is met as far as they allow.
+
     Raises:
-        TargetError: a class would keep fewer than `leave` images.
+        TargetError: a class would keep fewer than `leave` images, or groups.
 
     Example:
         >>> hold_out(np.array([0, 0, 0, 0, 1, 1]), 0.5, source=stream(Purpose.TEST_SPLIT, 0), leave=1)[1].size
         3
     """
     keys = np.random.PCG64(source).random_raw(len(labels))  # NumPy promises this stream for every version
+    if groups is not None:
+        taken = grouped_hold_out(labels, share, groups, keys=keys, leave=leave)
+        return np.flatnonzero(~taken), np.flatnonzero(taken)
     taken = np.zeros(len(labels), dtype=bool)
     for one in np.unique(labels):
         members = np.flatnonzero(labels == one)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from acrank.system.clock import shared_work
 from acrank.system.network_input import NetworkInput
 from acrank.system.streams import Purpose, stream
+from acrank.targets.grouping import group_codes
 from acrank.targets.patches import Patches, cut_patches
 from acrank.targets.preparation import check_axes, prepare_images
 from acrank.targets.sampling import draw_sample, halves
@@ -149,7 +150,8 @@ def make_draws(target: Target, *, samples: int | None, repeats: int, seed: int) 
     """The draws of a run; they depend only on the target's sorted ids and labels and on the seed.
 
     If a draw takes the whole target, the draws differ in their halves only. For a segmentation target, samples are
-    patches, one from each image in turn; None takes one from each.
+    patches, one from each image in turn; None takes one from each. Halves keep the
+    images of a group together.
 
     Raises:
         TargetError: fewer samples than classes, or a single class.
@@ -159,14 +161,16 @@ def make_draws(target: Target, *, samples: int | None, repeats: int, seed: int) 
 
 
 def _image_draw(target: Target, samples: int | None, *, repeat: int, seed: int) -> Draw:
-    indices = draw_sample(target.labels, samples, seed=seed, repeat=repeat, task=target.task)
+    groups = group_codes(target.groups)
+    indices = draw_sample(target.labels, samples, seed=seed, repeat=repeat, task=target.task, groups=groups)
     labels = target.labels[indices]
+    sampled = None if groups is None else groups[indices]
     return Draw(
         target=target,
         repeat=repeat,
         indices=indices,
         labels=labels,
-        half=halves(labels, seed=seed, repeat=repeat, task=target.task),
+        half=halves(labels, seed=seed, repeat=repeat, task=target.task, groups=sampled),
         permutation=np.random.default_rng(stream(Purpose.SHUFFLE, seed, repeat)).permutation(len(indices)),
     )
 
@@ -174,10 +178,12 @@ def _image_draw(target: Target, samples: int | None, *, repeat: int, seed: int) 
 def _patch_draw(target: Target, samples: int | None, *, repeat: int, seed: int) -> PatchDraw:
     """Patches from as many images as possible, each in turn, halved by image."""
     count = samples or len(target)
-    chosen = draw_sample(target.labels, count, seed=seed, repeat=repeat, task=target.task)
+    groups = group_codes(target.groups)
+    chosen = draw_sample(target.labels, count, seed=seed, repeat=repeat, task=target.task, groups=groups)
+    sampled = None if groups is None else groups[chosen]
     order = np.random.default_rng(stream(Purpose.PATCH_IMAGES, seed, repeat)).permutation(chosen)
     indices = np.sort(np.resize(order, count))
-    half = halves(target.labels[chosen], seed=seed, repeat=repeat, task=target.task)
+    half = halves(target.labels[chosen], seed=seed, repeat=repeat, task=target.task, groups=sampled)
     return PatchDraw(
         target=target,
         repeat=repeat,

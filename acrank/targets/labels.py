@@ -9,12 +9,18 @@ from collections.abc import Sequence
 import numpy as np
 
 from acrank.errors import TargetError
+from acrank.targets.label_spelling import EMPTY, spelling_notes
 from acrank.targets.target import Labels, first_few
 from acrank.targets.target_options import Task
 
 #: Labels of a regression are not larger, so that their squares stay finite.
 _LARGEST = 1e100
-_MISSING = ("", "nan", "na", "n/a")
+#: Whole numbers of more than so many values, or of some values that hardly repeat, may be a measure.
+_MANY_NUMBERS, _SOME_NUMBERS = 20, 8
+#: Images of one number: of classes that are numbered without gaps at least the first, of others the second.
+_FEW_REPEATS = (2, 3)
+#: One class with so many times the images of another is no numbering of many classes.
+_UNEVEN = 10
 
 
 def encode_labels(
@@ -23,8 +29,9 @@ def encode_labels(
     """Encode labels [n], [n, 1] (one value each) or [n, k] (k columns of 0 and 1).
 
     Without a task, several columns mean multilabel, numbers with decimals mean regression and everything else
-    classification. Where at least half of the labels are numbers, all must be: a word among them is refused, for it
-    would make a class of every number. Classes that are numbers are ordered by value, others by name.
+    classification, but for whole numbers that may be a measure: they are refused. Where at least half of the labels are
+    numbers, all must be: a word among them is refused, for it would make a class of every number. Classes that are
+    numbers are ordered by value, others by name.
 
     Args:
         values: labels as strings, booleans or numbers.
@@ -46,8 +53,8 @@ def encode_labels(
             f"{where} has one label per image, not masks", hint="give a folder with images/ and masks/, or volumes"
         )
     values = _stripped(values, where)
-    if values.ndim == 2 and values.shape[1] == 1:
-        values = values[:, 0]
+    while values.ndim > 1 and values.shape[-1] == 1:
+        values = values[..., 0]
     if values.ndim not in (1, 2):
         raise TargetError(f"{where} has labels of shape {list(values.shape)}", hint="labels must be [n] or [n, k]")
     _refuse_missing(values, ids, where)
@@ -61,6 +68,12 @@ def encode_labels(
         _refuse_odd_among_numbers(values, ids, where, column=column)
     if task == "regression" or (task is None and numbers is not None and not _are_whole(numbers)):
         return _encode_quantities(values, ids, where, column=column)
+    if task is None and numbers is not None and _may_be_measure(numbers):
+        raise TargetError(
+            f"{where}: {len(np.unique(numbers))} different whole numbers label {len(numbers)} images{column}: "
+            "a measure, or classes?",
+            hint="say --task regression, or --task classification",
+        )
     return _encode_classes(values, where)
 
 
@@ -100,7 +113,8 @@ def _encode_classes(values: np.ndarray, where: str) -> Labels:
     classes = sorted(set(names), key=lambda name: (0.0 if numbers is None else float(name), name))
     places = {name: place for place, name in enumerate(classes)}
     table = np.array([places[name] for name in names], dtype=np.int64)
-    return Labels("classification", table[inverse.reshape(-1)], tuple(classes))
+    notes = spelling_notes(classes) if numbers is None else ()
+    return Labels("classification", table[inverse.reshape(-1)], tuple(classes), notes=notes)
 
 
 def _encode_columns(
@@ -153,7 +167,7 @@ def _stripped(values: np.ndarray, where: str) -> np.ndarray:
 def _refuse_missing(values: np.ndarray, ids: Sequence[str], where: str) -> None:
     if values.dtype.kind in "biu":
         return
-    lacking = ~np.isfinite(values) if values.dtype.kind == "f" else np.isin(np.char.lower(values), _MISSING)
+    lacking = ~np.isfinite(values) if values.dtype.kind == "f" else np.isin(np.char.lower(values), EMPTY)
     rows = np.flatnonzero(lacking.reshape(len(values), -1).any(axis=1))
     if len(rows):
         named = first_few([ids[row] for row in rows.tolist()], 3)
@@ -174,6 +188,21 @@ def _numbers(values: np.ndarray) -> np.ndarray | None:
 
 def _are_whole(numbers: np.ndarray) -> bool:
     return bool((numbers == np.floor(numbers)).all())
+
+
+def _may_be_measure(numbers: np.ndarray) -> bool:
+    """Whether whole numbers may measure something, such as an age, rather than number classes.
+
+    Classes are numbered from 0 or 1 without gaps, and none has far more images than another; so few numbers as grades
+    have are classes in any case.
+    """
+    distinct, counts = np.unique(numbers, return_counts=True)
+    is_numbering = distinct[0] in (0, 1) and bool((np.diff(distinct) == 1).all())
+    is_even = counts.max() < _UNEVEN * counts.min()
+    repeats = len(numbers) / len(distinct)
+    if is_numbering and is_even and repeats >= _FEW_REPEATS[0]:
+        return False
+    return len(distinct) > _MANY_NUMBERS or (len(distinct) >= _SOME_NUMBERS and repeats < _FEW_REPEATS[1])
 
 
 def _class_name(value: object, are_whole: bool) -> str:

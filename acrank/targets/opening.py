@@ -14,7 +14,8 @@ from typing import Any
 
 from acrank.errors import TargetError, UsageError
 from acrank.system.bounds import check_regular
-from acrank.targets.layouts import arrays, class_folders, hdf5, image_table, mask_folders, npz, volume_datasets
+from acrank.targets.grouping import group_names, groups_note
+from acrank.targets.layouts import array_files, arrays, class_folders, image_table, mask_folders, volume_datasets
 from acrank.targets.stores.slices import slice_volumes
 from acrank.targets.target import Target, split_in_use
 from acrank.targets.target_options import TargetOptions
@@ -40,8 +41,10 @@ class Layout:
 #: Name -> layout.
 LAYOUTS: dict[str, Layout] = {
     class_folders.NAME: Layout(class_folders.open_folders, class_folders.USES),
-    npz.NAME: Layout(npz.open_npz, arrays.USES, magic=b"PK\x03\x04", suffixes=(".npz",)),
-    hdf5.NAME: Layout(hdf5.open_hdf5, arrays.USES, magic=b"\x89HDF\r\n\x1a\n", suffixes=(".h5", ".hdf5", ".hdf")),
+    **{
+        name: Layout(array_files.open_array_target, arrays.USES, magic=kind.magic, suffixes=kind.suffixes)
+        for name, kind in array_files.KINDS.items()
+    },
     image_table.NAME: Layout(image_table.open_table, image_table.USES, suffixes=(".csv", ".tsv")),
     mask_folders.NAME: Layout(mask_folders.open_masks, mask_folders.USES),
     volume_datasets.DECATHLON: Layout(volume_datasets.open_decathlon, volume_datasets.USES),
@@ -49,7 +52,7 @@ LAYOUTS: dict[str, Layout] = {
 }
 
 #: Options that do not depend on the layout.
-_OF_EVERY_LAYOUT = ("bad_images", "doubts")
+_OF_EVERY_LAYOUT = ("bad_images", "group_pattern", "doubts")
 
 
 def open_target(path: str | os.PathLike[str], options: TargetOptions | None = None, **fields: Any) -> Target:
@@ -80,9 +83,9 @@ def open_target(path: str | os.PathLike[str], options: TargetOptions | None = No
     """
     path = Path(path)
     options = dataclasses.replace(options or TargetOptions(), **fields)
-    layout = _layout_of(path)
+    layout = _layout_of(path, options)
     _refuse_unsupported(path, layout, options)
-    target = LAYOUTS[layout].open(path, options)
+    target = _grouped(LAYOUTS[layout].open(path, options), options)
     _refuse_volume_options(path, target, options)
     target = dataclasses.replace(
         target,
@@ -93,11 +96,18 @@ def open_target(path: str | os.PathLike[str], options: TargetOptions | None = No
     return target if options.slices is None else slice_volumes(target, options.slices)
 
 
-def _layout_of(path: Path) -> str:
+def _grouped(target: Target, options: TargetOptions) -> Target:
+    """The target with the groups that the user asks for, and a note on them, or on those that its names suggest."""
+    if options.group_pattern is not None:
+        target = dataclasses.replace(target, groups=group_names(target.ids, options.group_pattern))
+    if target.groups is None or options.group_pattern or options.group_column:
+        target.add_note(groups_note(target) or None)
+    return target
+
+
+def _layout_of(path: Path, options: TargetOptions) -> str:
     if os.path.isdir(path):  # noqa: PTH112 - unlike is_dir, it takes overlong paths
-        return volume_datasets.layout_of(path) or (
-            mask_folders.NAME if mask_folders.is_mask_folder(path) else class_folders.NAME
-        )
+        return volume_datasets.layout_of(path) or _layout_of_files(path, options)
     check_regular(path, TargetError)
     try:
         with path.open("rb") as file:
@@ -107,8 +117,16 @@ def _layout_of(path: Path) -> str:
     by_content = [name for name, layout in LAYOUTS.items() if layout.magic and start.startswith(layout.magic)]
     by_suffix = [name for name, layout in LAYOUTS.items() if path.suffix.lower() in layout.suffixes]
     if not by_content and not by_suffix:
-        raise TargetError(f"unsupported target {path}", hint="give a folder of class folders, .npz, .h5, .csv or .tsv")
+        raise TargetError(
+            f"unsupported target {path}", hint="give a folder of class folders, .npz, .npy, .h5, .csv or .tsv"
+        )
     return (by_content or by_suffix)[0]
+
+
+def _layout_of_files(path: Path, options: TargetOptions) -> str:
+    if options.class_folders is not None:
+        return class_folders.NAME
+    return mask_folders.NAME if mask_folders.is_mask_folder(path, options) else class_folders.NAME
 
 
 def _refuse_unsupported(path: Path, layout: str, options: TargetOptions) -> None:

@@ -6,13 +6,21 @@ import numpy as np
 
 from acrank.errors import TargetError
 from acrank.system.streams import Purpose, stream
+from acrank.targets.group_sampling import grouped_halves, grouped_ranks
 from acrank.targets.target_options import Task
 
 _BINS = 10
 
 
 def draw_sample(
-    labels: np.ndarray, size: int | None, *, seed: int, repeat: int, task: Task, purpose: Purpose = Purpose.DRAW
+    labels: np.ndarray,
+    size: int | None,
+    *,
+    seed: int,
+    repeat: int,
+    task: Task,
+    purpose: Purpose = Purpose.DRAW,
+    groups: np.ndarray | None = None,
 ) -> np.ndarray:
     """Indices of a stratified sample, ascending; they depend only on the labels' order, the seed and the repeat.
 
@@ -29,6 +37,7 @@ def draw_sample(
         repeat: 0, 1, ...: each draws another sample.
         task: the task of the labels.
         purpose: the use of the images; each purpose has its own random streams.
+        groups: int64 [N], numbered from 0; images of one group are drawn together as far as the shares allow.
 
     Returns:
         int64 [min(size, N)].
@@ -42,16 +51,20 @@ def draw_sample(
     """
     count = len(labels)
     take = count if size is None else min(size, count)
-    groups = _strata(labels, task, take)
-    _refuse_few(groups, take, task, is_draw=purpose is Purpose.DRAW)
+    strata = _strata(labels, task, take)
+    _refuse_few(strata, take, task, is_draw=purpose is Purpose.DRAW)
     if take == count:
         return np.arange(count, dtype=np.int64)
-    shares = allocate(np.bincount(groups), take)
-    ranks = _ranks_within(groups, _keys(count, stream(purpose, seed, repeat)))
-    return np.asarray(np.flatnonzero(ranks < shares[groups]), dtype=np.int64)
+    shares = allocate(np.bincount(strata), take)
+    source = stream(purpose, seed, repeat)
+    if groups is None:
+        ranks = _ranks_within(strata, _keys(count, source))
+    else:
+        ranks = grouped_ranks(strata, shares, groups, keys=_keys(count + int(groups.max()) + 1, source))
+    return np.asarray(np.flatnonzero(ranks < shares[strata]), dtype=np.int64)
 
 
-def halves(labels: np.ndarray, *, seed: int, repeat: int, task: Task) -> np.ndarray:
+def halves(labels: np.ndarray, *, seed: int, repeat: int, task: Task, groups: np.ndarray | None = None) -> np.ndarray:
     """Split a sample into two stratified halves, for cross-fitting: True marks the first.
 
     Each class is halved; its odd image goes to the half that is smaller so far, so the halves differ by at most one.
@@ -60,20 +73,27 @@ def halves(labels: np.ndarray, *, seed: int, repeat: int, task: Task) -> np.ndar
         labels: the sample's labels, as in `Target.labels`, [n] or [n, k].
         seed, repeat: those of the draw; the halves come from another stream.
         task: the task of the labels.
+        groups: int64 [n]; each group is then in one half, and the halves are as even as the groups allow.
 
     Returns:
         bool [n].
+
+    Raises:
+        TargetError: the groups cannot be halved: a class comes from one of them only.
 
     Example:
         >>> halves(np.array([0, 0, 0, 1, 1]), seed=0, repeat=0, task="classification").sum()
         np.int64(3)
     """
-    groups = _strata(labels, task, len(labels))
-    sizes = np.bincount(groups, minlength=1)
+    strata = _strata(labels, task, len(labels))
+    source = stream(Purpose.HALVES, seed, repeat)
+    if groups is not None:
+        return grouped_halves(strata, groups, _keys(len(labels), source), needed=task == "classification")
+    sizes = np.bincount(strata, minlength=1)
     odd = sizes % 2
     first = sizes // 2 + odd * (np.cumsum(odd) % 2)  # odd images alternate: first, second, first, ...
-    ranks = _ranks_within(groups, _keys(len(labels), stream(Purpose.HALVES, seed, repeat)))
-    return np.asarray(ranks < first[groups])
+    ranks = _ranks_within(strata, _keys(len(labels), source))
+    return np.asarray(ranks < first[strata])
 
 
 def allocate(sizes: np.ndarray, total: int) -> np.ndarray:

@@ -145,7 +145,7 @@ class Target:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 (64 hexadecimal digits) of layout, task, classes, ids, labels and read options; reads no image."""
+        """SHA-256 (64 hex digits) of layout, task, classes, ids, labels, read options and groups; reads no image."""
         header = json.dumps([self.layout, self.task, self.classes, self.labels.shape], ensure_ascii=True)
         digest = hashlib.sha256(header.encode())
         digest.update("\0".join(self.ids).encode("utf-8", "surrogateescape"))
@@ -153,6 +153,8 @@ class Target:
         digest.update(self.labels.astype("<f8" if self.task == "regression" else "<i8").tobytes())
         if self.read_options:
             digest.update(b"\0\0" + self.read_options.encode())
+        if self.groups is not None:
+            digest.update(b"\0\0groups\0" + "\0".join(self.groups).encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
 
     def read(self, index: int) -> np.ndarray:
@@ -257,31 +259,6 @@ def first_few(names: Sequence[str], limit: int = 5) -> str:
     """
     shown = ", ".join(names[:limit])
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
-
-
-def choose_splits(split: str | None, available: Sequence[str], *, path: Path, notes: list[str]) -> list[str]:
-    """The splits to read, sorted: the given one, all of them for "all", "train" for None.
-
-    Empty if the target has no splits. A default among several splits is added to the notes.
-
-    Raises:
-        TargetError: the split does not exist.
-    """
-    names = sorted(available)
-    if not names and split in (None, "all"):
-        return []
-    if not names:
-        raise TargetError(f"{path} has no splits, so no split {split!r}", hint="leave the split out")
-    if split == "all":
-        return names
-    chosen = split or "train"
-    if chosen not in names:
-        raise TargetError(
-            f"{path} has no split {chosen!r}, only {first_few(names)}", hint='name one of them, or "all" to join them'
-        )
-    if split is None and len(names) > 1:
-        notes.append(f'{_DEFAULT_SPLIT}"train" of {", ".join(names)} ("all" joins them)')
-    return [chosen]
 
 
 def split_in_use(split: str | None, notes: Sequence[str]) -> str | None:

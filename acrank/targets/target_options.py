@@ -15,6 +15,9 @@ TASKS: tuple[Task, ...] = get_args(Task)
 Geometry = Literal["array", "header"]
 GEOMETRIES: tuple[Geometry, ...] = get_args(Geometry)
 PAGES = ("first", "volume")
+UNCERTAIN = ("zeros", "ones", "ignore")
+MISSING_LABELS = ("skip", "keep")
+CLASS_FOLDERS = ("top", "bottom")
 #: What the files of a DICOM set are.
 DicomKind = Literal["images", "series"]
 DICOM_KINDS: tuple[DicomKind, ...] = get_args(DicomKind)
@@ -36,6 +39,17 @@ class TargetOptions:
         images_key, labels_key: names of the arrays in an .npz or HDF5 file.
         image_column: the column of paths in a table.
         label_column: the column of labels in a table, or several; a string may name several, separated by commas.
+        labels_file: an .npy, .npz or HDF5 file that holds the labels of the images in another one.
+        image_root: the folder that a table's paths or ids are relative to; None takes the table's.
+        uncertain: how label columns with blanks and -1 are read, as CheXpert has them: blanks are 0, and -1 is 0 with
+            "zeros", 1 with "ones"; "ignore" leaves the images with -1 out. None refuses both.
+        missing_labels: what a cell without a label in a table does, or one that says unknown, none or ?: "skip" leaves
+            its image out; "keep" takes such words as classes. None refuses them.
+        class_folders: which folders are classes: "top", the first ones, or "bottom", those that hold images, and the
+            first ones are groups. None tells it from their names.
+        group_column: the column of a table that says which images belong together, such as the patient.
+        group_pattern: a regular expression that finds the group in each image's path: its first group of parentheses,
+            else all that it matches.
         intensity: how values are scaled to [0, 1]: "window:LOW,HIGH", or by each image's "percentile" or "zscore". None
             means for volumes a window of -1000 to 1000 if dataset.json says CT, the full range for uint8 arrays,
             else percentiles; for images their depth, told from some of them.
@@ -74,6 +88,33 @@ class TargetOptions:
     image_column: Annotated[str | None, Opt(help="Column of paths in a CSV.")] = None
     label_column: Annotated[
         tuple[str, ...] | None, Opt(help="Column of labels in a CSV, or several.", metavar="NAME,…")
+    ] = None
+    labels_file: Annotated[
+        str | None, Opt(help="File of the labels, where images are in another (.npy, .npz, .h5).", metavar="FILE")
+    ] = None
+    image_root: Annotated[
+        str | None, Opt(help="Folder of the images that a table names. [the table's]", metavar="DIR")
+    ] = None
+    uncertain: Annotated[
+        Literal["zeros", "ones", "ignore"] | None,
+        Opt(help="Label columns with blanks (0) and -1: what -1 is. [refused]", choices=UNCERTAIN),
+    ] = None
+    missing_labels: Annotated[
+        Literal["skip", "keep"] | None,
+        Opt(
+            help="Rows labelled unknown, none or ?: skip them, or keep these as classes. [refused]",
+            choices=MISSING_LABELS,
+        ),
+    ] = None
+    class_folders: Annotated[
+        Literal["top", "bottom"] | None,
+        Opt(help="Which folders are classes: the first, or those of images. [by their names]", choices=CLASS_FOLDERS),
+    ] = None
+    group_column: Annotated[
+        str | None, Opt(help="Column of groups, such as patients, kept on one side of every split.")
+    ] = None
+    group_pattern: Annotated[
+        str | None, Opt(help="Regular expression that finds the group in each image's path.", metavar="REGEX")
     ] = None
     intensity: Annotated[
         str | None,

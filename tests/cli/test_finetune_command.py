@@ -171,3 +171,28 @@ def test_the_embedded_truth_belongs_to_the_embedded_zoo() -> None:
     assert all(len(one.seeds) >= 3 and 0 < one.mean < 1 for one in found.values())
     settings = json.loads(zoo_path().with_name("truth_settings.json").read_text())
     assert settings["command"].startswith("acrank finetune ")
+
+
+def test_the_targets_own_splits_are_one_by_default(acrank: Command, folder: Path) -> None:
+    for split in ("Training", "Testing", "dev"):
+        make_images(folder / "own" / split, each=4)
+    quick = ["--epochs", 1, "--lr", "0.1", "--batch-size", 8, "--device", "cpu", "--model", "net0", "--allow-code"]
+    command = ["finetune", "--zoo", "zoo/zoo.yaml", "--data", "own", "--split-by", "target", *quick]
+    done = acrank(*command)
+    assert done.code == 0, done.err
+    assert [row["split"] for row in rows_of(folder / "truth.csv")] == ["0"]
+    done = acrank(*command, "--splits", 2, "-o", "two.csv")
+    assert done.code == 2
+    assert "the target's own splits are one split" in done.err
+    done = acrank("finetune", "--zoo", "zoo/zoo.yaml", "--data", "target", *quick, "-o", "three.csv")
+    assert done.code == 0, done.err
+    assert len(rows_of(folder / "three.csv")) == 3, "three partitions by seed, as ever"
+
+
+def test_finetuning_keeps_groups_on_one_side(acrank: Command, folder: Path) -> None:
+    done = acrank(*words("--model", "net0", "--group-pattern", r"class\d/00\d"))
+    assert done.code == 0, done.err
+    assert "30 groups of 1 to 1 images are kept on one side of every split" in done.err
+    done = acrank(*words("--model", "net0", "--group-pattern", r"class\d"))
+    assert done.code == 3
+    assert "class number 0 has too few groups (1)" in done.err

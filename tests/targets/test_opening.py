@@ -51,7 +51,7 @@ def test_options_of_other_layouts_are_refused(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "f", "a/1.png", "b/1.png")
     with pytest.raises(UsageError, match=r"--images-key does not apply to .* folders") as caught:
         open_target(folder, images_key="x")
-    assert caught.value.hint == "it is for npz and hdf5; leave it out"
+    assert caught.value.hint == "it is for npz and npy and hdf5; leave it out"
     with pytest.raises(UsageError, match="--label-column"):
         open_target(arrays(tmp_path / "a.npz"), label_column="x")
     with pytest.raises(UsageError, match="unknown --task 'ranking'"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,12 +13,13 @@ import numpy as np
 from acrank.errors import TargetError
 from acrank.targets.labels import encode_labels
 from acrank.targets.mask_values import MaskValues, mask_values_of
+from acrank.targets.split_names import choose_splits
 from acrank.targets.stores.array_items import ArrayStore, ItemStore, StoredArray, item_count, make_array_store
 from acrank.targets.stores.reading import check_count
-from acrank.targets.target import Labels, StoreInfo, Target, build_target, choose_splits, first_few
+from acrank.targets.target import Labels, StoreInfo, Target, build_target, first_few
 from acrank.targets.target_options import TargetOptions
 
-USES = frozenset({"images_key", "labels_key", "split", "task", "intensity", "slices", "ignore_value"})
+USES = frozenset({"images_key", "labels_key", "split", "task", "intensity", "slices", "ignore_value", "labels_file"})
 
 _SPLITS = ("train", "val", "test")
 _JOINTS = ("_", "/")  # train_images, or a group train with images
@@ -53,49 +55,60 @@ class MaskedArrayStore(ArrayStore):
         return self.masks.raw(index)
 
 
-def open_arrays(
-    path: Path,
-    options: TargetOptions,
-    *,
-    layout: str,
-    keys: Sequence[str],
-    array: Callable[[str], StoredArray],
-    labels: Callable[[str], np.ndarray],
-) -> Target:
-    """A target from a file of named arrays; masks instead of labels make it a segmentation target.
+@dataclass(frozen=True, kw_only=True)
+class ArrayFile:
+    """A file of named arrays.
 
-    Args:
+    Attributes:
         path: the file.
-        options: keys, split, task and intensity.
-        layout: name of the layout.
-        keys: names of the arrays in the file.
+        layout: name of its layout.
+        keys: names of the arrays in it.
         array: opens one array of images or masks without reading it.
         labels: reads one array of labels.
+    """
+
+    path: Path
+    layout: str
+    keys: Sequence[str]
+    array: Callable[[str], StoredArray]
+    labels: Callable[[str], np.ndarray]
+
+
+def open_arrays(images: ArrayFile, labels: ArrayFile, options: TargetOptions) -> Target:
+    """A target from a file of arrays, or two; masks instead of labels make it a segmentation target.
+
+    Args:
+        images: the file of the images.
+        labels: the file of the labels: the same, or another.
+        options: keys, split, task and intensity.
 
     Raises:
         TargetError: keys or splits not found, lengths that differ, no images, or unusable labels.
     """
     notes: list[str] = []
-    splits = _keys_of_splits(path, options, keys=keys, notes=notes)
-    parts = {one.images: array(one.images) for one in splits}
+    path = images.path
+    splits = (
+        _keys_of_splits(images, options, notes=notes) if labels is images else _keys_of_two(images, labels, options)
+    )
+    parts = {one.images: images.array(one.images) for one in splits}
     store: ArrayStore
     if options.task in (None, "segmentation") and all(
-        _are_masks(path, one, images=parts[one.images], labels=array(one.labels)) for one in splits
+        _are_masks(path, one, images=parts[one.images], labels=labels.array(one.labels)) for one in splits
     ):
-        masks = [array(one.labels) for one in splits]
+        masks = [labels.array(one.labels) for one in splits]
         ids = _ids(path, splits, parts, counts=[item_count(part) for part in masks])
-        where = f"{path}: {splits[0].labels!r}"
+        where = f"{labels.path}: {splits[0].labels!r}"
         store = _masked_store(where, parts, masks, options=options, notes=notes)
         encoded = Labels.of_masks(len(ids), store.mask_values.classes)
     else:
-        found = [labels(one.labels) for one in splits]
+        found = [labels.labels(one.labels) for one in splits]
         ids = _ids(path, splits, parts, counts=[len(values) if values.ndim else 0 for values in found])
         if len({values.shape[1:] for values in found}) > 1:
             raise TargetError(f"{path}: the splits' labels have different shapes", hint="read one split")
-        encoded = encode_labels(np.concatenate(found), ids=ids, task=options.task, where=str(path))
+        encoded = encode_labels(np.concatenate(found), ids=ids, task=options.task, where=str(labels.path))
         store = make_array_store(str(path), parts, intensity=options.intensity, mask=None, notes=notes)
     info = StoreInfo(store=store, axes=store.axes.spatial, read_options=f"{store.rule or store.values}")
-    return build_target(path, layout=layout, ids=ids, labels=encoded, info=info, notes=notes)
+    return build_target(path, layout=images.layout, ids=ids, labels=encoded, info=info, notes=notes)
 
 
 def refuse_odd_dtype(dtype: np.dtype, where: str) -> None:
@@ -130,7 +143,7 @@ def _masked_store(
 
 def _are_masks(path: Path, keys: _Keys, *, images: StoredArray, labels: StoredArray) -> bool:
     """True if an array of labels holds masks: numbers with more than two axes, of the images' sizes (else refused)."""
-    if len(labels.shape) < 3 or labels.dtype.kind not in "buif":
+    if len(labels.shape) < 3 or math.prod(labels.shape[1:]) == 1 or labels.dtype.kind not in "buif":
         return False
     shape = images.shape[1:]
     if _mask_shape(labels) in (shape, shape[1:], shape[:-1]):
@@ -142,7 +155,18 @@ def _are_masks(path: Path, keys: _Keys, *, images: StoredArray, labels: StoredAr
     )
 
 
-def _keys_of_splits(path: Path, options: TargetOptions, *, keys: Sequence[str], notes: list[str]) -> list[_Keys]:
+def _keys_of_two(images: ArrayFile, labels: ArrayFile, options: TargetOptions) -> list[_Keys]:
+    """The keys where labels lie in a file of their own; the only array of a file needs no name."""
+    choose_splits(options.split, [], path=images.path, notes=[])
+    image_key = options.images_key or (images.keys[0] if len(images.keys) == 1 else "images")
+    usual = next((name for name in ("labels", "masks") if name in labels.keys), "labels")
+    label_key = options.labels_key or (labels.keys[0] if len(labels.keys) == 1 else usual)
+    keys = _Keys("", _existing(images.path, image_key, images.keys), _existing(labels.path, label_key, labels.keys))
+    return [keys]
+
+
+def _keys_of_splits(file: ArrayFile, options: TargetOptions, *, notes: list[str]) -> list[_Keys]:
+    path, keys = file.path, file.keys
     if options.images_key is None and options.labels_key is None:
         prefixes = {name: f"{name}{joint}" for name in _SPLITS for joint in _JOINTS if f"{name}{joint}images" in keys}
         chosen = choose_splits(options.split, list(prefixes), path=path, notes=notes) if prefixes else []
@@ -171,7 +195,8 @@ def _existing(path: Path, key: str, keys: Sequence[str]) -> str:
     if key not in keys:
         there = first_few(sorted(keys), 12) or "nothing"
         raise TargetError(
-            f"{path} has no array {key!r}; it has: {there}", hint="name the arrays: --images-key and --labels-key"
+            f"{path} has no array {key!r}; it has: {there}",
+            hint="name the arrays: --images-key and --labels-key; --labels-file names another file of labels",
         )
     return key
 

@@ -1,46 +1,57 @@
-"""Class folders: one folder of images or volumes per class, or train/, val/ and test/ with such folders inside."""
+"""Class folders: one folder of images or volumes per class, in splits (train, Testing, fold_0) or groups, or not."""
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from acrank.errors import TargetError
 from acrank.targets.data_folder import MOST_OTHERS, DataFolder, Identity, once
+from acrank.targets.label_spelling import spelling_notes
+from acrank.targets.layouts.folder_levels import ClassFolder, class_folders
 from acrank.targets.layouts.labelled_files import open_labelled
+from acrank.targets.layouts.listing import entries, suffix_of, walk, without_suffix
+from acrank.targets.layouts.mask_lookalikes import refuse_lookalikes
+from acrank.targets.layouts.mask_names import is_mask_beside
 from acrank.targets.stores.dicom_file import DICOM_SUFFIXES, is_dicom
 from acrank.targets.stores.images import IMAGE_SUFFIXES
 from acrank.targets.stores.reading import check_count
 from acrank.targets.stores.stored_volumes import is_volume
-from acrank.targets.target import Labels, Target, build_target, choose_splits, first_few
+from acrank.targets.target import Labels, Target, build_target, first_few
 from acrank.targets.target_options import TargetOptions
 
 NAME = "folders"
-USES = frozenset({"split", "task", "intensity", "slices", "spacing", "pages", "dicom", "allow_outside"})
+USES = frozenset(
+    {"split", "task", "intensity", "slices", "spacing", "pages", "dicom", "class_folders", "allow_outside"}
+)
 
-#: Names of folders that hold splits, lower case.
-SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 _OTHER_SUFFIXES = frozenset(
     {".txt", ".md", ".rst", ".pdf", ".html", ".json", ".jsonl", ".yaml", ".yml", ".xml", ".csv", ".tsv", ".xlsx"}
     | {".db", ".ini", ".log", ".lock", ".py", ".sh", ".zip", ".tar", ".gz", ".md5", ".sha256"}
 )
-_MASK_NAME = re.compile(r"[_-]mask(?:[_-]?\d+)?\.[^.]+$", re.IGNORECASE)
+_MASK_NAME = re.compile(
+    r"[ _.-](?:mask|seg|segmentation|labels?|gt|ground[ _-]?truth|manual|annotation|lesion|roi)(?:[ _-]?\d+)?\.[^.]+$",
+    re.IGNORECASE,
+)
 
 
 def open_folders(path: Path, options: TargetOptions) -> Target:
     """Open a folder with one folder of images, volumes or DICOM files per class; ids are the paths below it.
 
     Files are listed without opening any of them, but those of unknown kinds, which may be DICOM. Hidden files and files
-    that are clearly not images are left out; files of unknown kinds and what is no ordinary file too, with a note on
-    their number. Folders within a class belong to it. An image with two names (links) counts once.
+    that are clearly not images are left out; files of unknown kinds, what is no ordinary file, and masks beside their
+    images too, with a note on their number. Folders within a class belong to it. An image with two names (links) counts
+    once. What may be images and masks rather than classes is looked at.
 
     Raises:
-        TargetError: no class folders, one class, a class without images, an unknown split, images beside volumes, or a
-            segmentation target, a link that leads outside, one image in two classes, or a folder that is no data set.
+        TargetError: no class folders, one class, a class without images, an unknown split, images beside volumes,
+            folders that may be classes or groups, a segmentation set, a link that leads outside, one image in two
+            classes, or a folder that is no data set.
     """
     if options.task not in (None, "classification"):
         raise TargetError(
@@ -49,7 +60,10 @@ def open_folders(path: Path, options: TargetOptions) -> Target:
         )
     notes: list[str] = []
     data = DataFolder(path, allow_outside=options.allow_outside)
-    listed = once(sorted(_images(data, _class_folders(data, options.split, notes), notes)), notes)
+    folders = _class_folders(data, options, notes)
+    listed = once(sorted(_images(data, [(folder, label) for folder, label, _ in folders], notes)), notes)
+    if options.class_folders is None:
+        refuse_lookalikes(path, listed)
     found, info = open_labelled(data, listed, options, by_folder=True)
     ids = tuple(name for name, _ in found)
     classes = sorted({str(label) for _, label in found})
@@ -57,16 +71,17 @@ def open_folders(path: Path, options: TargetOptions) -> Target:
         raise TargetError(f"{path} has one class only: {classes[0]}", hint="ranking needs at least two class folders")
     places = {name: place for place, name in enumerate(classes)}
     values = np.array([places[str(label)] for _, label in found], dtype=np.int64)
-    labels = Labels("classification", values, tuple(classes))
+    labels = Labels("classification", values, tuple(classes), notes=spelling_notes(classes))
+    info = dataclasses.replace(info, groups=info.groups or _groups(ids, folders))
     notes += data.notes()
     return build_target(path, layout=NAME, ids=ids, labels=labels, info=info, notes=notes)
 
 
-def _class_folders(data: DataFolder, split: str | None, notes: list[str]) -> list[tuple[str, str]]:
-    """(folder below `path`, class) of every class folder in the chosen splits."""
+def _class_folders(data: DataFolder, options: TargetOptions, notes: list[str]) -> list[ClassFolder]:
+    """The class folders of the chosen splits."""
     path = data.root
-    folders, files = _entries(data)
-    loose = sum(_suffix(name) in IMAGE_SUFFIXES | DICOM_SUFFIXES or is_volume(name) for name in files)
+    folders, files = entries(data)
+    loose = sum(suffix_of(name) in IMAGE_SUFFIXES | DICOM_SUFFIXES or is_volume(name) for name in files)
     if not folders:
         raise TargetError(
             f"{path} holds {loose} images but no class folders" if loose else f"no images in {path}",
@@ -74,41 +89,7 @@ def _class_folders(data: DataFolder, split: str | None, notes: list[str]) -> lis
         )
     if loose:
         notes.append(f"{loose} images beside the class folders are left out")
-    splits = _split_folders(data, folders)
-    _refuse_segmentation(path, folders)
-    chosen = choose_splits(split, splits, path=path, notes=notes)
-    if not chosen:
-        return [(name, name) for name in folders]
-    beside = sorted(set(folders) - set(splits))
-    if beside:
-        notes.append(f"folders beside the splits are left out: {first_few(beside)}")
-    return [(f"{part}/{name}", name) for part in chosen for name in _entries(data, part)[0]]
-
-
-def _split_folders(data: DataFolder, folders: list[str]) -> list[str]:
-    """The folders that are splits: those with a split's name that hold folders rather than images.
-
-    A class may be called "train": a single such name among others is a class.
-    """
-    named = [name for name in folders if name.lower() in SPLIT_NAMES]
-    if not named or (len(named) == 1 and len(folders) > 1):
-        return []
-    splits = [name for name in named if _entries(data, name)[0]]
-    if not splits and len(named) == len(folders):
-        raise TargetError(
-            f"{data.root} holds {first_few(named)} but no class folders in them",
-            hint="put one folder per class into each split, or give a table of image paths and labels",
-        )
-    return splits
-
-
-def _refuse_segmentation(path: Path, folders: list[str]) -> None:
-    lower = {name.lower().rstrip("s") for name in folders}
-    if len(folders) == 2 and "mask" in lower and lower & {"image", "img"}:
-        raise TargetError(
-            f"{path} is a segmentation target: it holds {' and '.join(sorted(folders))}, not classes",
-            hint="call the folders images and masks",
-        )
+    return class_folders(data, options.split, level=options.class_folders, notes=notes)
 
 
 def _images(data: DataFolder, folders: list[tuple[str, str]], notes: list[str]) -> list[tuple[str, str, Identity]]:
@@ -120,14 +101,14 @@ def _images(data: DataFolder, folders: list[tuple[str, str]], notes: list[str]) 
     empty: list[str] = []
     for folder, label in folders:
         before = len(images)
-        for name, is_folder, identity in _walk(data, folder):
-            suffix = _suffix(name)
-            if not is_folder and (suffix in IMAGE_SUFFIXES or is_volume(name)):
-                images.append((name, label, identity))
+        for entry in walk(data, folder):
+            suffix = suffix_of(entry.name)
+            if not entry.is_folder and (suffix in IMAGE_SUFFIXES or is_volume(entry.name)):
+                images.append((entry.name, label, entry.identity))
                 continue
-            is_unknown = not is_folder and suffix not in _OTHER_SUFFIXES
-            if is_unknown and is_dicom(path / name, suffix):
-                images.append((name, label, identity))
+            is_unknown = not entry.is_folder and suffix not in _OTHER_SUFFIXES
+            if is_unknown and is_dicom(path / entry.name, suffix):
+                images.append((entry.name, label, entry.identity))
                 continue
             others += 1
             _refuse_others(path, others, len(images))
@@ -149,10 +130,7 @@ def _images(data: DataFolder, folders: list[tuple[str, str]], notes: list[str]) 
         )
     if unknown:
         notes.append(f"{unknown.total()} files of unknown kinds are left out: {kinds}")
-    masks = sum("mask" in name.lower() and _MASK_NAME.search(name) is not None for name, _, _ in images)
-    if masks:
-        notes.append(f"{masks} files are named like segmentation masks but read as images: move them out if they are")
-    return images
+    return _without_masks(images, notes)
 
 
 def _refuse_others(path: Path, others: int, images: int) -> None:
@@ -163,28 +141,28 @@ def _refuse_others(path: Path, others: int, images: int) -> None:
         )
 
 
-def _entries(data: DataFolder, folder: str = "") -> tuple[list[str], list[str]]:
-    """Names of the visible folders and files in a folder, sorted."""
-    found = list(data.scan(folder))
-    return sorted(one.name for one in found if one.is_folder), sorted(one.name for one in found if not one.is_folder)
+def _without_masks(images: list[tuple[str, str, Identity]], notes: list[str]) -> list[tuple[str, str, Identity]]:
+    """The images without the masks that lie beside them."""
+    if not any(_MASK_NAME.search(name) for name, _, _ in images):
+        return images
+    stems = {without_suffix(name) for name, _, _ in images}
+    kept = [one for one in images if is_mask_beside(without_suffix(one[0]), stems) is None]
+    if len(kept) < len(images):
+        notes.append(
+            f"{len(images) - len(kept)} masks beside their images are left out (--task segmentation reads them)"
+        )
+    odd = sum(_MASK_NAME.search(name) is not None for name, _, _ in kept)
+    if odd:
+        notes.append(f"{odd} files are named like segmentation masks but read as images: move them out if they are")
+    return kept
 
 
-def _walk(data: DataFolder, folder: str) -> Iterator[tuple[str, bool, Identity]]:
-    """Every visible file and folder below root/folder: its name with forward slashes, whether it is a folder, identity.
-
-    Circular links end.
-    """
-    waiting, seen = [folder], set[Identity]()
-    while waiting:
-        here = waiting.pop()
-        for entry in data.scan(here):
-            name = f"{here}/{entry.name}"
-            yield name, entry.is_folder, entry.identity
-            if entry.is_folder and entry.identity not in seen:
-                seen.add(entry.identity)
-                waiting.append(name)
-
-
-def _suffix(name: str) -> str:
-    stem, dot, suffix = name[name.rfind("/") + 1 :].rpartition(".")
-    return dot + suffix.lower() if stem else ""
+def _groups(ids: Sequence[str], folders: Sequence[ClassFolder]) -> tuple[str, ...] | None:
+    """The group of every image, where the class folders lie in groups."""
+    by_folder = {folder: group for folder, _, group in folders if group}
+    if not by_folder:
+        return None
+    depth = next(iter(by_folder)).count("/") + 1
+    found = ["/".join(name.split("/")[:depth]) for name in ids]
+    groups = [by_folder.get(folder, folder) for folder in found]
+    return tuple(groups) if len(set(groups)) > 1 else None

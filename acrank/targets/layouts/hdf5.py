@@ -11,16 +11,14 @@ from typing import Any
 import numpy as np
 
 from acrank.errors import TargetError
-from acrank.targets.layouts.arrays import open_arrays, refuse_odd_dtype
+from acrank.targets.layouts.arrays import ArrayFile, refuse_odd_dtype
 from acrank.targets.stores.reading import MOST_OF_VOLUME, check_decoded, damage_of
-from acrank.targets.target import Target
-from acrank.targets.target_options import TargetOptions
 
 NAME = "hdf5"
 
 
-def open_hdf5(path: Path, options: TargetOptions) -> Target:
-    """Open datasets [N, H, W], [N, H, W, C] or [N, C, H, W] with labels (numbers or strings) [N], [N, 1] or [N, k].
+def hdf5_file(path: Path) -> ArrayFile:
+    """The file's datasets: images [N, H, W], [N, H, W, C] or [N, C, H, W], labels (numbers or strings) [N] or [N, k].
 
     Keys may lie in groups (`scans/images`). Images are read one by one, on demand. Values
     must lie in the file itself: datasets that name other files (external, virtual) are refused before they are read.
@@ -29,9 +27,8 @@ def open_hdf5(path: Path, options: TargetOptions) -> Target:
         TargetError: not an HDF5 file, keys not found, or datasets that do not fit together, are too large, of odd
             types, or stored outside the file.
     """
-    return open_arrays(
-        path,
-        options,
+    return ArrayFile(
+        path=path,
         layout=NAME,
         keys=_keys(path),
         array=lambda key: StoredDataset(path, key),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,16 +15,20 @@ import numpy as np
 from acrank.errors import TargetError
 from acrank.system.bounds import MOST_TEXT, read_bounded
 from acrank.targets.data_folder import DataFolder, Identity, once
+from acrank.targets.grouping import check_groups
+from acrank.targets.label_cells import read_cells
 from acrank.targets.labels import encode_labels
+from acrank.targets.layouts.image_lookup import find_images
 from acrank.targets.layouts.labelled_files import holds_dicom, open_labelled
+from acrank.targets.split_names import choose_splits
 from acrank.targets.stores.reading import check_count
-from acrank.targets.target import Target, build_target, choose_splits, first_few
+from acrank.targets.target import Target, build_target, first_few
 from acrank.targets.target_options import TargetOptions
 
 NAME = "table"
 USES = frozenset(
     {"split", "image_column", "label_column", "task", "intensity", "slices", "spacing", "pages", "dicom"}
-    | {"allow_outside"}
+    | {"allow_outside", "image_root", "uncertain", "missing_labels", "group_column"}
 )
 
 #: Characters of one row, and of one label.
@@ -34,8 +39,10 @@ _LABEL_NAMES = ("label", "class", "target", "category")
 
 
 def open_table(path: Path, options: TargetOptions) -> Target:
-    """Open a table with a header; paths are relative to the table's folder, and are the ids.
-    A path may be the folder of a DICOM series.
+    """Open a table with a header; paths are relative to the table's folder, or `image_root`, and are the ids.
+
+    A path may lack its suffix, or its folder where no other file below has the name; it may be the folder of a DICOM
+    series. Cells of several labels (`a|b`) make a multilabel task.
 
     The columns are given, or recognised by usual names. `label_column` may name several columns of 0 and 1, separated
     by commas, for a multilabel task. A column called `split` gives splits. Backslashes in paths count as slashes.
@@ -49,25 +56,60 @@ def open_table(path: Path, options: TargetOptions) -> Target:
             with two labels; labels missing or not fitting the task; a table that is too large.
     """
     notes: list[str] = []
-    header, rows = _read(path)
+    header, rows, delimiter = _read(path)
     image = header.index(_column(path, header, options.image_column, usual=_IMAGE_NAMES, what="image"))
     columns = _label_columns(path, header, options.label_column)
     rows = _rows_of_split(path, header, rows, split=options.split, notes=notes)
     if not rows:
         raise TargetError(f"no images in {path}: the table has no rows", hint="give one row per image")
-    data = DataFolder(path.parent, allow_outside=options.allow_outside)
     places = [header.index(name) for name in columns]
-    rows = _unique(path, rows, _identities(path, rows, data, image=image), image=image, labels=places, notes=notes)
-    rows.sort(key=lambda row: _tidy(row.cells[image]))
-    numbers = {_tidy(row.cells[image]): row.number for row in rows}
-    listed = [(_tidy(row.cells[image]), tuple(row.cells[place] for place in places)) for row in rows]
+    _refuse_long(path, rows, places)
+    cells = read_cells(
+        np.array([[row.cells[place] for place in places] for row in rows]),
+        columns,
+        ids=_names_of(rows, image),
+        options=options,
+        delimiter=delimiter,
+        where=str(path),
+    )
+    rows = [rows[place] for place in cells.kept.tolist()]
+    values = {row.number: tuple(labels) for row, labels in zip(rows, cells.values.tolist(), strict=True)}
+    data = DataFolder(Path(options.image_root or path.parent), allow_outside=options.allow_outside)
+    rows, identities = _found(path, rows, data, image=image, notes=notes)
+    rows = _unique(path, rows, identities, image=image, labels=places, notes=notes)
+    rows.sort(key=lambda row: row.cells[image])
+    row_of = {row.number: row for row in rows}
+    listed = [(row.cells[image], row.number) for row in rows]
     found, info = open_labelled(data, listed, options, by_folder=False)
     ids = tuple(name for name, _ in found)
-    values = np.array([cells for _, cells in found])
-    named = [f"row {numbers[name]} ({name})" if name in numbers else name for name in ids]
-    labels = encode_labels(values, ids=named, task=options.task, where=str(path), names=columns)
-    notes += data.notes()
+    rows = [row_of[number] for _, number in found if isinstance(number, int)]
+    labels = encode_labels(
+        np.array([values[row.number] for row in rows]),
+        ids=[f"row {row.number} ({name})" for row, name in zip(rows, ids, strict=True)],
+        task=options.task,
+        where=str(path),
+        names=cells.names,
+    )
+    groups = _groups(path, header, rows, name=options.group_column) or info.groups
+    info = dataclasses.replace(info, groups=groups)
+    notes += [*cells.notes, *data.notes()]
     return build_target(path, layout=NAME, ids=ids, labels=labels, info=info, notes=notes)
+
+
+def _groups(
+    path: Path, header: Sequence[str], rows: Sequence[_TableRow], *, name: str | None
+) -> tuple[str, ...] | None:
+    """The group of every row, None without a column of groups."""
+    if name is None:
+        return None
+    place = header.index(_column(path, header, name, usual=(), what="group"))
+    lacking = sum(not row.cells[place] for row in rows)
+    if lacking:
+        raise TargetError(
+            f"{path}: {lacking} of {len(rows)} cells of the column {name!r} are empty",
+            hint="name the group of every row",
+        )
+    return check_groups([row.cells[place] for row in rows], f"{path}: the column {name!r}")
 
 
 @dataclass(frozen=True)
@@ -78,8 +120,8 @@ class _TableRow:
     cells: list[str]
 
 
-def _read(path: Path) -> tuple[list[str], list[_TableRow]]:
-    """Column names and rows."""
+def _read(path: Path) -> tuple[list[str], list[_TableRow], str]:
+    """Column names, rows, and what separates the cells."""
     text = read_bounded(path, TargetError, most=MOST_TEXT)
     first = text.partition("\n")[0]
     delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=first.count)
@@ -93,7 +135,7 @@ def _read(path: Path) -> tuple[list[str], list[_TableRow]]:
     twice = [name for name, count in Counter(header).items() if count > 1 and name]
     if twice:
         raise TargetError(f"{path} has two columns called {twice[0]!r}", hint="rename one of them")
-    return header, rows[1:]
+    return header, rows[1:], delimiter
 
 
 def _rows(path: Path, text: str, delimiter: str) -> Iterator[_TableRow]:
@@ -161,21 +203,30 @@ def _tidy(cell: str) -> str:
     return cell.replace("\\", "/").removeprefix("./")
 
 
-def _identities(path: Path, rows: Sequence[_TableRow], data: DataFolder, *, image: int) -> list[Identity]:
-    """Of every row's image; refuses rows whose images are not there."""
-    names = [_tidy(row.cells[image]) for row in rows]
-    found = [data.find(name) or _slices(data, name) for name in names]
-    absent = sorted(
-        _tidy(row.cells[image]) or "(an empty path)"
-        for row, identity in zip(rows, found, strict=True)
-        if identity is None
-    )
-    if absent:
-        raise TargetError(
-            f"{path}: {len(absent)} of {len(rows)} images are missing: {first_few(absent, 3)}",
-            hint="paths are taken relative to the table's folder",
-        )
-    return [identity for identity in found if identity is not None]
+def _names_of(rows: Sequence[_TableRow], image: int) -> list[str]:
+    """The rows for messages: their numbers and images."""
+    return [f"row {row.number} ({_tidy(row.cells[image])})" for row in rows]
+
+
+def _found(
+    path: Path, rows: Sequence[_TableRow], data: DataFolder, *, image: int, notes: list[str]
+) -> tuple[list[_TableRow], list[Identity]]:
+    """The rows, each with the path of its image below the data's folder, and their identities."""
+    images = find_images(data, [_tidy(row.cells[image]) for row in rows], where=str(path), notes=notes, other=_slices)
+    named = [
+        dataclasses.replace(row, cells=[*row.cells[:image], name, *row.cells[image + 1 :]])
+        for row, (name, _) in zip(rows, images, strict=True)
+    ]
+    return named, [identity for _, identity in images]
+
+
+def _refuse_long(path: Path, rows: Sequence[_TableRow], labels: Sequence[int]) -> None:
+    for row in rows:
+        if any(len(row.cells[place]) > _LONGEST_LABEL for place in labels):
+            raise TargetError(
+                f"{path}: the label in row {row.number} has more than {_LONGEST_LABEL} characters",
+                hint="name another label column",
+            )
 
 
 def _slices(data: DataFolder, name: str) -> Identity | None:
@@ -193,15 +244,9 @@ def _unique(
     labels: Sequence[int],
     notes: list[str],
 ) -> list[_TableRow]:
-    """The rows with every image once; refuses one with two labels, and labels that are too long."""
+    """The rows with every image once; refuses one with two labels."""
     named = {f"row {row.number} {_tidy(row.cells[image])}": row for row in rows}
     texts = [", ".join(row.cells[place] for place in labels) for row in rows]
-    for row in rows:
-        if any(len(row.cells[place]) > _LONGEST_LABEL for place in labels):
-            raise TargetError(
-                f"{path}: the label in row {row.number} has more than {_LONGEST_LABEL} characters",
-                hint="name another label column",
-            )
     try:
         return [named[name] for name, _ in once(zip(named, texts, identities, strict=True), notes)]
     except TargetError as error:

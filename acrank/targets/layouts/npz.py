@@ -12,10 +12,8 @@ from typing import IO, Any
 import numpy as np
 
 from acrank.errors import TargetError
-from acrank.targets.layouts.arrays import open_arrays, refuse_odd_dtype
+from acrank.targets.layouts.arrays import ArrayFile, refuse_odd_dtype
 from acrank.targets.stores.reading import MOST_OF_VOLUME, check_decoded, damage_of
-from acrank.targets.target import Target
-from acrank.targets.target_options import TargetOptions
 
 NAME = "npz"
 
@@ -23,8 +21,8 @@ NAME = "npz"
 HELD_BYTES = 512 * 2**20
 
 
-def open_npz(path: Path, options: TargetOptions) -> Target:
-    """Open arrays [N, H, W], [N, H, W, C] or [N, C, H, W] with labels [N], [N, 1] or [N, k].
+def npz_file(path: Path) -> ArrayFile:
+    """The file's arrays [N, H, W], [N, H, W, C] or [N, C, H, W] with labels [N], [N, 1] or [N, k].
 
     Without keys: MedMNIST's `train_images` and `train_labels` (also val and test), or `images` and `labels`.
     No image is read on opening; nothing is ever unpickled.
@@ -34,9 +32,8 @@ def open_npz(path: Path, options: TargetOptions) -> Target:
     """
     with _damage(path), zipfile.ZipFile(path) as archive:
         keys = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
-    return open_arrays(
-        path,
-        options,
+    return ArrayFile(
+        path=path,
         layout=NAME,
         keys=keys,
         array=lambda key: ZippedArray(path, key),

@@ -81,8 +81,13 @@ def test_suffixes_in_capitals_are_images(pets: Path) -> None:
 def test_files_named_like_masks_are_pointed_out(pets: Path) -> None:
     for name in ("cat/a_mask.png", "cat/a_mask_1.png", "dog/masked-man.png"):
         image(pets / name)
-    (note,) = open_target(pets).notes
-    assert note.startswith("2 files are named like segmentation masks")
+    (pets / "dog" / "other_mask.png").write_bytes((pets / "dog" / "1.png").read_bytes())
+    target = open_target(pets)
+    assert not [name for name in target.ids if "a_mask" in name]
+    assert target.notes == [
+        "2 masks beside their images are left out (--task segmentation reads them)",
+        "1 files are named like segmentation masks but read as images: move them out if they are",
+    ]
 
 
 @pytest.fixture

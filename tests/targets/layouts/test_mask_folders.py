@@ -96,11 +96,15 @@ def test_masks_are_part_of_the_digest(tmp_path: Path) -> None:
     assert target.raw_digest([0, 1]) != before
 
 
-def test_class_folders_called_masks_among_others_stay_classes(tmp_path: Path) -> None:
-    for name in ("images", "masks", "scans"):
+def test_class_folders_called_masks_among_others_may_be_classes(tmp_path: Path) -> None:
+    for place, name in enumerate(("images", "masks", "scans")):
         (tmp_path / name).mkdir()
-        Image.fromarray(half(1)).save(tmp_path / name / "a.png")
-    assert open_target(tmp_path).task == "classification"
+        Image.fromarray(half(1)).save(tmp_path / name / f"{place}.png")
+    assert open_target(tmp_path).task == "classification", "no image has a mask of its name"
+    for name in ("images", "masks", "scans"):
+        next((tmp_path / name).iterdir()).rename(tmp_path / name / "a.png")
+    assert open_target(tmp_path).task == "segmentation"
+    assert open_target(tmp_path, class_folders="top").classes == ("images", "masks", "scans")
 
 
 def test_masks_are_not_made_of_labels(tmp_path: Path) -> None:

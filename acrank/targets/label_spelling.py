@@ -1,0 +1,52 @@
+"""Names of classes that differ in spelling only, or that say that the class is not known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+#: Cells without a label, whatever the user says.
+EMPTY = ("", "nan", "na", "n/a", "#n/a", "<na>")
+#: Words that say that a label is not known, unless a class has this name.
+UNKNOWN = (
+    "none",
+    "null",
+    "nil",
+    "unknown",
+    "unk",
+    "?",
+    "??",
+    "-",
+    "--",
+    "missing",
+    "not available",
+    "undefined",
+    "tbd",
+)
+
+
+def spelling_notes(classes: Sequence[str]) -> tuple[str, ...]:
+    """Warnings on classes whose names differ in case, blanks or punctuation only, and on those of unknown images.
+
+    Example:
+        >>> spelling_notes(["Benign", "benign ", "malignant"])
+        ("warning: classes differ in spelling only: 'Benign', 'benign '; are they one class?",)
+    """
+    alike: dict[str, list[str]] = {}
+    for name in classes:
+        alike.setdefault(_plain(name), []).append(name)
+    notes = [
+        f"warning: classes differ in spelling only: {', '.join(map(repr, names))}; are they one class?"
+        for names in alike.values()
+        if len(names) > 1
+    ]
+    unknown = [name for name in classes if name.strip().casefold() in UNKNOWN]
+    if unknown:
+        notes.append(f"warning: classes named {', '.join(map(repr, unknown))}: are their images labelled at all?")
+    return tuple(notes)
+
+
+def _plain(name: str) -> str:
+    """A name without case, blanks, joints and a trailing dot; names without letters as they are."""
+    plain = re.sub(r"[\s_-]+", "", name.casefold()).strip(".")
+    return plain if any(map(str.isalpha, plain)) else name

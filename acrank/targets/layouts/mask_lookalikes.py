@@ -1,0 +1,73 @@
+"""Segmentation sets that look like class folders: their images and masks would be told apart as classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+
+from acrank.errors import TargetError
+from acrank.targets.layouts.listing import without_suffix
+from acrank.targets.layouts.mask_names import pair_names, role_of
+from acrank.targets.stores.images import read_with_pillow, to_array
+
+#: Of a folder's images so many are looked at.
+_LOOKED_AT = 6
+_PAIRED = 0.9
+#: Fewer images pair by chance: class folders often number theirs from 1.
+_LEAST = 3
+#: Class folders beyond this number are no images and masks.
+_MOST_FOLDERS = 8
+_MOST_LEVELS = 4
+
+
+def refuse_lookalikes(path: Path, images: Sequence[tuple[str, str]]) -> None:
+    """Refuse classes that are images and their masks: names pair, and one folder holds images of few values.
+
+    Args:
+        path: the target.
+        images: (path below it, class).
+
+    Raises:
+        TargetError: such classes; the hint says how to overrule it.
+    """
+    by_class: dict[str, list[str]] = {}
+    for name, label in images:
+        by_class.setdefault(label, []).append(name)
+    if len(by_class) > _MOST_FOLDERS:
+        return
+    for one, other in permutations(sorted(by_class), 2):
+        if _pairs_up(by_class[one], by_class[other]) and _are_masks_of(
+            path, by_class[one], by_class[other], name=other
+        ):
+            raise TargetError(
+                f"{path} is a segmentation set, it seems: {other!r} holds a mask for the images in {one!r}",
+                hint="call the folders images and masks; or say --class-folders top where they are classes",
+            )
+
+
+def _pairs_up(images: Sequence[str], masks: Sequence[str]) -> bool:
+    if len(images) < _LEAST:
+        return False
+    stems = [[without_suffix(name.rpartition("/")[2]) for name in names] for names in (images, masks)]
+    return len(pair_names(stems[0], stems[1])) >= _PAIRED * len(stems[0])
+
+
+def _are_masks_of(path: Path, images: Sequence[str], masks: Sequence[str], *, name: str) -> bool:
+    """Whether some of the files hold few values, or the folder is called like one of masks, and the others do not."""
+    if _most_values(path, images) <= _MOST_LEVELS:
+        return False
+    return role_of(name) == "masks" or _most_values(path, masks) <= _MOST_LEVELS
+
+
+def _most_values(path: Path, names: Sequence[str]) -> int:
+    """The most values of any of a few images; files that cannot be read count none: they are reported when read."""
+    counts = [0]
+    for place in np.unique(np.linspace(0, len(names) - 1, min(_LOOKED_AT, len(names))).astype(int)).tolist():
+        try:
+            counts.append(len(np.unique(read_with_pillow(path / names[place], "image", to_array))))
+        except TargetError:
+            continue
+    return max(counts)
