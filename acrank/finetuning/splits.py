@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,13 +83,28 @@ def open_splits(path: str | Path, options: TargetOptions | None = None, *, split
     except TargetError:  # it has none: the note says so
         note = "the target has no validation split: part of its training images validates instead"
         targets["train"].notes.append(note)
-    _warn_of_shared_groups(targets)
+    _warn_of_shared_groups(targets, _groups_of_splits(targets, path, options or TargetOptions()))
     return targets
 
 
-def _warn_of_shared_groups(targets: Mapping[str, Target]) -> None:
+def _groups_of_splits(targets: Mapping[str, Target], path: str | Path, options: TargetOptions) -> list[set[str]]:
+    """The groups of every split, by names that mean the same in all of them.
+
+    Patients of DICOM files are numbered whenever a target is opened: one that holds all splits says who is who.
+    """
+    own = [set(target.groups or ()) for target in targets.values()]
+    if options.group_pattern or options.group_column or "dicom" not in LAYOUTS[targets["train"].layout].uses:
+        return own
+    try:
+        whole = open_target(path, options, split="all")
+    except TargetError:  # such as images that are there in several splits, under several labels
+        return []
+    known = dict(zip(whole.ids, whole.groups or (), strict=False))
+    return [{known[name] for name in target.ids if name in known} for target in targets.values()]
+
+
+def _warn_of_shared_groups(targets: Mapping[str, Target], found: Sequence[set[str]]) -> None:
     """Note groups that are in several of the target's own splits."""
-    found = [set(target.groups) for target in targets.values() if target.groups is not None]
     shared = sorted({one for place, groups in enumerate(found) for other in found[:place] for one in groups & other})
     if shared:
         targets["train"].notes.append(

@@ -63,8 +63,9 @@ def open_folders(path: Path, options: TargetOptions) -> Target:
     folders = _class_folders(data, options, notes)
     listed = once(sorted(_images(data, [(folder, label) for folder, label, _ in folders], notes)), notes)
     if options.class_folders is None:
-        refuse_lookalikes(path, listed)
-    found, info = open_labelled(data, listed, options, by_folder=True)
+        refuse_lookalikes(path, listed, doubts=options.doubts, notes=notes)
+    grouped = len({group for _, _, group in folders if group}) > 1
+    found, info = open_labelled(data, listed, options, by_folder=True, grouped=grouped)
     ids = tuple(name for name, _ in found)
     classes = sorted({str(label) for _, label in found})
     if len(classes) < 2:
@@ -72,7 +73,7 @@ def open_folders(path: Path, options: TargetOptions) -> Target:
     places = {name: place for place, name in enumerate(classes)}
     values = np.array([places[str(label)] for _, label in found], dtype=np.int64)
     labels = Labels("classification", values, tuple(classes), notes=spelling_notes(classes))
-    info = dataclasses.replace(info, groups=info.groups or _groups(ids, folders))
+    info = dataclasses.replace(info, groups=_groups(ids, folders) if grouped else info.groups)
     notes += data.notes()
     return build_target(path, layout=NAME, ids=ids, labels=labels, info=info, notes=notes)
 
@@ -164,5 +165,6 @@ def _groups(ids: Sequence[str], folders: Sequence[ClassFolder]) -> tuple[str, ..
         return None
     depth = next(iter(by_folder)).count("/") + 1
     found = ["/".join(name.split("/")[:depth]) for name in ids]
-    groups = [by_folder.get(folder, folder) for folder in found]
+    # series of DICOM in a class folder are FOLDER#1, FOLDER#2
+    groups = [by_folder.get(name) or by_folder.get(name.rpartition("#")[0], name) for name in found]
     return tuple(groups) if len(set(groups)) > 1 else None

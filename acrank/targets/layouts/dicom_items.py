@@ -48,7 +48,9 @@ class _Item:
     frame: int | None = None
 
 
-def gather_dicom(root: Path, listed: Sequence[_Listed], options: TargetOptions, *, by_folder: bool) -> DicomItems:
+def gather_dicom(
+    root: Path, listed: Sequence[_Listed], options: TargetOptions, *, by_folder: bool, grouped: bool = False
+) -> DicomItems:
     """Images or volumes of labelled DICOM files.
 
     Where all folders lie below those of their classes and hold the slices of series, with their positions, each series
@@ -57,12 +59,14 @@ def gather_dicom(root: Path, listed: Sequence[_Listed], options: TargetOptions, 
     segmentations) is left out, and counted.
 
     Groups of the store are patients, numbered in the order of the ids: no name, number or date leaves this function.
+    It has none where the user names groups, or the folders do.
 
     Args:
         root: the folder that the paths are relative to.
         listed: (path, label) of the files, sorted.
         options: `dicom`, `intensity`, `pages` and `spacing`.
         by_folder: whether a folder below that of its class may be a volume without the user's word.
+        grouped: whether folders tell the groups.
 
     Raises:
         TargetError: no images, many files that cannot be read, slices that do not fit together.
@@ -83,7 +87,8 @@ def gather_dicom(root: Path, listed: Sequence[_Listed], options: TargetOptions, 
         info = _volume_info(root, items, headers, options=options)
     else:
         info = _image_info(root, items, headers, options=options)
-    groups = _patients([headers[item.files[0]].patient for item in items], notes)
+    grouped = grouped or bool(options.group_pattern or options.group_column)
+    groups = None if grouped else _patients([headers[item.files[0]].patient for item in items], notes)
     store_info = StoreInfo(
         store=info.store,
         axes=info.axes,

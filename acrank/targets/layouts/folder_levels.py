@@ -11,7 +11,9 @@ from acrank.errors import TargetError
 from acrank.targets.data_folder import DataFolder
 from acrank.targets.layouts.listing import entries, suffix_of
 from acrank.targets.split_names import choose_splits, split_kind
+from acrank.targets.stores.dicom_file import DICOM_SUFFIXES
 from acrank.targets.stores.images import IMAGE_SUFFIXES
+from acrank.targets.stores.stored_volumes import is_volume
 from acrank.targets.target import first_few
 
 #: A class folder: its path below the target, its class, and its group, "" without groups.
@@ -139,7 +141,7 @@ def _folders_only(data: DataFolder, folder: str) -> list[str]:
     for entry in data.scan(folder):
         if entry.is_folder:
             found.append(entry.name)
-        elif suffix_of(entry.name) in IMAGE_SUFFIXES:
+        elif suffix_of(entry.name) in IMAGE_SUFFIXES | DICOM_SUFFIXES or is_volume(entry.name):
             return []
     return sorted(found)
 

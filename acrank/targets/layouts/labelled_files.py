@@ -18,7 +18,12 @@ from acrank.targets.target_options import TargetOptions
 
 
 def open_labelled(
-    data: DataFolder, listed: Sequence[tuple[str, Hashable]], options: TargetOptions, *, by_folder: bool
+    data: DataFolder,
+    listed: Sequence[tuple[str, Hashable]],
+    options: TargetOptions,
+    *,
+    by_folder: bool,
+    grouped: bool = False,
 ) -> tuple[list[tuple[str, Hashable]], StoreInfo]:
     """(id, label) of every image or volume, and their store.
 
@@ -27,6 +32,7 @@ def open_labelled(
         listed: (path, label), sorted by path; of DICOM a path may also be a folder of one volume's slices.
         options: the user's.
         by_folder: whether folders tell which DICOM files are slices of one volume; else each is an image.
+        grouped: whether folders tell the groups; else, and without the user's word, patients of DICOM are the groups.
 
     Raises:
         TargetError: files of several kinds, or none can be read.
@@ -53,7 +59,7 @@ def open_labelled(
             raise UsageError("--dicom images needs files, not folders", hint="name every file, or leave it out")
         dicom = [(file, label) for name, label in folders for file in _dicom_in(data, name)]
         options = dataclasses.replace(options, dicom="series")
-    items = gather_dicom(root, dicom, options, by_folder=by_folder)
+    items = gather_dicom(root, dicom, options, by_folder=by_folder, grouped=grouped)
     return list(items.labelled), items.info
 
 

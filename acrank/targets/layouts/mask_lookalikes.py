@@ -23,12 +23,14 @@ _MOST_FOLDERS = 8
 _MOST_LEVELS = 4
 
 
-def refuse_lookalikes(path: Path, images: Sequence[tuple[str, str]]) -> None:
+def refuse_lookalikes(path: Path, images: Sequence[tuple[str, str]], *, doubts: str | None, notes: list[str]) -> None:
     """Refuse classes that are images and their masks: names pair, and one folder holds images of few values.
 
     Args:
         path: the target.
         images: (path below it, class).
+        doubts: of the target's options: with "warn" such classes are a warning in `notes`.
+        notes: what was assumed is added.
 
     Raises:
         TargetError: such classes; the hint says how to overrule it.
@@ -42,8 +44,12 @@ def refuse_lookalikes(path: Path, images: Sequence[tuple[str, str]]) -> None:
         if _pairs_up(by_class[one], by_class[other]) and _are_masks_of(
             path, by_class[one], by_class[other], name=other
         ):
+            said = f"a segmentation set, it seems: {other!r} holds a mask for the images in {one!r}"
+            if doubts == "warn":
+                notes.append(f"warning: {said}")
+                return
             raise TargetError(
-                f"{path} is a segmentation set, it seems: {other!r} holds a mask for the images in {one!r}",
+                f"{path} is {said}",
                 hint="call the folders images and masks; or say --class-folders top where they are classes",
             )
 

@@ -19,7 +19,9 @@ from helpers.workbench import Outcome, entry, network, write_zoo
 from PIL import Image
 
 from acrank.errors import TargetError, UsageError
+from acrank.finetuning.splits import make_partition, open_splits
 from acrank.targets import open_target
+from acrank.targets.draws import make_draws
 
 pydicom = pytest.importorskip("pydicom")
 from pydicom.data import get_testdata_file  # noqa: E402 - needs pydicom
@@ -74,6 +76,58 @@ def test_one_patient_id_for_all_tells_no_groups(tmp_path: Path, patient: str) ->
     target = open_target(tmp_path)
     assert target.groups is None
     assert ("all DICOM files have one patient id: it tells no groups" in target.notes) is bool(patient)
+
+
+@pytest.mark.parametrize("options", [{"group_pattern": "IM(0?.)"}, {"group_column": "site"}])
+def test_groups_of_the_user_replace_patients(by_class: Path, options: dict[str, str]) -> None:
+    names = open_target(by_class).ids
+    rows = [f"{name},{name.split('/')[0]},s{place % 3}" for place, name in enumerate(names)]
+    (by_class / "list.csv").write_text("\n".join(["path,label,site", *rows]))
+    target = open_target(by_class / "list.csv", **options)  # type: ignore[arg-type]
+    assert target.groups is not None
+    assert not any("patient" in text for text in (*target.groups, *target.notes))
+    assert any("images are kept on one side of every split" in note for note in target.notes)
+
+
+@pytest.mark.parametrize(("dicom", "count"), [("images", 16), ("series", 8)])
+def test_folders_of_groups_replace_patients(tmp_path: Path, dicom: str, count: int) -> None:
+    for place in range(8):
+        series = write_series(
+            tmp_path / "new", RNG.integers(0, 99, (5, 6, 2)), patient=f"P{place // 4}", series=f"{place}"
+        )
+        folder = tmp_path / f"site{'ab'[place % 2]}" / ("sick" if place % 4 < 2 else "well")
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in series.iterdir():
+            file.rename(folder / f"{place}{file.name}.dcm")
+        series.rmdir()
+    target = open_target(tmp_path, dicom=dicom, class_folders="bottom")
+    assert (target.classes, len(target)) == (("sick", "well"), count)
+    assert target.groups == tuple(name.split("/")[0] for name in target.ids)
+    assert not any("patients are the groups" in note for note in target.notes)
+
+
+def test_patients_are_on_one_side_of_draws_and_splits(by_class: Path) -> None:
+    target = open_target(by_class)
+    assert target.groups is not None
+    groups = np.array(target.groups)
+    for draw in make_draws(target, samples=None, repeats=3, seed=0):
+        drawn = groups[draw.indices]
+        assert not set(drawn[draw.half]) & set(drawn[~draw.half])
+    found = make_partition(open_splits(by_class), split=0, val_share=0.2, test_share=0.3, train_size=None)
+    sides = [set(groups[part.indices]) for part in (found.train, found.val, found.test)]
+    assert sum(map(len, sides)) == len(set.union(*sides)) == 6
+
+
+@pytest.mark.parametrize("shared", [0, 2])
+def test_patients_in_several_splits_are_counted_by_who_they_are(tmp_path: Path, shared: int) -> None:
+    for split, first in (("train", 0), ("test", 4 - shared)):
+        for place in range(8):
+            name = f"{split}/{'ab'[place % 2]}/{place}.dcm"
+            write_dicom(tmp_path / name, grey(), patient=f"P{first + place // 2}", series=f"{split}{place}")
+    notes = open_splits(tmp_path, split_by="target")["train"].notes
+    assert [note for note in notes if "own splits" in note] == (
+        ["warning: 2 groups are in several of the target's own splits: patient 1, patient 2"] if shared else []
+    )
 
 
 def test_a_table_gives_the_same_images(by_class: Path) -> None:

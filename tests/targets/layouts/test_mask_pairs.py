@@ -111,6 +111,9 @@ def test_pairs_under_other_names_are_refused_as_classes(tmp_path: Path, folders:
     with pytest.raises(TargetError, match="is a segmentation set, it seems"):
         open_target(tmp_path)
     assert open_target(tmp_path, class_folders="top").task == "classification"
+    overruled = open_target(tmp_path, doubts="warn")
+    assert overruled.task == "classification"
+    assert any(note.startswith("warning: a segmentation set, it seems") for note in overruled.notes)
 
 
 def test_classes_whose_images_have_the_same_names_stay_classes(tmp_path: Path) -> None:
