@@ -68,7 +68,7 @@ def test_an_output_that_cannot_be_written_is_refused_first(acrank: Command, fold
 def test_the_sheet_shows_images_by_class_and_masks(acrank: Command, folder: Path) -> None:
     for path in (folder / "target" / "class1").iterdir():
         Image.new("RGB", (20, 20), (0, 200, 0)).save(path)
-    assert acrank("inspect", "--data", "target", "-o", "sheet.png").code == 0
+    assert acrank("inspect", "--data", "target", "--class-folders", "top", "-o", "sheet.png").code == 0
     sheet = np.asarray(Image.open("sheet.png").convert("RGB"))
     places = np.argwhere((sheet == (0, 200, 0)).all(axis=2))
     rows = np.unique(places[:, 0])
