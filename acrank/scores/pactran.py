@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -65,7 +67,8 @@ def _penalised_risk(rows: Floats, codes: Codes, weight_decay: float) -> tuple[fl
     # Newton's method converges at any scale of the features, but its Hessian has a row for each weight
     solver = "newton-cholesky" if rows.shape[1] * (codes.max() + 1) <= _NEWTON else "lbfgs"
     model = LogisticRegression(C=(2 if two else 1) / weight_decay, tol=1e-8, max_iter=10_000, solver=solver)
-    scores = model.fit(rows, codes).decision_function(rows)
+    with warnings.catch_warnings(action="ignore"):  # at an ill-conditioned Hessian the solver takes other steps
+        scores = model.fit(rows, codes).decision_function(rows)
     log_probabilities = log_softmax(np.stack([-scores, scores], axis=1) / 2 if two else scores, axis=1)
     loss = -log_probabilities[np.arange(len(codes)), codes].mean()
     power = float((model.coef_**2).sum()) / (2 if two else 1)

@@ -39,8 +39,9 @@ def resolve_input(
             ranges.
 
     Example:
-        >>> resolve_input(ManifestInput(size=(32, 32)), 1)
-        (NetworkInput(size=(32, 32), channels=1, mean=(0.5,), std=(0.5,)), ['assumed input: mean 0.5, std 0.5'])
+        >>> found, notes = resolve_input(ManifestInput(size=(32, 32)), 1)
+        >>> found.mean, found.std, notes
+        ((0.5,), (0.5,), ['assumed input: mean 0.5, std 0.5'])
     """
     mean, std, units = _in_unit_range(given.mean, given.std)
     known: dict[str, Any] = {
