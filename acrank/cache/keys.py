@@ -106,18 +106,26 @@ def dependencies_of(candidate: Candidate, *, weights: str | None = None) -> dict
         weights: SHA-256 of its weights, where that is known.
 
     Returns:
-        `weights` and `code` (SHA-256), where it has them and they are there; `scheme` is acrank's own version.
+        `weights` and `code` (SHA-256), where it has them and they can be read; `scheme` is acrank's own version.
     """
     found = {"scheme": str(FORMAT)}
     files = [candidate.weights_path] if candidate.weights_path else _files_in(candidate.local_dir)
     code = _code_file(candidate.factory[0], candidate.folder) if candidate.factory else None
     if weights and candidate.weights_path:
         found["weights"] = weights
-    elif files and all(path.is_file() for path in files):
-        found["weights"] = " ".join(sha256_of(path) for path in files)
-    if code and code.is_file():
-        found["code"] = sha256_of(code)
+    elif files and all(known := [_hash(path) for path in files]):
+        found["weights"] = " ".join(map(str, known))
+    if code and (digest := _hash(code)):
+        found["code"] = digest
     return found
+
+
+def _hash(path: Path) -> str | None:
+    """SHA-256 of a file; None where it is none, or cannot be read: the loader says so."""
+    try:
+        return sha256_of(path) if path.is_file() else None
+    except OSError:
+        return None
 
 
 def _files_in(folder: Path | None) -> list[Path]:

@@ -122,7 +122,10 @@ def check_zoo(path: str | Path) -> tuple[Zoo, list[Problem]]:
         problems += _check_top(document)
         candidates = _candidates(document, path.resolve().parent, problems)
     unique = sorted(dict.fromkeys(problems), key=lambda problem: problem.line or 0)
-    return Zoo(tuple(candidates), path, sha256_of(path)), unique
+    try:
+        return Zoo(tuple(candidates), path, sha256_of(path)), unique
+    except OSError as error:  # it was taken away meanwhile
+        raise ManifestError(f"cannot read {path}: {error.strerror}", hint="check the path") from error
 
 
 def location(path: Path, problem: Problem) -> str:

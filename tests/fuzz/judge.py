@@ -173,7 +173,7 @@ def _is_raw(one: str, machine: bool) -> bool:
     """Whether a character may steer a terminal; in JSON and CSV only the classic control characters are in question."""
     if one in "\n\t" or (machine and ord(one) >= 127):
         return False
-    return unicodedata.category(one) in ("Cc", "Cf", "Zl", "Zp") and one not in "\u200c\u200d\xad\ufeff"
+    return unicodedata.category(one) in ("Cc", "Cf", "Zl", "Zp") and one not in "\u200b\u200c\u200d\xad\ufeff"
 
 
 def _format(case: Case) -> str:

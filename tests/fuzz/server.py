@@ -351,7 +351,8 @@ def _drop_capabilities() -> None:
 def _is_harmless(event: str, args: tuple[Any, ...]) -> bool:
     if event.startswith("socket."):
         return event == "socket.connect" and isinstance(args[1], str | bytes)  # a socket in the file system
-    return any(word in str(args[:2]) for word in _HARMLESS)
+    own = event == "subprocess.Popen" and "'-I', " in str(args[1])  # this Python alone, for expressions of users
+    return own or any(word in str(args[:2]) for word in _HARMLESS)
 
 
 def _clean_environment(env: dict[str, str]) -> None:
