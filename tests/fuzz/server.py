@@ -282,7 +282,11 @@ def _run(request: dict[str, Any]) -> None:
         os.setsid()
         _redirect(Path(request["out"]), request.get("slave"))
         _drop_capabilities()
-        os.chdir(request["cwd"])
+        try:
+            os.chdir(request["cwd"])
+        except FileNotFoundError:  # what changes meanwhile was faster: there is no command to judge
+            os.write(2, b"error: the folder is gone\n")
+            os._exit(2)
         _clean_environment(request["env"])
         if request.get("bounded", True):
             _bound()

@@ -16,7 +16,7 @@ from fuzz.signals import Runs
 from fuzz.workspace import make_case
 
 CASES = 16
-SLOW_CASES = 400
+SLOW_CASES = 1200
 SIGNALS, WITH_WORKERS = 10, 3
 
 
