@@ -111,7 +111,7 @@ def check(
     _check_outputs(output or [])
     check_replaceable(output or [], [run, gates, baseline, truth], overwrite=True)
     ranking = Ranking.load(run)
-    if ranking.complete is None and verbose:
+    if ranking.complete is None:
         say(f"note: {run} does not say whether its run was finished: an earlier version wrote it")
     report = check_ranking(ranking, rules, run=str(run))
     show(report.view(), format_.value)

@@ -67,7 +67,9 @@ def _penalised_risk(rows: Floats, codes: Codes, weight_decay: float) -> tuple[fl
     # Newton's method converges at any scale of the features, but its Hessian has a row for each weight
     solver = "newton-cholesky" if rows.shape[1] * (codes.max() + 1) <= _NEWTON else "lbfgs"
     model = LogisticRegression(C=(2 if two else 1) / weight_decay, tol=1e-8, max_iter=10_000, solver=solver)
-    with warnings.catch_warnings(action="ignore"):  # at an ill-conditioned Hessian the solver takes other steps
+    with warnings.catch_warnings():  # at an ill-conditioned Hessian the solver takes other steps, and says so
+        warnings.filterwarnings("ignore", r"[\s\S]*lbfgs instead")
+        warnings.filterwarnings("ignore", "An ill-conditioned matrix detected")
         scores = model.fit(rows, codes).decision_function(rows)
     log_probabilities = log_softmax(np.stack([-scores, scores], axis=1) / 2 if two else scores, axis=1)
     loss = -log_probabilities[np.arange(len(codes)), codes].mean()

@@ -40,18 +40,33 @@ def check_regular(path: Path, error: type[AcrankError]) -> None:
         raise error(f"{path} is a {_kind(mode)}, not a file", hint="name an ordinary file")
 
 
+def first_bytes(path: Path, count: int, error: type[AcrankError], *, hint: str = "check the path") -> bytes:
+    """The first bytes of an ordinary file, which tell its kind.
+
+    Args:
+        path: of the file.
+        count: how many, at most.
+        error: what is raised.
+        hint: of the error.
+
+    Raises:
+        AcrankError: of the class given: it cannot be read, or is no ordinary file.
+    """
+    check_regular(path, error)
+    try:
+        with path.open("rb") as file:
+            return file.read(count)
+    except OSError as problem:
+        raise error(f"cannot read {path}: {problem.strerror}", hint=hint) from problem
+
+
 def read_bounded(path: Path, error: type[AcrankError], *, most: int = MOST_TEXT) -> str:
     """The text of an ordinary file, UTF-8, of no more bytes than `most`.
 
     Raises:
         AcrankError: of the class given: it cannot be read, is no ordinary file, is larger, or is not UTF-8.
     """
-    check_regular(path, error)
-    try:
-        with path.open("rb") as file:
-            raw = file.read(most + 1)
-    except OSError as problem:
-        raise error(f"cannot read {path}: {problem.strerror}", hint="check the path") from problem
+    raw = first_bytes(path, most + 1, error)
     if len(raw) > most:
         raise error(f"{path} is larger than {in_words(most)}", hint="is it the right file?")
     try:

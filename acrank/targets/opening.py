@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from acrank.errors import TargetError, UsageError
-from acrank.system.bounds import check_regular
+from acrank.system.bounds import first_bytes
 from acrank.targets.grouping import group_names, groups_note
 from acrank.targets.layouts import array_files, arrays, class_folders, image_table, mask_folders, volume_datasets
 from acrank.targets.stores.slices import slice_volumes
@@ -108,12 +108,7 @@ def _grouped(target: Target, options: TargetOptions) -> Target:
 def _layout_of(path: Path, options: TargetOptions) -> str:
     if os.path.isdir(path):  # noqa: PTH112 - unlike is_dir, it takes overlong paths
         return volume_datasets.layout_of(path) or _layout_of_files(path, options)
-    check_regular(path, TargetError)
-    try:
-        with path.open("rb") as file:
-            start = file.read(8)
-    except OSError as error:
-        raise TargetError(f"cannot read the target {path}: {error.strerror}", hint="check the path") from error
+    start = first_bytes(path, 8, TargetError)
     by_content = [name for name, layout in LAYOUTS.items() if layout.magic and start.startswith(layout.magic)]
     by_suffix = [name for name, layout in LAYOUTS.items() if path.suffix.lower() in layout.suffixes]
     if not by_content and not by_suffix:

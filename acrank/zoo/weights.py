@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from acrank.errors import CandidateError
-from acrank.system.bounds import check_regular
+from acrank.system.bounds import first_bytes
 from acrank.system.files import sha256_of
 from acrank.zoo.archives import archive_names, check_archive
 from acrank.zoo.conversions import other_archive, other_format, pickle_line
@@ -48,12 +48,7 @@ def kind_of(path: Path) -> Kind:
     Raises:
         CandidateError: the file is missing, empty, truncated, or of an unsupported kind.
     """
-    check_regular(path, CandidateError)
-    try:
-        with path.open("rb") as file:
-            head = file.read(512)
-    except OSError as error:
-        raise CandidateError(f"cannot read {path}: {error.strerror}", hint="check `weights` in the manifest") from error
+    head = first_bytes(path, 512, CandidateError, hint="check `weights` in the manifest")
     if not head:
         raise CandidateError(f"{path} is empty", hint=_DAMAGED)
     if head[8:9] == b"{":

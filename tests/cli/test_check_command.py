@@ -29,7 +29,9 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def run(seconds: float = 2.0, **values: float) -> Ranking:
     values = values or {"a": 4.0, "b": 3.0, "c": 2.0}
     rows = [Row(name, "scored", scores={"s": Value(value)}, seconds=seconds) for name, value in values.items()]
-    return Ranking.of([*rows, Row("d", "skipped", reason="no file")], rank_by="s", higher_is_better={"s": True})
+    return Ranking.of(
+        [*rows, Row("d", "skipped", reason="no file")], rank_by="s", higher_is_better={"s": True}, complete=True
+    )
 
 
 @pytest.mark.parametrize(

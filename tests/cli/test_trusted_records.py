@@ -107,7 +107,7 @@ def test_check_believes_no_derived_field(acrank: Command, folder: Path) -> None:
     assert "the record has no rows" in done.out
     old = {name: value for name, value in record.items() if name not in ("complete", "candidates")}
     Path("old.json").write_text(json.dumps(old))
-    done = acrank("check", "old.json", "--no-skipped", "-v")
+    done = acrank("check", "old.json", "--no-skipped")
     assert done.code == 0
     assert "does not say whether its run was finished" in done.err
 

@@ -284,7 +284,7 @@ def _run(request: dict[str, Any]) -> None:
         _drop_capabilities()
         try:
             os.chdir(request["cwd"])
-        except FileNotFoundError:  # what changes meanwhile was faster: there is no command to judge
+        except OSError:  # what changes meanwhile was faster: there is no command to judge
             os.write(2, b"error: the folder is gone\n")
             os._exit(2)
         _clean_environment(request["env"])

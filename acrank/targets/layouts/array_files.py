@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from acrank.errors import TargetError
-from acrank.system.bounds import check_regular
+from acrank.system.bounds import first_bytes
 from acrank.targets.layouts import hdf5, npy, npz
 from acrank.targets.layouts.arrays import ArrayFile, open_arrays
 from acrank.targets.target import Target
@@ -51,12 +51,7 @@ def open_array_target(path: Path, options: TargetOptions) -> Target:
 
 
 def _opened(path: Path) -> ArrayFile:
-    check_regular(path, TargetError)
-    try:
-        with path.open("rb") as file:
-            start = file.read(8)
-    except OSError as error:
-        raise TargetError(f"cannot read {path}: {error.strerror}", hint="check the path") from error
+    start = first_bytes(path, 8, TargetError)
     kinds = [kind for kind in KINDS.values() if start.startswith(kind.magic)]
     kinds += [kind for kind in KINDS.values() if path.suffix.lower() in kind.suffixes]
     if not kinds:

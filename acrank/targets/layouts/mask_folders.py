@@ -12,7 +12,7 @@ from acrank.targets.data_folder import DataFolder, Identity, once
 from acrank.targets.layouts.mask_pairs import beside, find_pairs, lies_beside, paired
 from acrank.targets.mask_values import MaskValues, mask_values_of
 from acrank.targets.split_names import choose_splits
-from acrank.targets.stores.images import FileStore, open_images, read_with_pillow
+from acrank.targets.stores.images import FileStore, check_size, open_images, read_with_pillow
 from acrank.targets.target import Labels, StoreInfo, Target, build_target
 from acrank.targets.target_options import TargetOptions
 
@@ -98,11 +98,7 @@ class PairStore:
     def crop(self, index: int, where: tuple[slice, ...]) -> tuple[np.ndarray, str | None]:
         """A part of one image, which is decoded whole."""
         image, assumption = self.read(index)
-        size = self.shape(index)
-        if image.shape[1:] != size:
-            raise TargetError(
-                f"{self.images.paths[index]} is {image.shape[1:]}, its mask {size}", hint="both must have equal sizes"
-            )
+        check_size(image, self.shape(index), self.images.paths[index])
         return image[(slice(None), *where)], assumption
 
     def mask(self, index: int) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from acrank.errors import TargetError
 from acrank.targets.listed_values import ListedValues
-from acrank.targets.stores.images import FileStore, decode_image, read_with_pillow
+from acrank.targets.stores.images import FileStore, check_size, decode_image, read_with_pillow
 from acrank.targets.stores.value_range import FULL_RANGE, ValueRange
 
 
@@ -60,11 +60,7 @@ class ImageCaseStore:
     def crop(self, index: int, where: tuple[slice, ...]) -> tuple[np.ndarray, str | None]:
         """A part of one image, which is decoded whole."""
         image, assumption = self.read(index)
-        size = self.shape(index)
-        if image.shape[1:] != size:
-            raise TargetError(
-                f"{self.images[index][0]} is {image.shape[1:]}, its mask {size}", hint="both must have equal sizes"
-            )
+        check_size(image, self.shape(index), self.images[index][0])
         return image[(slice(None), *where)], assumption
 
     def mask(self, index: int) -> np.ndarray:

@@ -96,6 +96,16 @@ def open_images(root: Path, paths: tuple[str, ...], options: TargetOptions) -> t
     return FileStore(root, paths, values, first_page=options.pages == "first"), notes
 
 
+def check_size(image: np.ndarray, mask: tuple[int, ...], name: str) -> None:
+    """Refuse an image [C, H, W] whose mask has another size; `name` is the image's file.
+
+    Raises:
+        TargetError: the sizes differ.
+    """
+    if image.shape[1:] != mask:
+        raise TargetError(f"{name} is {image.shape[1:]}, its mask {mask}", hint="both must have equal sizes")
+
+
 def refuse_pages(path: Path, pages: int) -> None:
     """Refuse a file of several pages, where the user has not said what they are.
 

@@ -107,7 +107,8 @@ def test_damaged_headers_end_with_an_error_line(tmp_path: Path, acrank: Run, suf
     with suppress(TargetError):
         target = open_target(path)
         for index in range(len(target)):
-            target.read(index)
+            image = target.read(index)
+            assert 0 <= image.min() <= image.max() <= 1, "what opens gives images"
 
 
 def npz_of(path: Path, **arrays: bytes) -> Path:
