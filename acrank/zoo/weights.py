@@ -184,7 +184,8 @@ def _load_safetensors(path: Path, device: str) -> dict[str, Tensor]:
     try:
         if device == "meta":
             return _described_by_header(path)
-        return safetensors.torch.load_file(path, device=device)
+        # read, not mapped: a mapped file that is cut short meanwhile ends the process
+        return safetensors.torch.load(path.read_bytes())
     except (safetensors.SafetensorError, ValueError, TypeError, RuntimeError, OSError) as error:
         raise CandidateError(f"cannot read {path}: {error}", hint=_DAMAGED) from error
 

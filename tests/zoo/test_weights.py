@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -200,3 +202,14 @@ def test_files_without_tensors(tmp_path: Path, payload: Any, said: str) -> None:
     torch.save(payload, tmp_path / "w")
     with pytest.raises(CandidateError, match=said):
         read_state_dict(tmp_path / "w")
+
+
+def test_tensors_do_not_depend_on_a_file_that_is_cut_short_later(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from acrank.zoo.weights import read_state_dict;"
+        "path = Path(sys.argv[1]); tensors = read_state_dict(path); path.open('r+b').truncate(16); print(float(tensors['w'].sum()))"
+    )
+    save_file({"w": torch.ones(1000, 1000)}, tmp_path / "w.safetensors")
+    command = [sys.executable, "-c", code, str(tmp_path / "w.safetensors")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "1000000.0\n"), done.stderr
