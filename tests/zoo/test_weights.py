@@ -207,7 +207,8 @@ def test_files_without_tensors(tmp_path: Path, payload: Any, said: str) -> None:
 def test_tensors_do_not_depend_on_a_file_that_is_cut_short_later(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from acrank.zoo.weights import read_state_dict;"
-        "path = Path(sys.argv[1]); tensors = read_state_dict(path); path.open('r+b').truncate(16); print(float(tensors['w'].sum()))"
+        "path = Path(sys.argv[1]); tensors = read_state_dict(path); path.open('r+b').truncate(16);"
+        "print(float(tensors['w'].sum()))"
     )
     save_file({"w": torch.ones(1000, 1000)}, tmp_path / "w.safetensors")
     command = [sys.executable, "-c", code, str(tmp_path / "w.safetensors")]
