@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from acrank.errors import TableError
 from acrank.system.files import atomic_write
 from acrank.system.plain_data import dumps, plain, read_json, validated
+from acrank.system.ranked_layout import ranked_view
 from acrank.system.record_schema import body_of, check_rows
 from acrank.system.view import View
 
@@ -234,16 +235,15 @@ class Ranking:
         return pandas.DataFrame(self.cells(), columns=pandas.Index(self.columns()))
 
     def view(self) -> View:
-        """The ranking for every format: a terminal leaves out deviations but that of the ranking score."""
-        names = [name for name in self.score_names if name != self.rank_by]
-        skipped = ["status", "reason"] if any(row.status == "skipped" for row in self.rows) else []
-        direction = "higher" if self.higher_is_better[self.rank_by] else "lower"
-        return View(
-            columns=self.columns(),
-            rows=self.cells(),
-            record=self.to_record(),
-            title=f"{self.target.get('name', 'target')}: by {self.rank_by} ({direction} is better)",
-            brief=["rank", "band", "model", self.rank_by, f"{self.rank_by}_sd", *names, "seconds", *skipped],
+        """The ranking for every format; the table has the ranking score as a share of the best, skipped rows below."""
+        found = [(row.value(self.rank_by), row.scores.get(self.rank_by, Value(None))) for row in self.rows]
+        return ranked_view(
+            View(columns=self.columns(), rows=self.cells(), record=self.to_record()),
+            [(value, one.low, one.high) for value, one in found],
+            scores=self.score_names,
+            higher_is_better=self.higher_is_better[self.rank_by],
+            target=self.target.get("name", "target"),
+            noted=[bool(row.notes) for row in self.rows],
         )
 
     def to_record(self) -> dict[str, Any]:

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, TextIO
 import typer
 
 from acrank.errors import AcrankError
-from acrank.formats import FORMATS, format_of, render
+from acrank.formats import format_of, render
 from acrank.formats.annotations import error_annotation
 from acrank.formats.machine_readable import ascii_json
+from acrank.formats.table import to_table
 from acrank.system.files import atomic_write, check_writable
 from acrank.system.printable import printable
 from acrank.system.text_streams import CheckedStream, behind, discard
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from acrank.records import Ranking
     from acrank.targets.understanding import Understanding
 
+#: For an encoding that lacks the lines of a table.
+PLAIN = str.maketrans("─╌━●├┤…", "-.=o||~")
 _verbosity = 0
 _data: TextIO | None = None  # stdout, while it is kept for data
 
@@ -81,9 +84,9 @@ def put(text: str) -> None:
 
 
 def show(view: View, format_name: str) -> None:
-    """The view to stdout: as wide as the terminal on one, uncut in a pipe or a file."""
-    if format_name == "table" and _stdout().isatty():
-        text = FORMATS["table"](view, width=_terminal_width(), colour="NO_COLOR" not in os.environ)  # type: ignore[call-arg]
+    """The view to stdout: as wide as the terminal on one, whole in a pipe or a file."""
+    if format_name == "table":
+        text = to_table(view, width=width_of(_stdout()), colour=has_colour(_stdout()))
     else:
         text = render(view, format_name)
     if format_name == "json" and not _takes(text):
@@ -93,7 +96,9 @@ def show(view: View, format_name: str) -> None:
 
 def _send(text: str) -> None:
     stream = _stdout()
-    encoding = stream.encoding or "utf-8"  # what it lacks, such as a table's rule in ASCII, is shown as escapes
+    encoding = stream.encoding or "utf-8"
+    if not _takes(text):
+        text = text.translate(PLAIN)  # the lines of tables; what the encoding lacks beside them is shown as escapes
     stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
     stream.flush()
 
@@ -193,5 +198,18 @@ def _help_hint(error: BaseException) -> str:
     return f"see `{context.command_path if context else 'acrank'} --help`"
 
 
-def _terminal_width() -> int:
-    return os.get_terminal_size(_stdout().fileno()).columns
+def width_of(stream: TextIO) -> int | None:
+    """Columns of the terminal that a stream writes to, as COLUMNS says or the terminal; None where there is none."""
+    if not stream.isatty():
+        return None
+    asked = os.environ.get("COLUMNS", "")
+    return int(asked) if asked.isdecimal() and int(asked) else os.get_terminal_size(stream.fileno()).columns or None
+
+
+def has_colour(stream: TextIO) -> bool:
+    """Whether a stream takes colours: NO_COLOR says never, FORCE_COLOR always, else a terminal does."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return stream.isatty() and os.environ.get("TERM") != "dumb"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from acrank.cli.console import check_outputs, finish, say, tell_notes, tell_target, warn
+from acrank.cli.console import check_outputs, finish, say, show, tell_notes, tell_target, warn
 from acrank.cli.execution import Execution, running
 from acrank.cli.options import (
     DataOption,
@@ -22,7 +22,7 @@ from acrank.cli.options import (
 from acrank.cli.outputs import OverwriteOption, check_replaceable, partial_path
 from acrank.cli.progress import is_shown, progress
 from acrank.cli.saving import saving, write_or_rescue
-from acrank.errors import OutputError, TableError
+from acrank.errors import NothingRankedError, OutputError, TableError
 from acrank.settings import Settings
 from acrank.targets.target_options import TargetOptions
 
@@ -74,16 +74,20 @@ def score(
     check_replaceable(outputs, [one.weights_path for one in candidates.candidates], overwrite=True)
     at_least = 0 if overwrite else _ranked_before(outputs)
     with running(execution) as executor:
-        ranking = run_and_save(
-            candidates,
-            opened,
-            settings,
-            outputs=outputs,
-            cache=cache_of(no_cache),
-            earlier=earlier,
-            executor=executor,
-            at_least=at_least,
-        )
+        try:
+            ranking = run_and_save(
+                candidates,
+                opened,
+                settings,
+                outputs=outputs,
+                cache=cache_of(no_cache),
+                earlier=earlier,
+                executor=executor,
+                at_least=at_least,
+            )
+        except NothingRankedError as error:
+            show(error.ranking.view(), format)
+            raise
     finish(ranking.view(), format, () if output else outputs)
 
 

@@ -12,7 +12,7 @@ from acrank.cli.options import DataCommand, Format, FormatOption, OutputOption, 
 from acrank.errors import CandidateError, ManifestError, OutputError
 from acrank.system.files import atomic_write, check_writable
 from acrank.system.imports import gc_paused
-from acrank.system.view import View
+from acrank.system.view import Column, View
 
 if TYPE_CHECKING:
     from acrank.zoo import Zoo
@@ -114,4 +114,12 @@ def _view(zoo: Zoo) -> View:
     rows = [[c.id, c.network, c.weights, c.license, ", ".join(c.tags) or None] for c in zoo.candidates]
     models = [c.model_dump(mode="json", exclude_defaults=True, exclude={"folder"}) for c in zoo.candidates]
     record = {"kind": "acrank-zoo", "path": str(zoo.path), "sha256": zoo.sha256, "models": models}
-    return View(columns=["model", "network", "weights", "license", "tags"], rows=rows, record=record)
+    layout = [
+        Column(name="model", priority=0, fit="shorten", ease=24),
+        Column(name="network", priority=1, fit="shorten", ease=16),
+        Column(name="weights", priority=2, fit="shorten", ease=16),
+        Column(name="license", priority=4, fit="shorten", least=8),
+        Column(name="tags", priority=3, fit="wrap", least=8),
+    ]
+    columns = [column.name for column in layout]
+    return View(columns=columns, rows=rows, record=record, layout=layout)

@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
-from acrank.system.view import View
+from acrank.system.view import Column, View
 
 _MAX_LENGTH = 2000
 #: Classes of bidirectional characters that reorder the text after them.
@@ -74,6 +74,13 @@ class CheckReport:
             ],
             record=self.to_record(),
             title=self.title,
+            layout=[
+                Column(name="gate", priority=0, fit="shorten", least=10, ease=20),
+                Column(name="result", priority=0, tones={"passed": "good", "FAILED": "bad"}),
+                Column(name="observed", priority=3, fit="shorten", least=10),
+                Column(name="required", priority=2, fit="wrap", least=12),
+                Column(name="message", priority=1, fit="wrap", least=24),
+            ],
         )
 
     def to_record(self) -> dict[str, Any]:
