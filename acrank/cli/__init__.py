@@ -31,7 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with gc_paused():
             from acrank.cli.app import build
-            from acrank.cli.console import report_failure, say
+            from acrank.cli.console import report_failure
+            from acrank.cli.interruption import say_interrupted
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -42,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 app = build(words)
             code = app(args=None if argv is None else words, prog_name="acrank", standalone_mode=False)
             if code == 130:  # Typer has swallowed the KeyboardInterrupt
-                say("interrupted: what was finished is kept")
+                say_interrupted(words)
             return code if isinstance(code, int) else 0
         except BaseException as error:
             return report_failure(error)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from acrank import __version__
-from acrank.cli.options import PanelCommand
+from acrank.cli.options import PanelCommand, with_silence
 
 #: In the order of `acrank --help`; each is a module beside this one, with a function of that name or with an `app`.
 COMMANDS = ("score", "inspect", "demo", "compare", "merge", "check", "finetune", "scores", "zoo", "cache")
@@ -33,9 +33,11 @@ def build(words: Sequence[str] = ()) -> typer.Typer:
     for name in words[:1] if words and words[0] in COMMANDS else COMMANDS:
         module = import_module(f"acrank.cli.{name}")
         if hasattr(module, "app"):
+            for command in module.app.registered_commands:
+                command.callback = with_silence(command.callback)
             app.add_typer(module.app, name=name)
         else:
-            app.command(name, cls=PanelCommand)(getattr(module, name))
+            app.command(name, cls=PanelCommand)(with_silence(getattr(module, name)))
     return app
 
 

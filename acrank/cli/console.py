@@ -6,7 +6,6 @@ the place of Python's own (`acrank.system.text_streams`), so that warnings and l
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import traceback
@@ -17,31 +16,77 @@ from typing import TYPE_CHECKING, TextIO
 
 import typer
 
+from acrank.cli.terminal import PLAIN, has_colour, width_of
 from acrank.errors import AcrankError
 from acrank.formats import format_of, render
 from acrank.formats.annotations import error_annotation
+from acrank.formats.fitting import wrapped
 from acrank.formats.machine_readable import ascii_json
 from acrank.formats.table import to_table
 from acrank.system.files import atomic_write, check_writable
 from acrank.system.printable import printable
-from acrank.system.text_streams import CheckedStream, behind, discard
+from acrank.system.text_streams import CheckedStream, Discarding, behind, discard
 from acrank.system.view import View
 
 if TYPE_CHECKING:
     from acrank.records import Ranking
     from acrank.targets.understanding import Understanding
 
-#: For an encoding that lacks the lines of a table.
-PLAIN = str.maketrans("─╌━●├┤…", "-.=o||~")
 _verbosity = 0
+_quiet = False
+_progress = True
 _data: TextIO | None = None  # stdout, while it is kept for data
+_people: TextIO | None = None  # stderr, while it is kept for errors
 
 
 def set_verbosity(level: int) -> int:
-    """Remember how often -v was given; from 2 on, errors come with their traceback."""
+    """Remember how often -v was given: from 1 on, commands say more; from 2 on, errors come with their traceback."""
     global _verbosity
     _verbosity = level
     return level
+
+
+def verbosity() -> int:
+    """How often -v was given."""
+    return _verbosity
+
+
+def set_quiet(quiet: bool) -> bool:
+    """Remember whether -q was given; `quietly` heeds it."""
+    global _quiet
+    _quiet = quiet
+    return quiet
+
+
+def is_quiet() -> bool:
+    """Whether -q was given."""
+    return _quiet
+
+
+def set_progress(hidden: bool) -> bool:
+    """Remember whether --no-progress was given."""
+    global _progress
+    _progress = not hidden
+    return hidden
+
+
+def shows_progress() -> bool:
+    """Whether progress is wanted, as a bar or as lines."""
+    return _progress
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Inside this context stderr holds nothing but annotations, where -q was given; errors are reported after it."""
+    global _people
+    if not _quiet:
+        yield
+        return
+    _people, sys.stderr = sys.stderr, Discarding()
+    try:
+        yield
+    finally:
+        _people, sys.stderr = None, _people
 
 
 @contextmanager
@@ -62,9 +107,18 @@ def stdout_for_data() -> Iterator[None]:
         _data, sys.stdout = None, before
 
 
-def say(text: str) -> None:
-    """One line for people, to stderr."""
-    print(printable(text), file=sys.stderr)
+def say(text: str, *, whole: bool = False) -> None:
+    """A line for people, to stderr; on a terminal it goes on below at a space.
+
+    Args:
+        text: what is said.
+        whole: whether it stays one line, to be copied.
+    """
+    text = printable(text)
+    width = None if whole else width_of(sys.stderr)
+    if width and len(text) > width // 2:  # characters take two cells at most
+        text = wrapped(text, width - 2).replace("\n", "\n  ")
+    print(text, file=sys.stderr)
 
 
 def warn(text: str) -> None:
@@ -75,7 +129,7 @@ def warn(text: str) -> None:
 def annotate(title: str, message: str) -> None:
     """An error that GitHub Actions marks on the run: the one command to a runner that acrank gives, on stderr."""
     line = error_annotation(printable(title), printable(message, newlines=True))
-    print(line, file=behind(sys.stderr))
+    print(line, file=behind(_people or sys.stderr))
 
 
 def put(text: str) -> None:
@@ -196,20 +250,3 @@ def _explain(message: str, hint: str | None, code: int) -> int:
 def _help_hint(error: BaseException) -> str:
     context = getattr(error, "ctx", None)
     return f"see `{context.command_path if context else 'acrank'} --help`"
-
-
-def width_of(stream: TextIO) -> int | None:
-    """Columns of the terminal that a stream writes to, as COLUMNS says or the terminal; None where there is none."""
-    if not stream.isatty():
-        return None
-    asked = os.environ.get("COLUMNS", "")
-    return int(asked) if asked.isdecimal() and int(asked) else os.get_terminal_size(stream.fileno()).columns or None
-
-
-def has_colour(stream: TextIO) -> bool:
-    """Whether a stream takes colours: NO_COLOR says never, FORCE_COLOR always, else a terminal does."""
-    if os.environ.get("NO_COLOR"):
-        return False
-    if os.environ.get("FORCE_COLOR"):
-        return True
-    return stream.isatty() and os.environ.get("TERM") != "dumb"
