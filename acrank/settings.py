@@ -178,7 +178,8 @@ class Settings:
         object.__setattr__(self, "scores", tuple(dict.fromkeys(self.scores)))
         for name in (*self.scores, self.rank_by):
             if name not in ("", "all", CONSENSUS, *SCORES) or (name == "all" and name == self.rank_by):
-                raise UsageError(f"unknown score {name!r}", hint=closest(name, SCORES, "`acrank scores` lists them"))
+                known = [*SCORES, CONSENSUS, "all"]
+                raise UsageError(f"unknown score {name!r}", hint=closest(name, known, "`acrank scores` lists them"))
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Settings:

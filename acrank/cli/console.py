@@ -27,6 +27,7 @@ from acrank.system.files import atomic_write, check_writable
 from acrank.system.printable import printable
 from acrank.system.text_streams import CheckedStream, Discarding, behind, discard
 from acrank.system.view import View
+from acrank.system.words import closest
 
 if TYPE_CHECKING:
     from acrank.records import Ranking
@@ -230,7 +231,7 @@ def report_failure(error: BaseException) -> int:
         _print_lines(error.format_message() + "\n")  # type: ignore[attr-defined]
         return 2
     if hasattr(error, "format_message"):  # Click's own usage errors
-        return _explain(error.format_message(), _help_hint(error), 2)
+        return _explain(error.format_message().replace("Value error, ", ""), _help_hint(error), 2)
     return _explain(
         f"internal: {type(error).__name__}: {error}", "please report it; -vv shows the traceback", AcrankError.exit_code
     )
@@ -248,5 +249,9 @@ def _explain(message: str, hint: str | None, code: int) -> int:
 
 
 def _help_hint(error: BaseException) -> str:
+    """What to do about a usage error of Click: the choice that is nearest to an unknown one, else the help."""
+    found = re.search(r"'([^']*)' is not one of (.+)", str(getattr(error, "message", "")))
+    if found and (hint := closest(found[1], re.findall(r"'([^']*)'", found[2]), "")):
+        return hint
     context = getattr(error, "ctx", None)
     return f"see `{context.command_path if context else 'acrank'} --help`"

@@ -66,6 +66,7 @@ class _Lines:
         self.text, self.every = text, every if shows_progress() else None
         self.pace = Pace()
         self.told: dict[str, float] = {}
+        self.spoken: set[str] = set()
 
     def advance(self, done: int, total: int, text: str, *, kept: int = 0) -> None:
         self.pace.update(done, total, kept=kept)
@@ -83,9 +84,10 @@ class _Lines:
     def _is_due(self, stage: str, every: float, is_last: bool) -> bool:
         """Whether a line is wanted now; the first is due only once the work has taken that long."""
         now = time.monotonic()
-        due = is_last or now - self.told.setdefault(stage, now) >= every
+        due = (is_last and stage in self.spoken) or now - self.told.setdefault(stage, now) >= every
         if due:
             self.told[stage] = now
+            self.spoken.add(stage)
         return due
 
 

@@ -47,10 +47,12 @@ def list_(
 @app.command(cls=DataCommand)
 def validate(zoo: ZooOption = DEFAULT_ZOO, verbose: VerboseOption = 0) -> None:
     """Check a manifest: its schema, its files and their hashes, and that each file fits its network."""
+    from acrank.cli.progress import progress  # here: `zoo list` needs no bar
     from acrank.zoo.manifest import location
     from acrank.zoo.validation import validate_zoo
 
-    sound, problems = validate_zoo(zoo)
+    with progress("checking") as advance:
+        sound, problems = validate_zoo(zoo, lambda done, total, model: advance(done, total, f"checking {model}"))
     for problem in problems:
         console.say(f"{location(zoo, problem)}: {problem}" + (f" ({problem.hint})" if problem.hint else ""))
     console.say(f"{len(sound.candidates)} ok")
@@ -89,7 +91,7 @@ def scan(
         index = load_index(cache, *INDEXED, advance=advance)
     if not is_indexed(cache, *INDEXED):
         console.warn(f"the index cannot be kept in {cache}: the next scan builds it again (set ACRANK_CACHE)")
-    with progress("files") as advance:
+    with progress("files", every=0) as advance:
         found = scan_folder(folder, index, encoders=lambda: load_index(cache, "smp"), advance=advance)
     text = found.manifest(output.absolute().parent if output else Path.cwd())
     if output is None:

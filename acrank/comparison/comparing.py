@@ -13,6 +13,7 @@ from acrank.comparison.resampling import CONFIDENCE, bootstrap_counts
 from acrank.comparison.results import Comparison
 from acrank.comparison.tables import Scores, Truth
 from acrank.errors import TableError, UsageError
+from acrank.system.words import closest
 
 #: Number of truths with resampled seeds among which the resamples are divided.
 _TRUTHS = 50
@@ -92,7 +93,7 @@ def _check_options(scores: Scores, names: list[str], *, top_k: Sequence[int], re
     for name in names:
         if name not in scores.names:
             has = ", ".join(scores.names) or "no score columns"
-            raise UsageError(f"{scores.where} has no score {name!r}", hint=f"it has {has}")
+            raise UsageError(f"{scores.where} has no score {name!r}", hint=closest(name, scores.names, f"it has {has}"))
     if not top_k or min(top_k) < 1:
         raise UsageError(f"top k must be at least 1, not {list(top_k)}", hint="give --top-k 1 or more")
     if resamples < 100:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from acrank.errors import TableError
 from acrank.system.bounds import read_bounded
+from acrank.system.words import closest
 
 #: Spellings of an empty cell, in lower case.
 EMPTY = frozenset({"", "nan", "na", "n/a", "null", "none"})
@@ -60,7 +61,8 @@ class CsvTable:
         """Raise TableError unless the table has every named column."""
         for name in names:
             if name not in self.columns:
-                raise TableError(f"{self.path} has no column {name!r}: it has {', '.join(self.columns)}", hint=hint)
+                text = f"{self.path} has no column {name!r}: it has {', '.join(self.columns)}"
+                raise TableError(text, hint=closest(name, self.columns, hint))
 
 
 def read_csv(path: Path) -> CsvTable:

@@ -14,7 +14,7 @@ class Pace:
     longer; it does not stand still.
 
     Args:
-        clock: seconds from any moment on.
+        clock: gives seconds from any moment on; the system's by default.
 
     Example:
         >>> now = [0.0]
@@ -29,9 +29,9 @@ class Pace:
         36.0
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._began = self._last = clock()
+    def __init__(self, clock: Callable[[], float] | None = None) -> None:
+        self._clock = clock or time.monotonic
+        self._began = self._last = self._clock()
         self._own = self._remaining = 0
 
     def update(self, done: int, total: int, *, kept: int = 0) -> None:
