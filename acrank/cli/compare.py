@@ -11,6 +11,7 @@ import typer
 from acrank.cli.console import check_outputs, say, show, warn, write
 from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption, with_settings
 from acrank.cli.outputs import OverwriteOption, check_replaceable
+from acrank.cli.progress import progress
 from acrank.errors import TableError, UsageError
 from acrank.system.files import check_writable
 from acrank.system.option_fields import MOST_SEED, Opt, check_options
@@ -97,16 +98,17 @@ def compare(
     table = comparison.read_scores(scores, only=options.score_names, method=None if truth else options.method)
     known = comparison.read_truth(truth, method=options.method) if truth else None
     table, known = _only(table, known, list(options.datasets))
-    found = comparison.compare(
-        table,
-        known,
-        higher_is_better=_directions(table, list(options.lower_is_better), list(options.higher_is_better)),
-        versus=options.versus,
-        top_k=list(dict.fromkeys(options.top_k or (1, 3))),
-        seed=options.seed,
-        resamples=options.resamples,
-        clusters=comparison.read_clusters(clusters) if clusters else None,
-    )
+    with progress("resampling"):
+        found = comparison.compare(
+            table,
+            known,
+            higher_is_better=_directions(table, list(options.lower_is_better), list(options.higher_is_better)),
+            versus=options.versus,
+            top_k=list(dict.fromkeys(options.top_k or (1, 3))),
+            seed=options.seed,
+            resamples=options.resamples,
+            clusters=comparison.read_clusters(clusters) if clusters else None,
+        )
     view = found.view()
     write(view, output or [])
     if plot:

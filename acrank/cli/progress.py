@@ -77,9 +77,13 @@ class _Lines:
     def hear(self, news: Stage | Detail) -> None:
         if isinstance(news, Detail):
             _tell(news)
-        elif not news.is_main and shows_progress() and self._is_due(news.name, SELDOM, False):
+        elif self._is_news(news) and self._is_due(news.name, SELDOM, False):
             count = f": {_count(news)}" if news.total else ""
             say(f"{news.name}{f' {news.what}' if news.what else ''}{count}")
+
+    def _is_news(self, stage: Stage) -> bool:
+        """Whether the caller does not tell it himself."""
+        return shows_progress() and not (stage.is_main and self.every is None)
 
     def _is_due(self, stage: str, every: float, is_last: bool) -> bool:
         """Whether a line is wanted now; the first is due only once the work has taken that long."""
@@ -172,7 +176,7 @@ def _columns(console: Console) -> list[Any]:
             pace: Pace = task.fields["pace"]
             return Text(f"{in_clock(pace.elapsed())} left {in_clock(pace.left())}")
 
-    bar = [BarColumn(bar_width=_BAR, complete_style="#0072b2", finished_style="#0072b2")]
+    bar = [BarColumn(bar_width=_BAR, complete_style="#2a8fd0", finished_style="#2a8fd0")]
     return [
         TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
         *(bar if console.width >= _NARROW else []),

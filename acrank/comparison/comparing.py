@@ -13,6 +13,7 @@ from acrank.comparison.resampling import CONFIDENCE, bootstrap_counts
 from acrank.comparison.results import Comparison
 from acrank.comparison.tables import Scores, Truth
 from acrank.errors import TableError, UsageError
+from acrank.system.activity import Stage, announce
 from acrank.system.words import closest
 
 #: Number of truths with resampled seeds among which the resamples are divided.
@@ -67,7 +68,10 @@ def compare(
     reference = versus or scores.rank_by or next(iter(scores.names), "")
     aligned = align(scores, known, directions, reference=reference)
     resampled = _resample(aligned, top=tuple(top_k), seed=seed, resamples=resamples, clusters=clusters or {})
-    measured = [found for dataset in resampled for found in measure_all(dataset, directions, reference)]
+    measured = []
+    for done, dataset in enumerate(resampled):
+        announce(Stage(name="resampling", what=dataset.aligned.name, done=done, total=len(resampled), is_main=True))
+        measured += measure_all(dataset, directions, reference)
     results = [found.result for found in measured]
     means = averages(measured) if len(resampled) > 1 else []
     over = "clusters of models" if clusters else "models"

@@ -28,7 +28,7 @@ INDENT = "  "
 #: A column that wraps is as wide as its longest word, up to so many terminal cells.
 WORD = 16
 #: Hues that people with any colour vision tell apart (Okabe and Ito); the text of a cell says the same.
-TONES = {"good": "#009e73", "bad": "bold #d55e00", "bar": "#0072b2", "plain": ""}
+TONES = {"good": "#009e73", "bad": "bold #d55e00", "bar": "#2a8fd0", "plain": ""}
 _TURNS = {"whole": 1, "shorten": 0, "wrap": 2, "bar": 3}
 _RULED = "    \n    \n ── \n    \n ╌╌ \n    \n    \n    \n"
 

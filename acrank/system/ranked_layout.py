@@ -65,7 +65,8 @@ def readable_scale(values: Sequence[Interval], *, higher_is_better: bool) -> Rea
     found = [_shares(value, share) for value in values]
     ends = [end for one in found if one is not None for end in one if end is not None]
     axis = min(FURTHEST, max([1.0, *ends]))
-    meaning = f"{best:.4g}, the first's" if as_shares else f"0 is {worst:.4g}, the last's, 100 is {best:.4g}"
+    ends_of = f"where 0 is the last's {worst:.4g} and 100 the first's {best:.4g}"
+    meaning = f"as a share of the first's {best:.4g}" if as_shares else ends_of
     return ReadableScale(
         name="% of best" if as_shares else "0 to 100",
         meaning=meaning,
@@ -136,8 +137,7 @@ def _layout(
     scale = readable_scale(values, higher_is_better=higher_is_better)
     bounded = any(low is not None for _, low, _ in values)
     bar = "├──●──┤ its 95% interval" if bounded else "━━● as a bar"
-    kind = f"share of {scale.meaning}" if scale.name == "% of best" else scale.meaning
-    legend = f"{scale.name}: {score}, {kind}; {bar}" + ("; a rule parts the bands" if bounded else "")
+    legend = f"{scale.name}: {score} {scale.meaning}; {bar}" + ("; a rule parts the bands" if bounded else "")
     return [
         Column(name="rank", priority=0),
         Column(name="band", priority=EXTRA + 10_000),
