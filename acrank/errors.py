@@ -72,13 +72,13 @@ class CandidateError(AcrankError):
 
 
 class NothingRankedError(AcrankError):
-    """Every candidate was skipped, so there is no order; `ranking` has the skipped rows, where there are any."""
+    """Every candidate was skipped, and nothing is ordered; `result` (a ranking, or results of finetuning) has the reasons."""
 
     exit_code = 3
 
-    def __init__(self, message: str, *, hint: str | None = None, ranking: Any = None) -> None:
+    def __init__(self, message: str, *, hint: str | None = None, result: Any = None) -> None:
         super().__init__(message, hint=hint)
-        self.ranking = ranking
+        self.result = result
 
 
 class UndefinedScoreError(AcrankError):

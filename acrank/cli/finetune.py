@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from acrank.cli.console import check_outputs, finish, say, shows_progress, tell_target, warn
+from acrank.cli.console import check_outputs, finish, say, show, shows_progress, tell_target, warn
 from acrank.cli.interruption import resumable
 from acrank.cli.options import (
     DataOption,
@@ -19,6 +19,7 @@ from acrank.cli.options import (
 )
 from acrank.cli.outputs import OverwriteOption, check_replaceable
 from acrank.cli.progress import is_shown, progress
+from acrank.errors import NothingRankedError
 from acrank.finetuning.finetune_settings import FinetuneSettings
 from acrank.formats import format_of, render
 from acrank.system.files import atomic_write
@@ -101,24 +102,28 @@ def finetune(
     candidates = zoo.load()
     check_replaceable(outputs, [one.weights_path for one in candidates.candidates], overwrite=True)
     parts = open_splits(data, target, split_by=settings.split_by)
-    with (
-        resumable(lambda: f"what was finished is kept in {outputs[0]}"),
-        progress("loading", every=LINES_EVERY) as advance,
-    ):
-        results = run(
-            candidates,
-            parts,
-            methods,
-            settings=settings,
-            work_dir=runs.work_dir or outputs[0].with_suffix(".work"),
-            seeds=runs.seeds,
-            splits=runs.splits or (1 if settings.split_by == "target" else 3),
-            resume=runs.resume,
-            save_dir=runs.save_dir,
-            on_result=lambda partial, outcome: _on_result(partial, outcome, outputs),
-            on_epoch=lambda at: advance(at.done, at.total, _description(at), kept=at.kept),
-            on_target=tell_target,
-        )
+    try:
+        with (
+            resumable(lambda: f"what was finished is kept in {outputs[0]}"),
+            progress("loading", every=LINES_EVERY) as advance,
+        ):
+            results = run(
+                candidates,
+                parts,
+                methods,
+                settings=settings,
+                work_dir=runs.work_dir or outputs[0].with_suffix(".work"),
+                seeds=runs.seeds,
+                splits=runs.splits or (1 if settings.split_by == "target" else 3),
+                resume=runs.resume,
+                save_dir=runs.save_dir,
+                on_result=lambda partial, outcome: _on_result(partial, outcome, outputs),
+                on_epoch=lambda at: advance(at.done, at.total, _description(at), kept=at.kept),
+                on_target=tell_target,
+            )
+    except NothingRankedError as error:
+        show(error.result.view(format), format)
+        raise
     write_results(results, outputs)
     for text in results.warnings:
         warn(text)

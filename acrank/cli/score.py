@@ -98,7 +98,7 @@ def score(
                 at_least=at_least,
             )
         except NothingRankedError as error:
-            show(error.ranking.view(), format)
+            show(error.result.view(), format)
             raise
     finish(ranking.view(), format, () if output else outputs)
 

@@ -124,6 +124,7 @@ def finetune(
         raise NothingRankedError(
             f"none of {len(results.outcomes)} runs could be finished; {first.model}: {first.reason}",
             hint="the reasons stand above and in the JSON record",
+            result=results,
         )
     return results
 

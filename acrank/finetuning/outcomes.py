@@ -112,7 +112,19 @@ class Results:
             record=self.to_record(),
             title=f"{self.target.get('name', 'target')}: finetuned, mean over runs (higher is better)",
             layout=[] if every_run else summary,
+            below=[] if every_run else self._failures(),
         )
+
+    def _failures(self) -> list[tuple[str, str]]:
+        """The reasons of failed runs, each with the first run that it ended and how many more."""
+        reasons: dict[str, list[str]] = {}
+        for one in self.outcomes:
+            if one.reason:
+                where = f"failed {one.model} ({one.method}, split {one.split}, seed {one.seed})"
+                reasons.setdefault(one.reason, []).append(where)
+        return [
+            (runs[0] + (f" and {len(runs) - 1} more" if runs[1:] else ""), reason) for reason, runs in reasons.items()
+        ]
 
 
 def _statistics(outcomes: list[Outcome]) -> list[Any]:

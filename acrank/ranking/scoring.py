@@ -91,7 +91,7 @@ def score(
         raise NothingRankedError(
             f"none of {len(zoo.candidates)} candidates could be scored; {first.model}: {first.reason or 'no value'}",
             hint="the reasons stand in the table and the run record",
-            ranking=ranking,
+            result=ranking,
         )
     return ranking
 

@@ -104,6 +104,25 @@ def test_columns_says_how_wide_a_terminal_is_read() -> None:
     assert max(map(len, on_terminal(SHOW.format(name=LONG), columns=50, COLUMNS="70", NO_COLOR="1").splitlines())) == 70
 
 
+SAID = """
+import sys
+from acrank.cli.console import say
+sys.stderr = sys.stdout
+say("warning: " + "some words " * 9 + "w" * 70)
+say("to go on: acrank score " + "--model x " * 9, whole=True)
+"""
+
+
+def test_messages_go_on_below_at_a_space_on_a_terminal() -> None:
+    *wrapped, whole = on_terminal(SAID, columns=50).splitlines()
+    assert max(map(len, wrapped)) <= 50
+    assert wrapped[0] == "warning: some words some words some words some"
+    assert all(line.startswith("  ") for line in wrapped[1:])
+    assert re.fullmatch(r"  w+…w+", wrapped[-1])
+    assert whole == "to go on: acrank score " + "--model x " * 9
+    assert len(run_python(SAID).stdout.splitlines()) == 2
+
+
 def test_no_color_is_heeded() -> None:
     assert "\x1b" not in on_terminal(SHOW.format(name="a"), columns=50, NO_COLOR="1")
     assert "\x1b" in on_terminal(SHOW.format(name="a"), columns=50, NO_COLOR="")  # as no-color.org has it

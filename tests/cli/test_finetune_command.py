@@ -81,6 +81,7 @@ def test_a_failed_candidate_is_said_and_the_run_is_done(acrank: Command, folder:
     done = acrank(*words("--work-dir", "other"))
     assert done.code == 3
     assert "none of 2 runs" in done.err
+    assert "\nfailed bad (vanilla, split 0, seed 0) and 1 more: ZeroDivisionError" in done.out
 
 
 @pytest.mark.parametrize(
