@@ -72,7 +72,7 @@ class CandidateError(AcrankError):
 
 
 class NothingRankedError(AcrankError):
-    """Every candidate was skipped, and nothing is ordered; `result` (a ranking, or results of finetuning) has the reasons."""
+    """Every candidate was skipped: `result`, a ranking or results of finetuning, has the reasons."""
 
     exit_code = 3
 
