@@ -100,6 +100,8 @@ def finetune(
 
     methods = parse_methods(",".join(runs.methods or ("vanilla",)))
     candidates = zoo.load()
+    splits = runs.splits or (1 if settings.split_by == "target" else 3)
+    total = len(candidates.candidates) * len(methods) * splits * runs.seeds
     check_replaceable(outputs, [one.weights_path for one in candidates.candidates], overwrite=True)
     parts = open_splits(data, target, split_by=settings.split_by)
     try:
@@ -114,10 +116,10 @@ def finetune(
                 settings=settings,
                 work_dir=runs.work_dir or outputs[0].with_suffix(".work"),
                 seeds=runs.seeds,
-                splits=runs.splits or (1 if settings.split_by == "target" else 3),
+                splits=splits,
                 resume=runs.resume,
                 save_dir=runs.save_dir,
-                on_result=lambda partial, outcome: _on_result(partial, outcome, outputs),
+                on_result=lambda partial, outcome: _on_result(partial, outcome, outputs, total=total),
                 on_epoch=lambda at: advance(at.done, at.total, _description(at), kept=at.kept),
                 on_target=tell_target,
             )
@@ -136,14 +138,15 @@ def write_results(results: Results, paths: tuple[Path, ...]) -> None:
         atomic_write(path, render(results.view(format_of(path)), format_of(path)))
 
 
-def _on_result(partial: Results, outcome: Outcome, outputs: tuple[Path, ...]) -> None:
+def _on_result(partial: Results, outcome: Outcome, outputs: tuple[Path, ...], *, total: int) -> None:
     write_results(partial, outputs)
     where = f"{outcome.model} ({outcome.method}, split {outcome.split}, seed {outcome.seed})"
     if outcome.reason:
         warn(f"{where} failed: {outcome.reason}")
     elif not is_shown() and shows_progress():
         seconds = outcome.details.get("seconds") or 0
-        say(f"{len(partial.outcomes)} done: {where}: {outcome.metric} {outcome.ground_truth:.4g} ({seconds:.1f} s)")
+        done = min(total, len(partial.outcomes))
+        say(f"{done}/{total} {where}: {outcome.metric} {outcome.ground_truth:.4g} ({seconds:.1f} s)")
     if "short_of_memory" in outcome.details:
         warn(f"{where}: {outcome.details['short_of_memory']}")
 

@@ -140,7 +140,7 @@ def _layout(
     legend = f"{scale.name}: {score} {scale.meaning}; {bar}" + ("; a rule parts the bands" if bounded else "")
     return [
         Column(name="rank", priority=0),
-        Column(name="band", priority=EXTRA + 10_000),
+        *([Column(name="band", priority=EXTRA + 10_000)] if bounded else []),
         Column(name="model", priority=0, fit="shorten", least=18, ease=27),
         Column(name=scale.name, cells=list(scale.places), digits=1, legend=legend if scale.meaning else ""),
         Column(
@@ -153,7 +153,7 @@ def _layout(
             most=24,
         ),
         Column(name=score, priority=EXTRA + 10_001),
-        Column(name=f"{score}_sd", priority=EXTRA + 10_002),
+        *([Column(name=f"{score}_sd", priority=EXTRA + 10_002)] if bounded else []),
         *(Column(name=name, priority=EXTRA + place) for place, name in enumerate(others)),
         Column(name="params", priority=EXTRA + 10_003),
         Column(name="seconds", priority=4, digits=1),
