@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two lines about a part of the work, where there is no bar.
 SELDOM = 10.0
-#: What bar, count and times beside the text take, in terminal cells; the bar goes where the terminal is narrow.
-_BAR, _BESIDE, _NARROW = 16, 34, 76
+#: What the bar and the times beside the text take, in terminal cells; the bar goes where the terminal is narrow.
+_BAR, _TIMES, _NARROW = 12, 21, 76
 
 
 class Advance(Protocol):
@@ -96,59 +97,75 @@ class _Lines:
 
 
 class _Bars:
-    """A bar for the work, and one below it for the part that is being done."""
+    """A bar for the work, and one below it for the part that is being done; several threads may tell of both."""
 
     def __init__(self, bars: Progress, text: str) -> None:
-        self.bars = bars
+        self.bars, self.lock = bars, threading.RLock()
         self.now, self.note = "", ""
         self.main = Stage(name="")
+        self.beside: dict[TaskID, tuple[str, str]] = {}  # text and count of each bar
         self.work = self._add(text)
         self.part: TaskID | None = None
         self.stage = ""
 
     def advance(self, done: int, total: int, text: str, *, kept: int = 0) -> None:
-        self.note = text
-        self.main = dataclasses.replace(self.main, done=done, total=total, kept=max(kept, self.main.kept))
-        self._show(self.work, self.main, self._text())
+        with self.lock:
+            self.note = text
+            self.main = dataclasses.replace(self.main, done=done, total=total, kept=max(kept, self.main.kept))
+            self._show(self.work, self.main, self._text())
 
     def hear(self, news: Stage | Detail) -> None:
-        if isinstance(news, Detail):
-            _tell(news)
-        elif news.is_main:
-            self.now, self.main = f"{news.name} {news.what}", news
+        with self.lock:
+            if isinstance(news, Detail):
+                _tell(news)
+            elif news.is_main:
+                self.now, self.main = f"{news.name} {news.what}", news
+                self._drop_part()
+                self._show(self.work, news, self._text())
+            else:
+                self._show_part(news)
+
+    def _show_part(self, news: Stage) -> None:
+        if self.part is None or news.name != self.stage:
             self._drop_part()
-            self._show(self.work, news, self._text())
-        else:
-            if self.part is None or news.name != self.stage:
-                self._drop_part()
-                self.part, self.stage = self._add(news.name), news.name
-            self._show(self.part, news, f"{news.name} {news.what}".strip())
-            if news.total and news.done >= news.total:
-                self._drop_part()
+            self.part, self.stage = self._add(news.name), news.name
+        self._show(self.part, news, f"{news.name} {news.what}".strip())
+        if news.total and news.done >= news.total:
+            self._drop_part()
 
     def _text(self) -> str:
         both = ", ".join(filter(None, (self.now, self.note)))
         return both if self._fitting(both) == printable(both) else self.now or self.note
 
     def _add(self, text: str) -> TaskID:
-        return self.bars.add_task(self._fitting(text), total=None, count="", pace=Pace())
+        task = self.bars.add_task("", total=None, count="", pace=Pace())
+        self.beside[task] = (text, "")
+        self._fit()
+        return task
 
     def _show(self, task: TaskID, step: Stage, text: str) -> None:
         found = next(one for one in self.bars.tasks if one.id == task)
         if step.total is not None:
             found.fields["pace"].update(step.done, max(step.total, step.most or 0), kept=step.kept)
-        self.bars.update(
-            task, completed=step.done, total=step.total, count=_count(step), description=self._fitting(text)
-        )
+        self.beside[task] = (text, _count(step))
+        self.bars.update(task, completed=step.done, total=step.total)
+        self._fit()
 
     def _drop_part(self) -> None:
         if self.part is not None:
             self.bars.remove_task(self.part)
+            del self.beside[self.part]
             self.part = None
+
+    def _fit(self) -> None:
+        """Shorten the texts to the room that the widest count leaves."""
+        for task, (text, count) in self.beside.items():
+            self.bars.update(task, description=self._fitting(text), count=count)
 
     def _fitting(self, text: str) -> str:
         width = self.bars.console.width
-        room = width - _BESIDE - (_BAR + 1 if width >= _NARROW else 0)
+        counts = max(len(count) for _, count in self.beside.values())
+        room = width - _TIMES - counts - (_BAR + 1 if width >= _NARROW else 0)
         return shortened_to(printable(text), max(room, 4))
 
 
