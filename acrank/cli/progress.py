@@ -138,7 +138,7 @@ class _Bars:
         return both if self._fitting(both) == printable(both) else self.now or self.note
 
     def _add(self, text: str) -> TaskID:
-        task = self.bars.add_task("", total=None, count="", pace=Pace())
+        task = self.bars.add_task(shortened_to(printable(text), 12), total=None, count="", pace=Pace())
         self.beside[task] = (text, "")
         self._fit()
         return task

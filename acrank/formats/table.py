@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from acrank.formats.cells import cell_text, is_number, visible
 from acrank.formats.fitting import heading_in, pieces_of, shortened_to, wrapped
@@ -65,13 +65,16 @@ class _Shown:
         return Need(least=least, ease=column.ease, most=most, priority=column.priority, turn=turn)
 
 
-def to_table(view: View, *, width: int | None = None, colour: bool = False) -> str:
+def to_table(
+    view: View, *, width: int | None = None, colour: bool = False, hues: Literal["auto", "truecolor"] = "auto"
+) -> str:
     """The view as a table.
 
     Args:
         view: what is shown.
         width: of the terminal; None shows every column, with nothing cut or wrapped.
         colour: whether the terminal takes colours.
+        hues: how many it has: as TERM and COLORTERM say, or all of them.
     """
     with gc_paused():
         from rich.console import Console
@@ -83,7 +86,7 @@ def to_table(view: View, *, width: int | None = None, colour: bool = False) -> s
         file=out,
         width=width or 10**6,  # rich cuts what is wider than its console
         force_terminal=colour,
-        color_system="auto" if colour else None,
+        color_system=hues if colour else None,
     )
     if title := wrapped(visible(view.title), width):
         _print(console, f"{title}\n", "bold")

@@ -31,7 +31,7 @@ TEMPLATE = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DO
 
 def picture(ranking: Ranking, width: int, command: str) -> str:
     """The SVG of a terminal of `width` columns after `command`."""
-    table = to_table(ranking.view(), width=width, colour=True)
+    table = to_table(ranking.view(), width=width, colour=True, hues="truecolor")
     console = Console(record=True, width=width, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(Text.from_ansi(f"$ {command}\n\n{table}"))
     return console.export_svg(title=f"acrank, {width} columns", code_format=TEMPLATE, unique_id=f"terminal-{width}")
