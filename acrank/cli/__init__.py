@@ -32,7 +32,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         with gc_paused():
             from acrank.cli.app import build
             from acrank.cli.console import report_failure
-            from acrank.cli.interruption import say_interrupted
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -43,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 app = build(words)
             code = app(args=None if argv is None else words, prog_name="acrank", standalone_mode=False)
             if code == 130:  # Typer has swallowed the KeyboardInterrupt
+                from acrank.cli.interruption import say_interrupted
+
                 say_interrupted(words)
             return code if isinstance(code, int) else 0
         except BaseException as error:

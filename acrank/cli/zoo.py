@@ -91,7 +91,7 @@ def scan(
         index = load_index(cache, *INDEXED, advance=advance)
     if not is_indexed(cache, *INDEXED):
         console.warn(f"the index cannot be kept in {cache}: the next scan builds it again (set ACRANK_CACHE)")
-    with progress("files", every=0) as advance:
+    with progress("files", every=2) as advance:
         found = scan_folder(folder, index, encoders=lambda: load_index(cache, "smp"), advance=advance)
     text = found.manifest(output.absolute().parent if output else Path.cwd())
     if output is None:
