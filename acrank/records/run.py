@@ -13,7 +13,7 @@ from acrank.records.row import Row
 from acrank.records.score_value import STRICT, Value
 from acrank.system.files import atomic_write
 from acrank.system.plain_data import dumps, plain, read_json, validated
-from acrank.system.ranked_layout import ranked_view
+from acrank.system.ranked_layout import earlier_columns, ranked_view, trained_columns
 from acrank.system.record_schema import body_of, check_rows
 from acrank.system.view import View
 
@@ -112,6 +112,14 @@ class Ranking:
     def view(self) -> View:
         """The ranking for every format; the table has the ranking score as a share of the best, skipped rows below."""
         found = [(row.value(self.rank_by), row.scores.get(self.rank_by, Value(None))) for row in self.rows]
+        trained = [row.refined for row in self.rows]
+        metrics = [one.metric for one in trained if one is not None]
+        more = (
+            trained_columns(metrics[0], [one and (one.quality, one.low, one.high) for one in trained])
+            if metrics
+            else []
+        )
+        more += earlier_columns([row.prior and row.prior.value for row in self.rows])
         return ranked_view(
             View(columns=self.columns(), rows=self.cells(), record=self.to_record()),
             [(value, one.low, one.high) for value, one in found],
@@ -119,6 +127,8 @@ class Ranking:
             higher_is_better=self.higher_is_better[self.rank_by],
             target=self.target.get("name", "target"),
             noted=[bool(row.notes) for row in self.rows],
+            more=more,
+            footer=self.verdict,
         )
 
     def to_record(self) -> dict[str, Any]:

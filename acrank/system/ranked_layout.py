@@ -98,6 +98,8 @@ def ranked_view(
     higher_is_better: bool,
     target: str,
     noted: Sequence[bool],
+    more: Sequence[Column] = (),
+    footer: Sequence[str] = (),
 ) -> View:
     """The view of a ranking with what its table for people shows.
 
@@ -109,6 +111,8 @@ def ranked_view(
         higher_is_better: direction of the ranking score.
         target: its name.
         noted: for each row, whether it has notes.
+        more: further columns, which stand behind the interval.
+        footer: sentences at the end.
     """
     name, *others = scores
     status, reason, model = (view.columns.index(column) for column in ("status", "reason", "model"))
@@ -119,11 +123,39 @@ def ranked_view(
         view,
         title=f"{target}: by {name} ({direction} is better)",
         brief=[*brief, "status", "reason"] if skipped else brief,
-        layout=_layout(values, name, others, higher_is_better=higher_is_better, noted=noted),
+        layout=_layout(values, name, others, higher_is_better=higher_is_better, noted=noted, more=more),
         parted_by="band",
         table_rows=len(view.rows) - len(skipped),
         below=[(f"skipped {row[model]}", row[reason]) for row in skipped],
+        footer=list(footer),
     )
+
+
+def trained_columns(metric: str, qualities: Sequence[Interval | None]) -> list[Column]:
+    """The columns of what short trainings gave: the quality of each row, and its interval.
+
+    Args:
+        metric: of the quality.
+        qualities: in the order of the rows; None where a candidate was not trained.
+
+    Example:
+        >>> [column.cells for column in trained_columns("dice", [(0.8, 0.7, 0.9), None])]
+        [[0.8, None], ['0.70 to 0.90', None]]
+    """
+    found = [one or (None, None, None) for one in qualities]
+    ends = [None if low is None or high is None else f"{low:.2f} to {high:.2f}" for _, low, high in found]
+    legend = f"trained: {metric} on validation images after a short training"
+    return [
+        Column(name="trained", cells=[value for value, _, _ in found], digits=3, legend=legend),
+        Column(name="trained 95%", cells=list(ends), priority=EXTRA),
+    ]
+
+
+def earlier_columns(shares: Sequence[float | None]) -> list[Column]:
+    """The column of what earlier targets say, where they say something of any candidate."""
+    legend = "earlier: share of the other candidates that it beat when finetuned on earlier targets"
+    known = any(one is not None for one in shares)
+    return [Column(name="earlier", cells=list(shares), digits=2, priority=5, legend=legend)] if known else []
 
 
 def _layout(
@@ -133,6 +165,7 @@ def _layout(
     *,
     higher_is_better: bool,
     noted: Sequence[bool],
+    more: Sequence[Column],
 ) -> list[Column]:
     scale = readable_scale(values, higher_is_better=higher_is_better)
     bounded = any(low is not None for _, low, _ in values)
@@ -152,6 +185,7 @@ def _layout(
             ease=16,
             most=24,
         ),
+        *more,
         Column(name=score, priority=EXTRA + 10_001),
         *([Column(name=f"{score}_sd", priority=EXTRA + 10_002)] if bounded else []),
         *(Column(name=name, priority=EXTRA + place) for place, name in enumerate(others)),

@@ -15,7 +15,7 @@ from acrank.formats.cells import cell_text, visible
 from acrank.formats.fitting import pieces_of, shortened_to, wrapped
 from acrank.formats.markdown import to_markdown
 from acrank.formats.table import bar_text, to_table
-from acrank.records import Ranking, Row, Value
+from acrank.records import Prior, Ranking, Refined, Row, Value
 from acrank.system.ranked_layout import readable_scale
 from acrank.system.view import Bar, Column
 
@@ -265,6 +265,20 @@ def test_the_footer_ends_table_and_markdown() -> None:
     view = View(columns=["a"], rows=[["x"]], record=None, footer=["Take the first.", "It leads *alone*."])
     assert to_table(view).splitlines()[-2:] == view.footer
     assert to_markdown(view).splitlines()[-3:] == ["Take the first.", "", "It leads \\*alone\\*."]
+
+
+def test_trainings_earlier_targets_and_the_verdict_are_shown() -> None:
+    ranking = example()
+    ranking.rows[0].refined = Refined(metric="balanced_accuracy", quality=0.912, low=0.9, high=0.92)
+    ranking.rows[1].prior = Prior(value=0.75, targets=3)
+    ranking.verdict = ["Take the first."]
+    text = to_table(ranking.view(), width=80)
+    first, second = (line for line in text.splitlines() if re.match(" *[12]  ", line))
+    assert " 0.912 " in first
+    assert " 0.75 " in second
+    assert text.splitlines()[-1] == "Take the first."
+    assert "0.90 to 0.92" in to_table(ranking.view())
+    assert "trained" not in to_table(example().view())
 
 
 def test_where_nothing_was_ranked_the_reasons_stand_alone() -> None:
