@@ -114,12 +114,9 @@ class Ranking:
         found = [(row.value(self.rank_by), row.scores.get(self.rank_by, Value(None))) for row in self.rows]
         trained = [row.refined for row in self.rows]
         metrics = [one.metric for one in trained if one is not None]
-        more = (
-            trained_columns(metrics[0], [one and (one.quality, one.low, one.high) for one in trained])
-            if metrics
-            else []
-        )
-        more += earlier_columns([row.prior and row.prior.value for row in self.rows])
+        qualities = [None if one is None else (one.quality, one.low, one.high) for one in trained]
+        more = trained_columns(metrics[0], qualities) if metrics else []
+        more += earlier_columns([None if row.prior is None else row.prior.value for row in self.rows])
         return ranked_view(
             View(columns=self.columns(), rows=self.cells(), record=self.to_record()),
             [(value, one.low, one.high) for value, one in found],
