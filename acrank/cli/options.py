@@ -104,16 +104,22 @@ class ZooOptions:
         tuple[str, ...],
         Opt(help="Only candidates with one of these tags.", flag="--tag", metavar="TAG,…"),
     ] = ()
+    locked: Annotated[bool, Opt(help="Refuse candidates that differ from the lock file of `acrank zoo lock`.")] = False
 
     def load(self) -> Zoo:
         """The chosen candidates.
 
         Raises:
-            ManifestError, UsageError: the manifest is not valid, or none is chosen.
+            ManifestError, UsageError: the manifest is not valid, differs from its lock, or none is chosen.
         """
         from acrank.zoo import load_zoo
 
-        return load_zoo(self.zoo).select(self.models, self.tags)
+        chosen = load_zoo(self.zoo).select(self.models, self.tags)
+        if not self.locked:
+            return chosen
+        from acrank.zoo.locking import locked_zoo
+
+        return locked_zoo(chosen)
 
 
 class DataCommand(TyperCommand):
