@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line on `argv` (default: the process's) and return the exit code."""
     try:
         with gc_paused():
-            from acrank.cli.app import build
+            from acrank.cli.app import build, defaults_for
             from acrank.cli.console import report_failure, say
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -40,7 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             with gc_paused():
                 app = build(words)
-            code = app(args=None if argv is None else words, prog_name="acrank", standalone_mode=False)
+            more = {"prog_name": "acrank", "standalone_mode": False, "default_map": defaults_for(words)}
+            code = app(args=None if argv is None else words, **more)
             if code == 130:  # Typer has swallowed the KeyboardInterrupt
                 say("interrupted: what was finished is kept")
             return code if isinstance(code, int) else 0
