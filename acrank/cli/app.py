@@ -67,7 +67,7 @@ def defaults_for(words: Sequence[str]) -> dict[str, Any]:
     if command is None:  # no such command, or help: Typer says so
         return {}
     everywhere = [param for one in _commands(build()) for param in one.params] if found.shared else []
-    values = defaults_of(found, name, command.params, everywhere)
+    values = defaults_of(found, name, params=command.params, everywhere=everywhere)
     if values:
         say(f"options from {found.path}: {', '.join(sorted(values))}")
     return {name: {inner: values} if name in GROUPS else values}

@@ -103,7 +103,9 @@ def _parsed(path: Path, content: Any) -> Configuration:
     return Configuration(path=path, shared={k: v for k, v in content.items() if k not in own}, own=own)
 
 
-def defaults_of(found: Configuration, command: str, params: Iterable[Any], everywhere: Iterable[Any]) -> dict[str, Any]:
+def defaults_of(
+    found: Configuration, command: str, *, params: Iterable[Any], everywhere: Iterable[Any]
+) -> dict[str, Any]:
     """The file's values for a command as Click takes them, by the names of its parameters.
 
     Args:
@@ -117,12 +119,12 @@ def defaults_of(found: Configuration, command: str, params: Iterable[Any], every
     """
     options, known = _settable(params), _settable(everywhere)
     for key in found.shared:
-        _check_known(found.path, key, known, "")
+        _check_known(found.path, key, known)
     for key in found.own.get(command, {}):
-        _check_known(found.path, key, options, command)
+        _check_known(found.path, key, options, command=command)
     values = {_plain_name(key): value for key, value in found.keys_of(command).items()}
     return {
-        options[name].name: _value(found.path, name, value, options[name])
+        options[name].name: _value(found.path, name, value=value, option=options[name])
         for name, value in values.items()
         if name in options
     }
@@ -163,7 +165,7 @@ def may_be_set(name: str) -> bool:
     return not name.startswith("allow-") and name != "ray-address"
 
 
-def _check_known(path: Path, key: str, known: Mapping[str, Any], command: str) -> None:
+def _check_known(path: Path, key: str, known: Mapping[str, Any], *, command: str = "") -> None:
     name, table = _plain_name(key), f" in the table {command!r}" if command else ""
     if name in known and not may_be_set(name):
         text = f"{path}: {key!r} cannot be set in a file, which may come with a folder of somebody else's"
@@ -174,7 +176,7 @@ def _check_known(path: Path, key: str, known: Mapping[str, Any], command: str) -
         raise UsageError(f"{path}: unknown key {key!r}{table}", hint=hint)
 
 
-def _value(path: Path, key: str, value: Any, option: Any) -> Any:
+def _value(path: Path, key: str, *, value: Any, option: Any) -> Any:
     """A value as Click takes it: text, switches as they are, lists where the option repeats."""
     if option.is_flag or option.secondary_opts:
         if not isinstance(value, bool):
