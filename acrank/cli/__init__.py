@@ -31,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with gc_paused():
             from acrank.cli.app import build, defaults_for
+            from acrank.cli.completion import is_completing, line_in_hand
             from acrank.cli.console import report_failure, say
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -39,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with escaped_stderr(), checked_stdout():
         try:
             with gc_paused():
-                app = build(words)
+                app = build(line_in_hand() if is_completing() else words)
             more = {"prog_name": "acrank", "standalone_mode": False, "default_map": defaults_for(words)}
             code = app(args=None if argv is None else words, **more)
             if code == 130:  # Typer has swallowed the KeyboardInterrupt

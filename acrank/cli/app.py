@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from acrank import __version__
+from acrank.cli.completion import is_completing
 from acrank.cli.configuration import check_tables, defaults_of, find_configuration
 from acrank.cli.console import say
 from acrank.cli.options import PanelCommand
@@ -55,7 +55,7 @@ def defaults_for(words: Sequence[str]) -> dict[str, Any]:
     Raises:
         UsageError: the file is not valid.
     """
-    if not words or words[0] not in COMMANDS or {"-h", "--help"} & {*words} or "_ACRANK_COMPLETE" in os.environ:
+    if not words or words[0] not in COMMANDS or {"-h", "--help"} & {*words} or is_completing():
         return {}
     found = find_configuration(Path.cwd())
     if found is None:

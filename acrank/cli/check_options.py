@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from acrank.cli.completion import completer_of
+
 
 class Tolerance(StrEnum):
     """How the best candidate may differ from the baseline's."""
@@ -22,7 +24,13 @@ GatesOption = Annotated[
     typer.Option("--gates", envvar="ACRANK_GATES", help="Gates file (YAML); flags override it.", metavar="FILE"),
 ]
 ModelOption = Annotated[
-    str | None, typer.Option("--model", help="The chosen model, for --top-k and --within.", metavar="ID")
+    str | None,
+    typer.Option(
+        "--model",
+        help="The chosen model, for --top-k and --within.",
+        metavar="ID",
+        autocompletion=completer_of("--model"),
+    ),
 ]
 TopKOption = Annotated[
     int | None, typer.Option("--top-k", min=1, max=10**6, help="Gate: the model's rank is at most K.", metavar="K")
@@ -33,7 +41,12 @@ WithinOption = Annotated[
 ]
 ScoreOption = Annotated[
     str | None,
-    typer.Option("--score", help="Score of --within and --min-tau; default: the one that ranks.", metavar="NAME"),
+    typer.Option(
+        "--score",
+        help="Score of --within and --min-tau; default: the one that ranks.",
+        metavar="NAME",
+        autocompletion=completer_of("--score"),
+    ),
 ]
 BaselineOption = Annotated[
     Path | None,

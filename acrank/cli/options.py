@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import typer
 from typer.core import TyperCommand
 
+from acrank.cli.completion import completer_of
 from acrank.cli.console import set_verbosity, stdout_for_data
 from acrank.errors import UsageError
 from acrank.system.option_fields import MOST_SEED, Opt, options_of
@@ -203,6 +204,7 @@ def _parameter(field: dataclasses.Field[Any], hint: Any, option: Opt) -> inspect
         metavar=option.metavar or ("|".join(option.choices) or None),
         envvar=f"ACRANK_{option.flag_of(field.name)[2:].replace('-', '_').upper()}" if option.variable else None,
         rich_help_panel=option.panel or None,
+        autocompletion=completer_of(option.flag_of(field.name), option.choices),
     )
     default = inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default
     return inspect.Parameter(
