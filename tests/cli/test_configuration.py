@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from helpers.workbench import Outcome, make_images, make_zoo
 
+import acrank as package
 from acrank.cli.app import COMMANDS, GROUPS, _commands, build
 from acrank.cli.configuration import find_configuration, may_be_set
 from acrank.records import Ranking
@@ -112,3 +113,11 @@ def test_a_broken_file_hinders_no_help(home: Path, acrank: Run) -> None:
 def test_groups_are_the_commands_with_commands() -> None:
     groups = {name for name in COMMANDS if hasattr(import_module(f"acrank.cli.{name}"), "app")}
     assert groups == {*GROUPS}
+
+
+def test_the_example_of_the_documentation_is_valid(home: Path, acrank: Run) -> None:
+    text = (Path(package.__file__).parents[1] / "docs" / "tools.md").read_text()
+    (home / "acrank.toml").write_text(text.split("```toml\n")[1].split("```")[0])
+    found = acrank("score", "--data", "nowhere")
+    assert "options from" in found.err
+    assert "cannot read nowhere" in found.err
