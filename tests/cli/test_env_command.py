@@ -21,6 +21,7 @@ Run = Callable[..., Outcome]
 def test_what_is_said_is_so(acrank: Run, own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ACRANK_SEED", "7")
+    monkeypatch.delenv("ACRANK_CONFIG")
     (tmp_path / "acrank.toml").write_text('device = "cpu"\n')
     (own_cache / "observations").mkdir()
     (own_cache / "observations" / "a.h5").write_bytes(bytes(1234))

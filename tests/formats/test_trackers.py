@@ -35,6 +35,20 @@ def test_what_mlflow_reads_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert Ranking.from_record(json.loads(record.read_text())).best.model == "c"
 
 
+def test_what_an_offline_run_of_wandb_holds(tmp_path: Path) -> None:
+    wandb = pytest.importorskip("wandb")
+    with pytest.raises(UsageError, match="no run of Weights & Biases is active"):
+        log_to_wandb(ranking())
+    run = wandb.init(mode="offline", dir=str(tmp_path), project="test")
+    try:
+        log_to_wandb(ranking())
+        assert (run.summary["acrank/s.c"], run.summary["acrank/ranked"]) == (2.0, 2.0)
+        assert run.config["acrank"]["best"] == "c"
+        assert list(tmp_path.rglob("*.table.json"))
+    finally:
+        run.finish()
+
+
 def test_a_missing_tracker_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(module: str, *_: str) -> None:
         raise MissingExtraError(f"logging needs {module}", hint="")
