@@ -30,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line on `argv` (default: the process's) and return the exit code."""
     try:
         with gc_paused():
-            from acrank.cli.app import build
+            from acrank.cli.app import build, defaults_for
+            from acrank.cli.completion import is_completing, line_in_hand
             from acrank.cli.console import report_failure
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -39,8 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     with escaped_stderr(), checked_stdout():
         try:
             with gc_paused():
-                app = build(words)
-            code = app(args=None if argv is None else words, prog_name="acrank", standalone_mode=False)
+                app = build(line_in_hand() if is_completing() else words)
+            more = {"prog_name": "acrank", "standalone_mode": False, "default_map": defaults_for(words)}
+            code = app(args=None if argv is None else words, **more)
             if code == 130:  # Typer has swallowed the KeyboardInterrupt
                 from acrank.cli.interruption import say_interrupted
 

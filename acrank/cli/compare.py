@@ -157,15 +157,11 @@ def _directions(scores: Scores, lower: list[str], higher: list[str]) -> dict[str
     both = set(lower) & set(higher)
     if both:
         raise UsageError(f"{min(both)!r} cannot be better both ways", hint="give one of the two options")
-    known = {name: way for name, way in _known_directions().items() if name in scores.names}
+    from acrank.comparison.given_tables import own_directions
+
+    known = {name: way for name, way in own_directions().items() if name in scores.names}
     recorded = {name: way for name, way in scores.higher_is_better.items() if name in scores.names}
     return known | recorded | dict.fromkeys(lower, False) | dict.fromkeys(higher, True)
-
-
-def _known_directions() -> dict[str, bool]:
-    from acrank.scores import SCORES
-
-    return {name: found.higher_is_better for name, found in SCORES.items()}
 
 
 def _explain(found: Comparison, verbose: int) -> None:

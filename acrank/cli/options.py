@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import typer
 from typer.core import TyperCommand
 
+from acrank.cli.completion import completer_of
 from acrank.cli.console import quietly, set_progress, set_quiet, set_verbosity, stdout_for_data
 from acrank.errors import UsageError
 from acrank.system.option_fields import MOST_SEED, Opt, options_of
@@ -125,16 +126,22 @@ class ZooOptions:
         tuple[str, ...],
         Opt(help="Only candidates with one of these tags.", flag="--tag", metavar="TAG,…"),
     ] = ()
+    locked: Annotated[bool, Opt(help="Refuse candidates that differ from the lock file of `acrank zoo lock`.")] = False
 
     def load(self) -> Zoo:
         """The chosen candidates.
 
         Raises:
-            ManifestError, UsageError: the manifest is not valid, or none is chosen.
+            ManifestError, UsageError: the manifest is not valid, differs from its lock, or none is chosen.
         """
         from acrank.zoo import load_zoo
 
-        return load_zoo(self.zoo).select(self.models, self.tags)
+        chosen = load_zoo(self.zoo).select(self.models, self.tags)
+        if not self.locked:
+            return chosen
+        from acrank.zoo.locking import locked_zoo
+
+        return locked_zoo(chosen)
 
 
 class DataCommand(TyperCommand):
@@ -245,6 +252,7 @@ def _parameter(field: dataclasses.Field[Any], hint: Any, option: Opt) -> inspect
         metavar=option.metavar or ("|".join(option.choices) or None),
         envvar=f"ACRANK_{option.flag_of(field.name)[2:].replace('-', '_').upper()}" if option.variable else None,
         rich_help_panel=option.panel or None,
+        autocompletion=completer_of(option.flag_of(field.name), option.choices),
     )
     default = inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default
     return inspect.Parameter(

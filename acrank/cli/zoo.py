@@ -1,4 +1,4 @@
-"""`acrank zoo list`, `validate` and `scan`: the manifest, before a run."""
+"""`acrank zoo list`, `validate`, `lock` and `scan`: the manifest, before a run."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import typer
 
 from acrank.cli import console
 from acrank.cli.options import DataCommand, Format, FormatOption, OutputOption, VerboseOption, ZooOption
+from acrank.cli.outputs import check_replaceable
 from acrank.errors import CandidateError, ManifestError, OutputError
 from acrank.system.files import atomic_write, check_writable
 from acrank.system.imports import gc_paused
+from acrank.system.plain_data import dumps
 from acrank.system.view import Column, View
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ DEFAULT_ZOO = Path("model_zoo.yaml")
 INDEXED = ("timm", "torchvision")
 
 app = typer.Typer(
-    help="List and validate the manifest, or make one from checkpoints.",
+    help="List, validate and lock the manifest, or make one from checkpoints.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -35,11 +37,8 @@ def list_(
     verbose: VerboseOption = 0,
 ) -> None:
     """List the candidates of a manifest."""
-    with gc_paused():
-        from acrank.zoo.manifest import load_zoo  # the schema takes longer to load than all of `acrank --help`
-
     console.check_outputs(output or [])
-    view = _view(load_zoo(zoo))
+    view = _view(_load(zoo))
     console.show(view, format_)
     console.write(view, output or [])
 
@@ -59,6 +58,22 @@ def validate(zoo: ZooOption = DEFAULT_ZOO, verbose: VerboseOption = 0) -> None:
     if problems:
         count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
         raise ManifestError(f"{zoo} has {count}", hint="each is named above")
+
+
+@app.command(cls=DataCommand)
+def lock(zoo: ZooOption = DEFAULT_ZOO, verbose: VerboseOption = 0) -> None:
+    """Write the lock file of a manifest, for `--locked`: revisions, and hashes of weights and code, beside it."""
+    from acrank.cli.progress import progress
+    from acrank.zoo.locking import lock_path, lock_zoo
+
+    path = lock_path(zoo)
+    check_replaceable([path], [])
+    check_writable(path)
+    with progress("locking") as advance:
+        found = lock_zoo(_load(zoo), on_model=advance)
+    atomic_write(path, dumps(found.record()))
+    files = sum(len(one.files) for one in found.models.values())
+    console.say(f"locked {len(found.models)} candidates, {files} files: {path}")
 
 
 @app.command(cls=DataCommand)
@@ -102,6 +117,13 @@ def scan(
     if not found.counts["sure"]:
         hint = "its comments say what was found; an entry of a guess is used once you remove its `#`"
         raise CandidateError(f"no checkpoint in {folder} is known for sure: the manifest has no model", hint=hint)
+
+
+def _load(path: Path) -> Zoo:
+    with gc_paused():
+        from acrank.zoo.manifest import load_zoo  # the schema takes longer to load than all of `acrank --help`
+
+    return load_zoo(path)
 
 
 def _check_new(output: Path, overwrite: bool) -> None:

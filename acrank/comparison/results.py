@@ -10,6 +10,7 @@ import numpy as np
 from acrank.comparison.aligning import AlignedDataset
 from acrank.comparison.resampling import CORRELATIONS, TAUS, interval, top_names
 from acrank.comparison.statistics import Floats
+from acrank.system.notebook import first_lines, html_of, short_name
 
 if TYPE_CHECKING:
     import pandas
@@ -86,6 +87,14 @@ class ScoreResult:
         """Whether the negated score has the larger weighted tau."""
         return self.flip_gain.value is not None and self.flip_gain.value > 0
 
+    @property
+    def summary(self) -> str:
+        """The score and its weighted tau in a line."""
+        tau = self.figures["weighted_tau"]
+        value = "undefined" if tau.value is None else f"{tau.value:.2f}"
+        interval = "" if tau.low is None or tau.high is None else f" [{tau.low:.2f}, {tau.high:.2f}]"
+        return f"{short_name(self.score)} {value}{interval}, n = {self.n}"
+
     def to_record(self) -> dict[str, Any]:
         """Plain data, one level deep: `<figure>`, `<figure>_low`, `<figure>_high`, `<tau>_p` and the other fields."""
         record: dict[str, Any] = {"dataset": self.dataset, "score": self.score, "kind": self.kind}
@@ -120,6 +129,19 @@ class Comparison:
     warnings: list[str]
     settings: dict[str, Any]
     datasets: list[AlignedDataset] = field(repr=False, default_factory=list)
+
+    def __repr__(self) -> str:
+        found = sorted(
+            [result for result in (self.averages or self.results) if result.kind == "score"],
+            key=lambda one: -(one.figures["weighted_tau"].value or 0.0),
+        )
+        names = {result.dataset for result in self.results}
+        over = f", mean of {len(names)} datasets" if len(names) > 1 else ""
+        head = f"<Comparison of {short_name(self.settings['scores'])} with {short_name(self.settings['truth'])}"
+        return "\n".join([f"{head}: weighted tau{over}", *first_lines([result.summary for result in found])]) + ">"
+
+    def _repr_html_(self) -> str:
+        return html_of(self.view(), self.warnings)
 
     def to_record(self) -> dict[str, Any]:
         """The comparison as plain data, ready for JSON."""

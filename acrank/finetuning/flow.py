@@ -22,6 +22,7 @@ from acrank.finetuning.run_plan import RunPlan, make_plan
 from acrank.finetuning.runs import Run, RunContext
 from acrank.finetuning.splits import Part, examine_splits, open_splits
 from acrank.finetuning.work_folder import RunKey, WorkFolder
+from acrank.system.bars import bar
 from acrank.system.files import check_writable
 from acrank.system.machine import pick_device, reason_of, run_environment
 from acrank.system.network_input import NetworkInput
@@ -61,6 +62,7 @@ def finetune(
     on_result: Callable[[Results, Outcome], None] | None = None,
     on_epoch: Callable[[Progress], None] | None = None,
     on_target: Callable[[Understanding], None] | None = None,
+    progress: bool = False,
 ) -> Results:
     """Finetune the candidates of a zoo on a target: the ground truth for a ranking.
 
@@ -80,6 +82,7 @@ def finetune(
         on_result: called after every run with the results so far and its outcome.
         on_epoch: called after every epoch.
         on_target: called with what was understood of each part of the target, before any network is loaded.
+        progress: whether a bar counts the epochs: a widget in a notebook that has ipywidgets, else text on stderr.
 
     Returns:
         All outcomes. A failed run has a reason and no ground truth; resuming tries it again.
@@ -113,11 +116,18 @@ def finetune(
     device = pick_device(settings.device)
     depends_on = {"settings": plan.settings.record(), "target": plan.target_record, "saves": save_dir is not None}
     folder = WorkFolder(work_dir, depends_on, resume=resume)
-    flow = _Flow(plan, folder, device=device, save_dir=save_dir, on_epoch=on_epoch)
-    flow.understood, flow.leaks = understood, leaks
-    for outcome in flow.run():
-        if on_result is not None:
-            on_result(flow.results(), outcome)
+    with bar("finetuning", shown=progress) as report:
+
+        def on_step(reached: Progress) -> None:
+            report(reached.done, reached.total, f"{reached.key.model}, {reached.key.method}")
+            if on_epoch is not None:
+                on_epoch(reached)
+
+        flow = _Flow(plan, folder, device=device, save_dir=save_dir, on_epoch=on_step)
+        flow.understood, flow.leaks = understood, leaks
+        for outcome in flow.run():
+            if on_result is not None:
+                on_result(flow.results(), outcome)
     results = flow.results()
     if all(outcome.ground_truth is None for outcome in results.outcomes):
         first = results.outcomes[0]

@@ -22,6 +22,7 @@ from acrank.ranking.summary import summarise
 from acrank.records import Ranking, Row
 from acrank.settings import Settings
 from acrank.system.activity import Stage, announce
+from acrank.system.bars import bar
 from acrank.system.machine import is_out_of_memory, pick_device, reason_of, run_environment
 from acrank.targets import Target, open_target
 from acrank.targets.draws import Draw
@@ -40,6 +41,7 @@ def score(
     on_row: Callable[[Ranking, str, int, int], None] | None = None,
     on_target: Callable[[Understanding], None] | None = None,
     executor: TaskExecutor | None = None,
+    progress: bool = False,
 ) -> Ranking:
     """Rank the candidates of a zoo for a target.
 
@@ -54,6 +56,7 @@ def score(
         on_target: called once with what was understood of the target, before any network is loaded.
         executor: where candidates are evaluated: one of `acrank.executors` or of `concurrent.futures`; the caller
             shuts it down. None is this process.
+        progress: whether a bar shows what is done: a widget in a notebook that has ipywidgets, else text on stderr.
 
     Returns:
         The ranking, best first; candidates that failed are skipped rows with a reason.
@@ -80,9 +83,10 @@ def score(
     kept = kept_rows(resume, zoo.candidates, run.settings, target=run.target_record) if resume else []
     run.notes = recomputed(resume, kept, zoo.candidates) if resume else []
     rows = {row.model: row for row in kept}
-    with closing(run.rows(rows)) as news:
+    with bar("scoring", shown=progress) as report, closing(run.rows(rows)) as news:
         for row in news:
             rows[row.model] = row
+            report(*run.progress, row.model)
             if on_row is not None:
                 on_row(run.ranking(list(rows.values())), row.model, *run.progress)
     ranking = run.ranking(list(rows.values()), complete=True)

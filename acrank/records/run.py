@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from acrank.errors import TableError
 from acrank.records.row import Row
 from acrank.records.score_value import STRICT, Value
+from acrank.records.showing import plot_ranking, text_of
 from acrank.system.files import atomic_write
+from acrank.system.notebook import html_of
 from acrank.system.plain_data import dumps, plain, read_json, validated
 from acrank.system.ranked_layout import earlier_columns, ranked_view, trained_columns
 from acrank.system.record_schema import body_of, check_rows
@@ -19,12 +21,13 @@ from acrank.system.view import View
 
 if TYPE_CHECKING:
     import pandas
+    from matplotlib.axes import Axes
 
 SCHEMA_VERSION = 2
 KIND = "acrank-run"
 
 
-@dataclass
+@dataclass(repr=False)
 class Ranking:
     """A finished (or partial) run: rows in rank order, and everything needed to repeat it.
 
@@ -108,6 +111,16 @@ class Ranking:
         import pandas
 
         return pandas.DataFrame(self.cells(), columns=pandas.Index(self.columns()))
+
+    def plot(self, axes: Axes | None = None, *, most: int = 20) -> Axes:
+        """The ranking score of the first `most` candidates (1 to 60) with its intervals; see `plot_ranking`."""
+        return plot_ranking(self, axes, most=most)
+
+    def __repr__(self) -> str:
+        return text_of(self)
+
+    def _repr_html_(self) -> str:
+        return html_of(self.view(), [*self.verdict, *(f"warning: {text}" for text in self.warnings)])
 
     def view(self) -> View:
         """The ranking for every format; the table has the ranking score as a share of the best, skipped rows below."""
