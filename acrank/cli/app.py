@@ -12,7 +12,7 @@ from acrank import __version__
 from acrank.cli.options import PanelCommand
 
 #: In the order of `acrank --help`; each is a module beside this one, with a function of that name or with an `app`.
-COMMANDS = ("score", "inspect", "demo", "compare", "merge", "check", "finetune", "scores", "zoo", "cache")
+COMMANDS = ("score", "inspect", "demo", "compare", "report", "merge", "check", "finetune", "scores", "zoo", "cache")
 
 
 def build(words: Sequence[str] = ()) -> typer.Typer:

@@ -1,0 +1,146 @@
+"""The numbers behind the charts: plain rows with short, fixed field names, whatever the scores and models are called."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from acrank.formats.cells import visible
+
+if TYPE_CHECKING:
+    from acrank.records import Ranking, Row
+
+#: Characters of a model's name in a chart; its middle is left out.
+_NAME = 48
+_DIGITS = 5  # significant digits of a number in a chart; the record has all
+
+
+def ranked(ranking: Ranking) -> list[Row]:
+    """The rows that have a rank, best first."""
+    return [row for row in ranking.rows if row.rank is not None]
+
+
+def labels(rows: Sequence[Row]) -> list[str]:
+    """What charts call ranked rows: rank and shortened name; no two are alike.
+
+    >>> shortened("a" * 60, most=9)
+    'aaaa…aaaa'
+    """
+    return [f"{row.rank}. {shortened(visible(row.model))}" for row in rows]
+
+
+def shortened(text: str, *, most: int = _NAME) -> str:
+    """The text, or its two ends around an ellipsis where it is longer than `most` characters."""
+    half = (most - 1) // 2
+    return text if len(text) <= most else f"{text[:half]}…{text[-half:]}"
+
+
+def candidate_rows(ranking: Ranking, truth: Mapping[str, tuple[float, float | None]]) -> list[dict[str, Any]]:
+    """One row per ranked candidate.
+
+    Args:
+        ranking: the run.
+        truth: model -> (mean, standard error or None); empty where there is none.
+
+    Returns:
+        Rows with `m` (label), `r` (rank), `lead` (in the leading band), `p` (parameters), `t` (seconds), `g`, `gl`,
+        `gh` (truth and its 95% interval), and for the i-th score `s<i>`, `l<i>`, `h<i>` (value and interval). A field
+        without a finite value is left out.
+    """
+    names, rows = ranking.score_names, ranked(ranking)
+    return [_candidate(row, label, names, truth) for row, label in zip(rows, labels(rows), strict=True)]
+
+
+def _candidate(
+    row: Row, label: str, names: Sequence[str], truth: Mapping[str, tuple[float, float | None]]
+) -> dict[str, Any]:
+    found: dict[str, Any] = {"m": label, "r": row.rank, "lead": row.band in (None, 1), "p": row.params or None}
+    found["t"] = short(row.seconds or None)
+    for i, name in enumerate(names):
+        value = row.scores.get(name)
+        if value is not None and (number := row.value(name)) is not None:
+            found |= {f"s{i}": short(number), f"l{i}": short(value.low), f"h{i}": short(value.high)}
+    if row.model in truth:
+        mean, error = truth[row.model]
+        found["g"] = short(mean)
+        if error:
+            found |= {"gl": short(mean - 1.96 * error), "gh": short(mean + 1.96 * error)}
+    return {field: value for field, value in found.items() if value is not None}
+
+
+def short(number: float | None) -> float | None:
+    """A number with five significant digits; None where it is not finite."""
+    if number is None or not math.isfinite(number):
+        return None
+    return float(f"{number:.{_DIGITS}g}")
+
+
+def pareto_front(rows: Sequence[Mapping[str, Any]], cost: str, *, higher: bool) -> list[dict[str, Any]]:
+    """The rows that no other one beats in both cost and ranking score, cheapest first.
+
+    >>> rows = [{"p": 1, "s0": 1}, {"p": 2, "s0": 3}, {"p": 3, "s0": 2}, {"s0": 9}]
+    >>> [row["p"] for row in pareto_front(rows, "p", higher=True)]
+    [1, 2]
+    """
+    sign = 1.0 if higher else -1.0
+    known = [row for row in rows if cost in row and "s0" in row]
+    front: list[dict[str, Any]] = []
+    for row in sorted(known, key=lambda row: (row[cost], -sign * row["s0"])):
+        if not front or sign * row["s0"] > sign * front[-1]["s0"]:
+            front.append(dict(row))
+    return front
+
+
+def agreement_rows(ranking: Ranking) -> list[dict[str, Any]]:
+    """Kendall's tau of every pair of scores over the ranked rows, each turned so that higher is better.
+
+    Returns:
+        Rows with `a`, `b` (names), `n` (candidates that have both) and `tau`; pairs without one are left out.
+    """
+    from acrank.comparison.statistics import kendall_tau
+
+    rows = ranked(ranking)
+    columns = {name: _oriented(ranking, rows, name) for name in ranking.score_names}
+    found = []
+    for (a, x), (b, y) in itertools.combinations_with_replacement(columns.items(), 2):
+        tau = kendall_tau(x, y)
+        if math.isfinite(tau):
+            count = sum(math.isfinite(left + right) for left, right in zip(x, y, strict=True))
+            pairs = [(a, b)] if a == b else [(a, b), (b, a)]
+            found += [{"a": visible(one), "b": visible(two), "n": count, "tau": round(tau, 3)} for one, two in pairs]
+    return found
+
+
+def _oriented(ranking: Ranking, rows: Sequence[Row], name: str) -> list[float]:
+    sign = 1.0 if ranking.higher_is_better.get(name, True) else -1.0
+    return [math.nan if (value := row.value(name)) is None else sign * value for row in rows]
+
+
+def layer_rows(ranking: Ranking) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """AC-Corr and drift of each normalisation layer, in the order in which the record has them.
+
+    Returns:
+        Rows with `m`, `r`, `k` (key of the layers' names), `a` (AC-Corr) and `d` (drift), the latter lists over
+        layers with None where there is no value; and the names: rows with `k`, `n` (names), `c` (channels), `i`
+        (places, 1-based).
+    """
+    rows = ranked(ranking)
+    bodies: dict[tuple[tuple[str, int], ...], int] = {}
+    found = []
+    for row, label in zip(rows, labels(rows), strict=True):
+        if row.layers:
+            key = tuple((shortened(visible(str(layer.get("name", "")))), int(layer["channels"])) for layer in row.layers)
+            a, d = ([_layer_value(layer, name) for layer in row.layers] for name in ("ac_corr", "affine_drift"))
+            found.append({"m": label, "r": row.rank, "k": bodies.setdefault(key, len(bodies)), "a": a, "d": d})
+    names = [
+        {"k": place, "n": [name for name, _ in key], "c": [count for _, count in key], "i": [*range(1, len(key) + 1)]}
+        for key, place in bodies.items()
+    ]
+    return found, names
+
+
+def _layer_value(layer: Mapping[str, Any], name: str) -> float | None:
+    value = layer.get(name)
+    return short(float(value)) if isinstance(value, int | float) else None

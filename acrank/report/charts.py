@@ -1,0 +1,182 @@
+"""The charts of the report as Vega-Lite, written with Altair; the rows are those of `acrank.report.chart_data`.
+
+Data stand in the page once and are named in the specifications. Names of scores and models are values or titles, never
+field names or expressions, so nothing of a record is ever evaluated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from acrank.formats.cells import visible
+from acrank.report.chart_data import shortened
+from acrank.report.libraries import library
+
+if TYPE_CHECKING:
+    import altair
+
+#: Candidates that a chart of rows shows at a time; a slider moves on to others.
+WINDOW = 50
+#: Colours that stand out on white and on near-black, also for colour-blind readers (Okabe-Ito, a little darker).
+LEADING, OTHERS, FRONT = "#0f81c0", "#8a8f98", "#d55e00"
+_ROW = 18  # pixels of a candidate's row
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreColumn:
+    """A score as the charts know it.
+
+    Attributes:
+        name: of the score, as shown.
+        higher: whether higher is better.
+    """
+
+    name: str
+    higher: bool
+
+    @property
+    def title(self) -> str:
+        """The name with its direction, for axes."""
+        return f"{shortened(visible(self.name))} ({'higher' if self.higher else 'lower'} is better)"
+
+
+def score_bars(scores: Sequence[ScoreColumn], count: int) -> dict[str, Any]:
+    """Bars of a score that the reader chooses, with 95% intervals, in the order of the ranking."""
+    alt = library("altair")
+    chosen = _choice(scores)
+    base = _window(_named("candidates"), count).transform_calculate(
+        v="datum['s' + score]", lo="datum['l' + score]", hi="datum['h' + score]"
+    )
+    y = _candidates_axis()
+    tooltip = [alt.Tooltip("m:N", title="candidate"), *_numbers(v="value", lo="interval from", hi="interval to")]
+    colour = alt.Color("lead:N", title=None).scale(domain=[True, False], range=[LEADING, OTHERS])
+    colour = colour.legend(labelExpr="datum.value ? 'leading band' : 'other bands'")
+    bars = base.mark_bar(height={"band": 0.7}).encode(
+        alt.X("v:Q", title="value"), y, colour, tooltip=tooltip, description="m:N"
+    )
+    ends = base.transform_filter("isValid(datum.lo)").mark_rule(strokeWidth=2, color="currentColor", aria=False)
+    return _spec(alt.layer(bars, ends.encode(alt.X("lo:Q"), y, alt.X2("hi:Q"))).add_params(*chosen, *_slider(count)))
+
+
+def cost_chart(score: ScoreColumn, cost: str, title: str) -> dict[str, Any]:
+    """The ranking score against a cost, with the Pareto front.
+
+    Args:
+        score: the ranking score, `s0` of the rows.
+        cost: field of the rows, positive numbers.
+        title: of the cost.
+    """
+    alt = library("altair")
+    x = alt.X(f"{cost}:Q", title=f"{title} (log)").scale(type="log", nice=False, padding=12)
+    x = x.axis(format="~s", tickCount=5)
+    y = alt.Y("s0:Q", title=score.title).scale(zero=False, padding=12, reverse=not score.higher)
+    tooltip = [alt.Tooltip("m:N", title="candidate"), *_numbers(**{cost: title, "s0": "score"})]
+    points = _named("candidates").transform_filter(f"isValid(datum.{cost}) && isValid(datum.s0)")
+    dots = points.mark_circle(size=64, color=OTHERS, opacity=0.8).encode(x, y, tooltip=tooltip)
+    front = _named(f"front_{cost}")
+    line = front.mark_line(interpolate="step-after", color=FRONT, strokeWidth=2, aria=False).encode(x, y)
+    best = front.mark_point(size=80, color=FRONT, filled=True, shape="diamond").encode(x, y, tooltip=tooltip)
+    names = front.mark_text(align="left", dx=8, dy=-8, color="currentColor", limit=170, aria=False)
+    return _spec(alt.layer(dots, line, best, names.encode(x, y, text="m:N")), height=320)
+
+
+def layer_map(count: int) -> dict[str, Any]:
+    """Heat map, candidate by layer, of AC-Corr or of the drift: where source and target part."""
+    alt = library("altair")
+    what = _select("what", ["a", "d"], ["AC-Corr", "affine drift"], "colour")
+    names = alt.LookupData(data=alt.NamedData("bodies"), key="k", fields=["n", "c", "i"])
+    base = _window(_named("layers"), count).transform_lookup("k", from_=names)
+    cells = base.transform_flatten(["a", "d", "n", "c", "i"]).transform_calculate(v="datum[what]")
+    tooltip = [
+        *(alt.Tooltip(f"{field}:N", title=title) for field, title in (("m", "candidate"), ("n", "layer"))),
+        alt.Tooltip("c:Q", title="channels"),
+        *_numbers(a="AC-Corr", d="affine drift"),
+    ]
+    colour = alt.Color("v:Q", title="value").scale(scheme="viridis", type="symlog", constant=0.01)
+    colour = colour.legend(orient="top", gradientLength=220, format="~g", titleLimit=80)
+    x = alt.X("i:O", title="normalisation layer, from input to output").axis(labelOverlap=True, labelAngle=0)
+    marks = cells.transform_filter("isValid(datum.v)").mark_rect(aria=False)
+    return _spec(marks.encode(x, _candidates_axis(), colour, tooltip=tooltip).add_params(what, *_slider(count)))
+
+
+def agreement_map(count: int) -> dict[str, Any]:
+    """Kendall's tau between scores, as a matrix with its numbers."""
+    alt = library("altair")
+    x = alt.X("a:N", title=None, sort=None).axis(labelAngle=-40, labelLimit=130)
+    y = alt.Y("b:N", title=None, sort=None)
+    colour = alt.Color("tau:Q", title="Kendall's tau").scale(scheme="blueorange", domain=[-1, 1])
+    colour = colour.legend(orient="top", gradientLength=220)
+    fields = (("a:N", "score"), ("b:N", "and"), ("tau:Q", "tau"), ("n:Q", "candidates"))
+    cells = _named("agreement").mark_rect(aria=False)
+    cells = cells.encode(x, y, colour, tooltip=[alt.Tooltip(field, title=title) for field, title in fields])
+    ink = alt.when("abs(datum.tau) > 0.75").then(alt.value("#fff")).otherwise(alt.value("#111"))
+    numbers = _named("agreement").mark_text(fontSize=11 if count <= 12 else 8, aria=False)
+    return _spec(alt.layer(cells, numbers.encode(x, y, alt.Text("tau:Q", format=".2f"), color=ink)), step=34)
+
+
+def truth_scatter(scores: Sequence[ScoreColumn]) -> dict[str, Any]:
+    """A chosen score against the ground truth, with the 95% intervals of both."""
+    alt = library("altair")
+    base = _named("candidates").transform_filter("isValid(datum.g)")
+    base = base.transform_calculate(v="datum['s' + score]", lo="datum['l' + score]", hi="datum['h' + score]")
+    base = base.transform_filter("isValid(datum.v)")
+    x = alt.X("v:Q", title="score").scale(zero=False, padding=12)
+    y = alt.Y("g:Q", title="ground truth").scale(zero=False, padding=12)
+    tooltip = [alt.Tooltip("m:N", title="candidate"), *_numbers(v="score", g="ground truth")]
+    points = base.mark_circle(size=70, color=LEADING).encode(x, y, tooltip=tooltip)
+    rule = {"color": OTHERS, "strokeWidth": 1.5, "aria": False}
+    across = base.transform_filter("isValid(datum.lo)").mark_rule(**rule).encode(alt.X("lo:Q"), y, alt.X2("hi:Q"))
+    along = base.transform_filter("isValid(datum.gl)").mark_rule(**rule).encode(x, alt.Y("gl:Q"), alt.Y2("gh:Q"))
+    return _spec(alt.layer(across, along, points).add_params(*_choice(scores)), height=360)
+
+
+def _named(name: str) -> altair.Chart:
+    alt = library("altair")
+    chart: altair.Chart = alt.Chart(alt.NamedData(name))
+    return chart
+
+
+def _numbers(**titles: str) -> list[Any]:
+    """Tooltip entries of numbers: field=title."""
+    alt = library("altair")
+    return [alt.Tooltip(f"{field}:Q", title=title, format=".4~g") for field, title in titles.items()]
+
+
+def _candidates_axis() -> Any:
+    """Candidates in the order of their ranks, which is that of the rows."""
+    return library("altair").Y("m:N", title=None, sort=None)
+
+
+def _choice(scores: Sequence[ScoreColumn]) -> list[Any]:
+    """The parameter `score`: the place of a score, chosen by its title; none where there is only one."""
+    places = [str(place) for place in range(len(scores))]
+    return [_select("score", places, [score.title for score in scores], "score")]
+
+
+def _select(parameter: str, options: Sequence[str], titles: Sequence[str], label: str) -> Any:
+    alt = library("altair")
+    bind = alt.binding_select(options=list(options), labels=list(titles), name=f"{label} ")
+    return alt.param(name=parameter, value=options[0], bind=bind)
+
+
+def _slider(count: int) -> list[Any]:
+    """The parameter `first`: the rank that a chart begins with, where it does not hold all candidates."""
+    if count <= WINDOW:
+        return []
+    alt = library("altair")
+    bind = alt.binding_range(min=1, max=count - WINDOW + 1, step=1, name=f"from rank ({WINDOW} shown) ")
+    return [alt.param(name="first", value=1, bind=bind)]
+
+
+def _window(chart: altair.Chart, count: int) -> altair.Chart:
+    return chart.transform_filter(f"datum.r >= first && datum.r < first + {WINDOW}") if count > WINDOW else chart
+
+
+def _spec(chart: Any, *, height: int | None = None, step: int = _ROW) -> dict[str, Any]:
+    """The Vega-Lite specification, as wide as its place in the page and as high as its rows or `height` pixels."""
+    alt = library("altair")
+    tall = alt.Step(step) if height is None else height
+    spec: dict[str, Any] = chart.properties(width="container", height=tall).to_dict()
+    return {name: value for name, value in spec.items() if name != "config"}
