@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 #: Characters of a model's name in a chart; its middle is left out.
 _NAME = 48
+_NAMES_APART = 0.06  # of the range of scores: names on the front that are nearer would cover each other
 _DIGITS = 5  # significant digits of a number in a chart; the record has all
+_LAYER_DIGITS = 3  # of the many numbers that are shown as colours
 
 
 def ranked(ranking: Ranking) -> list[Row]:
@@ -70,15 +72,17 @@ def _candidate(
     return {field: value for field, value in found.items() if value is not None}
 
 
-def short(number: float | None) -> float | None:
-    """A number with five significant digits; None where it is not finite."""
+def short(number: float | None, digits: int = _DIGITS) -> float | None:
+    """A number with few significant digits; None where it is not finite."""
     if number is None or not math.isfinite(number):
         return None
-    return float(f"{number:.{_DIGITS}g}")
+    return float(f"{number:.{digits}g}")
 
 
 def pareto_front(rows: Sequence[Mapping[str, Any]], cost: str, *, higher: bool) -> list[dict[str, Any]]:
     """The rows that no other one beats in both cost and ranking score, cheapest first.
+
+    Each has `east` and `named` beside its fields: on which side its name stands, and whether there is room for it.
 
     >>> rows = [{"p": 1, "s0": 1}, {"p": 2, "s0": 3}, {"p": 3, "s0": 2}, {"s0": 9}]
     >>> [row["p"] for row in pareto_front(rows, "p", higher=True)]
@@ -90,6 +94,21 @@ def pareto_front(rows: Sequence[Mapping[str, Any]], cost: str, *, higher: bool) 
     for row in sorted(known, key=lambda row: (row[cost], -sign * row["s0"])):
         if not front or sign * row["s0"] > sign * front[-1]["s0"]:
             front.append(dict(row))
+    return _with_places(front, known, cost)
+
+
+def _with_places(front: list[dict[str, Any]], known: Sequence[Mapping[str, Any]], cost: str) -> list[dict[str, Any]]:
+    """The front with where its names go: `east` of the middle they stand left of their point, near another not at all."""
+    if not front:
+        return []
+    middle = math.sqrt(min(row[cost] for row in known) * max(row[cost] for row in known))
+    heights = [row["s0"] for row in known]
+    apart = _NAMES_APART * (max(heights) - min(heights))
+    last = math.inf
+    for row in reversed(front):
+        row["east"] = row[cost] > middle
+        row["named"] = abs(last - row["s0"]) >= apart
+        last = row["s0"] if row["named"] else last
     return front
 
 
@@ -143,4 +162,4 @@ def layer_rows(ranking: Ranking) -> tuple[list[dict[str, Any]], list[dict[str, A
 
 def _layer_value(layer: Mapping[str, Any], name: str) -> float | None:
     value = layer.get(name)
-    return short(float(value)) if isinstance(value, int | float) else None
+    return short(float(value), _LAYER_DIGITS) if isinstance(value, int | float) else None

@@ -49,15 +49,13 @@ def score_bars(scores: Sequence[ScoreColumn], count: int) -> dict[str, Any]:
     base = _window(_named("candidates"), count).transform_calculate(
         v="datum['s' + score]", lo="datum['l' + score]", hi="datum['h' + score]"
     )
-    y = _candidates_axis()
+    x, y = alt.X("v:Q", title="value").axis(labelOverlap=True, format="~g"), _candidates_axis()
     tooltip = [alt.Tooltip("m:N", title="candidate"), *_numbers(v="value", lo="interval from", hi="interval to")]
     colour = alt.Color("lead:N", title=None).scale(domain=[True, False], range=[LEADING, OTHERS])
     colour = colour.legend(labelExpr="datum.value ? 'leading band' : 'other bands'")
-    bars = base.mark_bar(height={"band": 0.7}).encode(
-        alt.X("v:Q", title="value"), y, colour, tooltip=tooltip, description="m:N"
-    )
+    bars = base.mark_bar(height={"band": 0.7}).encode(x, y, colour, tooltip=tooltip)
     ends = base.transform_filter("isValid(datum.lo)").mark_rule(strokeWidth=2, color="currentColor", aria=False)
-    return _spec(alt.layer(bars, ends.encode(alt.X("lo:Q"), y, alt.X2("hi:Q"))).add_params(*chosen, *_slider(count)))
+    return _spec(alt.layer(bars, ends.encode(alt.X("lo:Q", title=None), y, alt.X2("hi:Q"))).add_params(*chosen, *_slider(count)), rows=count)
 
 
 def cost_chart(score: ScoreColumn, cost: str, title: str) -> dict[str, Any]:
@@ -78,27 +76,35 @@ def cost_chart(score: ScoreColumn, cost: str, title: str) -> dict[str, Any]:
     front = _named(f"front_{cost}")
     line = front.mark_line(interpolate="step-after", color=FRONT, strokeWidth=2, aria=False).encode(x, y)
     best = front.mark_point(size=80, color=FRONT, filled=True, shape="diamond").encode(x, y, tooltip=tooltip)
-    names = front.mark_text(align="left", dx=8, dy=-8, color="currentColor", limit=170, aria=False)
-    return _spec(alt.layer(dots, line, best, names.encode(x, y, text="m:N")), height=320)
+    align, dx = alt.expr("datum.east ? 'right' : 'left'"), alt.expr("datum.east ? -8 : 8")
+    names = front.transform_filter("datum.named").mark_text(align=align, dx=dx, dy=-8, limit=170, aria=False)
+    names = names.encode(x, y, text="m:N", color=alt.value("currentColor"))
+    return _spec(alt.layer(dots, line, best, names), height=320)
 
 
-def layer_map(count: int) -> dict[str, Any]:
-    """Heat map, candidate by layer, of AC-Corr or of the drift: where source and target part."""
+def layer_map(count: int, floors: tuple[float, float]) -> dict[str, Any]:
+    """Heat map, candidate by layer, of AC-Corr or of the drift, on a logarithmic scale.
+
+    Args:
+        count: candidates that have layers.
+        floors: values of AC-Corr and of the drift that smaller ones, such as 0, are shown as.
+    """
     alt = library("altair")
     what = _select("what", ["a", "d"], ["AC-Corr", "affine drift"], "colour")
     names = alt.LookupData(data=alt.NamedData("bodies"), key="k", fields=["n", "c", "i"])
     base = _window(_named("layers"), count).transform_lookup("k", from_=names)
-    cells = base.transform_flatten(["a", "d", "n", "c", "i"]).transform_calculate(v="datum[what]")
+    cells = base.transform_flatten(["a", "d", "n", "c", "i"]).transform_filter("isValid(datum[what])")
+    cells = cells.transform_calculate(v=f"log(max(datum[what], what == 'a' ? {floors[0]} : {floors[1]})) / LN10")
     tooltip = [
         *(alt.Tooltip(f"{field}:N", title=title) for field, title in (("m", "candidate"), ("n", "layer"))),
         alt.Tooltip("c:Q", title="channels"),
         *_numbers(a="AC-Corr", d="affine drift"),
     ]
-    colour = alt.Color("v:Q", title="value").scale(scheme="viridis", type="symlog", constant=0.01)
-    colour = colour.legend(orient="top", gradientLength=220, format="~g", titleLimit=80)
-    x = alt.X("i:O", title="normalisation layer, from input to output").axis(labelOverlap=True, labelAngle=0)
-    marks = cells.transform_filter("isValid(datum.v)").mark_rect(aria=False)
-    return _spec(marks.encode(x, _candidates_axis(), colour, tooltip=tooltip).add_params(what, *_slider(count)))
+    colour = alt.Color("v:Q", title="value (log)").scale(scheme="viridis")
+    colour = colour.legend(orient="top", gradientLength=220, labelExpr="format(pow(10, datum.value), '.2~r')")
+    x = alt.X("i:O", title="layer, input to output").axis(labelOverlap=True, labelAngle=0)
+    marks = cells.mark_rect(aria=False).encode(x, _candidates_axis(), colour, tooltip=tooltip)
+    return _spec(marks.add_params(what, *_slider(count)), rows=count)
 
 
 def agreement_map(count: int) -> dict[str, Any]:
@@ -113,7 +119,7 @@ def agreement_map(count: int) -> dict[str, Any]:
     cells = cells.encode(x, y, colour, tooltip=[alt.Tooltip(field, title=title) for field, title in fields])
     ink = alt.when("abs(datum.tau) > 0.75").then(alt.value("#fff")).otherwise(alt.value("#111"))
     numbers = _named("agreement").mark_text(fontSize=11 if count <= 12 else 8, aria=False)
-    return _spec(alt.layer(cells, numbers.encode(x, y, alt.Text("tau:Q", format=".2f"), color=ink)), step=34)
+    return _spec(alt.layer(cells, numbers.encode(x, y, alt.Text("tau:Q", format=".2f"), color=ink)), rows=2 * count)
 
 
 def truth_scatter(scores: Sequence[ScoreColumn]) -> dict[str, Any]:
@@ -122,7 +128,7 @@ def truth_scatter(scores: Sequence[ScoreColumn]) -> dict[str, Any]:
     base = _named("candidates").transform_filter("isValid(datum.g)")
     base = base.transform_calculate(v="datum['s' + score]", lo="datum['l' + score]", hi="datum['h' + score]")
     base = base.transform_filter("isValid(datum.v)")
-    x = alt.X("v:Q", title="score").scale(zero=False, padding=12)
+    x = alt.X("v:Q", title="score").scale(zero=False, padding=12).axis(labelOverlap=True, format="~g")
     y = alt.Y("g:Q", title="ground truth").scale(zero=False, padding=12)
     tooltip = [alt.Tooltip("m:N", title="candidate"), *_numbers(v="score", g="ground truth")]
     points = base.mark_circle(size=70, color=LEADING).encode(x, y, tooltip=tooltip)
@@ -174,9 +180,10 @@ def _window(chart: altair.Chart, count: int) -> altair.Chart:
     return chart.transform_filter(f"datum.r >= first && datum.r < first + {WINDOW}") if count > WINDOW else chart
 
 
-def _spec(chart: Any, *, height: int | None = None, step: int = _ROW) -> dict[str, Any]:
-    """The Vega-Lite specification, as wide as its place in the page and as high as its rows or `height` pixels."""
+def _spec(chart: Any, *, height: int = 0, rows: int = 0) -> dict[str, Any]:
+    """The Vega-Lite specification, as wide as its place in the page; `height` pixels in all, or so many rows high."""
     alt = library("altair")
-    tall = alt.Step(step) if height is None else height
-    spec: dict[str, Any] = chart.properties(width="container", height=tall).to_dict()
+    fit = alt.AutoSizeParams(type="fit-x" if rows else "fit", contains="padding")
+    high = _ROW * min(rows, WINDOW) if rows else height
+    spec: dict[str, Any] = chart.properties(width="container", height=high, autosize=fit).to_dict()
     return {name: value for name, value in spec.items() if name != "config"}

@@ -37,7 +37,19 @@ class Figure:
 
     def for_page(self) -> dict[str, Any]:
         """What the page's script needs."""
-        return {"id": self.id, "spec": self.spec, "description": f"{self.title}. {self.caption}"}
+        description = f"{self.title}. {self.caption}"
+        data = sorted(_data_of(self.spec))
+        return {"id": self.id, "title": self.title, "spec": self.spec, "description": description, "data": data}
+
+
+def _data_of(spec: Any) -> set[str]:
+    """The names of the data sets that a specification reads."""
+    if isinstance(spec, list):
+        return set().union(*map(_data_of, spec))
+    if not isinstance(spec, dict):
+        return set()
+    own = {spec["data"]["name"]} if "data" in spec else set()
+    return own.union(*map(_data_of, spec.values()))
 
 
 def figures(ranking: Ranking, datasets: Mapping[str, Rows]) -> list[Figure]:
@@ -90,9 +102,15 @@ def _layers(datasets: Mapping[str, Rows]) -> Figure:
         id="layers",
         title="Where source and target part",
         caption=f"AC-Corr and affine drift of each normalisation layer, at most {most}: a row is a candidate, a column "
-        "a layer counted from the input. Bright layers are those that the target moves, or correlates, most.",
-        spec=charts.layer_map(len(datasets["layers"])),
+        "a layer counted from the input, brighter where the value is larger: there the target moves the affines most (drift), "
+        "or their correlation between source and target is largest (AC-Corr).",
+        spec=charts.layer_map(len(datasets["layers"]), (_floor(datasets, "a"), _floor(datasets, "d"))),
     )
+
+
+def _floor(datasets: Mapping[str, Rows], name: str) -> float:
+    """The smallest value above 0 of a field of the layers."""
+    return min((value for row in datasets["layers"] for value in row[name] if value and value > 0), default=1.0)
 
 
 def _agreement(rows: Rows, scores: Sequence[ScoreColumn]) -> Figure:

@@ -12,7 +12,7 @@ from acrank.formats.cells import cell_text, visible
 from acrank.report.chart_data import agreement_rows, candidate_rows, layer_rows, pareto_front, ranked
 from acrank.report.figures import Figure, figures
 from acrank.report.libraries import library, table_bundle, vega_bundle
-from acrank.report.packing import image_uri, packed, record_json, script_hash, script_json
+from acrank.report.packing import image_uri, packed, page_json, script_hash, script_json
 from acrank.report.page_tables import PageTable, comparison_table, ranking_table, weights_table
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ def report_html(ranking: Ranking, parts: ReportParts | None = None) -> str:
         environment=_outline(ranking.environment),
         controls=_outline(ranking.controls),
         weights=weights_table(ranking.rows),
-        page_data=script_json({"charts": [one.for_page() for one in found], "datasets": datasets}),
-        record=record_json(ranking.to_record()),
+        page_data=page_json({"charts": [one.for_page() for one in found], "datasets": datasets}),
+        record=page_json(ranking.to_record()),
     )
 
 

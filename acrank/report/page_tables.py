@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -69,19 +69,22 @@ def ranking_table(ranking: Ranking) -> PageTable:
     means = {"↑": "higher is better", "↓": "lower is better"}
     columns = [("rank", ""), ("band", "the sample cannot tell the candidates of a band apart"), ("candidate", "")]
     columns += [(f"{visible(name)} {arrows[name]}", means[arrows[name]]) for name in names]
-    columns += [("parameters", ""), ("seconds", "wall time of this candidate"), ("status", ""), ("notes", "")]
+    columns += [("parameters", ""), ("seconds", "wall time of this candidate")]
+    bands = sorted({row.band for row in ranking.rows if row.band is not None})
+    states = sorted({row.status for row in ranking.rows})
+    columns += [("status", "")] if len(states) > 1 else []
+    columns += [("notes", "")] if any(row.notes or row.reason for row in ranking.rows) else []
     rows, previous = [], None
     for row in ranking.rows:
         starts = previous is not None and row.band != previous.band
-        rows.append(TableRow(cells=_ranking_cells(row, names), starts_band=starts))
+        cells = _ranking_cells(row, names, {title for title, _ in columns})
+        rows.append(TableRow(cells=cells, starts_band=starts))
         previous = row
-    bands = sorted({row.band for row in ranking.rows if row.band is not None})
-    states = sorted({row.status for row in ranking.rows})
-    filters = {1: ("Band", [str(band) for band in bands]), len(columns) - 2: ("Status", list(states))}
+    filters = {1: ("Band", [str(band) for band in bands]), 5 + len(names): ("Status", list(states))}
     return PageTable(columns=columns, rows=rows, filters={i: found for i, found in filters.items() if len(found[1]) > 1})
 
 
-def _ranking_cells(row: Row, names: Sequence[str]) -> list[Cell]:
+def _ranking_cells(row: Row, names: Sequence[str], columns: Collection[str]) -> list[Cell]:
     lines = [visible(text) for text in ([row.reason] if row.reason else []) + row.notes]
     summary = "reason" if row.reason else f"{len(lines)} note{'s' if len(lines) > 1 else ''}"
     return [
@@ -89,10 +92,10 @@ def _ranking_cells(row: Row, names: Sequence[str]) -> list[Cell]:
         number_cell(row.band),
         Cell(text=visible(row.model), is_head=True),
         *(_score_cell(row, name) for name in names),
-        number_cell(row.params, text="-" if row.params is None else f"{row.params:,}"),
+        number_cell(row.params, text="" if row.params is None else f"{row.params:,}"),
         number_cell(row.seconds),
-        Cell(text=row.status),
-        Cell(text=summary if lines else "", order=str(len(lines)), lines=lines),
+        *([Cell(text=row.status)] if "status" in columns else []),
+        *([Cell(text=summary if lines else "", order=str(len(lines)), lines=lines)] if "notes" in columns else []),
     ]
 
 

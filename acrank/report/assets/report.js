@@ -1,5 +1,4 @@
 "use strict";
-const page = JSON.parse(document.getElementById("page-data").textContent);
 const status = document.getElementById("report-status");
 
 /** Text of what `acrank.report.packing.packed` made, or null where the data is not packed. */
@@ -8,6 +7,13 @@ async function unpacked(data) {
   const bytes = Uint8Array.from(atob(data.gzip), (one) => one.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Response(stream).text();
+}
+
+/** What `acrank.report.packing.page_json` put into the page. */
+async function dataOf(id) {
+  const data = JSON.parse(document.getElementById(id).textContent);
+  const text = await unpacked(data);
+  return text === null ? data : JSON.parse(text);
 }
 
 async function library(id) {
@@ -54,6 +60,14 @@ async function initTables(DataTable) {
       layout: { topStart: "search", topEnd: rows > 25 ? "pageLength" : null, bottomStart: "info" },
       language: { search: "Filter:", searchPlaceholder: "model, score, reason …" },
     });
+    const outer = table.closest(".scroll");
+    const inner = table.parentElement; // the filter stays in place where the table scrolls
+    for (const name of ["tabindex", "role", "aria-label"]) {
+      inner.setAttribute(name, outer.getAttribute(name));
+      outer.removeAttribute(name);
+    }
+    outer.classList.remove("scroll");
+    inner.classList.add("scroll");
     const bands = () => {
       const order = shown.order();
       table.classList.toggle("by-rank", order.length === 0 || (order[0][0] === 0 && order[0][1] === "asc"));
@@ -85,17 +99,23 @@ function chartConfig(narrow) {
 }
 
 async function initCharts() {
+  const page = await dataOf("page-data");
   const narrow = innerWidth < 700;
   for (const chart of page.charts) {
     const place = document.getElementById(`chart-${chart.id}`);
-    const spec = { ...chart.spec, datasets: page.datasets, description: chart.description };
+    const datasets = Object.fromEntries(chart.data.map((name) => [name, page.datasets[name]]));
+    const spec = { ...chart.spec, datasets, description: chart.description };
     await vegaEmbed(place, spec, {
       renderer: "svg",
-      ast: true,
+      ast: true, // expressions are interpreted: the page's policy forbids eval
+      logLevel: 1, // errors
       config: chartConfig(narrow),
       actions: { export: true, source: false, compiled: false, editor: false },
       downloadFileName: `acrank-${chart.id}`,
+      i18n: { CLICK_TO_VIEW_ACTIONS: `Save the chart "${chart.title}"` },
     });
+    const menu = place.querySelector("summary");
+    menu.setAttribute("aria-label", `Save the chart "${chart.title}"`);
   }
 }
 
@@ -103,8 +123,7 @@ function initRecord() {
   const button = document.getElementById("download");
   button.hidden = false;
   button.addEventListener("click", async () => {
-    const data = JSON.parse(document.getElementById("record").textContent);
-    const text = (await unpacked(data)) ?? JSON.stringify(data, null, 1);
+    const text = JSON.stringify(await dataOf("record"), null, 1);
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
     link.download = "run.json";
@@ -117,9 +136,13 @@ async function start() {
   initTheme();
   initRecord();
   const tables = await library("datatables");
+  performance.mark("acrank-library");
   await initTables(tables.default);
+  performance.mark("acrank-tables");
   await library("vega");
+  performance.mark("acrank-vega");
   await initCharts();
+  performance.mark("acrank-ready");
   document.documentElement.dataset.ready = "yes";
   status.textContent = "Tables and charts are ready.";
 }
