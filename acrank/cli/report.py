@@ -38,7 +38,9 @@ def report(
     title: Annotated[str, typer.Option("--title", help="Title of the page. [the target's name]", metavar="TEXT")] = "",
     compare: Annotated[
         Path | None,
-        typer.Option("--compare", help="Also show the figures that `acrank compare -o FILE.json` wrote.", metavar="FILE"),
+        typer.Option(
+            "--compare", help="Also show the figures that `acrank compare -o FILE.json` wrote.", metavar="FILE"
+        ),
     ] = None,
     truth: Annotated[
         Path | None,

@@ -1,4 +1,4 @@
-"""The numbers behind the charts: plain rows with short, fixed field names, whatever the scores and models are called."""
+"""The numbers behind the charts: rows with short, fixed field names, whatever scores and models are called."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ def candidate_rows(ranking: Ranking, truth: Mapping[str, tuple[float, float | No
         without a finite value is left out.
     """
     names, rows = ranking.score_names, ranked(ranking)
-    return [_candidate(row, label, names, truth) for row, label in zip(rows, labels(rows), strict=True)]
+    return [_candidate(row, label, names=names, truth=truth) for row, label in zip(rows, labels(rows), strict=True)]
 
 
 def _candidate(
-    row: Row, label: str, names: Sequence[str], truth: Mapping[str, tuple[float, float | None]]
+    row: Row, label: str, *, names: Sequence[str], truth: Mapping[str, tuple[float, float | None]]
 ) -> dict[str, Any]:
     found: dict[str, Any] = {"m": label, "r": row.rank, "lead": row.band in (None, 1), "p": row.params or None}
     found["t"] = short(row.seconds or None)
@@ -98,7 +98,7 @@ def pareto_front(rows: Sequence[Mapping[str, Any]], cost: str, *, higher: bool) 
 
 
 def _with_places(front: list[dict[str, Any]], known: Sequence[Mapping[str, Any]], cost: str) -> list[dict[str, Any]]:
-    """The front with where its names go: `east` of the middle they stand left of their point, near another not at all."""
+    """The front with where its names go: `east` of the middle they stand left of their point."""
     if not front:
         return []
     middle = math.sqrt(min(row[cost] for row in known) * max(row[cost] for row in known))
@@ -150,7 +150,9 @@ def layer_rows(ranking: Ranking) -> tuple[list[dict[str, Any]], list[dict[str, A
     found = []
     for row, label in zip(rows, labels(rows), strict=True):
         if row.layers:
-            key = tuple((shortened(visible(str(layer.get("name", "")))), int(layer["channels"])) for layer in row.layers)
+            key = tuple(
+                (shortened(visible(str(layer.get("name", "")))), int(layer["channels"])) for layer in row.layers
+            )
             a, d = ([_layer_value(layer, name) for layer in row.layers] for name in ("ac_corr", "affine_drift"))
             found.append({"m": label, "r": row.rank, "k": bodies.setdefault(key, len(bodies)), "a": a, "d": d})
     names = [

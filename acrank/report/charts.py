@@ -55,7 +55,10 @@ def score_bars(scores: Sequence[ScoreColumn], count: int) -> dict[str, Any]:
     colour = colour.legend(labelExpr="datum.value ? 'leading band' : 'other bands'")
     bars = base.mark_bar(height={"band": 0.7}).encode(x, y, colour, tooltip=tooltip)
     ends = base.transform_filter("isValid(datum.lo)").mark_rule(strokeWidth=2, color="currentColor", aria=False)
-    return _spec(alt.layer(bars, ends.encode(alt.X("lo:Q", title=None), y, alt.X2("hi:Q"))).add_params(*chosen, *_slider(count)), rows=count)
+    return _spec(
+        alt.layer(bars, ends.encode(alt.X("lo:Q", title=None), y, alt.X2("hi:Q"))).add_params(*chosen, *_slider(count)),
+        rows=count,
+    )
 
 
 def cost_chart(score: ScoreColumn, cost: str, title: str) -> dict[str, Any]:
@@ -75,11 +78,13 @@ def cost_chart(score: ScoreColumn, cost: str, title: str) -> dict[str, Any]:
     dots = points.mark_circle(size=64, color=OTHERS, opacity=0.8).encode(x, y, tooltip=tooltip)
     front = _named(f"front_{cost}")
     line = front.mark_line(interpolate="step-after", color=FRONT, strokeWidth=2, aria=False).encode(x, y)
-    best = front.mark_point(size=80, color=FRONT, filled=True, shape="diamond").encode(x, y, tooltip=tooltip)
+    best = front.mark_point(size=150, color=FRONT, filled=True, opacity=1, shape="diamond").encode(
+        x, y, tooltip=tooltip
+    )
     align, dx = alt.expr("datum.east ? 'right' : 'left'"), alt.expr("datum.east ? -8 : 8")
     names = front.transform_filter("datum.named").mark_text(align=align, dx=dx, dy=-8, limit=170, aria=False)
     names = names.encode(x, y, text="m:N", color=alt.value("currentColor"))
-    return _spec(alt.layer(dots, line, best, names), height=320)
+    return _spec(dots + line + best + names, height=320)
 
 
 def layer_map(count: int, floors: tuple[float, float]) -> dict[str, Any]:
@@ -90,7 +95,7 @@ def layer_map(count: int, floors: tuple[float, float]) -> dict[str, Any]:
         floors: values of AC-Corr and of the drift that smaller ones, such as 0, are shown as.
     """
     alt = library("altair")
-    what = _select("what", ["a", "d"], ["AC-Corr", "affine drift"], "colour")
+    what = _select("what", ["a", "d"], ["AC-Corr", "affine drift"], label="colour")
     names = alt.LookupData(data=alt.NamedData("bodies"), key="k", fields=["n", "c", "i"])
     base = _window(_named("layers"), count).transform_lookup("k", from_=names)
     cells = base.transform_flatten(["a", "d", "n", "c", "i"]).transform_filter("isValid(datum[what])")
@@ -101,7 +106,7 @@ def layer_map(count: int, floors: tuple[float, float]) -> dict[str, Any]:
         *_numbers(a="AC-Corr", d="affine drift"),
     ]
     colour = alt.Color("v:Q", title="value (log)").scale(scheme="viridis")
-    colour = colour.legend(orient="top", gradientLength=220, labelExpr="format(pow(10, datum.value), '.2~r')")
+    colour = colour.legend(orient="top", gradientLength=150, labelExpr="format(pow(10, datum.value), '.2~r')")
     x = alt.X("i:O", title="layer, input to output").axis(labelOverlap=True, labelAngle=0)
     marks = cells.mark_rect(aria=False).encode(x, _candidates_axis(), colour, tooltip=tooltip)
     return _spec(marks.add_params(what, *_slider(count)), rows=count)
@@ -113,7 +118,7 @@ def agreement_map(count: int) -> dict[str, Any]:
     x = alt.X("a:N", title=None, sort=None).axis(labelAngle=-40, labelLimit=130)
     y = alt.Y("b:N", title=None, sort=None)
     colour = alt.Color("tau:Q", title="Kendall's tau").scale(scheme="blueorange", domain=[-1, 1])
-    colour = colour.legend(orient="top", gradientLength=220)
+    colour = colour.legend(orient="top", gradientLength=150)
     fields = (("a:N", "score"), ("b:N", "and"), ("tau:Q", "tau"), ("n:Q", "candidates"))
     cells = _named("agreement").mark_rect(aria=False)
     cells = cells.encode(x, y, colour, tooltip=[alt.Tooltip(field, title=title) for field, title in fields])
@@ -132,7 +137,7 @@ def truth_scatter(scores: Sequence[ScoreColumn]) -> dict[str, Any]:
     y = alt.Y("g:Q", title="ground truth").scale(zero=False, padding=12)
     tooltip = [alt.Tooltip("m:N", title="candidate"), *_numbers(v="score", g="ground truth")]
     points = base.mark_circle(size=70, color=LEADING).encode(x, y, tooltip=tooltip)
-    rule = {"color": OTHERS, "strokeWidth": 1.5, "aria": False}
+    rule: dict[str, Any] = {"color": OTHERS, "strokeWidth": 1.5, "aria": False}
     across = base.transform_filter("isValid(datum.lo)").mark_rule(**rule).encode(alt.X("lo:Q"), y, alt.X2("hi:Q"))
     along = base.transform_filter("isValid(datum.gl)").mark_rule(**rule).encode(x, alt.Y("gl:Q"), alt.Y2("gh:Q"))
     return _spec(alt.layer(across, along, points).add_params(*_choice(scores)), height=360)
@@ -158,10 +163,10 @@ def _candidates_axis() -> Any:
 def _choice(scores: Sequence[ScoreColumn]) -> list[Any]:
     """The parameter `score`: the place of a score, chosen by its title; none where there is only one."""
     places = [str(place) for place in range(len(scores))]
-    return [_select("score", places, [score.title for score in scores], "score")]
+    return [_select("score", places, [score.title for score in scores], label="score")]
 
 
-def _select(parameter: str, options: Sequence[str], titles: Sequence[str], label: str) -> Any:
+def _select(parameter: str, options: Sequence[str], titles: Sequence[str], *, label: str) -> Any:
     alt = library("altair")
     bind = alt.binding_select(options=list(options), labels=list(titles), name=f"{label} ")
     return alt.param(name=parameter, value=options[0], bind=bind)

@@ -102,8 +102,8 @@ def _layers(datasets: Mapping[str, Rows]) -> Figure:
         id="layers",
         title="Where source and target part",
         caption=f"AC-Corr and affine drift of each normalisation layer, at most {most}: a row is a candidate, a column "
-        "a layer counted from the input, brighter where the value is larger: there the target moves the affines most (drift), "
-        "or their correlation between source and target is largest (AC-Corr).",
+        "a layer counted from the input. Bright layers are where the target moves the affines most (drift), or where "
+        "their correlation between source and target is largest (AC-Corr).",
         spec=charts.layer_map(len(datasets["layers"]), (_floor(datasets, "a"), _floor(datasets, "d"))),
     )
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from acrank.formats.cells import cell_text, visible
 from acrank.report.chart_data import agreement_rows, candidate_rows, layer_rows, pareto_front, ranked
-from acrank.report.figures import Figure, figures
+from acrank.report.figures import figures
 from acrank.report.libraries import library, table_bundle, vega_bundle
 from acrank.report.packing import image_uri, packed, page_json, script_hash, script_json
-from acrank.report.page_tables import PageTable, comparison_table, ranking_table, weights_table
+from acrank.report.page_tables import comparison_table, ranking_table, weights_table
 
 if TYPE_CHECKING:
     from acrank.records import Ranking
@@ -80,18 +80,30 @@ def report_html(ranking: Ranking, parts: ReportParts | None = None) -> str:
 
 
 def _rendered(**content: Any) -> str:
-    jinja2 = library("jinja2")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    environment.loader = jinja2.FunctionLoader(_asset)
-    script, (tables, style) = _asset("report.js"), table_bundle()
-    text: str = environment.get_template("report.html.jinja").render(
+    script = _asset("report.js")
+    text: str = _template().render(
         **content,
         script=script,
         policy=f"script-src {script_hash(script)} blob:",
-        style=f"{style}\n{_asset('report.css')}",
-        libraries={"datatables": script_json(packed(tables)), "vega": script_json(packed(vega_bundle()))},
+        style=f"{table_bundle()[1]}\n{_asset('report.css')}",
+        libraries=_packed_libraries(),
     )
     return text.lstrip()
+
+
+@functools.cache
+def _template() -> Any:
+    jinja2 = library("jinja2")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    return environment.from_string(_asset("report.html.jinja"))
+
+
+@functools.cache
+def _packed_libraries() -> dict[str, str]:
+    """Place in the page -> the library for it."""
+    return {
+        name: script_json(packed(code)) for name, code in (("datatables", table_bundle()[0]), ("vega", vega_bundle()))
+    }
 
 
 @functools.cache
@@ -126,7 +138,7 @@ def _verdict(ranking: Ranking) -> list[str]:
 def _outline(value: Any, *, level: int = 0) -> Any:
     """Nested plain data for the page: mappings as lists of (name, value), all else as text."""
     if isinstance(value, Mapping) and level < _LEVELS:
-        return [(visible(str(name)).replace("_", " "), _outline(item, level=level + 1)) for name, item in value.items()]
+        return [(visible(str(name)), _outline(item, level=level + 1)) for name, item in value.items()]
     if isinstance(value, Mapping):
         return f"{len(value)} entries"
     if isinstance(value, list | tuple):

@@ -30,7 +30,8 @@ def library(module: str) -> Any:
 @functools.cache
 def vega_bundle() -> str:
     """Vega, Vega-Lite and vega-embed as one script that defines `vegaEmbed`."""
-    return str(library("vl_convert").javascript_bundle())
+    version = library("altair").SCHEMA_VERSION.rpartition(".")[0]  # v6.4 of v6.4.1
+    return str(library("vl_convert").javascript_bundle(vl_version=version))
 
 
 @functools.cache

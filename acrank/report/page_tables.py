@@ -80,8 +80,10 @@ def ranking_table(ranking: Ranking) -> PageTable:
         cells = _ranking_cells(row, names, {title for title, _ in columns})
         rows.append(TableRow(cells=cells, starts_band=starts))
         previous = row
-    filters = {1: ("Band", [str(band) for band in bands]), 5 + len(names): ("Status", list(states))}
-    return PageTable(columns=columns, rows=rows, filters={i: found for i, found in filters.items() if len(found[1]) > 1})
+    filters = {1: ("Band", [str(band) for band in bands]), 5 + len(names): ("Status", [str(one) for one in states])}
+    return PageTable(
+        columns=columns, rows=rows, filters={i: found for i, found in filters.items() if len(found[1]) > 1}
+    )
 
 
 def _ranking_cells(row: Row, names: Sequence[str], columns: Collection[str]) -> list[Cell]:
@@ -103,7 +105,7 @@ def _score_cell(row: Row, name: str) -> Cell:
     value, found = row.value(name), row.scores.get(name)
     below = ""
     if value is not None and found is not None and found.low is not None and found.high is not None:
-        below = f"{cell_text(found.low)} to {cell_text(found.high)}"
+        below = f"{found.low:.3g} to {found.high:.3g}"
     return number_cell(value, below=below)
 
 
