@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from acrank.formats.cells import visible
+from acrank.system.words import shortened
 
 if TYPE_CHECKING:
     from acrank.records import Ranking, Row
@@ -25,18 +26,17 @@ def ranked(ranking: Ranking) -> list[Row]:
 
 
 def labels(rows: Sequence[Row]) -> list[str]:
-    """What charts call ranked rows: rank and shortened name; no two are alike.
+    """What charts call ranked rows: rank and shortened name; no two are alike."""
+    return [f"{row.rank}. {chart_name(row.model)}" for row in rows]
 
-    >>> shortened("a" * 60, most=9)
-    'aaaa…aaaa'
+
+def chart_name(text: str) -> str:
+    """A name as charts show it: one line of printable text, its middle left out where it is long.
+
+    >>> chart_name("a" * 60) == "a" * 23 + "…" + "a" * 23
+    True
     """
-    return [f"{row.rank}. {shortened(visible(row.model))}" for row in rows]
-
-
-def shortened(text: str, *, most: int = _NAME) -> str:
-    """The text, or its two ends around an ellipsis where it is longer than `most` characters."""
-    half = (most - 1) // 2
-    return text if len(text) <= most else f"{text[:half]}…{text[-half:]}"
+    return shortened(visible(text), _NAME)
 
 
 def candidate_rows(ranking: Ranking, truth: Mapping[str, tuple[float, float | None]]) -> list[dict[str, Any]]:
@@ -150,9 +150,7 @@ def layer_rows(ranking: Ranking) -> tuple[list[dict[str, Any]], list[dict[str, A
     found = []
     for row, label in zip(rows, labels(rows), strict=True):
         if row.layers:
-            key = tuple(
-                (shortened(visible(str(layer.get("name", "")))), int(layer["channels"])) for layer in row.layers
-            )
+            key = tuple((chart_name(str(layer.get("name", ""))), int(layer["channels"])) for layer in row.layers)
             a, d = ([_layer_value(layer, name) for layer in row.layers] for name in ("ac_corr", "affine_drift"))
             found.append({"m": label, "r": row.rank, "k": bodies.setdefault(key, len(bodies)), "a": a, "d": d})
     names = [

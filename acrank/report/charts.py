@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from acrank.formats.cells import visible
-from acrank.report.chart_data import shortened
-from acrank.report.libraries import library
+from acrank.report.chart_data import chart_name
+from acrank.report.script_libraries import library
 
 if TYPE_CHECKING:
     import altair
@@ -39,7 +38,7 @@ class ScoreColumn:
     @property
     def title(self) -> str:
         """The name with its direction, for axes."""
-        return f"{shortened(visible(self.name))} ({'higher' if self.higher else 'lower'} is better)"
+        return f"{chart_name(self.name)} ({'higher' if self.higher else 'lower'} is better)"
 
 
 def score_bars(scores: Sequence[ScoreColumn], count: int) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from acrank.formats.cells import cell_text, visible
 from acrank.report.chart_data import agreement_rows, candidate_rows, layer_rows, pareto_front, ranked
 from acrank.report.figures import figures
-from acrank.report.libraries import library, table_bundle, vega_bundle
 from acrank.report.packing import image_uri, packed, page_json, script_hash, script_json
 from acrank.report.page_tables import comparison_table, ranking_table, weights_table
+from acrank.report.script_libraries import library, table_bundle, vega_bundle
 
 if TYPE_CHECKING:
     from acrank.records import Ranking

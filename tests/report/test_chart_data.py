@@ -13,7 +13,7 @@ from scipy.stats import kendalltau
 
 from acrank.formats.cells import visible
 from acrank.records import Ranking, Row, Value
-from acrank.report.chart_data import agreement_rows, candidate_rows, labels, layer_rows, pareto_front, ranked, shortened
+from acrank.report.chart_data import agreement_rows, candidate_rows, labels, layer_rows, pareto_front, ranked
 
 POINTS = st.lists(st.fixed_dictionaries({"p": st.integers(1, 9), "s0": st.integers(-5, 5)}), max_size=12)
 
@@ -81,13 +81,6 @@ def test_labels_are_short_and_differ(names: list[str]) -> None:
     found = labels(ranked(made_run(names)))
     assert len(set(found)) == len(names)
     assert all(len(label) <= 60 and visible(label) == label for label in found)
-
-
-@given(st.text(), st.integers(3, 20))
-def test_a_shortened_text_keeps_its_ends(text: str, most: int) -> None:
-    found = shortened(text, most=most)
-    assert len(found) <= most
-    assert found == text or (text.startswith(found.partition("…")[0]) and len(text) > most)
 
 
 def test_layers_share_their_names() -> None:

@@ -140,7 +140,7 @@ def test_figures_of_a_comparison() -> None:
 def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
-    from acrank.report.libraries import check_libraries
+    from acrank.report.script_libraries import check_libraries
 
     monkeypatch.setitem(sys.modules, "itables", None)
     with pytest.raises(MissingExtraError, match="reports need itables") as caught:
