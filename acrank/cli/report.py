@@ -55,7 +55,12 @@ class ReportOptions:
     ] = None
     data: Annotated[
         Path | None,
-        Opt(help="Also show a contact sheet of the target that was scored.", metavar="PATH", panel="Data"),
+        Opt(
+            help="Also show a contact sheet of the target that was scored.",
+            metavar="PATH",
+            panel="Data",
+            variable=False,
+        ),
     ] = None
     sheet: Annotated[
         Path | None,

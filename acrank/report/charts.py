@@ -60,21 +60,22 @@ def score_bars(scores: Sequence[ScoreColumn], count: int) -> dict[str, Any]:
     )
 
 
-def cost_chart(score: ScoreColumn, cost: str, title: str) -> dict[str, Any]:
+def cost_chart(score: ScoreColumn, cost: str, title: str, *, count: int) -> dict[str, Any]:
     """The ranking score against a cost, with the Pareto front.
 
     Args:
         score: the ranking score, `s0` of the rows.
         cost: field of the rows, positive numbers.
         title: of the cost.
+        count: candidates; where they are many, screen readers are told of the front alone.
     """
     alt = library("altair")
     x = alt.X(f"{cost}:Q", title=f"{title} (log)").scale(type="log", nice=False, padding=12)
-    x = x.axis(format="~s", tickCount=5)
+    x = x.axis(format="~s" if cost == "p" else "~g", tickCount=5)
     y = alt.Y("s0:Q", title=score.title).scale(zero=False, padding=12, reverse=not score.higher)
     tooltip = [alt.Tooltip("m:N", title="candidate"), *_numbers(**{cost: title, "s0": "score"})]
     points = _named("candidates").transform_filter(f"isValid(datum.{cost}) && isValid(datum.s0)")
-    dots = points.mark_circle(size=64, color=OTHERS, opacity=0.8).encode(x, y, tooltip=tooltip)
+    dots = points.mark_circle(size=64, color=OTHERS, opacity=0.8, aria=count <= WINDOW).encode(x, y, tooltip=tooltip)
     front = _named(f"front_{cost}")
     line = front.mark_line(interpolate="step-after", color=FRONT, strokeWidth=2, aria=False).encode(x, y)
     best = front.mark_point(size=150, color=FRONT, filled=True, opacity=1, shape="diamond").encode(

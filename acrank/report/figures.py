@@ -91,7 +91,7 @@ def _cost(score: ScoreColumn, datasets: Mapping[str, Rows], cost: str) -> Figure
         title=f"Score and {_COSTS[cost]}",
         caption=f"Diamonds are the Pareto front: no candidate has both a better score and fewer {_COSTS[cost]}. "
         f"From the cheapest: {names}.",
-        spec=charts.cost_chart(score, cost, _COSTS[cost]),
+        spec=charts.cost_chart(score, cost, _COSTS[cost], count=len(datasets["candidates"])),
         wide=False,
     )
 

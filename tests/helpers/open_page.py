@@ -17,6 +17,7 @@ class OpenPage:
         said: what it wrote to the console, and its uncaught errors.
         asked: addresses that it requested, but for itself.
         popped: messages of its dialogs.
+        seconds: CPU time of the page's main thread, until its last chart was drawn.
     """
 
     def __init__(self, browser: Browser, path: Path, *, width: int = 1280, color_scheme: Any = "light") -> None:
@@ -31,8 +32,12 @@ class OpenPage:
         self.page.on("pageerror", lambda error: self.said.append(str(error)))
         self.page.on("request", lambda request: self.asked.append(request.url))
         self.page.on("dialog", self._pop)
+        profiler = context.new_cdp_session(self.page)
+        profiler.send("Performance.enable", {"timeDomain": "threadTicks"})
         self.page.goto(path.as_uri())
         self.page.wait_for_selector("html[data-ready=yes]", timeout=60_000)
+        metrics = {one["name"]: one["value"] for one in profiler.send("Performance.getMetrics")["metrics"]}
+        self.seconds = float(metrics["TaskDuration"])
         self.asked.remove(path.as_uri())
 
     def _pop(self, dialog: Any) -> None:

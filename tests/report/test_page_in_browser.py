@@ -190,8 +190,7 @@ def test_two_thousand_candidates_of_fifty_layers(open_page: Open) -> None:
     text = report_html(made_run([f"family{one % 40}/resnet50-checkpoint-{one}" for one in range(2000)], layers=50))
     assert len(text.encode()) < 8e6
     shown = open_page(text)
-    opened = shown.page.evaluate("performance.getEntriesByName('acrank-ready')[0].startTime")
-    assert opened < 12_000  # 2 s alone on two cores; the bound is for a machine that is busy with other tests
+    assert shown.seconds < 3
     assert shown.page.locator("#candidates tbody tr").count() == 50
     assert (shown.said, shown.popped) == ([], [])
     slider = shown.page.locator("#chart-layers input[type=range]")

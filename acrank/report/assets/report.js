@@ -136,13 +136,9 @@ async function start() {
   initTheme();
   initRecord();
   const tables = await library("datatables");
-  performance.mark("acrank-library");
   await initTables(tables.default);
-  performance.mark("acrank-tables");
   await library("vega");
-  performance.mark("acrank-vega");
   await initCharts();
-  performance.mark("acrank-ready");
   document.documentElement.dataset.ready = "yes";
   status.textContent = "Tables and charts are ready.";
 }
