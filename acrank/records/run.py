@@ -1,15 +1,16 @@
-"""What a run leaves behind: values, rows, the ranking, and the run record on disk."""
+"""The ranking of a run, and the run record on disk."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from acrank.errors import TableError
+from acrank.records.row import Row
+from acrank.records.score_value import STRICT, Value
 from acrank.system.files import atomic_write
 from acrank.system.plain_data import dumps, plain, read_json, validated
 from acrank.system.record_schema import body_of, check_rows
@@ -20,134 +21,6 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 2
 KIND = "acrank-run"
-_STRICT = {"extra": "forbid"}  # pydantic's reading of records: no unknown field
-
-
-@dataclass(frozen=True)
-class Value:
-    """One score of one candidate.
-
-    Attributes:
-        value: mean over the sampled batches, or None where the score is undefined (`note` says why).
-        sd: standard deviation over the batches (ddof 1); None with a single batch.
-        low, high: 95% interval of the mean over batches (Student's t); None where there is none.
-        no_drift: the same quantity before the step: what the checkpoint alone gives.
-        shuffled: the same quantity when the sample's labels are permuted.
-        note: why the value is None, or what to know about it.
-    """
-
-    __pydantic_config__ = _STRICT
-
-    value: float | None
-    sd: float | None = None
-    low: float | None = None
-    high: float | None = None
-    no_drift: float | None = None
-    shuffled: float | None = None
-    note: str | None = None
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The ends of the interval; without one, the value twice."""
-        middle = math.nan if self.value is None else self.value
-        return (middle if self.low is None else self.low, middle if self.high is None else self.high)
-
-    def overlaps(self, other: Value) -> bool:
-        """Whether the two intervals overlap; without intervals only equal values do."""
-        (low, high), (other_low, other_high) = self.interval, other.interval
-        return low <= other_high and other_low <= high
-
-
-@dataclass(kw_only=True)
-class Details:
-    """What scoring a candidate took, beside its settings; None where there is nothing to say.
-
-    Attributes:
-        draws: how many draws its values are means of; after a race those of the ranking score.
-        draws_of_others: how many draws the scores without an entry in `values` are means of, where those are fewer.
-        values: of the ranking score, for each draw; no value of a pool-relative one.
-        input: what the network was shown: size, in_chans, mean, std.
-        step_size: of the step on the affine parameters.
-        device: on which the passes ran.
-        precision: what autocast computed in.
-        patches: corners of the patches of each draw, and labelled positions of each patch.
-        at_once: how many inputs went through the network together; batch statistics are theirs.
-        lowered: from how many inputs at a time to how many that was lowered for lack of memory.
-        depends_on: digests of its weights and code, and acrank's scheme; a row with others is computed anew.
-        cached, cache_failure: whether every observation came from the cache; why it could not be written.
-        parts: pool-relative score -> this candidate's part of it, for each draw.
-        entry: digest of the manifest entry.
-    """
-
-    __pydantic_config__ = _STRICT
-
-    draws: int | None = None
-    draws_of_others: int | None = None
-    values: dict[str, list[float | None]] = field(default_factory=dict)
-    input: dict[str, Any] | None = None
-    step_size: float | None = None
-    device: str | None = None
-    precision: str | None = None
-    patches: dict[str, Any] | None = None
-    at_once: int | None = None
-    lowered: dict[str, list[int]] | None = None
-    cached: bool | None = None
-    cache_failure: str | None = None
-    parts: dict[str, list[Any]] = field(default_factory=dict)
-    entry: str | None = None
-    depends_on: dict[str, str] | None = None
-
-    def draws_of(self, score: str) -> int:
-        """How many draws the value of one score is a mean of."""
-        if score in self.values:
-            return len(self.values[score])
-        return self.fewest_draws
-
-    @property
-    def fewest_draws(self) -> int:
-        """How many draws every score has at least."""
-        return self.draws_of_others or self.draws or 1
-
-
-@dataclass
-class Row:
-    """One candidate of a run, scored or skipped with a reason.
-
-    Attributes:
-        model: the candidate's id in the manifest.
-        status: "scored" or "skipped".
-        reason: why it was skipped (empty when scored).
-        scores: name of the score -> Value.
-        rank, band: 1-based; the sample cannot distinguish candidates of a band. None when not ranked or not known.
-        params: number of parameters of the network.
-        seconds: wall time that the run spent on this candidate; loading while another is computed adds nothing.
-        notes: what a reader should know about this candidate.
-        weights: sha256 of the weights and how many tensors matched, were missing and were left over.
-        layers: per normalisation layer: name, channels and values after the step (that under the random head where no
-            score takes another).
-        reference, details: figures from the manifest, for comparison; what scoring it took.
-    """
-
-    __pydantic_config__ = _STRICT
-
-    model: str
-    status: Literal["scored", "skipped"]
-    reason: str = ""
-    scores: dict[str, Value] = field(default_factory=dict)
-    rank: int | None = None
-    band: int | None = None
-    params: int | None = None
-    seconds: float | None = None
-    notes: list[str] = field(default_factory=list)
-    weights: dict[str, Any] = field(default_factory=dict)
-    layers: list[dict[str, Any]] = field(default_factory=list)
-    reference: dict[str, float] = field(default_factory=dict)
-    details: Details = field(default_factory=Details)
-
-    def value(self, score: str) -> float | None:
-        """The value of one score, None where the row lacks it or it is undefined (None, NaN, infinite)."""
-        found = self.scores.get(score)
-        return None if found is None or found.value is None or not math.isfinite(found.value) else found.value
 
 
 @dataclass
@@ -161,6 +34,7 @@ class Ranking:
         settings, environment, target: how the run was made.
         controls: figures about the ranking as a whole, such as its agreement with layer width.
         notes, warnings: what a reader should know about the target, and must know about the run.
+        verdict: which candidate to take and how sure that is, in sentences; empty where nothing is ranked.
         candidates, complete: how many there were; whether the run ended. None in records of earlier versions.
 
     Example:
@@ -169,7 +43,7 @@ class Ranking:
         'b'
     """
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
     rows: list[Row]
     rank_by: str
@@ -180,6 +54,7 @@ class Ranking:
     controls: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    verdict: list[str] = field(default_factory=list)
     candidates: int | None = None
     complete: bool | None = None
 

@@ -1,0 +1,149 @@
+"""One candidate of a run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from acrank.records.score_value import STRICT, Value
+
+
+@dataclass(kw_only=True)
+class Details:
+    """What scoring a candidate took, beside its settings; None where there is nothing to say.
+
+    Attributes:
+        draws: how many draws its values are means of; after a race those of the ranking score.
+        draws_of_others: how many draws the scores without an entry in `values` are means of, where those are fewer.
+        values: of the ranking score, for each draw; no value of a pool-relative one.
+        input: what the network was shown: size, in_chans, mean, std.
+        step_size: of the step on the affine parameters.
+        device: on which the passes ran.
+        precision: what autocast computed in.
+        patches: corners of the patches of each draw, and labelled positions of each patch.
+        at_once: how many inputs went through the network together; batch statistics are theirs.
+        lowered: from how many inputs at a time to how many that was lowered for lack of memory.
+        depends_on: digests of its weights and code, and acrank's scheme; a row with others is computed anew.
+        cached, cache_failure: whether every observation came from the cache; why it could not be written.
+        parts: pool-relative score -> this candidate's part of it, for each draw.
+        entry: digest of the manifest entry.
+    """
+
+    __pydantic_config__ = STRICT
+
+    draws: int | None = None
+    draws_of_others: int | None = None
+    values: dict[str, list[float | None]] = field(default_factory=dict)
+    input: dict[str, Any] | None = None
+    step_size: float | None = None
+    device: str | None = None
+    precision: str | None = None
+    patches: dict[str, Any] | None = None
+    at_once: int | None = None
+    lowered: dict[str, list[int]] | None = None
+    cached: bool | None = None
+    cache_failure: str | None = None
+    parts: dict[str, list[Any]] = field(default_factory=dict)
+    entry: str | None = None
+    depends_on: dict[str, str] | None = None
+
+    def draws_of(self, score: str) -> int:
+        """How many draws the value of one score is a mean of."""
+        if score in self.values:
+            return len(self.values[score])
+        return self.fewest_draws
+
+    @property
+    def fewest_draws(self) -> int:
+        """How many draws every score has at least."""
+        return self.draws_of_others or self.draws or 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prior:
+    """What finetuning on earlier targets says of a candidate.
+
+    Attributes:
+        value: share of the other candidates that it beat there, in [0, 1], shrunk towards 0.5 where targets are few.
+        targets, same_task: on how many targets it was finetuned; how many of them have the task of this one.
+    """
+
+    __pydantic_config__ = STRICT
+
+    value: float
+    targets: int
+    same_task: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refined:
+    """What a short training of a candidate gave.
+
+    Attributes:
+        metric: of the quality; higher is better.
+        quality: on the validation images after the last epoch of its last round; None where it failed.
+        low, high: 95% interval of the quality; None where there is none.
+        epochs, rounds: that it was trained in all, and in how many rounds.
+        learning_rate: of the training.
+        curve: quality after each epoch.
+        seconds: that training took.
+        reason: why it failed; empty where it did not.
+    """
+
+    __pydantic_config__ = STRICT
+
+    metric: str
+    quality: float | None
+    low: float | None = None
+    high: float | None = None
+    epochs: int = 0
+    rounds: int = 0
+    learning_rate: float | None = None
+    curve: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    reason: str = ""
+
+
+@dataclass
+class Row:
+    """One candidate of a run, scored or skipped with a reason.
+
+    Attributes:
+        model: the candidate's id in the manifest.
+        status: "scored" or "skipped".
+        reason: why it was skipped (empty when scored).
+        scores: name of the score -> Value.
+        rank, band: 1-based; the sample cannot distinguish candidates of a band. None when not ranked or not known.
+        params: number of parameters of the network.
+        seconds: wall time that the run spent on this candidate; loading while another is computed adds nothing.
+        notes: what a reader should know about this candidate.
+        weights: sha256 of the weights and how many tensors matched, were missing and were left over.
+        layers: per normalisation layer: name, channels and values after the step (that under the random head where no
+            score takes another).
+        reference, details: figures from the manifest, for comparison; what scoring it took.
+        prior, refined: what earlier targets and a short training say of it; None where there is nothing.
+    """
+
+    __pydantic_config__ = STRICT
+
+    model: str
+    status: Literal["scored", "skipped"]
+    reason: str = ""
+    scores: dict[str, Value] = field(default_factory=dict)
+    rank: int | None = None
+    band: int | None = None
+    params: int | None = None
+    seconds: float | None = None
+    notes: list[str] = field(default_factory=list)
+    weights: dict[str, Any] = field(default_factory=dict)
+    layers: list[dict[str, Any]] = field(default_factory=list)
+    reference: dict[str, float] = field(default_factory=dict)
+    details: Details = field(default_factory=Details)
+    prior: Prior | None = None
+    refined: Refined | None = None
+
+    def value(self, score: str) -> float | None:
+        """The value of one score, None where the row lacks it or it is undefined (None, NaN, infinite)."""
+        found = self.scores.get(score)
+        return None if found is None or found.value is None or not math.isfinite(found.value) else found.value

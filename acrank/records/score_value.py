@@ -1,0 +1,43 @@
+"""One score of one candidate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+STRICT = {"extra": "forbid"}  # pydantic's reading of records: no unknown field
+
+
+@dataclass(frozen=True)
+class Value:
+    """One score of one candidate.
+
+    Attributes:
+        value: mean over the sampled batches, or None where the score is undefined (`note` says why).
+        sd: standard deviation over the batches (ddof 1); None with a single batch.
+        low, high: 95% interval of the mean over batches (Student's t); None where there is none.
+        no_drift: the same quantity before the step: what the checkpoint alone gives.
+        shuffled: the same quantity when the sample's labels are permuted.
+        note: why the value is None, or what to know about it.
+    """
+
+    __pydantic_config__ = STRICT
+
+    value: float | None
+    sd: float | None = None
+    low: float | None = None
+    high: float | None = None
+    no_drift: float | None = None
+    shuffled: float | None = None
+    note: str | None = None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The ends of the interval; without one, the value twice."""
+        middle = math.nan if self.value is None else self.value
+        return (middle if self.low is None else self.low, middle if self.high is None else self.high)
+
+    def overlaps(self, other: Value) -> bool:
+        """Whether the two intervals overlap; without intervals only equal values do."""
+        (low, high), (other_low, other_high) = self.interval, other.interval
+        return low <= other_high and other_low <= high
