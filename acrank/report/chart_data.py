@@ -160,6 +160,25 @@ def layer_rows(ranking: Ranking) -> tuple[list[dict[str, Any]], list[dict[str, A
     return found, names
 
 
+def curve_rows(ranking: Ranking) -> list[dict[str, Any]]:
+    """Quality after each epoch of the candidates that were trained: `m` (label), `e` (epoch, 1-based), `q`.
+
+    The last epoch has `lo` and `hi`, the 95% interval of the quality, where it is known.
+    """
+    rows = ranked(ranking)
+    found: list[dict[str, Any]] = []
+    for row, label in zip(rows, labels(rows), strict=True):
+        if row.refined is None or not row.refined.curve:
+            continue
+        curve = [{"m": label, "e": place, "q": short(value)} for place, value in enumerate(row.refined.curve, start=1)]
+        low, high = row.refined.low, row.refined.high
+        found += [
+            *curve[:-1],
+            curve[-1] | ({} if low is None or high is None else {"lo": short(low), "hi": short(high)}),
+        ]
+    return found
+
+
 def _layer_value(layer: Mapping[str, Any], name: str) -> float | None:
     value = layer.get(name)
     return short(float(value), _LAYER_DIGITS) if isinstance(value, int | float) else None

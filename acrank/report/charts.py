@@ -143,6 +143,19 @@ def truth_scatter(scores: Sequence[ScoreColumn]) -> dict[str, Any]:
     return _spec(alt.layer(across, along, points).add_params(*_choice(scores)), height=360)
 
 
+def learning_curves(metric: str) -> dict[str, Any]:
+    """Quality on the validation images after each epoch, a line for each candidate that was trained."""
+    alt = library("altair")
+    base = _named("curves")
+    x = alt.X("e:Q", title="epoch").axis(format="d", tickMinStep=1)
+    y = alt.Y("q:Q", title=chart_name(metric)).scale(zero=False)
+    colour = alt.Color("m:N", title=None, sort=None).scale(scheme="tableau10").legend(orient="top", columns=2)
+    tooltip = [alt.Tooltip("m:N", title="candidate"), alt.Tooltip("e:Q", title="epoch"), *_numbers(q=metric)]
+    lines = base.mark_line(point=True).encode(x, y, colour, tooltip=tooltip)
+    ends = base.transform_filter("isValid(datum.lo)").mark_rule(aria=False)
+    return _spec(lines + ends.encode(x, alt.Y("lo:Q"), alt.Y2("hi:Q"), colour), height=360)
+
+
 def _named(name: str) -> altair.Chart:
     alt = library("altair")
     chart: altair.Chart = alt.Chart(alt.NamedData(name))

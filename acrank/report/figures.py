@@ -64,6 +64,8 @@ def figures(ranking: Ranking, datasets: Mapping[str, Rows]) -> list[Figure]:
         found.append(_layers(datasets))
     if any(row["a"] != row["b"] for row in datasets["agreement"]):
         found.append(_agreement(datasets["agreement"], scores))
+    if datasets["curves"]:
+        found.append(_curves(ranking, datasets["curves"]))
     if any("g" in row for row in rows):
         found.append(_truth(scores, rows))
     return found
@@ -124,6 +126,20 @@ def _agreement(rows: Rows, scores: Sequence[ScoreColumn]) -> Figure:
         f"{least[1]} ({low:.2f}).",
         spec=charts.agreement_map(len(scores)),
         wide=len(scores) > 8,
+    )
+
+
+def _curves(ranking: Ranking, rows: Rows) -> Figure:
+    metric = next(visible(row.refined.metric) for row in ranking.rows if row.refined and row.refined.curve)
+    last = {str(row["m"]): float(row["q"]) for row in rows}
+    best = max(last, key=lambda label: last[label])
+    return Figure(
+        id="curves",
+        title="Short training",
+        caption=f"{metric} of {len(last)} candidates after each epoch of a short training; {best} ends highest, at "
+        f"{last[best]:.4g}. Upright lines at the end are 95% intervals.",
+        spec=charts.learning_curves(metric),
+        wide=False,
     )
 
 

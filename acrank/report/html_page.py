@@ -9,7 +9,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from acrank.formats.cells import cell_text, visible
-from acrank.report.chart_data import agreement_rows, candidate_rows, layer_rows, pareto_front, ranked
+from acrank.report.chart_data import agreement_rows, candidate_rows, curve_rows, layer_rows, pareto_front, ranked
 from acrank.report.figures import figures
 from acrank.report.packing import image_uri, packed, page_json, script_hash, script_json
 from acrank.report.page_tables import comparison_table, ranking_table, weights_table
@@ -54,7 +54,7 @@ def report_html(ranking: Ranking, parts: ReportParts | None = None) -> str:
     layers, bodies = layer_rows(ranking)
     datasets: dict[str, list[dict[str, Any]]] = {"candidates": rows, "layers": layers, "bodies": bodies}
     datasets |= {f"front_{cost}": pareto_front(rows, cost, higher=higher) for cost in ("p", "t")}
-    datasets["agreement"] = agreement_rows(ranking)
+    datasets |= {"agreement": agreement_rows(ranking), "curves": curve_rows(ranking)}
     found = figures(ranking, datasets)
     return _rendered(
         title=visible(parts.title) or f"{visible(str(ranking.target.get('name', 'target')))}: which checkpoint?",
@@ -122,7 +122,9 @@ def _facts(ranking: Ranking) -> list[tuple[str, str]]:
 
 
 def _verdict(ranking: Ranking) -> list[str]:
-    """What the run says, as sentences: the leader, and whom the sample cannot tell from it."""
+    """What the run says, as sentences; of a record without a verdict: the leader, and whom it cannot be told from."""
+    if ranking.verdict:
+        return [visible(sentence) for sentence in ranking.verdict]
     best = ranking.best
     if best is None:
         return ["No candidate was ranked; the reasons are in the table below."]

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from acrank.records import Ranking, Row
 
 _FIGURES = ("weighted_tau", "kendall_tau", "spearman", "pearson", "residual", "difference")
+_REFINED, _PRIOR = "trained", "prior"  # titles of columns
+_PRIOR_MEANS = "share of the other candidates that it beat when finetuned on earlier targets"
 #: What a cell without a value sorts as: below every number.
 _LOWEST = "-1e308"
 
@@ -69,36 +71,56 @@ def ranking_table(ranking: Ranking) -> PageTable:
     means = {"↑": "higher is better", "↓": "lower is better"}
     columns = [("rank", ""), ("band", "the sample cannot tell the candidates of a band apart"), ("candidate", "")]
     columns += [(f"{visible(name)} {arrows[name]}", means[arrows[name]]) for name in names]
+    metrics = list(dict.fromkeys(visible(row.refined.metric) for row in ranking.rows if row.refined))
+    columns += [(_REFINED, f"{', '.join(metrics)} after a short training, with 95% interval")] if metrics else []
+    columns += [(_PRIOR, _PRIOR_MEANS)] if any(row.prior for row in ranking.rows) else []
     columns += [("parameters", ""), ("seconds", "wall time of this candidate")]
     bands = sorted({row.band for row in ranking.rows if row.band is not None})
     states = sorted({row.status for row in ranking.rows})
     columns += [("status", "")] if len(states) > 1 else []
-    columns += [("notes", "")] if any(row.notes or row.reason for row in ranking.rows) else []
+    columns += [("notes", "")] if any(_remarks(row) for row in ranking.rows) else []
     rows, previous = [], None
     for row in ranking.rows:
         starts = previous is not None and row.band != previous.band
         cells = _ranking_cells(row, names, {title for title, _ in columns})
         rows.append(TableRow(cells=cells, starts_band=starts))
         previous = row
-    filters = {1: ("Band", [str(band) for band in bands]), 5 + len(names): ("Status", [str(one) for one in states])}
+    places = {title: place for place, (title, _) in enumerate(columns)}
+    filters = {1: ("Band", [str(band) for band in bands])}
+    filters |= {places["status"]: ("Status", [str(one) for one in states])} if "status" in places else {}
     return PageTable(
         columns=columns, rows=rows, filters={i: found for i, found in filters.items() if len(found[1]) > 1}
     )
 
 
 def _ranking_cells(row: Row, names: Sequence[str], columns: Collection[str]) -> list[Cell]:
-    lines = [visible(text) for text in ([row.reason] if row.reason else []) + row.notes]
+    lines = [visible(text) for text in _remarks(row)]
     summary = "reason" if row.reason else f"{len(lines)} note{'s' if len(lines) > 1 else ''}"
     return [
         number_cell(row.rank),
         number_cell(row.band),
         Cell(text=visible(row.model), is_head=True),
         *(_score_cell(row, name) for name in names),
+        *([_refined_cell(row)] if _REFINED in columns else []),
+        *([number_cell(row.prior.value if row.prior else None)] if _PRIOR in columns else []),
         number_cell(row.params, text="" if row.params is None else f"{row.params:,}"),
         number_cell(row.seconds),
         *([Cell(text=row.status)] if "status" in columns else []),
         *([Cell(text=summary if lines else "", order=str(len(lines)), lines=lines)] if "notes" in columns else []),
     ]
+
+
+def _remarks(row: Row) -> list[str]:
+    """Why a candidate was skipped or its training failed, and its notes."""
+    failed = [f"training failed: {row.refined.reason}"] if row.refined and row.refined.reason else []
+    return [*([row.reason] if row.reason else []), *failed, *row.notes]
+
+
+def _refined_cell(row: Row) -> Cell:
+    found = row.refined
+    if found is None or found.low is None or found.high is None:
+        return number_cell(found.quality if found else None)
+    return number_cell(found.quality, below=f"{found.low:.3g} to {found.high:.3g}")
 
 
 def _score_cell(row: Row, name: str) -> Cell:

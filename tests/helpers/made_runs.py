@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from acrank.records import Ranking, Row, Value
+from acrank.records import Prior, Ranking, Refined, Row, Value
 
 DIRECTIONS = {
     "finetunability": True,
@@ -53,3 +53,20 @@ def _row(name: str, rng: random.Random, *, layers: int, order: int) -> Row:
             for place in range(layers)
         ],
     )
+
+
+def refine(ranking: Ranking, count: int) -> Ranking:
+    """The run with a prior and a short training of its first candidates; that of the last of them failed."""
+    for place, row in enumerate(ranking.rows[:count]):
+        curve = [round(0.8 - 0.1 * place - 0.3 / epoch, 3) for epoch in range(1, 6)]
+        row.prior = Prior(value=0.5 + 0.1 * place, targets=3)
+        row.refined = Refined(
+            metric="balanced accuracy",
+            quality=curve[-1],
+            low=curve[-1] - 0.05,
+            high=curve[-1] + 0.05,
+            curve=curve,
+            epochs=5,
+        )
+    ranking.rows[count - 1].refined = Refined(metric="balanced accuracy", quality=None, reason="out of memory")
+    return ranking

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from helpers.made_runs import made_run
+from helpers.made_runs import made_run, refine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -135,6 +135,23 @@ def test_figures_of_a_comparison() -> None:
     assert "few models" in text
     with pytest.raises(TableError, match="no record of `acrank compare`"):
         report_html(made_run(["a", "b"]), ReportParts(comparison={"kind": "acrank-run"}))
+
+
+def test_a_run_with_a_short_training_and_a_verdict() -> None:
+    ranking = refine(made_run([f"m{place}" for place in range(6)]), 4)
+    ranking.verdict = ["Take <m0>.", "It leads."]
+    found = Outline(report_html(ranking))
+    text = " ".join(found.text)
+    assert "Take <m0>." in text
+    assert "ranks first by" not in text
+    assert "0.69 to 0.79" in text
+    assert "training failed: out of memory" in text
+    assert "balanced accuracy of 3 candidates" in text
+    page = json.loads(found.data["page-data"])
+    assert "curves" in [chart["id"] for chart in page["charts"]]
+    first = [row for row in page["datasets"]["curves"] if row["m"].startswith("1. ")]
+    assert [(row["e"], row["q"]) for row in first] == [(1, 0.5), (2, 0.65), (3, 0.7), (4, 0.725), (5, 0.74)]
+    assert (first[-1]["lo"], first[-1]["hi"]) == (0.69, 0.79)
 
 
 def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import pytest
-from helpers.made_runs import made_run
+from helpers.made_runs import made_run, refine
 from helpers.open_page import OpenPage
 
 from acrank.records import Ranking
@@ -200,6 +200,7 @@ def test_two_thousand_candidates_of_fifty_layers(open_page: Open) -> None:
 
 
 def test_three_candidates(open_page: Open) -> None:
-    shown = open_page(report_html(made_run(["a", "b", "c"], layers=2)))
+    shown = open_page(report_html(refine(made_run(["a", "b", "c"], layers=2), 2)))
     assert len(shown.column(0)) == 3
+    assert shown.page.locator("#chart-curves .mark-line path").count() == 1
     assert shown.said == []
