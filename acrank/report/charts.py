@@ -147,7 +147,7 @@ def learning_curves(metric: str) -> dict[str, Any]:
     """Quality on the validation images after each epoch, a line for each candidate that was trained."""
     alt = library("altair")
     base = _named("curves")
-    x = alt.X("e:Q", title="epoch").axis(format="d", tickMinStep=1)
+    x = alt.X("e:Q", title="epoch").scale(padding=12, nice=False).axis(format="d", tickMinStep=1)
     y = alt.Y("q:Q", title=chart_name(metric)).scale(zero=False)
     colour = alt.Color("m:N", title=None, sort=None).scale(scheme="tableau10").legend(orient="top", columns=2)
     tooltip = [alt.Tooltip("m:N", title="candidate"), alt.Tooltip("e:Q", title="epoch"), *_numbers(q=metric)]

@@ -136,8 +136,8 @@ def _curves(ranking: Ranking, rows: Rows) -> Figure:
     return Figure(
         id="curves",
         title="Short training",
-        caption=f"{metric} of {len(last)} candidates after each epoch of a short training; {best} ends highest, at "
-        f"{last[best]:.4g}. Upright lines at the end are 95% intervals.",
+        caption=f"Quality ({metric}) of {len(last)} candidates after each epoch of a short training; {best} ends "
+        f"highest, at {last[best]:.4g}. Upright lines at the end are 95% intervals.",
         spec=charts.learning_curves(metric),
         wide=False,
     )

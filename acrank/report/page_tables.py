@@ -70,10 +70,10 @@ def ranking_table(ranking: Ranking) -> PageTable:
     arrows = {name: "↑" if ranking.higher_is_better.get(name, True) else "↓" for name in names}
     means = {"↑": "higher is better", "↓": "lower is better"}
     columns = [("rank", ""), ("band", "the sample cannot tell the candidates of a band apart"), ("candidate", "")]
-    columns += [(f"{visible(name)} {arrows[name]}", means[arrows[name]]) for name in names]
     metrics = list(dict.fromkeys(visible(row.refined.metric) for row in ranking.rows if row.refined))
     columns += [(_REFINED, f"{', '.join(metrics)} after a short training, with 95% interval")] if metrics else []
     columns += [(_PRIOR, _PRIOR_MEANS)] if any(row.prior for row in ranking.rows) else []
+    columns += [(f"{visible(name)} {arrows[name]}", means[arrows[name]]) for name in names]
     columns += [("parameters", ""), ("seconds", "wall time of this candidate")]
     bands = sorted({row.band for row in ranking.rows if row.band is not None})
     states = sorted({row.status for row in ranking.rows})
@@ -100,9 +100,9 @@ def _ranking_cells(row: Row, names: Sequence[str], columns: Collection[str]) -> 
         number_cell(row.rank),
         number_cell(row.band),
         Cell(text=visible(row.model), is_head=True),
-        *(_score_cell(row, name) for name in names),
         *([_refined_cell(row)] if _REFINED in columns else []),
         *([number_cell(row.prior.value if row.prior else None)] if _PRIOR in columns else []),
+        *(_score_cell(row, name) for name in names),
         number_cell(row.params, text="" if row.params is None else f"{row.params:,}"),
         number_cell(row.seconds),
         *([Cell(text=row.status)] if "status" in columns else []),

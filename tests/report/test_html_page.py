@@ -146,7 +146,7 @@ def test_a_run_with_a_short_training_and_a_verdict() -> None:
     assert "ranks first by" not in text
     assert "0.69 to 0.79" in text
     assert "training failed: out of memory" in text
-    assert "balanced accuracy of 3 candidates" in text
+    assert "Quality (balanced accuracy) of 3 candidates" in text
     page = json.loads(found.data["page-data"])
     assert "curves" in [chart["id"] for chart in page["charts"]]
     first = [row for row in page["datasets"]["curves"] if row["m"].startswith("1. ")]

@@ -56,6 +56,9 @@ def shown(html: str, browser: Browser, tmp_path_factory: pytest.TempPathFactory)
 def test_the_first_key_leads_to_the_report(shown: OpenPage) -> None:
     shown.page.keyboard.press("Tab")
     assert shown.page.evaluate("document.activeElement.textContent") == "Skip to the report"
+    box = shown.page.locator(".skip").bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
     shown.page.keyboard.press("Enter")
     assert shown.page.evaluate("document.activeElement.id") == "main"
 
