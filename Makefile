@@ -6,10 +6,10 @@ CONSTRAINTS ?= .ci/constraints.txt
 STUDY := benchmarks/transferability
 SHARED ?= ../shared
 
-.PHONY: help setup demo test test-slow test-lowest lint study tables clean
+.PHONY: help setup demo test test-slow test-lowest lint man study tables clean
 
 help:
-	@echo "make setup | demo | test | test-slow | test-lowest | lint | tables | study SHARED=FOLDER | clean"
+	@echo "make setup | demo | test | test-slow | test-lowest | lint | man | tables | study SHARED=FOLDER | clean"
 
 setup: $(READY)
 
@@ -39,6 +39,11 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# man/acrank.1 from the help: man ./man/acrank.1
+man: setup
+	mkdir -p man
+	$(BIN)/python .ci/man.py > man/acrank.1
 
 # Every table of the transferability study from the committed CSV files, in less than a minute.
 tables: setup

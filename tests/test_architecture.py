@@ -38,7 +38,7 @@ ALLOWED: dict[str, set[str]] = {
         *("cache", "formats", "norm", "observation", "system", "targets", "zoo"),
         *("demo",),  # the example in the docstring of `finetune`
     },
-    "comparison": {"formats", "records", "system"},
+    "comparison": {"formats", "records", "scores", "system"},
     "report": {"comparison", "formats", "records", "system"},
     "gates": {"comparison", "formats", "records", "system"},
 }

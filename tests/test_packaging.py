@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -43,3 +44,25 @@ def test_the_demo_runs_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
     assert done.stderr.startswith(str(site))
     assert done.stdout.count(",scored,") >= 10
     assert (tmp_path / "out" / "run.json").is_file()
+
+
+@pytest.mark.slow  # builds the sdist, and a wheel from that
+def test_the_distributions_pass_twine_and_install(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp_path / "dist"), str(ROOT)]
+    subprocess.run(build, check=True, capture_output=True)
+    files = sorted(map(str, (tmp_path / "dist").iterdir()))
+    assert [Path(file).suffix for file in files] == [".whl", ".gz"]
+    checked = subprocess.run(
+        [sys.executable, "-m", "twine", "check", "--strict", *files], capture_output=True, text=True
+    )
+    assert checked.returncode == 0, checked.stdout
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "clean")], check=True)
+    clean = tmp_path / "clean" / "bin"
+    words = [str(clean / "python"), "-m", "pip", "install", "--quiet", "--no-deps", files[0]]
+    subprocess.run(words, check=True, capture_output=True)
+    code = [str(clean / "python"), "-c", "import acrank; print(acrank.__version__)"]
+    shown = subprocess.run(code, cwd=tmp_path, env={}, capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == acrank.__version__
+    with tarfile.open(files[1]) as sdist:
+        names = sdist.getnames()
+    assert not [name for name in names if "/.git/" in name or "/shared/" in name or name.endswith(".pyc")]

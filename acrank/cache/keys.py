@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import importlib.util
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from acrank.cache.observation_file import FORMAT
 from acrank.system.files import sha256_of
 from acrank.system.machine import package_versions
 from acrank.system.streams import STREAMS
+from acrank.zoo.code_files import code_file
 
 if TYPE_CHECKING:
     from acrank.cache import ObservationCache
@@ -31,7 +31,7 @@ def identity_of(candidate: Candidate, settings: Settings, cache: ObservationCach
     not found, another hash than the manifest's): such a candidate is loaded, and the loader reports what is wrong.
     """
     files = [candidate.weights_path] if candidate.weights_path else _files_in(candidate.local_dir)
-    code = _code_file(candidate.factory[0], candidate.folder) if candidate.factory and settings.allow_code else None
+    code = code_file(candidate.factory[0], candidate.folder) if candidate.factory and settings.allow_code else None
     if candidate.factory and code is None:
         return None
     try:
@@ -110,7 +110,7 @@ def dependencies_of(candidate: Candidate, *, weights: str | None = None) -> dict
     """
     found = {"scheme": str(FORMAT)}
     files = [candidate.weights_path] if candidate.weights_path else _files_in(candidate.local_dir)
-    code = _code_file(candidate.factory[0], candidate.folder) if candidate.factory else None
+    code = code_file(candidate.factory[0], candidate.folder) if candidate.factory else None
     if weights and candidate.weights_path:
         found["weights"] = weights
     elif files and all(known := [_hash(path) for path in files]):
@@ -133,19 +133,3 @@ def _files_in(folder: Path | None) -> list[Path]:
     if folder is None or not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if path.suffix in (".json", ".safetensors", ".bin", ".pth"))
-
-
-def _code_file(module: str, folder: Path) -> Path | None:
-    """The file of a factory's module, beside the manifest or installed; found without running it."""
-    beside = folder / f"{module.replace('.', '/')}.py"
-    if beside.is_file():
-        return beside
-    package, *inner = module.split(".")
-    try:
-        spec = importlib.util.find_spec(package)
-    except (ImportError, ValueError):
-        return None
-    if spec is None or not spec.origin:
-        return None
-    path = Path(spec.origin).parent.joinpath(*inner).with_suffix(".py") if inner else Path(spec.origin)
-    return path if path.is_file() or not inner else None

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from acrank import __version__
-from acrank.cli.options import PanelCommand
+from acrank.cli.completion import is_completing
+from acrank.cli.configuration import check_tables, defaults_of, find_configuration
+from acrank.cli.console import say
+from acrank.cli.options import PanelCommand, with_silence
 
 #: In the order of `acrank --help`; each is a module beside this one, with a function of that name or with an `app`.
-COMMANDS = ("score", "inspect", "demo", "compare", "report", "merge", "check", "finetune", "scores", "zoo", "cache")
+COMMANDS = (
+    "score",
+    "inspect",
+    "demo",
+    "compare",
+    "report",
+    "merge",
+    "check",
+    "finetune",
+    "scores",
+    "zoo",
+    "cache",
+    "env",
+)
+
+
+#: Those of several commands, such as `acrank zoo list`.
+GROUPS = ("zoo", "cache")
 
 
 def build(words: Sequence[str] = ()) -> typer.Typer:
@@ -33,10 +54,48 @@ def build(words: Sequence[str] = ()) -> typer.Typer:
     for name in words[:1] if words and words[0] in COMMANDS else COMMANDS:
         module = import_module(f"acrank.cli.{name}")
         if hasattr(module, "app"):
+            for command in module.app.registered_commands:
+                command.callback = with_silence(command.callback)
             app.add_typer(module.app, name=name)
         else:
-            app.command(name, cls=PanelCommand)(getattr(module, name))
+            app.command(name, cls=PanelCommand)(with_silence(getattr(module, name)))
     return app
+
+
+def defaults_for(words: Sequence[str]) -> dict[str, Any]:
+    """What the configuration file in use says for the command that `words` begin with, as Click's map of defaults.
+
+    Help and completion take none. What is used is said on stderr.
+
+    Raises:
+        UsageError: the file is not valid.
+    """
+    if not words or words[0] not in COMMANDS or {"-h", "--help"} & {*words} or is_completing():
+        return {}
+    found = find_configuration(Path.cwd())
+    if found is None:
+        return {}
+    check_tables(found, {name: None for name in COMMANDS if name not in GROUPS})
+    name, inner = words[0], words[1] if len(words) > 1 else ""
+    own = _command(build(words), name)
+    command = getattr(own, "commands", {name: own}).get(inner if name in GROUPS else name)
+    if command is None:  # no such command, or help: Typer says so
+        return {}
+    everywhere = [param for one in _commands(build()) for param in one.params] if found.shared else []
+    values = defaults_of(found, name, params=command.params, everywhere=everywhere)
+    if values:
+        say(f"options from {found.path}: {', '.join(sorted(values))}")
+    return {name: {inner: values} if name in GROUPS else values}
+
+
+def _command(app: typer.Typer, name: str) -> Any:
+    return typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
+
+
+def _commands(app: typer.Typer) -> Iterator[Any]:
+    """Every command that can be run, those of groups too."""
+    for command in typer.main.get_command(app).commands.values():  # type: ignore[attr-defined]
+        yield from getattr(command, "commands", {"": command}).values()
 
 
 def _version(wanted: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from acrank.cli.check_options import (
     BaselineOption,
     DatasetOption,
     GatesOption,
+    LeadingBandOption,
     MaxSecondsOption,
     MaxSlowdownOption,
     MethodOption,
@@ -21,6 +23,7 @@ from acrank.cli.check_options import (
     ModelOption,
     NoSkippedOption,
     NoWarningsOption,
+    RefinedTopKOption,
     ReportOption,
     RunArgument,
     SameBestOption,
@@ -29,7 +32,7 @@ from acrank.cli.check_options import (
     TruthOption,
     WithinOption,
 )
-from acrank.cli.console import annotate, say, show, write
+from acrank.cli.console import annotate, put, say, show, write
 from acrank.cli.options import Format, FormatOption, VerboseOption
 from acrank.cli.outputs import check_replaceable
 from acrank.errors import OutputError, UsageError
@@ -46,7 +49,7 @@ JUNIT = ".xml"
 
 #: Flags that complete gates asked for by other flags or the file: setting -> the gates that have it.
 _COMPLETES = {
-    "model": ("top_k", "margin"),
+    "model": ("top_k", "leading_band", "refined_top_k", "margin"),
     "score": ("margin", "weighted_tau"),
     "baseline": ("same_best", "time"),
     "truth": ("weighted_tau",),
@@ -60,6 +63,8 @@ def check(
     gates: GatesOption = None,
     model: ModelOption = None,
     top_k: TopKOption = None,
+    leading_band: LeadingBandOption = False,
+    refined_top_k: RefinedTopKOption = None,
     within: WithinOption = None,
     score: ScoreOption = None,
     baseline: BaselineOption = None,
@@ -79,16 +84,19 @@ def check(
 ) -> None:
     """Hold a ranking against gates: exit 0 when all pass, 1 when one fails, 2 when one cannot be evaluated.
 
-    A run that was not finished, or that has no rows, fails.
+    A run that was not finished, or that has no rows, fails. With --baseline, what changed since that run is shown, too:
+    every model before and after, and whether the difference is within noise; `-f markdown` suits a pull request.
 
     "At most" and "at least" include their bound. In GitHub Actions failed gates are annotated, and a table is added
     to the step's summary.
     """
-    from acrank.gates import check_ranking
+    from acrank.gates import CheckReport, check_ranking, read_changes
     from acrank.records import Ranking
 
     asked = {
         "top_k": {"k": top_k},
+        "leading_band": {"model": model} if leading_band else None,
+        "refined_top_k": {"k": refined_top_k},
         "margin": {"within": within},
         "same_best": {"tolerance": same_best and same_best.value},
         "weighted_tau": {"at_least": min_tau},
@@ -98,29 +106,50 @@ def check(
         "no_warnings": no_warnings or None,
         "allow_partial": allow_partial or None,
     }
-    completing = {
-        "model": model,
-        "score": score,
-        "baseline": baseline,
-        "truth": truth,
-        "method": method,
-        "dataset": dataset,
-    }
-    rules = _gates(gates, asked, completing)
+    completing = {"model": model, "score": score, "baseline": baseline}
+    completing |= {"truth": truth, "method": method, "dataset": dataset}
+    only_changes = gates is None and baseline is not None and not any(_is_asked(one) for one in asked.values())
+    rules = None if only_changes else _gates(gates, asked, completing)
     summary = _summary_path()
     _check_outputs(output or [])
     check_replaceable(output or [], [run, gates, baseline, truth], overwrite=True)
     ranking = Ranking.load(run)
     if ranking.complete is None:
         say(f"note: {run} does not say whether its run was finished: an earlier version wrote it")
-    report = check_ranking(ranking, rules, run=str(run))
-    show(report.view(), format_.value)
-    _write(report, output or [])
-    if summary is not None:
-        _append(summary, to_markdown(report.view()) + "\n")
-    _annotate(report)
+    report = check_ranking(ranking, rules, run=str(run)) if rules else CheckReport([], str(run))
+    if baseline is not None:
+        report = replace(report, changes=read_changes(baseline, ranking))
+    _tell(report, format_.value, output or [], summary=summary)
     if not report.passed:
         raise typer.Exit(1)
+
+
+def _tell(report: CheckReport, format_name: str, paths: list[Path], *, summary: Path | None) -> None:
+    """The report wherever it is wanted: stdout, files, the summary of the CI step and marks on its run."""
+    _show(report, format_name)
+    _write(report, paths)
+    if summary is not None:
+        _append(summary, _markdown(report) + "\n")
+    _annotate(report)
+
+
+def _is_asked(setting: Any) -> bool:
+    """Whether a flag asks for a gate."""
+    return any(value is not None for value in setting.values()) if isinstance(setting, dict) else setting is not None
+
+
+def _show(report: CheckReport, format_name: str) -> None:
+    """The report to stdout: JSON and CSV as one document, for people the gates and then what changed."""
+    if format_name in ("json", "csv"):
+        show(report.view() if report.results or format_name == "json" else report.views()[-1], format_name)
+        return
+    for place, view in enumerate(report.views()):
+        put("\n" if place else "")
+        show(view, format_name)
+
+
+def _markdown(report: CheckReport) -> str:
+    return "\n".join(to_markdown(view) for view in report.views())
 
 
 def _gates(file: Path | None, asked: Mapping[str, Any], completing: Mapping[str, Any]) -> Gates:
@@ -151,6 +180,8 @@ def _override(content: dict[str, Any], name: str, settings: Mapping[str, Any]) -
 def _complete(content: dict[str, Any], setting: str, value: Any) -> None:
     users = _COMPLETES[setting]
     present = [name for name in users if name in content]
+    if not present and setting == "baseline":  # it shows what changed, without a gate
+        return
     if not present:
         raise UsageError(
             f"--{setting} is given, but no gate that uses it", hint=f"ask for one of the gates {', '.join(users)}"
@@ -171,6 +202,8 @@ def _write(report: CheckReport, paths: list[Path]) -> None:
     for path in paths:
         if path.suffix.lower() == JUNIT:
             atomic_write(path, to_junit("acrank check", cases))
+        elif path.suffix.lower() == ".md":
+            atomic_write(path, _markdown(report))
         else:
             write(report.view(), [path])
 

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from acrank.cli.completion import completer_of
+
 
 class Tolerance(StrEnum):
     """How the best candidate may differ from the baseline's."""
@@ -22,22 +24,53 @@ GatesOption = Annotated[
     typer.Option("--gates", envvar="ACRANK_GATES", help="Gates file (YAML); flags override it.", metavar="FILE"),
 ]
 ModelOption = Annotated[
-    str | None, typer.Option("--model", help="The chosen model, for --top-k and --within.", metavar="ID")
+    str | None,
+    typer.Option(
+        "--model",
+        help="The chosen model, for --leading-band, --top-k, --refined-top-k and --within.",
+        metavar="ID",
+        autocompletion=completer_of("--model"),
+    ),
 ]
 TopKOption = Annotated[
     int | None, typer.Option("--top-k", min=1, max=10**6, help="Gate: the model's rank is at most K.", metavar="K")
 ]
+LeadingBandOption = Annotated[
+    bool,
+    typer.Option("--leading-band", help="Gate: the model is in the leading band."),
+]
+RefinedTopKOption = Annotated[
+    int | None,
+    typer.Option(
+        "--refined-top-k",
+        min=1,
+        max=10**6,
+        help="Gate: the model is among the first K after `score --refine`.",
+        metavar="K",
+    ),
+]
 WithinOption = Annotated[
     str | None,
-    typer.Option("--within", help="Gate: the model is at most X worse than the best (0.02, or 10%).", metavar="X"),
+    typer.Option(
+        "--within",
+        help="Gate: the model is at most X worse than the best: 0.02, 10%, '25% of range', or '2 se'.",
+        metavar="X",
+    ),
 ]
 ScoreOption = Annotated[
     str | None,
-    typer.Option("--score", help="Score of --within and --min-tau; default: the one that ranks.", metavar="NAME"),
+    typer.Option(
+        "--score",
+        help="Score of --within and --min-tau; default: the one that ranks.",
+        metavar="NAME",
+        autocompletion=completer_of("--score"),
+    ),
 ]
 BaselineOption = Annotated[
     Path | None,
-    typer.Option("--baseline", help="Earlier run record, for --same-best and --max-slowdown.", metavar="RUN"),
+    typer.Option(
+        "--baseline", help="Earlier run record: show what changed; for --same-best and --max-slowdown.", metavar="RUN"
+    ),
 ]
 SameBestOption = Annotated[
     Tolerance | None,

@@ -1,4 +1,4 @@
-"""`acrank zoo list`, `validate` and `scan`: the manifest, before a run."""
+"""`acrank zoo list`, `validate`, `lock` and `scan`: the manifest, before a run."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import typer
 
 from acrank.cli import console
 from acrank.cli.options import DataCommand, Format, FormatOption, OutputOption, VerboseOption, ZooOption
+from acrank.cli.outputs import check_replaceable
 from acrank.errors import CandidateError, ManifestError, OutputError
 from acrank.system.files import atomic_write, check_writable
 from acrank.system.imports import gc_paused
-from acrank.system.view import View
+from acrank.system.plain_data import dumps
+from acrank.system.view import Column, View
 
 if TYPE_CHECKING:
     from acrank.zoo import Zoo
@@ -21,7 +23,7 @@ DEFAULT_ZOO = Path("model_zoo.yaml")
 INDEXED = ("timm", "torchvision")
 
 app = typer.Typer(
-    help="List and validate the manifest, or make one from checkpoints.",
+    help="List, validate and lock the manifest, or make one from checkpoints.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -35,11 +37,8 @@ def list_(
     verbose: VerboseOption = 0,
 ) -> None:
     """List the candidates of a manifest."""
-    with gc_paused():
-        from acrank.zoo.manifest import load_zoo  # the schema takes longer to load than all of `acrank --help`
-
     console.check_outputs(output or [])
-    view = _view(load_zoo(zoo))
+    view = _view(_load(zoo))
     console.show(view, format_)
     console.write(view, output or [])
 
@@ -47,16 +46,34 @@ def list_(
 @app.command(cls=DataCommand)
 def validate(zoo: ZooOption = DEFAULT_ZOO, verbose: VerboseOption = 0) -> None:
     """Check a manifest: its schema, its files and their hashes, and that each file fits its network."""
+    from acrank.cli.progress import progress  # here: `zoo list` needs no bar
     from acrank.zoo.manifest import location
     from acrank.zoo.validation import validate_zoo
 
-    sound, problems = validate_zoo(zoo)
+    with progress("checking") as advance:
+        sound, problems = validate_zoo(zoo, lambda done, total, model: advance(done, total, f"checking {model}"))
     for problem in problems:
         console.say(f"{location(zoo, problem)}: {problem}" + (f" ({problem.hint})" if problem.hint else ""))
     console.say(f"{len(sound.candidates)} ok")
     if problems:
         count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
         raise ManifestError(f"{zoo} has {count}", hint="each is named above")
+
+
+@app.command(cls=DataCommand)
+def lock(zoo: ZooOption = DEFAULT_ZOO, verbose: VerboseOption = 0) -> None:
+    """Write the lock file of a manifest, for `--locked`: revisions, and hashes of weights and code, beside it."""
+    from acrank.cli.progress import progress
+    from acrank.zoo.locking import lock_path, lock_zoo
+
+    path = lock_path(zoo)
+    check_replaceable([path], [])
+    check_writable(path)
+    with progress("locking") as advance:
+        found = lock_zoo(_load(zoo), on_model=advance)
+    atomic_write(path, dumps(found.record()))
+    files = sum(len(one.files) for one in found.models.values())
+    console.say(f"locked {len(found.models)} candidates, {files} files: {path}")
 
 
 @app.command(cls=DataCommand)
@@ -89,7 +106,7 @@ def scan(
         index = load_index(cache, *INDEXED, advance=advance)
     if not is_indexed(cache, *INDEXED):
         console.warn(f"the index cannot be kept in {cache}: the next scan builds it again (set ACRANK_CACHE)")
-    with progress("files") as advance:
+    with progress("files", every=2) as advance:
         found = scan_folder(folder, index, encoders=lambda: load_index(cache, "smp"), advance=advance)
     text = found.manifest(output.absolute().parent if output else Path.cwd())
     if output is None:
@@ -100,6 +117,13 @@ def scan(
     if not found.counts["sure"]:
         hint = "its comments say what was found; an entry of a guess is used once you remove its `#`"
         raise CandidateError(f"no checkpoint in {folder} is known for sure: the manifest has no model", hint=hint)
+
+
+def _load(path: Path) -> Zoo:
+    with gc_paused():
+        from acrank.zoo.manifest import load_zoo  # the schema takes longer to load than all of `acrank --help`
+
+    return load_zoo(path)
 
 
 def _check_new(output: Path, overwrite: bool) -> None:
@@ -114,4 +138,12 @@ def _view(zoo: Zoo) -> View:
     rows = [[c.id, c.network, c.weights, c.license, ", ".join(c.tags) or None] for c in zoo.candidates]
     models = [c.model_dump(mode="json", exclude_defaults=True, exclude={"folder"}) for c in zoo.candidates]
     record = {"kind": "acrank-zoo", "path": str(zoo.path), "sha256": zoo.sha256, "models": models}
-    return View(columns=["model", "network", "weights", "license", "tags"], rows=rows, record=record)
+    layout = [
+        Column(name="model", priority=0, fit="shorten", ease=24),
+        Column(name="network", priority=1, fit="shorten", ease=16),
+        Column(name="weights", priority=2, fit="shorten", ease=16),
+        Column(name="license", priority=4, fit="shorten", least=8),
+        Column(name="tags", priority=3, fit="wrap", least=8),
+    ]
+    columns = [column.name for column in layout]
+    return View(columns=columns, rows=rows, record=record, layout=layout)

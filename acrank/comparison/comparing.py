@@ -7,21 +7,25 @@ from typing import Any
 
 from acrank.comparison.aligning import AlignedDataset, align
 from acrank.comparison.caveats import comparison_warnings
+from acrank.comparison.given_tables import ScoresGiven, TruthGiven, as_scores, as_truth
 from acrank.comparison.measuring import ResampledDataset, averages, measure_all
 from acrank.comparison.permutation import Permutations
 from acrank.comparison.resampling import CONFIDENCE, bootstrap_counts
 from acrank.comparison.results import Comparison
-from acrank.comparison.tables import Scores, Truth
+from acrank.comparison.tables import Scores
 from acrank.errors import TableError, UsageError
+from acrank.system.activity import Stage, announce
+from acrank.system.words import closest
 
 #: Number of truths with resampled seeds among which the resamples are divided.
 _TRUTHS = 50
 
 
 def compare(
-    scores: Scores,
-    truth: Truth | None = None,
+    scores: ScoresGiven,
+    truth: TruthGiven | None = None,
     *,
+    method: str | None = None,
     higher_is_better: Mapping[str, bool] | None = None,
     versus: str | None = None,
     top_k: Sequence[int] = (1, 3),
@@ -32,9 +36,13 @@ def compare(
     """The agreement of each score with finetuned performance.
 
     Args:
-        scores: from `read_scores`.
-        truth: from `read_truth`; None takes the ground truth in the scores' own long table.
-        higher_is_better: score -> direction; overrides that of a run record. Without either, higher is better.
+        scores: what `acrank.score` returned, the path of a run record or of a table, a DataFrame, or what `read_scores`
+            read.
+        truth: the path of a table, a DataFrame, or what `read_truth` read; None takes the ground truth in the scores'
+            own long table.
+        method: the finetuning method, where a table has several.
+        higher_is_better: score -> direction; overrides that of a run record, or of the package's own scores. Without
+            any, higher is better.
         versus: the score that every other one is paired with; default: the one that ranks the run, else the first.
         top_k: the k of top-k hit, Rel@k and regret.
         seed: of the resamples and permutations.
@@ -58,7 +66,8 @@ def compare(
         >>> round(compare(scores, truth).results[0].figures["weighted_tau"].value, 6)
         1.0
     """
-    known = truth or scores.truth
+    scores = as_scores(scores, method=None if truth is not None else method)
+    known = scores.truth if truth is None else as_truth(truth, method=method)
     if known is None:
         raise TableError(f"{scores.where} has no column 'ground_truth'", hint="give the ground truth with --truth")
     _check_options(scores, [*(higher_is_better or {}), *([versus] if versus else [])], top_k=top_k, resamples=resamples)
@@ -66,7 +75,10 @@ def compare(
     reference = versus or scores.rank_by or next(iter(scores.names), "")
     aligned = align(scores, known, directions, reference=reference)
     resampled = _resample(aligned, top=tuple(top_k), seed=seed, resamples=resamples, clusters=clusters or {})
-    measured = [found for dataset in resampled for found in measure_all(dataset, directions, reference)]
+    measured = []
+    for done, dataset in enumerate(resampled):
+        announce(Stage(name="resampling", what=dataset.aligned.name, done=done, total=len(resampled), is_main=True))
+        measured += measure_all(dataset, directions, reference)
     results = [found.result for found in measured]
     means = averages(measured) if len(resampled) > 1 else []
     over = "clusters of models" if clusters else "models"
@@ -92,7 +104,7 @@ def _check_options(scores: Scores, names: list[str], *, top_k: Sequence[int], re
     for name in names:
         if name not in scores.names:
             has = ", ".join(scores.names) or "no score columns"
-            raise UsageError(f"{scores.where} has no score {name!r}", hint=f"it has {has}")
+            raise UsageError(f"{scores.where} has no score {name!r}", hint=closest(name, scores.names, f"it has {has}"))
     if not top_k or min(top_k) < 1:
         raise UsageError(f"top k must be at least 1, not {list(top_k)}", hint="give --top-k 1 or more")
     if resamples < 100:

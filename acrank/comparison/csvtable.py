@@ -10,6 +10,7 @@ from pathlib import Path
 
 from acrank.errors import TableError
 from acrank.system.bounds import read_bounded
+from acrank.system.words import closest
 
 #: Spellings of an empty cell, in lower case.
 EMPTY = frozenset({"", "nan", "na", "n/a", "null", "none"})
@@ -60,7 +61,8 @@ class CsvTable:
         """Raise TableError unless the table has every named column."""
         for name in names:
             if name not in self.columns:
-                raise TableError(f"{self.path} has no column {name!r}: it has {', '.join(self.columns)}", hint=hint)
+                text = f"{self.path} has no column {name!r}: it has {', '.join(self.columns)}"
+                raise TableError(text, hint=closest(name, self.columns, hint))
 
 
 def read_csv(path: Path) -> CsvTable:
@@ -69,8 +71,18 @@ def read_csv(path: Path) -> CsvTable:
     Raises:
         TableError: unreadable, empty, a duplicate or unnamed column, or a line with too few or too many cells.
     """
+    return parse_csv(read_bounded(path, TableError), path)
+
+
+def parse_csv(text: str, path: Path) -> CsvTable:
+    """The same of text that was read already.
+
+    Args:
+        text: the file's content.
+        path: what errors call it.
+    """
     try:
-        reader = csv.reader(io.StringIO(read_bounded(path, TableError), newline=""), strict=True)
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
         numbered = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
     except csv.Error as error:
         raise TableError(f"{path} is not a CSV file: {error}", hint="save it as comma-separated UTF-8") from error

@@ -10,11 +10,12 @@ import numpy as np
 from acrank.comparison.aligning import AlignedDataset
 from acrank.comparison.resampling import CORRELATIONS, TAUS, interval, top_names
 from acrank.comparison.statistics import Floats
+from acrank.system.notebook import first_lines, html_of, short_name
 
 if TYPE_CHECKING:
     import pandas
 
-    from acrank.system.view import View
+    from acrank.system.view import Column, View
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,14 @@ class ScoreResult:
         """Whether the negated score has the larger weighted tau."""
         return self.flip_gain.value is not None and self.flip_gain.value > 0
 
+    @property
+    def summary(self) -> str:
+        """The score and its weighted tau in a line."""
+        tau = self.figures["weighted_tau"]
+        value = "undefined" if tau.value is None else f"{tau.value:.2f}"
+        interval = "" if tau.low is None or tau.high is None else f" [{tau.low:.2f}, {tau.high:.2f}]"
+        return f"{short_name(self.score)} {value}{interval}, n = {self.n}"
+
     def to_record(self) -> dict[str, Any]:
         """Plain data, one level deep: `<figure>`, `<figure>_low`, `<figure>_high`, `<tau>_p` and the other fields."""
         record: dict[str, Any] = {"dataset": self.dataset, "score": self.score, "kind": self.kind}
@@ -121,6 +130,19 @@ class Comparison:
     settings: dict[str, Any]
     datasets: list[AlignedDataset] = field(repr=False, default_factory=list)
 
+    def __repr__(self) -> str:
+        found = sorted(
+            [result for result in (self.averages or self.results) if result.kind == "score"],
+            key=lambda one: -(one.figures["weighted_tau"].value or 0.0),
+        )
+        names = {result.dataset for result in self.results}
+        over = f", mean of {len(names)} datasets" if len(names) > 1 else ""
+        head = f"<Comparison of {short_name(self.settings['scores'])} with {short_name(self.settings['truth'])}"
+        return "\n".join([f"{head}: weighted tau{over}", *first_lines([result.summary for result in found])]) + ">"
+
+    def _repr_html_(self) -> str:
+        return html_of(self.view(), self.warnings)
+
     def to_record(self) -> dict[str, Any]:
         """The comparison as plain data, ready for JSON."""
         return {
@@ -152,7 +174,37 @@ class Comparison:
             record=self.to_record(),
             title="Scores against ground truth",
             brief=self._brief(columns),
+            layout=self._layout(columns),
+            below=[
+                (" ".join(filter(None, (result.dataset, result.score))), result.reason)
+                for result in (*self.results, *self.averages)
+                if result.reason
+            ],
         )
+
+    def _layout(self, columns: list[str]) -> list[Column]:
+        from acrank.system.view import EXTRA, Column
+
+        results = [*self.results, *self.averages]
+        several = len({result.dataset for result in results}) > 1
+        shown = [Column(name="dataset", priority=1, fit="shorten", least=8, ease=14)] if several else []
+        shown += [Column(name="score", priority=0, fit="shorten", least=14, ease=26), Column(name="n", priority=5)]
+        shown.append(Column(name="weighted_tau", priority=0))
+        tau = [result.figures.get("weighted_tau", Estimate(None)) for result in results]
+        shown.append(Column(name="95% interval", cells=list(map(_ends, tau)), priority=2))
+        shown += [Column(name=name, priority=EXTRA) for name in top_names(self.settings["top_k"][0])]
+        if several:
+            residual = [result.residual for result in results]
+            shown.append(Column(name="residual", priority=4))
+            shown.append(Column(name="residual 95%", cells=list(map(_ends, residual)), priority=EXTRA))
+        if self.settings["versus"]:
+            differences = [result.difference for result in results]
+            shown += [Column(name="versus", priority=EXTRA + 3, fit="shorten"), Column(name="difference", priority=7)]
+            shown.append(Column(name="difference 95%", cells=list(map(_ends, differences)), priority=8))
+            shown.append(Column(name="verdict", priority=3))
+        shown += [Column(name="weighted_tau_p", priority=EXTRA + 1)]
+        shown += [Column(name=name, priority=EXTRA + 2) for name in CORRELATIONS[1:]]
+        return [column for column in shown if column.cells is not None or column.name in columns]
 
     def _brief(self, columns: list[str]) -> list[str]:
         top = top_names(self.settings["top_k"][0])
@@ -165,6 +217,11 @@ class Comparison:
 
 def _with_interval(name: str) -> list[str]:
     return [name, f"{name}_low", f"{name}_high"]
+
+
+def _ends(found: Estimate) -> str | None:
+    """The interval in words, None where there is none."""
+    return None if found.low is None or found.high is None else f"{found.low:.2f} to {found.high:.2f}"
 
 
 def _flat(name: str, found: Estimate) -> dict[str, float | None]:

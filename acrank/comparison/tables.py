@@ -6,7 +6,7 @@ The column `dataset` separates datasets; without it all rows belong to the unnam
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from acrank.comparison.csvtable import CsvRow, CsvTable, model_of, read_csv
 from acrank.errors import TableError
 from acrank.records import Ranking
 from acrank.system.record_schema import RESERVED
+from acrank.system.words import closest
 
 #: model -> value
 Column = dict[str, float]
@@ -117,10 +118,12 @@ def read_scores(path: Path, *, only: Iterable[str] = (), method: str | None = No
         TableError: unreadable, a missing column, a duplicate model, or text in place of a number.
     """
     wanted = list(only)
-    scores = _from_record(path) if path.suffix.lower() == ".json" else _from_csv(path, wanted, method)
+    is_record = path.suffix.lower() == ".json"
+    scores = scores_of_run(Ranking.load(path), str(path)) if is_record else scores_in(read_csv(path), wanted, method)
     for name in wanted:
         if name not in scores.names:
-            raise TableError(f"{path} has no score {name!r}", hint=f"it has {', '.join(scores.names)}")
+            has = f"it has {', '.join(scores.names)}"
+            raise TableError(f"{path} has no score {name!r}", hint=closest(name, scores.names, has))
     if not wanted:
         return scores
     datasets = {dataset: {name: found[name] for name in wanted} for dataset, found in scores.datasets.items()}
@@ -136,10 +139,11 @@ def read_truth(path: Path, *, method: str | None = None) -> Truth:
         TableError: unreadable, a missing column, several methods and none chosen, a duplicate seed, an infinite value
             or a negative standard error.
     """
-    return _truth_in(read_csv(path), method)
+    return truth_in(read_csv(path), method)
 
 
-def _truth_in(table: CsvTable, method: str | None) -> Truth:
+def truth_in(table: CsvTable, method: str | None = None) -> Truth:
+    """The ground truth of a table that was read already; see `read_truth`."""
     table.require("model", "ground_truth", hint="a truth table has the columns model,ground_truth")
     chosen = _choose_method(table, method)
     label_columns = [name for name in ("split", "seed") if name in table.columns]
@@ -185,8 +189,13 @@ def _tasks_in(table: CsvTable) -> dict[str, str]:
     return {dataset: next(iter(named)) for dataset, named in found.items() if len(named) == 1 and "" not in named}
 
 
-def _from_record(path: Path) -> Scores:
-    run = Ranking.load(path)
+def scores_of_run(run: Ranking, where: str) -> Scores:
+    """The scores of a run.
+
+    Args:
+        run: what `acrank.score` returned, or a record that was read.
+        where: what messages call it.
+    """
     columns: dict[str, Column] = {name: {} for name in run.score_names}
     spread: dict[str, Column] = {name: {} for name in columns}
     reference: dict[str, Column] = {}
@@ -200,7 +209,7 @@ def _from_record(path: Path) -> Scores:
             reference.setdefault(name, {})[row.model] = float(figure)
     params = {row.model: float(row.params) for row in run.rows if row.params is not None}
     return Scores(
-        where=str(path),
+        where=where,
         datasets={"": columns},
         models={"": [row.model for row in run.rows]},
         higher_is_better=dict(run.higher_is_better),
@@ -212,20 +221,21 @@ def _from_record(path: Path) -> Scores:
     )
 
 
-def _from_csv(path: Path, only: list[str], method: str | None) -> Scores:
-    table = read_csv(path)
+def scores_in(table: CsvTable, only: Sequence[str] = (), method: str | None = None) -> Scores:
+    """The scores of a table that was read already; see `read_scores`."""
+    path = table.path
     table.require("model", hint="a score table has a column `model` and one column per score")
     names = [name for name in table.columns if (name in only if only else is_score(name))]
     has_truth = "ground_truth" in table.columns
     if not names and not has_truth:  # with ground truth the baselines remain
         raise TableError(f"{path} has no score columns", hint="add one column per score beside `model`")
-    scores = Scores(str(path), {}, {}, truth=_truth_in(table, method) if has_truth else None)
+    scores = Scores(str(path), {}, {}, truth=truth_in(table, method) if has_truth else None)
     for row in table.rows:
         _add_row(scores, row, names)
     return scores
 
 
-def _add_row(scores: Scores, row: CsvRow, names: list[str]) -> None:
+def _add_row(scores: Scores, row: CsvRow, names: Sequence[str]) -> None:
     dataset, model = row.text("dataset"), model_of(row)
     models = scores.models.setdefault(dataset, [])
     columns = scores.datasets.setdefault(dataset, {name: {} for name in names})
@@ -261,7 +271,7 @@ def _choose_method(table: CsvTable, wanted: str | None) -> str | None:
         raise TableError(f"{table.path} has several methods: {listed}", hint="choose one with --method NAME")
     if wanted is not None and wanted not in methods:
         has = f"it has {listed}" if methods else "it has no column `method`"
-        raise TableError(f"{table.path} has no method {wanted!r}", hint=has)
+        raise TableError(f"{table.path} has no method {wanted!r}", hint=closest(wanted, methods, has))
     return methods[0] if wanted is None and methods else wanted
 
 

@@ -22,6 +22,7 @@ from acrank.finetuning.run_plan import RunPlan, make_plan
 from acrank.finetuning.runs import Run, RunContext
 from acrank.finetuning.splits import Part, examine_splits, open_splits
 from acrank.finetuning.work_folder import RunKey, WorkFolder
+from acrank.system.bars import bar
 from acrank.system.files import check_writable
 from acrank.system.machine import pick_device, reason_of, run_environment
 from acrank.system.network_input import NetworkInput
@@ -34,13 +35,17 @@ from acrank.zoo.loading import load_candidate
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """The last finished epoch, and `done` of `total` epochs; epochs that early stopping saves count as done."""
+    """The last finished epoch, and `done` of `total` epochs; epochs that early stopping saves count as done.
+
+    `kept` of those that are done were trained by an earlier process. `epoch` 0 is the beginning of a run.
+    """
 
     key: RunKey
     lr: float
     epoch: int
     done: int
     total: int
+    kept: int = 0
 
 
 def finetune(
@@ -57,6 +62,7 @@ def finetune(
     on_result: Callable[[Results, Outcome], None] | None = None,
     on_epoch: Callable[[Progress], None] | None = None,
     on_target: Callable[[Understanding], None] | None = None,
+    progress: bool = False,
 ) -> Results:
     """Finetune the candidates of a zoo on a target: the ground truth for a ranking.
 
@@ -76,6 +82,7 @@ def finetune(
         on_result: called after every run with the results so far and its outcome.
         on_epoch: called after every epoch.
         on_target: called with what was understood of each part of the target, before any network is loaded.
+        progress: whether a bar counts the epochs: a widget in a notebook that has ipywidgets, else text on stderr.
 
     Returns:
         All outcomes. A failed run has a reason and no ground truth; resuming tries it again.
@@ -109,17 +116,25 @@ def finetune(
     device = pick_device(settings.device)
     depends_on = {"settings": plan.settings.record(), "target": plan.target_record, "saves": save_dir is not None}
     folder = WorkFolder(work_dir, depends_on, resume=resume)
-    flow = _Flow(plan, folder, device=device, save_dir=save_dir, on_epoch=on_epoch)
-    flow.understood, flow.leaks = understood, leaks
-    for outcome in flow.run():
-        if on_result is not None:
-            on_result(flow.results(), outcome)
+    with bar("finetuning", shown=progress) as report:
+
+        def on_step(reached: Progress) -> None:
+            report(reached.done, reached.total, f"{reached.key.model}, {reached.key.method}")
+            if on_epoch is not None:
+                on_epoch(reached)
+
+        flow = _Flow(plan, folder, device=device, save_dir=save_dir, on_epoch=on_step)
+        flow.understood, flow.leaks = understood, leaks
+        for outcome in flow.run():
+            if on_result is not None:
+                on_result(flow.results(), outcome)
     results = flow.results()
     if all(outcome.ground_truth is None for outcome in results.outcomes):
         first = results.outcomes[0]
         raise NothingRankedError(
             f"none of {len(results.outcomes)} runs could be finished; {first.model}: {first.reason}",
             hint="the reasons stand above and in the JSON record",
+            result=results,
         )
     return results
 
@@ -147,6 +162,7 @@ class _Flow:
             for key, outcome in found.items()
             if outcome is not None and outcome.details.get("entry") == self.entries[key.model]
         }
+        self.kept = plan.epochs_per_run * len(self.outcomes)
         stale = dict.fromkeys(key.model for key, one in found.items() if one is not None and key not in self.outcomes)
         self.notes = [f"recomputed: {model} (its manifest entry, weights or code changed)" for model in stale]
 
@@ -218,14 +234,18 @@ class _Flow:
         epochs_before = self.plan.epochs_per_run * len(self.outcomes)
         total = self.plan.epochs_per_run * len(self.plan.keys)
 
-        def report(lr: float, epoch: int, done: int) -> None:
+        def report(lr: float, epoch: int, done: int, resumed: int = 0) -> None:
             if self.on_epoch is not None:
-                self.on_epoch(Progress(key=key, lr=lr, epoch=epoch, done=epochs_before + done, total=total))
+                done, kept = epochs_before + done, self.kept + resumed
+                self.on_epoch(Progress(key=key, lr=lr, epoch=epoch, done=done, total=total, kept=kept))
 
+        report(self.plan.settings.lrs[0], 0, 0)
         try:
             parts: dict[str, Part] = vars(self.plan.partitions[key.split])  # train, val and test
             loaders = {name: self._loader(sources[id(part.target)], part) for name, part in parts.items()}
-            outcome = Run(key, loaders, context).finish(report)
+            run = Run(key, loaders, context)
+            outcome = run.finish(lambda lr, epoch, done: report(lr, epoch, done, resumed=run.resumed))
+            self.kept += run.resumed
         except (TargetError, OutputError, UsageError):
             raise
         except Exception as error:  # any error of one network must not end the runs of the others

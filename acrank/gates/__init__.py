@@ -5,8 +5,21 @@
 
 from __future__ import annotations
 
+from acrank.gates.changes import Change, Changes, changes_since, read_changes
 from acrank.gates.check_report import CheckReport, GateResult
 from acrank.gates.gates_file import Gates, load_gates, parse_gates, read_gates
 from acrank.gates.rules import check_ranking
 
-__all__ = ["CheckReport", "GateResult", "Gates", "check_ranking", "load_gates", "parse_gates", "read_gates"]
+__all__ = [
+    "Change",
+    "Changes",
+    "CheckReport",
+    "GateResult",
+    "Gates",
+    "changes_since",
+    "check_ranking",
+    "load_gates",
+    "parse_gates",
+    "read_changes",
+    "read_gates",
+]

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from acrank.system.view import View
+from acrank.system.view import Column, View
+
+if TYPE_CHECKING:
+    from acrank.gates.changes import Changes
 
 _MAX_LENGTH = 2000
-#: Classes of bidirectional characters that reorder the text after them.
-_BIDI_CONTROLS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+#: Invisible characters that letters of some scripts need, and that break up commands to runners.
+_JOINERS = "\u200b\u200c\u200d"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +38,7 @@ class GateResult:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """The results of all gates of one check, in the order of the gates table.
+    """The results of all gates of one check, in the order of the gates table, and what changed since a baseline.
 
     Example:
         >>> result = GateResult(name="top_k", passed=False, message="b is 4th", observed=4, required="rank <= 3")
@@ -46,6 +49,7 @@ class CheckReport:
 
     results: list[GateResult]
     run: str = "the run"
+    changes: Changes | None = None
 
     @property
     def passed(self) -> bool:
@@ -61,6 +65,8 @@ class CheckReport:
     def title(self) -> str:
         """One line: the run, and how many gates passed or failed."""
         total, failed = len(self.results), len(self.failures)
+        if not total:
+            return f"acrank check of {one_line(self.run)}: no gates, what changed"
         outcome = f"{failed} of {total} gates failed" if failed else f"{total} of {total} gates passed"
         return f"acrank check of {one_line(self.run)}: {outcome}"
 
@@ -74,6 +80,13 @@ class CheckReport:
             ],
             record=self.to_record(),
             title=self.title,
+            layout=[
+                Column(name="gate", priority=0, fit="shorten", least=10, ease=20),
+                Column(name="result", priority=0, tones={"passed": "good", "FAILED": "bad"}),
+                Column(name="observed", priority=3, fit="shorten", least=10),
+                Column(name="required", priority=2, fit="wrap", least=12),
+                Column(name="message", priority=1, fit="wrap", least=24),
+            ],
         )
 
     def to_record(self) -> dict[str, Any]:
@@ -81,15 +94,21 @@ class CheckReport:
         fields = ("passed", "observed", "required", "message")
         results = [{"gate": item.name, **{name: getattr(item, name) for name in fields}} for item in self.results]
         header = {"kind": "acrank-check", "schema_version": 1, "run": one_line(self.run)}
-        return {**header, "passed": self.passed, "results": results}
+        changes = {} if self.changes is None else {"changes": self.changes.record()}
+        return {**header, "passed": self.passed, "results": results, **changes}
+
+    def views(self) -> list[View]:
+        """The gates, unless there are none, and what changed since a baseline, where one was given."""
+        gates = [self.view()] if self.results else []
+        return gates + ([self.changes.view()] if self.changes is not None else [])
 
 
 def one_line(text: str) -> str:
     r"""Text from a run record made safe to print anywhere: one line, no control characters, at most 2,000 characters.
 
-    Control characters, bidirectional overrides and lone surrogates become U+FFFD. A zero-width space breaks up `::`
-    and `##[`: GitHub's runner obeys `::command::` at the start of any line of a log (where a table may be wrapped) and
-    `##[command]` anywhere.
+    Control characters, bidirectional overrides, other invisible ones and lone surrogates become U+FFFD. A zero-width
+    space breaks up `::` and `##[`: GitHub's runner obeys `::command::` at the start of any line of a log (where a table
+    may be wrapped) and `##[command]` anywhere.
 
     >>> one_line("a\n::error::b\x1b[31m ##[add-mask]c")
     'a :\u200b:error:\u200b:b\ufffd[31m ##\u200b[add-mask]c'
@@ -101,4 +120,4 @@ def one_line(text: str) -> str:
 
 
 def _is_unprintable(char: str) -> bool:
-    return unicodedata.category(char) in ("Cc", "Cs") or unicodedata.bidirectional(char) in _BIDI_CONTROLS
+    return char not in _JOINERS and unicodedata.category(char) in ("Cc", "Cf", "Cs")

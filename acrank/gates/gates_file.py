@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from acrank.errors import GatesError
+from acrank.gates.margins import Within
 from acrank.system.bounds import read_bounded
 from acrank.system.words import closest
 from acrank.system.yaml_reader import read_yaml
@@ -21,43 +19,6 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 _README = "see gates.yaml in the README"
-
-
-@dataclass(frozen=True)
-class Within:
-    """A margin: an absolute amount in the score's unit, or relative to the magnitude of the best value.
-
-    >>> Within.parse("10%"), Within.parse(0.5)
-    (Within(amount=Decimal('0.1'), relative=True), Within(amount=Decimal('0.5'), relative=False))
-    """
-
-    amount: Decimal
-    relative: bool
-
-    @classmethod
-    def parse(cls, given: Any) -> Within:
-        """The margin given as a number, or as text such as "0.02" or "10%".
-
-        Raises:
-            ValueError: anything else, or a negative or infinite number.
-        """
-        if isinstance(given, Within):
-            return given
-        text = str(given).strip()
-        try:
-            amount = Decimal(text.removesuffix("%"))
-        except InvalidOperation:
-            amount = Decimal("NaN")
-        if isinstance(given, bool) or not math.isfinite(amount) or amount < 0:
-            raise ValueError("must be a number or a percentage such as 10%, and not negative")
-        return cls(amount / 100, True) if text.endswith("%") else cls(amount, False)
-
-    def of(self, best: Decimal) -> Decimal:
-        """The largest distance from `best` that is allowed, in the score's unit."""
-        return self.amount * abs(best) if self.relative else self.amount
-
-    def __str__(self) -> str:
-        return f"{float(self.amount * 100):g}%" if self.relative else f"{float(self.amount):g}"
 
 
 class _Strict(BaseModel):
@@ -71,6 +32,19 @@ _Within = Annotated[Within, BeforeValidator(Within.parse)]
 
 class TopK(_Strict):
     """The model's rank is at most k."""
+
+    model: _Name
+    k: Annotated[int, Field(ge=1)]
+
+
+class LeadingBand(_Strict):
+    """The model is in the leading band: the sample cannot tell it from the first."""
+
+    model: _Name
+
+
+class RefinedTopK(_Strict):
+    """After a short training (`score --refine`) the model is among the first k of those that were trained."""
 
     model: _Name
     k: Annotated[int, Field(ge=1)]
@@ -147,6 +121,11 @@ def _count(given: Any) -> Any:
     return {"at_least": int(found[1]), "at_most": int(found[2] or found[1])}
 
 
+def _named(given: Any) -> Any:
+    """A name alone means the gate on that model; anything else is left to the schema."""
+    return {"model": given} if isinstance(given, str) else given
+
+
 def _switch(given: Any) -> Any:
     """`true` means the gate without exceptions, `false` no gate; anything else is left to the schema."""
     return (NoSkipped() if given else None) if isinstance(given, bool) else given
@@ -163,6 +142,8 @@ class Gates(_Strict):
     """
 
     top_k: TopK | None = None
+    leading_band: Annotated[LeadingBand | None, BeforeValidator(_named)] = None
+    refined_top_k: RefinedTopK | None = None
     margin: Margin | None = None
     same_best: SameBest | None = None
     weighted_tau: WeightedTau | None = None
@@ -222,8 +203,8 @@ def parse_gates(content: Mapping[str, Any], *, where: str = "gates") -> Gates:
         GatesError: an unknown key, a missing one, a value out of range, or no gate at all.
 
     Example:
-        >>> parse_gates({"margin": {"model": "resnet50", "within": "10%"}}).margin.within.relative
-        True
+        >>> parse_gates({"margin": {"model": "resnet50", "within": "10%"}}).margin.within.unit
+        'best'
     """
     try:
         gates = Gates.model_validate(dict(content))

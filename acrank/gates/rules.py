@@ -19,6 +19,7 @@ from acrank.errors import GatesError
 from acrank.gates.check_report import CheckReport, GateResult, one_line
 from acrank.gates.gates_file import Gates, Margin, NoSkipped, SameBest, Time, TopK, WeightedTau
 from acrank.gates.lookups import find_row, find_score, finite_value, listed, mean_truth, why_unranked
+from acrank.gates.place_rules import check_leading_band, check_refined_top_k
 from acrank.gates.target_rules import check_classes, check_images
 from acrank.records import Ranking
 
@@ -76,7 +77,7 @@ def check_top_k(ranking: Ranking, gate: TopK) -> GateResult:
 
 
 def check_margin(ranking: Ranking, gate: Margin) -> GateResult:
-    """The model's value is at most the margin worse than the best; relative margins are of the best's magnitude."""
+    """The model's value is at most the margin worse than the best; `Within` has the units."""
     score = find_score(ranking, gate.score, "margin")
     result = partial(GateResult, name="margin", required=f"{score} within {gate.within} of the best")
     row = find_row(ranking, gate.model, "margin")
@@ -88,7 +89,8 @@ def check_margin(ranking: Ranking, gate: Margin) -> GateResult:
     best = pick(values, key=lambda model: values[model])
     # Decimals of the shortest text of each float: 0.8 - 0.7 is 0.1, as a reader of the record expects
     top, own = Decimal(repr(float(values[best]))), Decimal(repr(float(value)))
-    allowed = gate.within.of(top)
+    leader = find_row(ranking, best, "margin")
+    allowed = gate.within.of(leader, row, score=score, values=list(values.values()))
     gap = abs(top - own)
     message = (
         f"{listed([row.model])} has {score} {float(own):.6g}, {float(gap):.4g} from the best, "
@@ -202,6 +204,8 @@ def check_weighted_tau(ranking: Ranking, gate: WeightedTau) -> GateResult:
 
 RULES: dict[str, Callable[[Ranking, Any], GateResult]] = {
     "top_k": check_top_k,
+    "leading_band": check_leading_band,
+    "refined_top_k": check_refined_top_k,
     "margin": check_margin,
     "same_best": check_same_best,
     "weighted_tau": check_weighted_tau,

@@ -143,6 +143,11 @@ class Row:
     prior: Prior | None = None
     refined: Refined | None = None
 
+    def __repr__(self) -> str:
+        from acrank.records.showing import text_of_row  # which reads rows
+
+        return text_of_row(self)
+
     def value(self, score: str) -> float | None:
         """The value of one score, None where the row lacks it or it is undefined (None, NaN, infinite)."""
         found = self.scores.get(score)

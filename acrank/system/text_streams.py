@@ -53,6 +53,18 @@ class WrappedStream(io.TextIOBase):
         return True
 
 
+class Discarding(io.TextIOBase):
+    """A text stream that nobody reads."""
+
+    def writable(self) -> bool:
+        """True."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Take the text, and forget it."""
+        return len(text)
+
+
 class EscapingStream(WrappedStream):
     """Lines reach the stream behind with control characters, direction marks and commands to CI runners escaped.
 

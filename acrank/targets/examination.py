@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from acrank.errors import TargetError, is_damage
+from acrank.system.activity import Stage, announce
 from acrank.targets.draws import KEEP_BYTES, Draw, make_draws
 from acrank.targets.target import Target, first_few
 
@@ -121,6 +123,10 @@ class Examination:
             )
 
 
+def _announce(done: int, total: int) -> None:
+    announce(Stage(name="reading images", done=done, total=total))
+
+
 def examined_draws(
     target: Target, *, samples: int | None, repeats: int, seed: int
 ) -> tuple[Target, list[Draw], Examination]:
@@ -134,7 +140,8 @@ def examined_draws(
     examination = Examination(keep=0 if target.task == "segmentation" or target.axes == 3 else KEEP_BYTES * repeats)
     while True:
         draws = make_draws(target, samples=samples, repeats=repeats, seed=seed)
-        sound = examination.look(target, np.unique(np.concatenate([draw.indices for draw in draws])).tolist())
+        places = np.unique(np.concatenate([draw.indices for draw in draws])).tolist()
+        sound = examination.look(target, places, partial(_announce, total=len(places)))
         if sound is target:
             break
         target = sound

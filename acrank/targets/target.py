@@ -14,6 +14,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from acrank.errors import TargetError
+from acrank.system.notebook import first_lines, short_name
 from acrank.targets.stores.subset import SubsetStore
 from acrank.targets.target_options import Task
 
@@ -131,6 +132,14 @@ class Target:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def __repr__(self) -> str:
+        split = f", split {short_name(self.split)}" if self.split else ""
+        groups = [] if self.groups is None else [f"{len(set(self.groups))} groups"]
+        left_out = [f"left out: {len(self.left_out)}"] if self.left_out else []
+        names = [f"classes: {first_few([short_name(one) for one in self.classes])}"] if self.classes else []
+        head = f"<Target {short_name(self.name)}: {self.task}, {len(self)} images, layout {self.layout}{split}"
+        return "\n".join([head, *first_lines([*names, *groups, *left_out])]) + ">"
 
     @property
     def left_right(self) -> int:

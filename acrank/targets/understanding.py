@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from acrank.system.view import View
+from acrank.system.view import Column, View
 from acrank.targets.doubts import doubts_of
 from acrank.targets.examination import Examination, ImageFacts
 from acrank.targets.target import Target, first_few
@@ -132,7 +132,12 @@ class Understanding:
         rows += [["warning", text] for text in self.warnings]
         record = {"kind": "acrank-inspect", "schema_version": 1, **self.record()}
         rows = [[what, f"{found:.6g}" if isinstance(found, int | float) else found] for what, found in rows]
-        return View(columns=["what", "found"], rows=rows, record=record, title=f"{self.name}: what acrank understood")
+        layout = [
+            Column(name="what", priority=0, fit="shorten", ease=24),
+            Column(name="found", priority=0, fit="wrap", least=20),
+        ]
+        title = f"{self.name}: what acrank understood"
+        return View(columns=["what", "found"], rows=rows, record=record, title=title, layout=layout)
 
     def _looks(self) -> tuple[dict[str, int], dict[str, int]]:
         return self.sizes, self.modes

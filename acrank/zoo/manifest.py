@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from acrank.errors import ManifestError, UsageError
 from acrank.system.bounds import read_bounded
 from acrank.system.files import sha256_of
+from acrank.system.notebook import first_lines, short_name
 from acrank.system.words import closest
 from acrank.system.yaml_reader import MOST_YAML, Document, Place, Problem, read_yaml
 from acrank.zoo.schema import Candidate, ManifestInput
@@ -43,6 +44,12 @@ class Zoo:
     sha256: str
     shard: str = ""
     whole: int = 0
+
+    def __repr__(self) -> str:
+        part = f", part {self.shard}" if self.shard else ""
+        count = f"{len(self.candidates)} candidate{'' if len(self.candidates) == 1 else 's'}"
+        names = [f"{short_name(one.id)}: {short_name(one.network)}" for one in self.candidates]
+        return "\n".join([f"<Zoo {short_name(str(self.path))}{part}: {count}", *first_lines(names)]) + ">"
 
     def select(self, ids: Sequence[str] = (), tags: Iterable[str] = ()) -> Zoo:
         """The candidates that any of `ids` names and that carry all of `tags`; an empty argument selects all.

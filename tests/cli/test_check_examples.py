@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from acrank.gates import Gates, load_gates
-from acrank.records import Ranking, Row, Value
+from acrank.records import Ranking, Refined, Row, Value
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
@@ -34,7 +34,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     Path("gates.yaml").write_text(example("gates.yaml"), encoding="utf-8")
     models = {"resnet50": 3.0, "densenet121": 2.95, "vgg16_bn": 1.0}
-    rows = [Row(name, "scored", scores={"ac_corr": Value(v)}, seconds=1.0) for name, v in models.items()]
+    rows = [
+        Row(
+            name, "scored", scores={"ac_corr": Value(v)}, seconds=1.0, refined=Refined(metric="accuracy", quality=v / 4)
+        )
+        for name, v in models.items()
+    ]
     target = {"classes": ["benign", "malignant", "normal"], "size": 780}
     ranking = Ranking.of(rows, rank_by="ac_corr", higher_is_better={"ac_corr": True}, target=target, complete=True)
     ranking.save(Path("run.json"))

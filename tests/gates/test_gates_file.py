@@ -17,6 +17,8 @@ from acrank.gates.gates_file import Within
 
 EXAMPLE = """
 top_k: {model: resnet50, k: 3}
+leading_band: resnet50
+refined_top_k: {model: resnet50, k: 2}
 margin: {model: resnet50, within: 10%, score: logme}
 same_best: {baseline: ../baseline.json, tolerance: exact}
 weighted_tau: {truth: truth.csv, at_least: 0.4, method: ac-norm}
@@ -63,11 +65,11 @@ def test_an_absolute_path_stays(tmp_path: Path) -> None:
         ("top_k: {model: a, k: '1'}", "top_k.k:", None),
         ("top_k: {model: a, k: true}", "top_k.k:", None),
         ("top_k: a", "top_k: must be a mapping of settings", None),
-        ("margin: {model: a, within: -1}", "margin.within: must be a number or a percentage", None),
-        ("margin: {model: a, within: nan}", "margin.within: must be a number or a percentage", None),
-        ("margin: {model: a, within: 1e999999999}", "margin.within: must be a number or a percentage", None),
-        ("margin: {model: a, within: yes}", "margin.within: must be a number or a percentage", None),
-        ("margin: {model: a, within: a lot}", "margin.within: must be a number or a percentage", None),
+        ("margin: {model: a, within: -1}", "margin.within: must be a number, 10%, ", None),
+        ("margin: {model: a, within: nan}", "margin.within: must be a number, 10%, ", None),
+        ("margin: {model: a, within: 1e999999999}", "margin.within: must be a number, 10%, ", None),
+        ("margin: {model: a, within: yes}", "margin.within: must be a number, 10%, ", None),
+        ("margin: {model: a, within: a lot}", "margin.within: must be a number, 10%, ", None),
         ("same_best: {baseline: b.json, tolerance: loose}", "same_best.tolerance:", None),
         ("weighted_tau: {truth: t.csv, at_least: 1.1}", "weighted_tau.at_least:", None),
         ("weighted_tau: {truth: t.csv, at_least: .nan}", "weighted_tau.at_least:", None),

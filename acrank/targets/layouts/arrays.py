@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from acrank.errors import TargetError
+from acrank.system.words import closest
 from acrank.targets.labels import encode_labels
 from acrank.targets.mask_values import MaskValues, mask_values_of
 from acrank.targets.split_names import choose_splits
@@ -194,10 +195,8 @@ def _labels_key(path: Path, prefix: str, options: TargetOptions, *, keys: Sequen
 def _existing(path: Path, key: str, keys: Sequence[str]) -> str:
     if key not in keys:
         there = first_few(sorted(keys), 12) or "nothing"
-        raise TargetError(
-            f"{path} has no array {key!r}; it has: {there}",
-            hint="name the arrays: --images-key and --labels-key; --labels-file names another file of labels",
-        )
+        usual = "name the arrays: --images-key and --labels-key; --labels-file names another file of labels"
+        raise TargetError(f"{path} has no array {key!r}; it has: {there}", hint=closest(key, keys, usual))
     return key
 
 

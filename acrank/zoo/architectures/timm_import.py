@@ -43,3 +43,8 @@ def import_timm() -> ModuleType:
     for name in [name for name in sys.modules if name.partition(".")[0] in ("timm", "torchvision")]:
         del sys.modules[name]  # what the failed import left half-made
     return importlib.import_module("timm")
+
+
+def was_mended() -> bool:
+    """Whether `import_timm` had to declare operators, for torchvision was built for another torch."""
+    return bool(_declared)

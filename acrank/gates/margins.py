@@ -1,0 +1,90 @@
+"""Margins of a gate, in the unit that its file names."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+from acrank.errors import GatesError
+from acrank.gates.check_report import one_line
+from acrank.records import Row
+
+Unit = Literal["score", "best", "range", "se"]
+_FORM = re.compile(r"(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(?P<unit>%\s*of\s+range|%|se)?")
+_SIGNS: dict[Unit, str] = {"score": "", "best": "%", "range": "% of range", "se": " se"}
+
+
+@dataclass(frozen=True)
+class Within:
+    """A margin: how far a value may lie from the best one.
+
+    Attributes:
+        amount: in the unit; shares as fractions.
+        unit: "score" (the score's own unit), "best" (share of the best value's magnitude), "range" (share of the
+            distance from the best to the worst candidate's value: the same whatever the score's zero and scale) or "se"
+            (standard errors of the difference of the two means over draws: what the sample can tell).
+
+    >>> Within.parse("10%"), str(Within.parse("25 % of range")), str(Within.parse("2se"))
+    (Within(amount=Decimal('0.1'), unit='best'), '25% of range', '2 se')
+    """
+
+    amount: Decimal
+    unit: Unit
+
+    @classmethod
+    def parse(cls, given: Any) -> Within:
+        """The margin given as a number, or as text such as "0.02", "10%", "25% of range" or "2 se".
+
+        Raises:
+            ValueError: anything else, or a negative or infinite number.
+        """
+        if isinstance(given, Within):
+            return given
+        found = _FORM.fullmatch(str(given).strip())
+        if found is None or isinstance(given, bool) or not math.isfinite(amount := Decimal(found["number"])):
+            raise ValueError("must be a number, 10%, '25% of range' or '2 se', and not negative")
+        sign = found["unit"] or ""
+        unit: Unit = "range" if "of" in sign else "best" if sign == "%" else "se" if sign else "score"
+        return cls(amount / 100 if "%" in sign else amount, unit)
+
+    def of(self, best: Row, own: Row, *, score: str, values: Sequence[float]) -> Decimal:
+        """The largest distance from the best that is allowed, in the score's unit.
+
+        Args:
+            best, own: rows of the best model and of the one that is judged.
+            score: whose values are compared.
+            values: of all candidates.
+
+        Raises:
+            GatesError: the unit is standard errors, and a row had a single draw.
+        """
+        if self.unit == "score":
+            return self.amount
+        if self.unit == "se":
+            return self.amount * Decimal(repr(_standard_error(best, own, score)))
+        # decimals of the shortest text of each float, as a reader of the record expects
+        ends = [Decimal(repr(float(value))) for value in (max(values), min(values))]
+        top = Decimal(repr(float(best.scores[score].value or 0.0)))
+        return self.amount * (abs(top) if self.unit == "best" else ends[0] - ends[1])
+
+    def __str__(self) -> str:
+        sign = _SIGNS[self.unit]
+        return f"{float(self.amount * (100 if '%' in sign else 1)):g}{sign}"
+
+
+def _standard_error(best: Row, own: Row, score: str) -> float:
+    """Of the difference of two means over draws, taken as independent."""
+    if best.model == own.model:
+        return 0.0
+    single = [row.model for row in (best, own) if row.scores[score].sd is None]
+    if single:
+        raise GatesError(
+            f"margin: {one_line(', '.join(single))} had a single draw of {score}, so there is no standard error",
+            hint="score with --no-race and --repeats 3, or give the margin in another unit",
+        )
+    squares = [(row.scores[score].sd or 0.0) ** 2 / row.details.draws_of(score) for row in (best, own)]
+    return math.sqrt(math.fsum(squares))

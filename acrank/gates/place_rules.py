@@ -1,0 +1,71 @@
+"""Gates on a model's place: in the leading band, and among the first after a short training."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from acrank.errors import GatesError
+from acrank.gates.check_report import GateResult
+from acrank.gates.gates_file import LeadingBand, RefinedTopK
+from acrank.gates.lookups import find_row, listed, why_unranked
+from acrank.records import Ranking, Refined, Row
+
+
+def check_leading_band(ranking: Ranking, gate: LeadingBand) -> GateResult:
+    """The model's interval overlaps the first one's; the first itself is in its band whatever the draws.
+
+    Raises:
+        GatesError: the run has no bands, for every candidate had a single draw, and another model is first.
+    """
+    name = listed([gate.model])
+    result = partial(GateResult, name="leading_band", required=f"{name} in the leading band")
+    row = find_row(ranking, gate.model, "leading_band")
+    if row.rank is None:
+        return result(passed=False, message=why_unranked(row, ranking.rank_by), observed=None)
+    if row.rank == 1:
+        return result(passed=True, message=f"{name} is the first", observed=1)
+    if row.band is None:
+        raise GatesError(
+            f"leading_band: {name} is rank {row.rank} of a run without bands: every candidate had a single draw",
+            hint="score with --repeats 2 or more",
+        )
+    leading = [other.model for other in ranking.rows if other.band == 1]
+    where = (
+        f"in the leading band of {len(leading)}" if row.band == 1 else f"in band {row.band}; leading: {listed(leading)}"
+    )
+    return result(passed=row.band == 1, message=f"{name} is rank {row.rank}, {where}", observed=row.band)
+
+
+def check_refined_top_k(ranking: Ranking, gate: RefinedTopK) -> GateResult:
+    """Fewer than k of the trained candidates are better than the model, by the quality of the short training.
+
+    A candidate is better only where its interval lies above the model's; without intervals, where its quality does.
+
+    Raises:
+        GatesError: no candidate of the run was trained.
+    """
+    name = listed([gate.model])
+    result = partial(GateResult, name="refined_top_k", required=f"among the first {gate.k} after refining")
+    row = find_row(ranking, gate.model, "refined_top_k")
+    trained = {other.model: found for other in ranking.rows if (found := _trained(other)) is not None}
+    if not trained:
+        raise GatesError("refined_top_k: no candidate of the run was refined", hint="score with --refine")
+    own = trained.get(row.model)
+    if own is None:
+        why = row.refined.reason if row.refined else f"it was not among the {len(trained)} that were trained"
+        return result(passed=False, message=f"{name} was not refined: {why}", observed=None)
+    better = [model for model, found in trained.items() if _is_better(found, own)]
+    place = len(better) + 1
+    message = f"{name} has {own.metric} {own.quality:.4g} after {own.epochs} epochs: place {place} of {len(trained)}"
+    message += f", behind {listed(better)}" if better else ""
+    return result(passed=place <= gate.k, message=message, observed=place)
+
+
+def _trained(row: Row) -> Refined | None:
+    return row.refined if row.refined is not None and row.refined.quality is not None else None
+
+
+def _is_better(one: Refined, other: Refined) -> bool:
+    low = one.quality if one.low is None else one.low
+    high = other.quality if other.high is None else other.high
+    return low is not None and high is not None and low > high

@@ -1,0 +1,96 @@
+"""Gates on a model's place, and margins in every unit."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from acrank.errors import GatesError
+from acrank.gates import GateResult, check_ranking, parse_gates
+from acrank.gates.margins import Within
+from acrank.records import Details, Ranking, Refined, Row, Value
+
+
+def outcome(run: Ranking, **gates: object) -> GateResult:
+    (result,) = check_ranking(run, parse_gates(gates)).results
+    return result
+
+
+def run(*rows: Row, higher: bool = True) -> Ranking:
+    return Ranking.of(rows, rank_by="s", higher_is_better={"s": higher})
+
+
+def scored(name: str, value: float, half: float | None = None, sd: float | None = None, draws: int = 3) -> Row:
+    ends = (None, None) if half is None else (value - half, value + half)
+    return Row(name, "scored", scores={"s": Value(value, sd, *ends)}, details=Details(draws=draws))
+
+
+BANDS = run(scored("a", 5.0, 1.0), scored("b", 4.0, 0.5), scored("c", 3.0, 0.5), Row("d", "skipped", reason="damaged"))
+
+
+@pytest.mark.parametrize(("model", "passed"), [("a", True), ("b", True), ("c", False), ("d", False)])
+def test_the_leading_band_is_the_tables(model: str, passed: bool) -> None:
+    assert [row.band for row in BANDS.rows] == [1, 1, 2, None]
+    assert outcome(BANDS, leading_band=model).passed is passed
+    assert outcome(BANDS, leading_band={"model": model}).passed is passed
+
+
+def test_a_margin_of_ten_percent_failed_a_model_of_the_leading_band() -> None:
+    assert not outcome(BANDS, margin={"model": "b", "within": "10%"}).passed
+    assert outcome(BANDS, leading_band="b").passed
+
+
+def test_without_bands_only_the_first_can_be_judged() -> None:
+    bare = run(scored("a", 2.0), scored("b", 1.0))
+    assert outcome(bare, leading_band="a").passed
+    with pytest.raises(GatesError, match="a run without bands"):
+        outcome(bare, leading_band="b")
+
+
+def test_among_the_first_after_refining() -> None:
+    rows = [scored(name, 9.0 - place) for place, name in enumerate("abcd")]
+    rows[0].refined = Refined(metric="accuracy", quality=0.70, low=0.65, high=0.75, epochs=3)
+    rows[1].refined = Refined(metric="accuracy", quality=0.80, low=0.76, high=0.84, epochs=3)
+    rows[2].refined = Refined(metric="accuracy", quality=None, reason="out of memory")
+    refined = run(*rows)
+    assert outcome(refined, refined_top_k={"model": "b", "k": 1}).passed
+    found = outcome(refined, refined_top_k={"model": "a", "k": 1})
+    assert (found.passed, found.observed) == (False, 2)
+    assert outcome(refined, refined_top_k={"model": "a", "k": 2}).passed
+    rows[0].refined = Refined(metric="accuracy", quality=0.70, low=0.60, high=0.80)  # their intervals overlap now
+    assert outcome(run(*rows), refined_top_k={"model": "a", "k": 1}).passed
+    assert "out of memory" in outcome(refined, refined_top_k={"model": "c", "k": 4}).message
+    assert "not among the 2" in outcome(refined, refined_top_k={"model": "d", "k": 4}).message
+    with pytest.raises(GatesError, match="no candidate of the run was refined"):
+        outcome(BANDS, refined_top_k={"model": "a", "k": 1})
+
+
+@pytest.mark.parametrize(
+    ("within", "allowed"),
+    [
+        ("0.5", 0.5),
+        (1, 1.0),
+        ("10%", 0.5),
+        ("25% of range", 0.5),
+        ("50 % of  range", 1.0),
+        ("2 se", 2 * math.sqrt(0.05)),
+    ],
+)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_margin_in_every_unit(within: str | float, allowed: float, sign: int) -> None:
+    """Best 5, worst 3; deviations 0.3 and 0.4 over five draws: the difference has a standard error of 0.5 / √5."""
+    for gap, passed in ((allowed - 1e-9, True), (allowed + 1e-9, False)):
+        rows = [
+            scored("a", sign * 5.0, sd=0.3, draws=5),
+            scored("b", sign * (5.0 - gap), sd=0.4, draws=5),
+        ]
+        found = run(*rows, scored("c", sign * 3.0), higher=sign > 0)
+        assert outcome(found, margin={"model": "b", "within": within}).passed is passed
+    assert str(Within.parse(str(Within.parse(within)))) == str(Within.parse(within))
+
+
+def test_standard_errors_need_draws() -> None:
+    with pytest.raises(GatesError, match="b had a single draw of s"):
+        outcome(run(scored("a", 2.0, sd=0.1), scored("b", 1.0)), margin={"model": "b", "within": "3 se"})
+    assert outcome(run(scored("a", 2.0), scored("b", 1.0)), margin={"model": "a", "within": "3 se"}).passed

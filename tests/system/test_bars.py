@@ -1,0 +1,24 @@
+"""The bar of a call from Python says what is done; silence is the default."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from helpers import workbench
+
+import acrank
+from acrank.settings import Settings
+
+
+def test_a_bar_counts_every_candidate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    zoo = workbench.make_zoo(tmp_path / "zoo", count=3)
+    images = workbench.make_images(tmp_path / "set")
+    settings = Settings(samples=12, repeats=1, allow_code=True)
+    acrank.score(zoo, images, settings)
+    assert "it/s" not in capsys.readouterr().err
+    acrank.score(zoo, images, settings, progress=True)
+    said = capsys.readouterr().err
+    assert re.search(r"3/3 \[", said)
+    assert re.search(r"1/3 \[", said)
