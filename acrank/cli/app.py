@@ -16,7 +16,20 @@ from acrank.cli.console import say
 from acrank.cli.options import PanelCommand, with_silence
 
 #: In the order of `acrank --help`; each is a module beside this one, with a function of that name or with an `app`.
-COMMANDS = ("score", "inspect", "demo", "compare", "merge", "check", "finetune", "scores", "zoo", "cache", "env")
+COMMANDS = (
+    "score",
+    "inspect",
+    "demo",
+    "compare",
+    "report",
+    "merge",
+    "check",
+    "finetune",
+    "scores",
+    "zoo",
+    "cache",
+    "env",
+)
 
 
 #: Those of several commands, such as `acrank zoo list`.
