@@ -16,7 +16,7 @@ from acrank.targets.doubts import doubts_of
 from acrank.targets.examination import Examination, ImageFacts
 from acrank.targets.target import Target, first_few
 
-#: Up to that many classes are all shown, of more the first and the last.
+#: Up to that many classes are all shown, of more the first and the last; of sizes the most frequent.
 SHOWN_CLASSES = 12
 _MODES = {1: "grey", 3: "colour"}
 
@@ -123,7 +123,10 @@ class Understanding:
         if self.label_range:
             rows += [["lowest label", self.label_range[0]], ["highest label", self.label_range[1]]]
         rows.append(["images examined", self.examined])
-        rows += [[f"size {name}", count] for name, count in self.sizes.items()]
+        sizes = list(self.sizes.items())
+        rows += [[f"size {name}", count] for name, count in sizes[:SHOWN_CLASSES]]
+        if rest := sizes[SHOWN_CLASSES:]:
+            rows.append([f"{len(rest)} other sizes", sum(count for _, count in rest)])
         rows += [[f"mode {name}", count] for name, count in self.modes.items()]
         if self.values is not None:
             rows += [[f"values: {name}", value] for name, value in dataclasses.asdict(self.values).items()]
