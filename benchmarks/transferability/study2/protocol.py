@@ -4,10 +4,10 @@
 
 Prints protocol.json, as it is committed beside this file.
 
-Halves are made by a rule that knows names only. The twelve targets are in three strata: medical classes, other classes,
-masks. What shares images is one unit: `acdc2d_seg` and `acdc3d` are the same patients, and all 298 images of `wbc_tecom`
-are among those of `wbc_seg`. Of the two units with masks the one with the lowest SHA-256 of a name reports, and of the
-remaining single targets of each of the other two strata the one whose name has the lowest: four targets.
+Halves are made by a rule that knows names only. The twelve targets are in three strata: medical classes, other
+classes, masks. What shares images is one unit: `acdc2d_seg` and `acdc3d` are the same patients, and all 298 images of
+`wbc_tecom` are among those of `wbc_seg`. Of the two units with masks the one with the lowest SHA-256 of a name reports,
+and of the remaining single targets of each of the other two strata the one whose name has the lowest: four targets.
 """
 
 from __future__ import annotations
@@ -123,8 +123,8 @@ def half(name: str) -> str:
 ORDER = tuple(sorted(TARGETS, key=lambda name: (half(name), list(TARGETS).index(name))))
 
 _FLAT = tuple(name for name in ORDER if not TARGETS[name].volumes)
-#: Targets of each pool. Pool b and the flat part of pool c: all that report, and of the choosing ones the four whose names
-#: have the lowest SHA-256.
+#: Targets of each pool. Pool b and the flat part of pool c: all that report, and of the choosing ones the four whose
+#: names have the lowest SHA-256.
 FOUR = tuple(sorted((name for name in _FLAT if half(name) == "choosing"), key=_order)[:4])
 POOL_TARGETS: Mapping[str, tuple[str, ...]] = {
     "a": _FLAT,

@@ -49,8 +49,8 @@ class Clock:
     """Processor seconds of the epochs of one run.
 
     Attributes:
-        epochs: a list per learning rate, in the order trained; the first epoch of a rate has the building of its network
-            in it, and the test of the rate before.
+        epochs: a list per learning rate, in the order trained; the first epoch of a rate has the building of its
+            network in it, and the test of the rate before.
     """
 
     began: float = field(default_factory=time.process_time)
