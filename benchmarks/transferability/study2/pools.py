@@ -16,8 +16,6 @@ from pretrain import SPECS, Spec, entry
 
 from acrank.zoo import Candidate, Zoo, load_zoo
 
-from . import HERE
-
 #: Pools and the kinds of candidates in them, each with a manifest of its own.
 POOLS: Mapping[str, tuple[str, ...]] = {
     "a": ("real", "embedded", "own", "own-slow"),
@@ -25,6 +23,8 @@ POOLS: Mapping[str, tuple[str, ...]] = {
     "c2d": ("sources2d",),
     "c3d": ("sources3d",),
 }
+#: Networks with a hyphen in their name.
+LONG_NAMES = ("mobilenet-v2", "efficientnet-lite0", "efficientnet-b0", "convnext-atto", "vit-tiny", "craft-encoder")
 #: Of checkpoints of others one of each recipe: source and objective; the depth of few-shot nets alternates.
 REAL = (
     "resnet20-cifar10",
@@ -33,8 +33,8 @@ REAL = (
     "protonet-conv6-cub-5shot",
     "protonet-conv4-miniimagenet-5shot",
 )
-#: Of the first study's own all but the one that repeats another's recipe, `resnet20-cifar10`. Those of "own" are trained
-#: in about a quarter of an hour, those of "own-slow" in one.
+#: Of the first study's own all but the one that repeats another's recipe, `resnet20-cifar10`. Those of "own" are
+#: trained in about a quarter of an hour, those of "own-slow" in one.
 _ONCE = tuple(spec for spec in SPECS if spec.id != "own-resnet20-cifar10-supervised")
 OWN: Mapping[str, tuple[Spec, ...]] = {
     "own": tuple(spec for spec in _ONCE if spec.network == "conv4" or spec.epochs < 2),
@@ -80,6 +80,21 @@ def family(candidate: Candidate) -> str:
     return name if {"normal-size", "unet"} & set(candidate.tags) else first.family(candidate)
 
 
+def cluster(model: str) -> str:
+    """The cluster of a candidate, by its id: what has network and source in common, whatever the objective.
+
+    >>> cluster("own-resnet20-cifar10-early"), cluster("resnet20-cifar10"), cluster("maml-conv4-cub-5shot")
+    ('resnet20-cifar10', 'resnet20-cifar10', 'conv4-cub')
+    """
+    for word in ("own-", "maml-", "protonet-"):
+        model = model.removeprefix(word)
+    if model.endswith("-random"):
+        return model
+    network = next((one for one in LONG_NAMES if model.startswith(f"{one}-")), model.partition("-")[0])
+    source = model[len(network) + 1 :].partition("-")[0]
+    return f"{network}-{source}" if source else network
+
+
 def cheapest_first(zoo: Zoo) -> Zoo:
     """The candidates, small inputs first: their runs are the quickest."""
     return replace(zoo, candidates=tuple(sorted(zoo.candidates, key=_size)))
@@ -88,6 +103,3 @@ def cheapest_first(zoo: Zoo) -> Zoo:
 def _size(candidate: Candidate) -> int:
     size = candidate.input.size or 224
     return size if isinstance(size, int) else max(size)
-
-
-__all__ = ["HERE", "OWN", "POOLS", "REAL", "cheapest_first", "family", "own_manifest", "zoo"]
