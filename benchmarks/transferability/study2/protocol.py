@@ -132,7 +132,7 @@ POOL_TARGETS: Mapping[str, tuple[str, ...]] = {
     "c2d": tuple(name for name in _FLAT if half(name) == "reported" or name in FOUR),
     "c3d": ("acdc3d",),
 }
-#: On whom finetuning with AC-Norm is held against vanilla finetuning: six of normal size, six sources of pool c.
+#: On whom finetuning with AC-Norm is held against vanilla finetuning: six of normal size, and pool c.
 PANEL = (
     "mobilenet-v2",
     "efficientnet-lite0",
@@ -140,9 +140,7 @@ PANEL = (
     "craft-encoder",
     "mobilenet-v2-cifar10-supervised",
     "mobilenet-v2-pneumonia-rotation",
-    "unet*-supervised",
-    "unet*-restoration",
-    "unet*-random",
+    "unet*",
 )
 
 

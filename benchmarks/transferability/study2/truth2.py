@@ -3,8 +3,8 @@
     python -m benchmarks.transferability.study2.truth2 --shared FOLDER [--pool a] [--splits 5] [--minutes M] [TARGET...]
 
 A finished run is a line of runs.jsonl beside this file and is not repeated: start it again at any time, on any machine.
-The first split of every candidate and target comes before the second of any. `--method ac-norm` runs on PANEL alone.
-Each line has the validation curve of every trial, the processor seconds of every epoch, and those of the whole run.
+The first split of every candidate and target comes before the second of any. `--method ac-norm` runs on protocol.PANEL
+alone. Each line has the validation curve of every trial, the processor seconds of every epoch, and those of the run.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=WORK)
     parser.add_argument("--pool", choices=tuple(POOLS), default="a")
     parser.add_argument("--kind", action="append", help="of the pool's candidates; all without")
-    parser.add_argument("--method", default="vanilla", help="all but vanilla run on PANEL alone")
+    parser.add_argument("--method", default="vanilla", help="all but vanilla run on protocol.PANEL alone")
     parser.add_argument("--splits", type=int, default=SPLITS)
     parser.add_argument("--minutes", type=float, default=float("inf"))
     return parser.parse_args(words)
@@ -111,6 +112,7 @@ def run(name: str, kind: str, *, splits: int, options: argparse.Namespace, until
         (one["model"], one["split"])
         for one in runs()
         if (one["target"], one["kind"], one["method"]) == (name, kind, options.method)
+        and one["ground_truth"] is not None
     }
     chosen = able(zoo(kind, options.shared, options.work), options.method)
     wanted = {(one.id, split) for one in chosen.candidates for split in range(splits)}
@@ -136,8 +138,9 @@ def run(name: str, kind: str, *, splits: int, options: argparse.Namespace, until
 
 
 def able(zoo: Zoo, method: str) -> Zoo:
-    """The candidates that are finetuned by a method, small inputs first."""
-    return cheapest_first(zoo if method == "vanilla" else zoo.select(list(PANEL)))
+    """The candidates that are finetuned by a method, small inputs first; perhaps none."""
+    of_panel = [one for one in zoo.candidates if any(fnmatch(one.id, pattern) for pattern in PANEL)]
+    return cheapest_first(zoo if method == "vanilla" else dataclasses.replace(zoo, candidates=tuple(of_panel)))
 
 
 def plain(outcome: Outcome) -> dict[str, Any]:
