@@ -71,7 +71,7 @@ def course() -> Course:
 def test_a_good_score_is_right_as_soon_as_it_is_paid_for() -> None:
     found = course()
     score_alone(found, "good")
-    assert found.regrets(np.array([3.0, 100])).tolist() == [0, 0]
+    np.testing.assert_allclose(found.regrets(np.array([0, 2.9, 3.0, 100])), [0.225, 0.225, 0, 0])  # at first anyone
     found = course()
     score_alone(found, "bad")
     np.testing.assert_allclose(found.regrets(np.array([3.0, 100])), 0.4)
@@ -152,3 +152,13 @@ def test_of_eight_four_two_and_one_go_on_for_twice_as_long() -> None:
     found.halving(list(range(8)), rates=(0,))
     assert [found.epochs[one, 0] for one in range(8)] == [1, 1, 1, 1, 2, 2, 4, 8]
     assert found.spent == 8 + 4 + 2 * 2 + 4
+
+
+def test_joined_by_ranks_the_better_half_of_the_score_speaks_too() -> None:
+    found = course()
+    found.best = {0: 0.4, 1: 0.5, 2: 0.6}
+    assert found.leader([0, 1, 2]) == 2
+    found.prior = [1, 0, 2, 3]
+    assert found.leader([0, 1, 2]) == 1  # second by validation, first by the score
+    found.prior = [0, 3, 2, 1]
+    assert found.leader([0, 1, 2]) == 2  # places 0 + 1 against 2 + 0 and 1 + 2

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 SHORTLIST = 5
 KEEP = 2  # one of so many stays in a round of successive halving
+ANY = -1  # the pick before anything is known: a candidate at random
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,19 +49,19 @@ class Bench:
 
 
 class Course:
-    """A strategy on its way: seconds spent, the pick, and all moments at which it changed."""
+    """A strategy on its way: seconds spent, the pick (at first ANY), and all moments at which it changed."""
 
     def __init__(self, bench: Bench, rng: np.random.Generator) -> None:
         self.bench, self.rng = bench, rng
         self.spent = 0.0
-        self.moments: list[tuple[float, int]] = []
+        self.moments: list[tuple[float, int]] = [(0.0, ANY)]
         self.best: dict[int, float] = {}  # candidate -> best validation so far
+        self.prior: list[int] = []  # a ranking that joins the validation by ranks; without, validation alone decides
         self.epochs: dict[tuple[int, int], int] = {}  # candidate, rate -> trained so far
-        self.pick_as(int(rng.integers(len(bench.quality))))
 
     def pick_as(self, candidate: int) -> None:
         """Take a candidate from now on."""
-        if not self.moments or self.moments[-1][1] != candidate:
+        if self.moments[-1][1] != candidate:
             self.moments.append((self.spent, candidate))
 
     def train(self, candidate: int, rate: int, epochs: int) -> float:
@@ -74,8 +75,12 @@ class Course:
         return value
 
     def leader(self, among: Sequence[int]) -> int:
-        """The best validated of some; the first of equal ones."""
-        return max(among, key=lambda one: (self.best.get(one, -math.inf), -among.index(one)))
+        """The best validated of some, by the mean of ranks with the prior if there is one; the first of equal ones."""
+        order = sorted(among, key=lambda one: (-self.best.get(one, -math.inf), among.index(one)))
+        if not self.prior:
+            return order[0]
+        priors = sorted(among, key=self.prior.index)
+        return min(priors, key=lambda one: order.index(one) + priors.index(one))
 
     def rank_first(self, ranking: str) -> list[int]:
         """Pay for a ranking, take its first, and return its order."""
@@ -121,8 +126,9 @@ class Course:
         """How far the pick is behind the best, at each of some budgets in seconds."""
         times = np.array([time for time, _ in self.moments])
         picks = np.array([pick for _, pick in self.moments])
-        places = np.searchsorted(times, budgets, side="right") - 1
-        return np.asarray(self.bench.quality.max() - self.bench.quality[picks[np.maximum(places, 0)]])
+        found = picks[np.searchsorted(times, budgets, side="right") - 1]
+        quality = self.bench.quality
+        return np.asarray(quality.max() - np.where(found == ANY, quality.mean(), quality[found]))
 
 
 def score_alone(course: Course, ranking: str) -> None:
@@ -130,10 +136,19 @@ def score_alone(course: Course, ranking: str) -> None:
     course.rank_first(ranking)
 
 
-def refine(course: Course, ranking: str, rates: Sequence[int]) -> None:
-    """Successive halving of the first SHORTLIST of a ranking; what is left over goes into the others, in full."""
+def refine(course: Course, ranking: str, rates: Sequence[int], *, joined: bool = False) -> None:
+    """Successive halving of the first SHORTLIST of a ranking; what is left over goes into the others, in full.
+
+    Args:
+        course: to go on.
+        ranking: a name of the bench's ranks.
+        rates: that the first round tries.
+        joined: whether the pick is by the mean of ranks of score and validation, until all of the shortlist is halved.
+    """
     order = course.rank_first(ranking)
+    course.prior = order if joined else []
     course.halving(order[:SHORTLIST], rates)
+    course.prior = []
     course.in_full(order)
 
 
