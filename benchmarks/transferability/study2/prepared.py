@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from pathlib import Path
-
-import nibabel
-import numpy as np
 
 from acrank.targets import Target, TargetOptions, open_target
 
@@ -53,8 +51,6 @@ def grouped_rows(table: Path, target: Target2) -> list[tuple[dict[str, str], int
 
 def volumes(source: Path, out: Path, *, every: int) -> None:
     """The volumes with masks of every `every`-th patient, and dataset.json of these."""
-    import json
-
     about = json.loads((source / "dataset.json").read_text(encoding="utf-8"))
     about["training"] = sorted(about["training"], key=lambda one: one["image"])[::every]
     about["numTraining"] = len(about["training"])
@@ -62,11 +58,6 @@ def volumes(source: Path, out: Path, *, every: int) -> None:
         for file in entry.values():
             _copy(source / file, out / file)
     (out / "dataset.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
-
-
-def depth(path: Path) -> int:
-    """The number of slices of a volume."""
-    return int(np.asarray(nibabel.load(path).header.get_data_shape())[2])
 
 
 def _copy(source: Path, out: Path) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
+from scipy.stats import t as student
 from study import ceiling, reliability  # the first study's
 
 from acrank.comparison.clusters import read_clusters
@@ -50,6 +51,7 @@ def main(words: list[str]) -> None:
         own = runs[runs["kind"].isin(kinds) & (runs["method"] == "vanilla")]
         for which in ("choosing", "reported"):
             lines += section(own[own["target"].map(half) == which], pool, which, options.resamples)
+    lines += methods(runs)
     text = "\n".join(lines) + "\n"
     (HERE / "tables.md").write_text(text, encoding="utf-8")
     print(text)
@@ -151,12 +153,17 @@ def averages(found: Comparison) -> list[str]:
             shown(one.difference, sign=True) if one.score != DEFAULT else "",
             *(shown(one.figures[f"regret_at_{k}"], bare=True) for k in SHORTLISTS),
             shown(one.residual, sign=True),
+            shown(one.figures["kendall_tau"], sign=True),
         ]
         for one in sorted(results, key=_tau, reverse=True)
     ]
     heads = ["score", "weighted tau", f"less that of {DEFAULT}"]
-    heads += [*(f"regret of the first {k}" if k > 1 else "regret" for k in SHORTLISTS), "residual correlation"]
-    return [f"Means over {len(found.datasets)} targets; baselines in italics.", "", *markdown(heads, body)]
+    heads += [*(f"regret of the first {k}" if k > 1 else "regret" for k in SHORTLISTS), "residual correlation", "tau-b"]
+    about = (
+        f"Means over {len(found.datasets)} targets; baselines in italics. {' and '.join(LOWER)} are taken as better "
+        "when lower: tau-b below zero says that higher is better."
+    )
+    return [about, "", *markdown(heads, body)]
 
 
 def by_target(found: Comparison) -> list[str]:
@@ -188,6 +195,24 @@ def short_runs(runs: pd.DataFrame, scored: pd.DataFrame) -> list[str]:
     heads = ["target", "default", "short run", "both"]
     about = f"Weighted tau (and regret) against the other splits of a run at rate {SHORT_RATE} on split 0."
     return [about, "", *markdown(heads, body)]
+
+
+def methods(runs: pd.DataFrame) -> list[str]:
+    """AC-Norm against vanilla finetuning: paired by candidate and split, with a t interval over candidates."""
+    body = []
+    keys = ["target", "model", "split"]
+    one, other = (runs[runs["method"] == name].set_index(keys)["ground_truth"] for name in ("ac-norm", "vanilla"))
+    gaps = (one - other).dropna().reset_index(name="gap").merge(runs[["model", "kind"]].drop_duplicates())
+    for pool, kinds in POOLS.items():
+        for name, own in gaps[gaps["kind"].isin(kinds)].groupby("target"):
+            means = own.groupby("model")["gap"].mean()
+            reach = student.ppf(0.975, len(means) - 1) * means.std(ddof=1) / np.sqrt(len(means))
+            text = f"{means.mean():+.3f} [{means.mean() - reach:+.3f}, {means.mean() + reach:+.3f}]"
+            body.append([pool, name, len(means), own["split"].nunique(), text])
+    if not body:
+        return []
+    heads = ["pool", "target", "candidates", "splits", "AC-Norm less vanilla"]
+    return ["## AC-Norm as finetuning method", "", *markdown(heads, body)]
 
 
 def validation(trials: Sequence[Mapping[str, float]]) -> float:
