@@ -39,7 +39,7 @@ from .protocol import RATES, SHORT_RATE, half
 from .truth2 import finished
 
 SHARES = np.array([0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 1.0])
-ORDERS, RESAMPLES = 100, 2000
+ORDERS, RESAMPLES, FEWEST = 100, 2000, 3
 SCORES = {"default": "finetunability", "LogME": "logme", "kNN": "knn"}
 REFERENCE = "halving of all, three rates"
 ALL_RATES, ONE_RATE = tuple(range(len(RATES))), (RATES.index(SHORT_RATE),)
@@ -78,6 +78,8 @@ def benches_of(runs: Runs, scored: pd.DataFrame) -> dict[str, list[Bench]]:
     truth = table.pivot_table(index="model", columns="target", values="ground_truth", aggfunc="mean")
     found = {}
     for name, own in table.groupby("target"):
+        if len(scored) and not (scored["dataset"] == name).any():
+            continue  # once there are scores, strategies are compared on the targets that have them
         counts = own.groupby("split")["model"].nunique()
         whole = [split for split, count in counts.items() if count == table["model"].nunique()]
         rankings = {**_history(truth, str(name)), **_by_score(scored[scored["dataset"] == name])}
@@ -216,7 +218,9 @@ def markdown(found: Mapping[str, Floats], benches: Mapping[str, Sequence[Bench]]
 
 
 def gap(values: Floats) -> str:
-    """A mean over targets with its 95% interval."""
+    """A mean over targets, with its 95% interval where there are at least FEWEST."""
+    if len(values) < FEWEST:
+        return f"{values.mean():+.3f}"
     rng = np.random.default_rng(0)
     draws = values[rng.integers(len(values), size=(RESAMPLES, len(values)))].mean(axis=1)
     low, high = np.quantile(draws, [0.025, 0.975])
