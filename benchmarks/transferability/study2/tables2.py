@@ -125,6 +125,7 @@ def joined(scored: pd.DataFrame, name: str, truth: pd.DataFrame) -> pd.DataFrame
     rows.insert(2, "half", half(name))
     rows.insert(3, "ground_truth", own.mean(axis=1).to_numpy())
     rows.insert(4, "ground_truth_se", (own.std(axis=1, ddof=1) / np.sqrt(own.shape[1])).to_numpy())
+    rows.insert(5, DEFAULT, rows.pop(DEFAULT))  # the first score is the one that others are paired with
     return rows
 
 
