@@ -2,11 +2,11 @@
 
     python -m benchmarks.transferability.study2.tables2 [--resamples 1000]
 
-For each pool and half that have runs: results_POOL_HALF.csv (scores beside truth, as `acrank compare` reads it, with
-ground_truth_seeds.csv as its --truth) and tables.md: reliability of the truth, every score against it by the statistics
-of `acrank compare` with clusters.csv (networks with one source are one cluster), weighted tau by target, and the short
-run. Then the anytime tables of anytime.py. A target counts once all candidates of the pool that any target has were
-finetuned on it, on two splits at least.
+For each pool and half that have runs: results_POOL_HALF.csv (scores beside truth, as `acrank compare` reads it) and
+tables.md: reliability of the truth, every score against it by the statistics of `acrank compare` with clusters.csv
+(candidates of one network and source are one cluster), weighted tau by target, and the short run. Then the anytime
+tables of anytime.py. A target counts once all candidates of the pool that any target has were finetuned on it, on two
+splits at least.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from acrank.comparison.clusters import read_clusters
 from acrank.comparison.comparing import compare
 from acrank.comparison.results import Comparison, Estimate, ScoreResult
 from acrank.comparison.statistics import regret_at_k, weighted_tau
-from acrank.comparison.tables import read_scores, read_truth
+from acrank.comparison.tables import read_scores
 
 from . import HERE, anytime
 from .pools import POOLS, cluster
-from .protocol import ORDER, SHORT_RATE, half
+from .protocol import MASKS, ORDER, SHORT_RATE, TARGETS, half
 from .truth2 import finished, write_seeds
 
 DEFAULT = "finetunability"
@@ -80,7 +80,7 @@ def section(runs: pd.DataFrame, pool: str, which: str, resamples: int) -> list[s
     path = HERE / f"results_{pool}_{which}.csv"
     pd.concat(rows).dropna(axis=1, how="all").to_csv(path, index=False, float_format="%.6g")
     found = compared(path, resamples)
-    return [*lines, *averages(found), *by_target(found), *short_runs(runs, scored)]
+    return [*lines, *averages(found), *by_target(found), *short_runs(runs[runs["target"].isin(truths)], scored)]
 
 
 def truth_of(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -123,19 +123,19 @@ def joined(scored: pd.DataFrame, name: str, truth: pd.DataFrame) -> pd.DataFrame
     rows = rows.drop(columns=drop)
     own = truth.loc[rows["model"]]
     rows.insert(2, "half", half(name))
-    rows.insert(3, "ground_truth", own.mean(axis=1).to_numpy())
-    rows.insert(4, "ground_truth_se", (own.std(axis=1, ddof=1) / np.sqrt(own.shape[1])).to_numpy())
-    rows.insert(5, DEFAULT, rows.pop(DEFAULT))  # the first score is the one that others are paired with
+    rows.insert(3, "task", "segmentation" if TARGETS[name].stratum == MASKS else "classification")
+    rows.insert(4, "ground_truth", own.mean(axis=1).to_numpy())
+    rows.insert(5, "ground_truth_se", (own.std(axis=1, ddof=1) / np.sqrt(own.shape[1])).to_numpy())
+    rows.insert(6, DEFAULT, rows.pop(DEFAULT))  # the first score is the one that others are paired with
     return rows
 
 
 def compared(path: Path, resamples: int) -> Comparison:
-    """`acrank compare` of a results file, seeds and clusters beside it."""
+    """`acrank compare` of a results file, with the clusters beside it."""
     scores = read_scores(path)
     lower = {name: False for name in LOWER if name in scores.names}
     return compare(
         scores,
-        read_truth(HERE / "ground_truth_seeds.csv", method="vanilla"),
         higher_is_better=lower,
         versus=DEFAULT,
         top_k=SHORTLISTS,
@@ -182,8 +182,6 @@ def short_runs(runs: pd.DataFrame, scored: pd.DataFrame) -> list[str]:
     for name in (one for one in ORDER if one in set(runs["target"]) & set(scored["dataset"])):
         own = runs[runs["target"] == name]
         table = own.pivot(index="model", columns="split", values="ground_truth")
-        if table.shape[1] < LEAST_SPLITS:
-            continue
         truth = table.drop(columns=0).mean(axis=1)
         run = own[own["split"] == 0].set_index("model")["trials"].map(validation).reindex(truth.index)
         value = scored[scored["dataset"] == name].set_index("model")[DEFAULT].reindex(truth.index)
