@@ -162,3 +162,16 @@ def test_joined_by_ranks_the_better_half_of_the_score_speaks_too() -> None:
     assert found.leader([0, 1, 2]) == 1  # second by validation, first by the score
     found.prior = [0, 3, 2, 1]
     assert found.leader([0, 1, 2]) == 2  # places 0 + 1 against 2 + 0 and 1 + 2
+
+
+def test_a_history_decides_until_the_score_that_it_joins_is_paid_for() -> None:
+    one = bench()
+    one.ranks.update({"history": np.array([2, 3, 1, 4.0]), "good + history": np.array([6, 4, 3.5, 7])})
+    one.costs.update({"history": 0, "good + history": 3})
+    found = Course(one, np.random.default_rng(0))
+    score_alone(found, "good + history")
+    np.testing.assert_allclose(found.regrets(np.array([0.0, 2.9, 3.0])), [0.2, 0.2, 0.2])
+    one.ranks["good + history"] = one.ranks["good"]
+    found = Course(one, np.random.default_rng(0))
+    score_alone(found, "good + history")
+    np.testing.assert_allclose(found.regrets(np.array([0.0, 2.9, 3.0])), [0.2, 0.2, 0])

@@ -24,6 +24,8 @@ from scipy.stats import rankdata
 
 from . import HERE
 from .courses import (
+    HISTORY,
+    WITH_HISTORY,
     Bench,
     Course,
     Floats,
@@ -93,7 +95,7 @@ def _history(truth: pd.DataFrame, target: str) -> dict[str, tuple[pd.Series, flo
     if others.empty:
         return {}
     places = others.rank(ascending=False).sub(1) / (len(others) - 1)
-    return {"history": (places.mean(axis=1), 0.0)}
+    return {HISTORY: (places.mean(axis=1), 0.0)}
 
 
 def _by_score(rows: pd.DataFrame) -> dict[str, tuple[pd.Series, float]]:
@@ -117,8 +119,8 @@ def bench_of(
         name: rankdata(ranks.reindex(here.index).fillna(np.inf)) for name, (ranks, _) in rankings.items()
     }  # a candidate without a value comes last
     costs = {name: seconds for name, (_, seconds) in rankings.items()}
-    for name in [name for name in ranks if name != "history" and "history" in ranks]:
-        ranks[f"{name} + history"], costs[f"{name} + history"] = ranks[name] + ranks["history"], costs[name]
+    for name in [name for name in ranks if name != HISTORY and HISTORY in ranks]:
+        ranks[f"{name}{WITH_HISTORY}"], costs[f"{name}{WITH_HISTORY}"] = ranks[name] + ranks[HISTORY], costs[name]
     return Bench(
         quality=judged.to_numpy(float),
         curves=[[so_far(trial["curve"]) for trial in trials] for trials in here["trials"]],

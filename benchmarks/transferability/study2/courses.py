@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 SHORTLIST = 5
 KEEP = 2  # one of so many stays in a round of successive halving
+HISTORY, WITH_HISTORY = "history", " + history"
 ANY = -1  # the pick before anything is known: a candidate at random
 
 
@@ -83,7 +84,9 @@ class Course:
         return min(priors, key=lambda one: order.index(one) + priors.index(one))
 
     def rank_first(self, ranking: str) -> list[int]:
-        """Pay for a ranking, take its first, and return its order."""
+        """Pay for a ranking, take its first, and return its order; until then a history that is part of it decides."""
+        if ranking.endswith(WITH_HISTORY):
+            self.pick_as(self.bench.order(HISTORY)[0])
         self.spent += self.bench.costs[ranking]
         order = self.bench.order(ranking)
         self.pick_as(order[0])
