@@ -28,7 +28,7 @@ class Outcome:
         lr: learning rate chosen on the validation split; None for a failed run.
         ground_truth: quality on the test split; None for a failed run.
         trials: one dict per learning rate: `lr`, `validation`, `test`, `epoch` (the best one, from 1), `epochs`
-            (trained).
+            (trained), `curve` (validation quality and loss after every epoch, None where they were not finite).
         reason: why the run failed, else empty.
         details: sizes of the parts, seconds, digest of manifest entry, weights and code, notes; `short_of_memory`
             says how many images went through together where a step's were too many.

@@ -148,6 +148,7 @@ class Run:
             "measures": measures,
             "epoch": trainer.best_epoch,
             "epochs": trainer.epoch,
+            "curve": [point and list(point) for point in trainer.curve],
         }
         earlier = [one for one in self.state["trials"] if one["validation"] is not None]
         is_best = validation is not None and max([*earlier, trial], key=preference) is trial
