@@ -98,11 +98,17 @@ class EscapingStream(WrappedStream):
                 self.raw.flush()
 
     def finish(self) -> None:
-        """Write what is no complete line yet."""
+        """Write what is no complete line yet; what cannot be written is dropped."""
         with self._lock:
             self._put(self._rest)
             self._rest = ""
-        self.flush()
+        try:
+            if self.raw is not None:
+                self.raw.flush()
+        except OSError:  # Python's own flush at the end would fail as well, and turn the exit code into 120
+            discard(self)
+        except ValueError:  # it is closed
+            pass
 
     def _put(self, line: str) -> None:
         if self.raw is not None and line:
