@@ -65,7 +65,7 @@ class Prior:
     """What finetuning on earlier targets says of a candidate.
 
     Attributes:
-        value: share of the other candidates that it beat there, in [0, 1], shrunk towards 0.5 where targets are few.
+        value: mean over those targets of the share of the other candidates that it beat there, in [0, 1].
         targets, same_task: on how many targets it was finetuned; how many of them have the task of this one.
     """
 
