@@ -7,7 +7,7 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -117,7 +117,11 @@ class ZooOptions:
 
 
 class DataCommand(TyperCommand):
-    """A command that keeps stdout for its data."""
+    """A command that keeps stdout for its data, and knows flags that may stand alone."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words of the command line; a flag that may stand alone gets its value."""
+        return super().parse_args(ctx, completed(args, getattr(self.callback, "alone", {})))
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; what libraries print goes to stderr."""
@@ -177,10 +181,28 @@ def with_settings(function: Callable[..., None] | None = None, *, without: Colle
             )
         function(**given)
 
+    command.alone = {  # type: ignore[attr-defined]
+        option.flag_of(field.name): option.alone
+        for found in options.values()
+        for field, _, option in found
+        if option.alone
+    }
     command.__name__, command.__doc__, command.__module__ = function.__name__, function.__doc__, function.__module__
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return command
+
+
+def completed(words: Sequence[str], alone: Mapping[str, str]) -> list[str]:
+    """The words of a command line, with the value of each flag that stands alone.
+
+    >>> completed(["--refine", "-f", "csv"], {"--refine": "5"}), completed(["--refine", "3"], {"--refine": "5"})
+    (['--refine', '5', '-f', 'csv'], ['--refine', '3'])
+    """
+    out = []
+    for word, following in zip(words, [*words[1:], "-"], strict=True):
+        out += [word, alone[word]] if word in alone and following.startswith("-") else [word]
+    return out
 
 
 def _parameter(field: dataclasses.Field[Any], hint: Any, option: Opt) -> inspect.Parameter:

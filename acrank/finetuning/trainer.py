@@ -33,6 +33,8 @@ class Trainer:
         epoch: number of finished epochs.
         best: validation quality and negative loss of the best epoch; None before the first, or if none was finite.
         best_epoch: its number, from 1.
+        curve: validation quality after each epoch.
+        last: quality after the last epoch; None before the first, and after a resume.
         finished: epochs or patience have run out, or the loss is not finite.
     """
 
@@ -60,6 +62,8 @@ class Trainer:
         self.epoch = self.best_epoch = self.step = 0
         self.best: tuple[float, float] | None = None
         self.best_network: dict[str, Tensor] = {}
+        self.curve: list[float] = []
+        self.last: Quality | None = None
         self.diverged = False
 
     @property
@@ -77,6 +81,8 @@ class Trainer:
         finite = all(self._train_on(inputs, labels) for inputs, labels in batches)
         self.epoch += 1
         found = self.evaluate(self.val) if finite else Quality(math.nan, math.nan)
+        self.last = found
+        self.curve.append(found.value)
         rank = found.value, -found.loss
         self.diverged = not all(map(math.isfinite, rank))
         if not self.diverged and (self.best is None or rank > self.best):
@@ -108,6 +114,7 @@ class Trainer:
             "step": self.step,
             "best": self.best,
             "best_epoch": self.best_epoch,
+            "curve": self.curve,
             "best_network": self.best_network,
             "diverged": self.diverged,
             "network": self.network.state_dict(),
@@ -124,6 +131,7 @@ class Trainer:
         self.scaler.load_state_dict(state["scaler"])
         for name in ("epoch", "step", "best_epoch", "best_network", "diverged"):
             setattr(self, name, state[name])
+        self.curve = list(state.get("curve", []))  # a work folder of an earlier version has none
         self.best = None if state["best"] is None else tuple(state["best"])
         torch.set_rng_state(state["random"].cpu())
         if state["random_device"] is not None and self.device.type == "cuda":

@@ -16,7 +16,7 @@ from acrank.zoo.schema import Candidate
 
 #: Settings that no value depends on. Records may differ in them; those that are merged must share `rank_by` all the
 #: same, for the ranking of the whole has one.
-IRRELEVANT_TO_VALUES = ("zoo", "plan", "device", "allow_code", "allow_download", "rank_by", "memory", "race")
+IRRELEVANT_TO_VALUES = ("zoo", "plan", "device", "allow_code", "allow_download", "rank_by", "memory", "race", "refine")
 
 #: Of a target's description: what earlier records lack, and what follows from the rest.
 _DERIVED = ("understood",)

@@ -51,8 +51,7 @@ def joined(ranking: Ranking) -> Ranking:
 
 def with_joint(rows: Sequence[Row], score: str, *, higher_is_better: bool) -> list[Row]:
     """The rows with their JOINT values; a row without a value of the score gets none."""
-    values = {row.model: value for row in rows if row.status == "scored" and (value := row.value(score)) is not None}
-    shares = borda(values, higher_is_better=higher_is_better) or dict.fromkeys(values, 0.5)
+    shares = shares_of(rows, score, higher_is_better=higher_is_better)
     expected = {row.model: expectation(shares[row.model], row.prior) for row in rows if row.model in shares}
     known = {row.model: row.refined for row in rows if row.refined and row.model in shares}
     keys = _keys(expected, known)
@@ -64,6 +63,13 @@ def with_joint(rows: Sequence[Row], score: str, *, higher_is_better: bool) -> li
             row = dataclasses.replace(row, scores={JOINT: joint, **row.scores})
         out.append(row)
     return out
+
+
+def shares_of(rows: Sequence[Row], score: str, *, higher_is_better: bool) -> dict[str, float]:
+    """Each scored candidate's share of the others that it beats by a score; a half where there is no other."""
+    able = [row for row in rows if row.status == "scored"]
+    values = {row.model: value for row in able if (value := row.value(score)) is not None}
+    return borda(values, higher_is_better=higher_is_better) or dict.fromkeys(values, 0.5)
 
 
 def expectation(share: float, prior: Prior | None) -> float:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from acrank.errors import TableError
 from acrank.records.order import JOINT, ranked
-from acrank.records.row import Row
+from acrank.records.row import Refined, Row
 from acrank.records.score_value import STRICT, Value
 from acrank.system.files import atomic_write
 from acrank.system.plain_data import dumps, plain, read_json, validated
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 2
 KIND = "acrank-run"
+#: Column of a short training -> what it holds.
+TRAINING_COLUMNS: Mapping[str, Callable[[Refined], Any]] = {
+    "refined": attrgetter("quality"),
+    "refined_low": attrgetter("low"),
+    "refined_high": attrgetter("high"),
+    "epochs": attrgetter("epochs"),
+}
 
 
 @dataclass
@@ -103,7 +111,11 @@ class Ranking:
     def columns(self) -> list[str]:
         """The columns of the CSV view, in order."""
         scores = [column for name in self.score_names for column in (name, f"{name}_sd")]
-        return ["rank", "band", "model", "status", *scores, "params", "seconds", "reason"]
+        return ["rank", "band", "model", "status", *scores, *self._trained(), "params", "seconds", "reason"]
+
+    def _trained(self) -> list[str]:
+        """The columns of short trainings, where there were some."""
+        return list(TRAINING_COLUMNS) if any(row.refined for row in self.rows) else []
 
     def cells(self) -> list[list[Any]]:
         """One list per row, in the order of `columns()`; None where there is nothing."""
@@ -111,7 +123,9 @@ class Ranking:
         for row in self.rows:
             pairs = [(row.value(name), row.scores.get(name, Value(None)).sd) for name in names]
             values = [cell for pair in pairs for cell in pair]
-            rows.append([row.rank, row.band, row.model, row.status, *values, row.params, row.seconds, row.reason])
+            trained = [TRAINING_COLUMNS[name](row.refined) if row.refined else None for name in self._trained()]
+            about = [row.params, row.seconds, row.reason or (row.refined.reason if row.refined else "")]
+            rows.append([row.rank, row.band, row.model, row.status, *values, *trained, *about])
         return rows
 
     def to_frame(self) -> pandas.DataFrame:
@@ -123,14 +137,17 @@ class Ranking:
     def view(self) -> View:
         """The ranking for every format: a terminal leaves out deviations but that of the ranking score."""
         names = [name for name in self.score_names if name != self.rank_by]
-        skipped = ["status", "reason"] if any(row.status == "skipped" for row in self.rows) else []
+        failed = any(row.status == "skipped" or (row.refined and row.refined.reason) for row in self.rows)
+        skipped = ["status", "reason"] if failed else []
+        deviation = [] if self.rank_by == JOINT else [f"{self.rank_by}_sd"]
+        trained = [name for name in self._trained() if name in ("refined", "epochs")]
         direction = "higher" if self.higher_is_better[self.rank_by] else "lower"
         return View(
             columns=self.columns(),
             rows=self.cells(),
             record=self.to_record(),
             title=f"{self.target.get('name', 'target')}: by {self.rank_by} ({direction} is better)",
-            brief=["rank", "band", "model", self.rank_by, f"{self.rank_by}_sd", *names, "seconds", *skipped],
+            brief=["rank", "band", "model", self.rank_by, *deviation, *trained, *names, "seconds", *skipped],
         )
 
     def to_record(self) -> dict[str, Any]:
