@@ -38,6 +38,10 @@ ALLOWED: dict[str, set[str]] = {
         *("cache", "formats", "norm", "observation", "system", "targets", "zoo"),
         *("demo",),  # the example in the docstring of `finetune`
     },
+    "refining": {
+        *("cache", "executors", "finetuning", "ranking", "records", "settings", "system", "targets", "zoo"),
+        *("demo",),  # the example in the docstring of `refine`
+    },
     "comparison": {"formats", "records", "scores", "system"},
     "report": {"comparison", "formats", "records", "system"},
     "gates": {"comparison", "formats", "records", "system"},

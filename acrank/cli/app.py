@@ -10,10 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from acrank import __version__
+from acrank.cli.commands import PanelCommand
 from acrank.cli.completion import is_completing
 from acrank.cli.configuration import check_tables, defaults_of, find_configuration
 from acrank.cli.console import say
-from acrank.cli.options import PanelCommand, with_silence
+from acrank.cli.options import with_silence
 
 #: In the order of `acrank --help`; each is a module beside this one, with a function of that name or with an `app`.
 COMMANDS = (

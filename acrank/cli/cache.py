@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from acrank.cli.commands import DataCommand
 from acrank.cli.console import check_outputs, put, say, show, write
-from acrank.cli.options import DataCommand, Format, FormatOption, OutputOption, VerboseOption
+from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption
 from acrank.system.view import Column, View
 
 if TYPE_CHECKING:

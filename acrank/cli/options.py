@@ -14,19 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
-from typer.core import TyperCommand
 
 from acrank.cli.completion import completer_of
-from acrank.cli.console import quietly, set_progress, set_quiet, set_verbosity, stdout_for_data
+from acrank.cli.console import set_progress, set_quiet, set_verbosity
 from acrank.errors import UsageError
 from acrank.system.option_fields import MOST_SEED, Opt, options_of
 from acrank.system.words import words_of
 
 if TYPE_CHECKING:
     from acrank.zoo import Zoo
-
-#: The panels of `--help`, in their order; options without one stand under "Options".
-PANELS = ("What to score", "Data", "Output", "Splits", "Training", "How to run", "Protocol in detail")
 
 
 class Format(StrEnum):
@@ -144,31 +140,6 @@ class ZooOptions:
         return locked_zoo(chosen)
 
 
-class DataCommand(TyperCommand):
-    """A command that keeps stdout for its data."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command; what libraries print goes to stderr, and nowhere with -q."""
-        with quietly(), stdout_for_data():
-            return super().invoke(ctx)
-
-
-class PanelCommand(DataCommand):
-    """A command whose help lists its options by panel, as plain text."""
-
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write the options, a section for each panel."""
-        sections: dict[str, list[tuple[str, str]]] = {panel: [] for panel in (*PANELS, "Options")}
-        for param in self.get_params(ctx):
-            if record := param.get_help_record(ctx):
-                panel = getattr(param, "rich_help_panel", None)
-                sections[panel if panel in sections else "Options"].append(record)
-        for panel, records in sections.items():
-            if records:
-                with formatter.section(panel):
-                    formatter.write_dl(records)
-
-
 def with_settings(function: Callable[..., None] | None = None, *, without: Collection[str] = ()) -> Callable[..., Any]:
     """Give a command the options of the settings classes among its parameters, and hand it the built instances.
 
@@ -205,6 +176,12 @@ def with_settings(function: Callable[..., None] | None = None, *, without: Colle
             )
         function(**given)
 
+    command.alone = {  # type: ignore[attr-defined]
+        option.flag_of(field.name): option.alone
+        for found in options.values()
+        for field, _, option in found
+        if option.alone
+    }
     _sign(command, function, parameters)
     return command
 
@@ -228,6 +205,7 @@ def with_silence(function: Callable[..., None]) -> Callable[..., None]:
 
     _sign(command, function, parameters)
     command.has_silence = True  # type: ignore[attr-defined]
+    command.alone = getattr(function, "alone", {})  # type: ignore[attr-defined]
     return command
 
 

@@ -32,8 +32,10 @@ from acrank.cli.options import (
 )
 from acrank.cli.outputs import OverwriteOption, check_replaceable, partial_path
 from acrank.cli.progress import is_shown, progress
+from acrank.cli.refining import check_refining, refine_and_save
 from acrank.cli.saving import saving, write_or_rescue
 from acrank.errors import NothingRankedError, OutputError, TableError
+from acrank.refining.refine_settings import RefineSettings
 from acrank.settings import Settings
 from acrank.targets.target_options import TargetOptions
 
@@ -55,6 +57,7 @@ def score(
     settings: Settings,
     target: TargetOptions,
     execution: Execution,
+    refining: RefineSettings,
     resume: Annotated[
         bool,
         typer.Option(
@@ -82,6 +85,7 @@ def score(
 
     with progress("looking through the data"):
         opened = open_target(data, target)
+    check_refining(refining, execution, opened)
     candidates = execution.part_of(zoo.load())
     check_replaceable(outputs, [one.weights_path for one in candidates.candidates], overwrite=True)
     at_least = 0 if overwrite else _ranked_before(outputs)
@@ -100,6 +104,18 @@ def score(
         except NothingRankedError as error:
             show(error.result.view(), format)
             raise
+        ranking = refine_and_save(
+            ranking,
+            candidates,
+            opened,
+            settings=settings,
+            how=refining,
+            outputs=outputs,
+            cache=cache_of(no_cache),
+            resume=resume,
+            executor=executor,
+            at_least=at_least,
+        )
     finish(ranking.view(), format, () if output else outputs)
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from acrank.cli import console
-from acrank.cli.options import DataCommand, Format, FormatOption, OutputOption, VerboseOption, ZooOption
+from acrank.cli.commands import DataCommand
+from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption, ZooOption
 from acrank.cli.outputs import check_replaceable
 from acrank.errors import CandidateError, ManifestError, OutputError
 from acrank.system.files import atomic_write, check_writable

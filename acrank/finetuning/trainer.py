@@ -34,6 +34,7 @@ class Trainer:
         best: validation quality and negative loss of the best epoch; None before the first, or if none was finite.
         best_epoch: its number, from 1.
         curve: validation quality and loss after every epoch; None where they were not finite.
+        last: quality after the last epoch; None before the first, and after a resume.
         finished: epochs or patience have run out, or the loss is not finite.
     """
 
@@ -62,6 +63,7 @@ class Trainer:
         self.best: tuple[float, float] | None = None
         self.curve: list[tuple[float, float] | None] = []
         self.best_network: dict[str, Tensor] = {}
+        self.last: Quality | None = None
         self.diverged = False
 
     @property
@@ -79,6 +81,7 @@ class Trainer:
         finite = all(self._train_on(inputs, labels) for inputs, labels in batches)
         self.epoch += 1
         found = self.evaluate(self.val) if finite else Quality(math.nan, math.nan)
+        self.last = found
         rank = found.value, -found.loss
         self.diverged = not all(map(math.isfinite, rank))
         self.curve.append(None if self.diverged else (found.value, found.loss))

@@ -9,14 +9,14 @@ from acrank.cache.keys import dependencies_of
 from acrank.errors import TableError
 from acrank.ranking.racing import with_own_intervals
 from acrank.ranking.summary import directions_of, summarise
-from acrank.records import Ranking, Row
+from acrank.records import JOINT, Ranking, Row
 from acrank.scores import SCORES
 from acrank.settings import CONSENSUS, OLD_RECORD_DEFAULTS, Settings
 from acrank.zoo.schema import Candidate
 
 #: Settings that no value depends on. Records may differ in them; those that are merged must share `rank_by` all the
 #: same, for the ranking of the whole has one.
-IRRELEVANT_TO_VALUES = ("zoo", "plan", "device", "allow_code", "allow_download", "rank_by", "memory", "race")
+IRRELEVANT_TO_VALUES = ("zoo", "plan", "device", "allow_code", "allow_download", "rank_by", "memory", "race", "refine")
 
 #: Of a target's description: what earlier records lack, and what follows from the rest.
 _DERIVED = ("understood",)
@@ -166,14 +166,21 @@ def _rows(parts: Mapping[str, Ranking]) -> list[Row]:
                     f"{row.model} has other values in {name} than in {before}",
                     hint="leave one of the two out: the checkpoint or the machine was not the same",
                 )
-            if row.model not in kept or (known.status, row.status) == ("skipped", "scored"):
+            if row.model not in kept or _says_more(row, known):
                 kept[row.model] = (name, row)
     return [row for _, row in kept.values()]
 
 
+def _says_more(row: Row, known: Row) -> bool:
+    """Whether a row of a candidate is preferred to the one that is known: scored, or with a training beside."""
+    if row.status != known.status:
+        return row.status == "scored"
+    return known.refined is None and row.refined is not None
+
+
 def _values(row: Row) -> dict[str, Any]:
     """What two rows of one candidate must agree in: not a pool-relative value, but the parts that it is made of."""
-    pooled = {CONSENSUS, *(name for name, score in SCORES.items() if score.pool_relative)}
+    pooled = {CONSENSUS, JOINT, *(name for name, score in SCORES.items() if score.pool_relative)}
     own = {name: x for name, x in row.scores.items() if name not in pooled}
     return {"scores": own, "parts": row.details.parts, "layers": row.layers, **_made_from(row)}
 

@@ -260,7 +260,8 @@ def _after(earlier: Row, row: Row, name: str | None = None) -> Row:
     if row.status == "skipped":
         note = f"draw {earlier.details.draws_of(name or '') + 1} failed: {row.reason}"
         return dataclasses.replace(earlier, seconds=seconds, notes=list(dict.fromkeys([*earlier.notes, note])))
-    return dataclasses.replace(with_more_draws(earlier, row, name) if name else row, seconds=seconds)
+    whole = with_more_draws(earlier, row, name) if name else row
+    return dataclasses.replace(whole, seconds=seconds, prior=earlier.prior, refined=earlier.refined)
 
 
 def _score(

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from acrank.ranking.borda import borda
+from acrank.ranking.joint import joined
 from acrank.ranking.racing import with_pooled_intervals
 from acrank.ranking.reached_values import target_warnings, with_reached_values
 from acrank.ranking.values import value_of
@@ -31,7 +33,10 @@ def summarise(
     target: dict[str, Any],
     notes: Sequence[str],
 ) -> Ranking:
-    """The ranking of rows, with pool-relative values, controls and warnings; it does not depend on the rows' order."""
+    """The ranking of rows, with pool-relative values, controls and warnings; it does not depend on the rows' order.
+
+    Controls are about the score, also where the rows are ordered by JOINT, see `joined`.
+    """
     ordered = sorted(rows, key=lambda row: row.model)  # sums over the pool round alike, whatever was done first
     ranking = Ranking.of(
         with_pooled_intervals(with_pool_values(ordered, settings), list(settings.directions())),
@@ -44,7 +49,7 @@ def summarise(
     )
     ranking.controls = controls_of(ranking)
     ranking.warnings = warnings_of(ranking)
-    return ranking
+    return joined(ranking)
 
 
 def with_pool_values(rows: Sequence[Row], settings: Settings) -> list[Row]:
@@ -57,22 +62,6 @@ def with_pool_values(rows: Sequence[Row], settings: Settings) -> list[Row]:
         if SCORES[name].pool_relative:
             out = _with_pool_score(name, out)
     return _with_consensus(out, settings) if settings.rank_by == CONSENSUS else out
-
-
-def borda(values: Mapping[str, float], *, higher_is_better: bool) -> dict[str, float]:
-    """Each candidate's share of the others that it beats, ties counting half: in [0, 1], higher is better.
-
-    >>> borda({"a": 3.0, "b": 1.0, "c": 1.0}, higher_is_better=True)
-    {'a': 1.0, 'b': 0.25, 'c': 0.25}
-    """
-    sign = 1 if higher_is_better else -1
-    others = len(values) - 1
-
-    def share(one: str) -> float:
-        rivals = [sign * values[other] for other in values if other != one]
-        return sum((sign * values[one] > rival) + (sign * values[one] == rival) / 2 for rival in rivals) / others
-
-    return {one: share(one) for one in values} if others > 0 else {}
 
 
 def directions_of(record: Ranking, settings: Settings) -> dict[str, bool]:

@@ -65,7 +65,7 @@ class Prior:
     """What finetuning on earlier targets says of a candidate.
 
     Attributes:
-        value: share of the other candidates that it beat there, in [0, 1], shrunk towards 0.5 where targets are few.
+        value: mean over those targets of the share of the other candidates that it beat there, in [0, 1].
         targets, same_task: on how many targets it was finetuned; how many of them have the task of this one.
     """
 
@@ -84,10 +84,11 @@ class Refined:
         metric: of the quality; higher is better.
         quality: on the validation images after the last epoch of its last round; None where it failed.
         low, high: 95% interval of the quality; None where there is none.
-        epochs, rounds: that it was trained in all, and in how many rounds.
-        learning_rate: of the training.
-        curve: quality after each epoch.
-        seconds: that training took.
+        epochs: that it was trained in all, at every learning rate.
+        rounds: number of its last round.
+        learning_rate: of the last round.
+        curve: quality after each epoch of the last round.
+        seconds: that all of it took.
         reason: why it failed; empty where it did not.
     """
 

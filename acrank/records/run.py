@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from acrank.errors import TableError
-from acrank.records.row import Row
+from acrank.records.order import JOINT, ranked
+from acrank.records.row import Refined, Row
 from acrank.records.score_value import STRICT, Value
 from acrank.records.showing import plot_ranking, text_of
 from acrank.system.files import atomic_write
@@ -25,6 +27,13 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 2
 KIND = "acrank-run"
+#: Column of a short training -> what it holds.
+TRAINING_COLUMNS: Mapping[str, Callable[[Refined], Any]] = {
+    "refined": attrgetter("quality"),
+    "refined_low": attrgetter("low"),
+    "refined_high": attrgetter("high"),
+    "epochs": attrgetter("epochs"),
+}
 
 
 @dataclass(repr=False)
@@ -33,7 +42,7 @@ class Ranking:
 
     Attributes:
         rows: ranked rows first, best first, then rows without a value, then skipped rows.
-        rank_by: the score that orders the rows.
+        rank_by: the score that orders the rows; JOINT where earlier targets or short trainings have a say.
         higher_is_better: direction of every score, the same under every protocol.
         settings, environment, target: how the run was made.
         controls: figures about the ranking as a whole, such as its agreement with layer width.
@@ -68,10 +77,21 @@ class Ranking:
 
         Ties are broken by model name, so that the order never depends on the order of evaluation. A row joins
         the band of the rows before it while its interval overlaps the interval of the band's leader. Where no row has
-        an interval (a single draw), nothing is known of bands, and there are none.
+        an interval (a single draw), nothing is known of bands, and there are none. See `ranked`.
         """
-        directions = dict(higher_is_better)
-        return cls(_ranked(list(rows), rank_by, directions[rank_by]), rank_by, directions, **about)
+        return cls([], rank_by, dict(higher_is_better), **about).ordered(rows, rank_by)
+
+    def ordered(self, rows: Iterable[Row], rank_by: str) -> Ranking:
+        """The same run with other rows, which get ranks and bands by a score whose direction is known."""
+        changed = dataclasses.replace(self, rank_by=rank_by)
+        higher = self.higher_is_better[rank_by]
+        changed.rows = ranked(list(rows), rank_by, higher_is_better=higher, bands_by=changed.scored_by)
+        return changed
+
+    @property
+    def scored_by(self) -> str:
+        """The score that orders the rows where nothing but the sample is known: `rank_by`, except under JOINT."""
+        return str(self.settings.get("rank_by")) if self.rank_by == JOINT else self.rank_by
 
     @property
     def best(self) -> Row | None:
@@ -95,7 +115,11 @@ class Ranking:
     def columns(self) -> list[str]:
         """The columns of the CSV view, in order."""
         scores = [column for name in self.score_names for column in (name, f"{name}_sd")]
-        return ["rank", "band", "model", "status", *scores, "params", "seconds", "reason"]
+        return ["rank", "band", "model", "status", *scores, *self._trained(), "params", "seconds", "reason"]
+
+    def _trained(self) -> list[str]:
+        """The columns of short trainings, where there were some."""
+        return list(TRAINING_COLUMNS) if any(row.refined for row in self.rows) else []
 
     def cells(self) -> list[list[Any]]:
         """One list per row, in the order of `columns()`; None where there is nothing."""
@@ -103,7 +127,9 @@ class Ranking:
         for row in self.rows:
             pairs = [(row.value(name), row.scores.get(name, Value(None)).sd) for name in names]
             values = [cell for pair in pairs for cell in pair]
-            rows.append([row.rank, row.band, row.model, row.status, *values, row.params, row.seconds, row.reason])
+            trained = [TRAINING_COLUMNS[name](row.refined) if row.refined else None for name in self._trained()]
+            about = [row.params, row.seconds, row.reason or (row.refined.reason if row.refined else "")]
+            rows.append([row.rank, row.band, row.model, row.status, *values, *trained, *about])
         return rows
 
     def to_frame(self) -> pandas.DataFrame:
@@ -156,10 +182,10 @@ class Ranking:
         try:
             ranking = validated(cls, body)
             check_rows(body["rows"])
-            if ranking.rank_by not in ranking.higher_is_better:
-                raise ValueError(f"no direction for {ranking.rank_by!r}")
-            ranking.rows = _ranked(ranking.rows, ranking.rank_by, ranking.higher_is_better[ranking.rank_by])
-            return ranking
+            for name in (ranking.rank_by, ranking.scored_by):
+                if name not in ranking.higher_is_better:
+                    raise ValueError(f"no direction for {name!r}")
+            return ranking.ordered(ranking.rows, ranking.rank_by)
         except ValueError as error:
             raise TableError(f"{where} is damaged: {error}", hint="run `acrank score` again") from error
 
@@ -171,24 +197,3 @@ class Ranking:
     def load(cls, path: Path) -> Ranking:
         """Read a run record; raises TableError where it is missing, not JSON, or no run record."""
         return cls.from_record(read_json(path, "run.json that `acrank score` wrote"), where=str(path))
-
-
-def _ranked(rows: list[Row], score: str, higher: bool) -> list[Row]:
-    sign = -1.0 if higher else 1.0
-
-    def order(row: Row) -> tuple[bool, bool, float, str]:
-        value = row.value(score)
-        return (row.status != "scored", value is None, 0.0 if value is None else sign * value, row.model)
-
-    leader: Value | None = None
-    known = any(row.scores[score].low is not None for row in rows if row.value(score) is not None)
-    band, out = 0, []
-    for place, row in enumerate(sorted(rows, key=order), start=1):
-        if row.status != "scored" or row.value(score) is None:
-            out.append(dataclasses.replace(row, rank=None, band=None))
-            continue
-        here = row.scores[score]
-        if leader is None or not leader.overlaps(here):
-            leader, band = here, band + 1
-        out.append(dataclasses.replace(row, rank=place, band=band if known else None))
-    return out

@@ -20,7 +20,7 @@ _DIGITS = 5  # significant digits of a number in a chart; the record has all
 _LAYER_DIGITS = 3  # of the many numbers that are shown as colours
 
 
-def ranked(ranking: Ranking) -> list[Row]:
+def ranked_rows(ranking: Ranking) -> list[Row]:
     """The rows that have a rank, best first."""
     return [row for row in ranking.rows if row.rank is not None]
 
@@ -51,7 +51,7 @@ def candidate_rows(ranking: Ranking, truth: Mapping[str, tuple[float, float | No
         `gh` (truth and its 95% interval), and for the i-th score `s<i>`, `l<i>`, `h<i>` (value and interval). A field
         without a finite value is left out.
     """
-    names, rows = ranking.score_names, ranked(ranking)
+    names, rows = ranking.score_names, ranked_rows(ranking)
     return [_candidate(row, label, names=names, truth=truth) for row, label in zip(rows, labels(rows), strict=True)]
 
 
@@ -120,7 +120,7 @@ def agreement_rows(ranking: Ranking) -> list[dict[str, Any]]:
     """
     from acrank.comparison.statistics import kendall_tau
 
-    rows = ranked(ranking)
+    rows = ranked_rows(ranking)
     columns = {name: _oriented(ranking, rows, name) for name in ranking.score_names}
     found = []
     for (a, x), (b, y) in itertools.combinations_with_replacement(columns.items(), 2):
@@ -145,7 +145,7 @@ def layer_rows(ranking: Ranking) -> tuple[list[dict[str, Any]], list[dict[str, A
         layers with None where there is no value; and the names: rows with `k`, `n` (names), `c` (channels), `i`
         (places, 1-based).
     """
-    rows = ranked(ranking)
+    rows = ranked_rows(ranking)
     bodies: dict[tuple[tuple[str, int], ...], int] = {}
     found = []
     for row, label in zip(rows, labels(rows), strict=True):
@@ -165,7 +165,7 @@ def curve_rows(ranking: Ranking) -> list[dict[str, Any]]:
 
     The last epoch has `lo` and `hi`, the 95% interval of the quality, where it is known.
     """
-    rows = ranked(ranking)
+    rows = ranked_rows(ranking)
     found: list[dict[str, Any]] = []
     for row, label in zip(rows, labels(rows), strict=True):
         if row.refined is None or not row.refined.curve:

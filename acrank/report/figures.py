@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from acrank.formats.cells import visible
 from acrank.report import charts
-from acrank.report.chart_data import ranked
+from acrank.report.chart_data import ranked_rows
 from acrank.report.charts import ScoreColumn
 
 if TYPE_CHECKING:
@@ -75,13 +75,13 @@ _COSTS = {"p": "parameters", "t": "seconds of scoring"}
 
 
 def _bars(scores: Sequence[ScoreColumn], ranking: Ranking) -> Figure:
-    best = ranked(ranking)[0]
+    best = ranked_rows(ranking)[0]
     lines = "Lines are 95% intervals over the sampled draws, where a score has several."
     return Figure(
         id="scores",
         title="Scores",
         caption=f"A bar for each candidate, in the order of the ranking; {visible(best.model)} is first. {lines}",
-        spec=charts.score_bars(scores, len(ranked(ranking))),
+        spec=charts.score_bars(scores, len(ranked_rows(ranking))),
     )
 
 

@@ -9,7 +9,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from acrank.formats.cells import cell_text, visible
-from acrank.report.chart_data import agreement_rows, candidate_rows, curve_rows, layer_rows, pareto_front, ranked
+from acrank.report.chart_data import agreement_rows, candidate_rows, curve_rows, layer_rows, pareto_front, ranked_rows
 from acrank.report.figures import figures
 from acrank.report.packing import image_uri, packed, page_json, script_hash, script_json
 from acrank.report.page_tables import comparison_table, ranking_table, weights_table
@@ -114,7 +114,7 @@ def _asset(name: str) -> str:
 def _facts(ranking: Ranking) -> list[tuple[str, str]]:
     """The few figures at the top of the page."""
     target, skipped = ranking.target, sum(row.status == "skipped" for row in ranking.rows)
-    found = [("ranked", str(len(ranked(ranking)))), ("skipped", str(skipped) if skipped else "")]
+    found = [("ranked", str(len(ranked_rows(ranking)))), ("skipped", str(skipped) if skipped else "")]
     found += [("images", cell_text(target["size"]) if target.get("size") else "")]
     found += [("task", visible(str(target.get("task") or ""))), ("ranked by", visible(ranking.rank_by))]
     found += [("protocol", visible(str(ranking.settings.get("protocol") or "")))]
@@ -128,7 +128,7 @@ def _verdict(ranking: Ranking) -> list[str]:
     best = ranking.best
     if best is None:
         return ["No candidate was ranked; the reasons are in the table below."]
-    leaders = [row for row in ranked(ranking) if row.band == best.band and best.band is not None]
+    leaders = [row for row in ranked_rows(ranking) if row.band == best.band and best.band is not None]
     said = f"{visible(best.model)} ranks first by {visible(ranking.rank_by)}."
     if best.band is None:
         return [said, "One draw per candidate: how far the order would change with other images is not known."]

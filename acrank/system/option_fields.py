@@ -33,6 +33,7 @@ class Opt:
         most: the highest number that is allowed; every option that takes numbers has one.
         metavar: what stands for the value in the help; empty for the type's name or the choices.
         panel: the heading under which `--help` lists the option; empty for the class's `PANEL`, where it has one.
+        alone: the value where the flag stands alone; empty where it needs one.
         variable: whether the environment variable ACRANK_<FLAG> sets it, too.
     """
 
@@ -43,6 +44,7 @@ class Opt:
     most: float | None = None
     metavar: str = ""
     panel: str = ""
+    alone: str = ""
     variable: bool = True
 
     def flag_of(self, name: str) -> str:

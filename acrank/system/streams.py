@@ -36,6 +36,7 @@ class Purpose(StrEnum):
     SAMPLE = "training images that a network is set up on"  # split
     SAMPLE_PATCH = "training patches that a network is set up on"  # split, place
     FOREGROUND = "places to centre patches on"  # image
+    REFINE_SPLIT = "images that validate short trainings"  # seed
     FINETUNE_HEAD = "new weights of a finetuning run"  # seed, split
     FINETUNE_BATCHES = "batches of a finetuning run"  # seed, split
     FINETUNE_PATCH = "training patches of a finetuning run"  # a number from the stream of its batches

@@ -16,7 +16,7 @@ import typer
 from acrank import errors
 from acrank.cli import console, main
 from acrank.cli.app import build
-from acrank.cli.options import DataCommand
+from acrank.cli.commands import DataCommand
 from acrank.formats import View
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -59,7 +60,9 @@ class Classification:
         measures = {name: None if name in undefined else measure(logits, truth) for name, measure in QUALITY.items()}
         value = measures[self.metric]
         assert value is not None  # noqa: S101 - for the type checker
-        return Quality(value, float(self.loss(outputs, labels)), measures)
+        by_image = np.full((len(truth), self.classes), np.nan)
+        by_image[np.arange(len(truth)), truth] = logits.argmax(1) == truth
+        return Quality(value, float(self.loss(outputs, labels)), measures, by_image=by_image)
 
 
 def class_weights(sizes: Tensor) -> Tensor:

@@ -95,7 +95,8 @@ class Segmentation:
         for name, values in by_class.items():
             measures[name] = float(values[1:].nanmean())
             measures[f"{name}_by_class"] = [None if math.isnan(each) else each for each in values.tolist()]
-        return Quality(value, loss, measures)
+        overlaps = torch.stack([image[self.metric][1:] for image in images])
+        return Quality(value, loss, measures, by_image=overlaps.double().numpy())
 
 
 class PositionHead(nn.Module):

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -17,11 +20,15 @@ class Quality:
         value: the task's metric, higher is better; NaN if an output was not finite.
         loss: the mean loss.
         measures: every measure of the task by name: a number, or a list with one for each class (None if undefined).
+        by_image: what each image adds for each class, float64 [n, classes], NaN where it adds nothing: whether it is
+            told rightly, in the column of its class; its overlap with each class of the foreground. The mean over
+            images, then over classes, is the task's first metric. None if an output was not finite.
     """
 
     value: float
     loss: float
     measures: dict[str, Any] = field(default_factory=dict)
+    by_image: npt.NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
 
 
 class FinetuningTask(Protocol):

@@ -1,0 +1,124 @@
+"""The trainings of `acrank score --refine`: what is refused, what is told, and where they are kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from acrank.cli.console import say, warn
+from acrank.cli.execution import RAY, Execution
+from acrank.cli.progress import is_shown, progress
+from acrank.cli.saving import write_or_rescue
+from acrank.errors import OutputError, UsageError
+from acrank.refining.refine_settings import RefineSettings, check_task
+
+if TYPE_CHECKING:
+    from acrank.cache import ObservationCache
+    from acrank.executors import TaskExecutor
+    from acrank.records import Ranking, Refined
+    from acrank.refining.refinement import RefineProgress
+    from acrank.settings import Settings
+    from acrank.targets import Target
+    from acrank.zoo import Zoo
+
+
+def check_refining(how: RefineSettings, execution: Execution, target: Target) -> None:
+    """Refuse before the scoring what could not be trained after it.
+
+    Raises:
+        UsageError: an executor without the work folder, or a part of the candidates.
+        TargetError: the task cannot be trained for.
+    """
+    if how.refine is None:
+        return
+    if execution.kind == RAY:
+        raise UsageError("--refine does not run on Ray: its work folder is on this machine", hint="use --workers")
+    if execution.shard:
+        raise UsageError(
+            "--refine needs the whole ranking, and --shard gives a part",
+            hint="score the shards, then all with --resume",
+        )
+    check_task(target.task)
+    if target.task == "segmentation":
+        from acrank.finetuning.tasks.segmentation import monai
+
+        monai("losses")
+
+
+def work_dir_of(outputs: tuple[Path, ...]) -> Path:
+    """The work folder beside the record, else beside the first output.
+
+    >>> str(work_dir_of((Path("scores.csv"), Path("run.json"))))
+    'run.work'
+    """
+    return next((path for path in outputs if path.suffix == ".json"), outputs[0]).with_suffix(".work")
+
+
+def refine_and_save(
+    ranking: Ranking,
+    zoo: Zoo,
+    target: Target,
+    *,
+    settings: Settings,
+    how: RefineSettings,
+    outputs: tuple[Path, ...],
+    cache: ObservationCache | None,
+    resume: bool,
+    executor: TaskExecutor,
+    at_least: int,
+) -> Ranking:
+    """The ranking after its first candidates were trained, with progress on stderr; outputs are rewritten every round.
+
+    Where no candidate is to be trained, the ranking as it is.
+    """
+    if how.refine is None:
+        return ranking
+    from acrank.refining.refinement import refine
+
+    with progress("refining") as advance:
+
+        def on_progress(at: RefineProgress) -> None:
+            if at.outcome is None:
+                advance(at.done, at.total, f"round {at.round}: {at.model}, epoch {at.epoch}")
+            elif at.outcome.reason:
+                warn(f"round {at.round}: {at.model} failed: {at.outcome.reason}")
+            elif not is_shown():
+                say(f"round {at.round}, {at.done}/{at.total} {at.model}: {in_figures(at.outcome)}")
+
+        found = refine(
+            ranking,
+            zoo,
+            target,
+            settings=settings,
+            how=how,
+            work_dir=work_dir_of(outputs),
+            cache=cache,
+            resume=resume,
+            executor=executor,
+            on_round=lambda partial: _save(partial, outputs, at_least),
+            on_progress=on_progress,
+        )
+    write_or_rescue(found, outputs, at_least=at_least)
+    for note in found.notes:
+        if note not in ranking.notes:
+            say(note)
+    return found
+
+
+def in_figures(found: Refined) -> str:
+    """The quality of a training with its interval, the learning rate and the seconds.
+
+    >>> from acrank.records import Refined
+    >>> in_figures(Refined(metric="dice", quality=0.8, low=0.71, high=0.85, learning_rate=0.03, seconds=3.21))
+    'dice 0.8 [0.71, 0.85], lr 0.03 (3.2 s)'
+    """
+    interval = "" if found.low is None or found.high is None else f" [{found.low:.3g}, {found.high:.3g}]"
+    return f"{found.metric} {found.quality:.3g}{interval}, lr {found.learning_rate:g} ({found.seconds:.1f} s)"
+
+
+def _save(partial: Ranking, outputs: tuple[Path, ...], at_least: int) -> None:
+    """Write what a round gave; where that fails, the end of the run says so."""
+    try:
+        write_or_rescue(partial, outputs, at_least=at_least)
+    except OutputError as error:
+        warn(f"{error.message}; the run goes on, and is written at its end")

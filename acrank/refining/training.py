@@ -1,0 +1,201 @@
+"""One candidate of one round: trained by the runs of `acrank.finetuning`, in this process or in a worker."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from acrank.cache.keys import dependencies_of
+from acrank.errors import OutputError, TargetError, UsageError
+from acrank.finetuning.finetune_settings import FinetuneSettings
+from acrank.finetuning.image_loader import ImageLoader, ImageSource, PartLoader
+from acrank.finetuning.outcomes import Outcome
+from acrank.finetuning.patch_loader import PatchLoader, PatchSource
+from acrank.finetuning.runs import Run, RunContext
+from acrank.finetuning.splits import Part
+from acrank.finetuning.trainer import Trainer
+from acrank.finetuning.work_folder import RunKey, WorkFolder
+from acrank.records import Refined
+from acrank.refining.intervals import quality_interval
+from acrank.refining.sides import Sides
+from acrank.system.machine import pick_device, reason_of
+from acrank.targets.grouping import group_codes
+from acrank.zoo import Candidate
+from acrank.zoo.loading import LoadedModel, load_candidate
+
+METHOD = "vanilla"
+
+
+class BudgetSpentError(Exception):
+    """The time that trainings may take is over; what was trained is in the work folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """What all candidates of a round share; picklable where there is no `on_epoch`.
+
+    Attributes:
+        number: from 1.
+        sides: images to train and to validate on.
+        settings: of finetuning, with the epochs of this round and the task's defaults filled in.
+        folder: holds its finished trainings and the states of the others.
+        seed: of heads and batches.
+        deadline: by `time.monotonic`, after which nothing more is trained; None for none.
+        on_epoch: called after every epoch with the candidate, the learning rate and the epoch.
+    """
+
+    number: int
+    sides: Sides
+    settings: FinetuneSettings
+    folder: WorkFolder
+    seed: int
+    deadline: float | None = None
+    on_epoch: Callable[[str, float, int], None] | None = None
+
+    def check_budget(self) -> None:
+        """Raise BudgetSpentError after the deadline."""
+        if self.deadline is not None and time.monotonic() >= self.deadline:
+            raise BudgetSpentError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contestant:
+    """A candidate of a round and the learning rates that it is trained with."""
+
+    candidate: Candidate
+    rates: tuple[float, ...]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what its outcome depends on beside the round: manifest entry, weights, code and rates."""
+        candidate = self.candidate
+        whole = {"entry": candidate.digest, "rates": self.rates, **dependencies_of(candidate)}
+        return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+
+    def key(self, seed: int) -> RunKey:
+        """Identifies its run within a round."""
+        return RunKey(model=self.candidate.id, method=METHOD, seed=seed, split=0)
+
+
+def train_candidate(this: Round, entry: Contestant) -> Outcome:
+    """The outcome of one candidate: that of an earlier run where it is there; what fails has a reason.
+
+    Raises:
+        BudgetSpentError: see there; a later call goes on after the last finished epoch.
+        TargetError, OutputError, UsageError, TableError: what no other candidate could do better.
+    """
+    key = entry.key(this.seed)
+    known = this.folder.outcome(key)
+    if known is not None and known.details.get("entry") == entry.digest:
+        return known
+    this.check_budget()
+    started = time.perf_counter()
+    try:
+        outcome = _train(this, entry, key)
+    except (TargetError, OutputError, UsageError, BudgetSpentError):
+        raise
+    except Exception as error:  # any error of one network must not end the trainings of the others
+        return failed(this, entry, error)
+    outcome.details["seconds"] = round(time.perf_counter() - started, 3)
+    this.folder.save_outcome(key, outcome)
+    return outcome
+
+
+def failed(this: Round, entry: Contestant, error: Exception) -> Outcome:
+    """The outcome of a candidate that could not be trained."""
+    name, metric = this.sides.train.target.name, str(this.settings.metric)
+    return Outcome(**vars(entry.key(this.seed)), dataset=name, metric=metric, reason=reason_of(error))
+
+
+def refined_of(outcome: Outcome, number: int) -> Refined:
+    """What the row of a ranking says of an outcome."""
+    epochs = sum(trial["epochs"] for trial in outcome.trials)
+    seconds = float(outcome.details.get("seconds", 0.0))
+    if outcome.ground_truth is None:
+        return Refined(metric=outcome.metric, quality=None, rounds=number, reason=outcome.reason, seconds=seconds)
+    best = next(trial for trial in outcome.trials if trial["lr"] == outcome.lr)
+    return Refined(
+        metric=outcome.metric,
+        quality=outcome.ground_truth,
+        low=best["low"],
+        high=best["high"],
+        epochs=epochs,
+        rounds=number,
+        learning_rate=outcome.lr,
+        curve=best["curve"],
+        seconds=seconds,
+    )
+
+
+def _train(this: Round, entry: Contestant, key: RunKey) -> Outcome:
+    settings = dataclasses.replace(this.settings, lrs=entry.rates)
+    loaded = load_candidate(entry.candidate, allow_code=settings.allow_code, allow_download=settings.allow_download)
+    context = RunContext(
+        loaded=loaded,
+        entry=entry.digest,
+        target=this.sides.train.target,
+        settings=settings,
+        folder=this.folder,
+        device=pick_device(settings.device),
+        save_dir=None,
+    )
+
+    def on_epoch(rate: float, epoch: int, done: int) -> None:
+        if this.on_epoch is not None:
+            this.on_epoch(key.model, rate, epoch)
+        this.check_budget()
+
+    run = ShortRun(key, _loaders(this.sides, loaded, settings), context)
+    run.val = this.sides.val
+    return run.finish(on_epoch)
+
+
+class ShortRun(Run):
+    """A run whose value is that of the last epoch on the validation images; no images are kept to test on.
+
+    Attributes:
+        val: the validation images.
+    """
+
+    val: Part
+
+    def _add_trial(self, trainer: Trainer) -> None:
+        """Add the finished trial, with the curve and the interval of its quality."""
+        found = None if trainer.diverged else trainer.last or trainer.evaluate(self.loaders["val"])
+        if found is not None and not math.isfinite(found.value):
+            found = None
+        interval = None
+        if found is not None and found.by_image is not None:
+            groups = group_codes(self.val.target.groups)
+            ours = None if groups is None else groups[self.val.indices]
+            interval = quality_interval(found.by_image, ours, binary=self.val.target.task == "classification")
+        trial: dict[str, Any] = {
+            "lr": trainer.lr,
+            "validation": None if found is None else found.value,
+            "validation_loss": None if found is None else found.loss,
+            "test": None if found is None else found.value,
+            "measures": None if found is None else found.measures,
+            "low": None if interval is None else interval[0],
+            "high": None if interval is None else interval[1],
+            "epoch": trainer.epoch,
+            "epochs": trainer.epoch,
+            "curve": [point[0] for point in trainer.curve if point is not None],
+        }
+        self.state["trials"] = [*self.state["trials"], trial]
+        self.state["current"] = None
+
+
+def _loaders(sides: Sides, loaded: LoadedModel, settings: FinetuneSettings) -> dict[str, PartLoader]:
+    target = sides.train.target
+    parts = {"train": sides.train, "val": sides.val}
+    if target.task == "segmentation":
+        patches = PatchSource(target, loaded, settings.memory)
+        return {name: PatchLoader(patches, part, settings.patches) for name, part in parts.items()}
+    images = ImageSource(target, loaded, settings.memory)
+    return {name: ImageLoader(images, part) for name, part in parts.items()}
