@@ -10,6 +10,7 @@ import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -200,7 +201,7 @@ def completed(words: Sequence[str], alone: Mapping[str, str]) -> list[str]:
     (['--refine', '5', '-f', 'csv'], ['--refine', '3'])
     """
     out = []
-    for word, following in zip(words, [*words[1:], "-"], strict=True):
+    for word, following in zip_longest(words, words[1:], fillvalue="-"):
         out += [word, alone[word]] if word in alone and following.startswith("-") else [word]
     return out
 

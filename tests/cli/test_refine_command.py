@@ -58,6 +58,7 @@ def test_the_number_may_be_left_out() -> None:
     assert completed(["score", "--refine"], alone) == ["score", "--refine", "5"]
     assert completed(["--refine", "--refine-budget", "9s"], alone) == ["--refine", "5", "--refine-budget", "9s"]
     assert completed(["--refine", "7"], alone) == ["--refine", "7"]
+    assert completed([], alone) == []
     assert completed(["--refine=7"], alone) == ["--refine=7"]
 
 

@@ -56,3 +56,12 @@ def test_what_images_add_is_the_metric() -> None:
     assert found.by_image is not None
     known = found.by_image[:, ~np.isnan(found.by_image).all(axis=0)]
     assert found.value == pytest.approx(np.nanmean(known, axis=0).mean())
+
+
+def test_the_interval_is_about_the_quality() -> None:
+    """Seven classes of four images, each with one told rightly: drawing to a half would move it by 0.08."""
+    by_image = np.full((28, 7), np.nan)
+    for label in range(7):
+        by_image[4 * label : 4 * label + 4, label] = [1.0, 0.0, 0.0, 0.0]
+    low, high = quality_interval(by_image, binary=True) or (0.0, 0.0)
+    assert (low + high) / 2 == pytest.approx(0.25, abs=0.03)
