@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,12 @@ def without_seconds(ranking: Ranking) -> list[Row]:
     ]
 
 
+def trials_in(work_dir: Path) -> dict[str, Any]:
+    """Every trial of every round: qualities, curves, intervals."""
+    files = [path for path in work_dir.rglob("*.json") if path.name != "settings.json"]
+    return {str(path.relative_to(work_dir)): json.loads(path.read_text())["trials"] for path in files}
+
+
 def test_the_record(bench: Bench, tmp_path: Path) -> None:
     found = bench.refine(tmp_path / "work")
     first = [row.model for row in bench.ranking.rows[:3]]
@@ -97,6 +104,7 @@ def test_going_on_after_an_interruption_gives_the_same(bench: Bench, tmp_path: P
     told: list[RefineProgress] = []
     again = bench.refine(tmp_path / "work", resume=True, on_progress=told.append)
     assert without_seconds(again) == without_seconds(whole)
+    assert trials_in(tmp_path / "work") == trials_in(tmp_path / "whole")
     assert any(one.epoch for one in told)
     told.clear()
     assert without_seconds(bench.refine(tmp_path / "work", resume=True, on_progress=told.append)) == without_seconds(
