@@ -18,7 +18,7 @@ def quality_interval(
 
     A percentile bootstrap (`scipy.stats.bootstrap`) that resamples whole groups, where there are some. Where images are
     right or wrong, one of each is added to every class before (Agresti & Coull 1998 add two): images that are all
-    right have an interval, too.
+    right have an interval, too. That would draw values to a half, so the interval is moved back by as much.
 
     Args:
         by_image: float64 [n, classes], NaN where an image adds nothing to a class; see `Quality`.
@@ -38,15 +38,14 @@ def quality_interval(
     sums, counts = _by_group(by_image, groups)
     if len(sums) < 2:
         return None
+    quality = float(_mean_of_classes(sums, counts))
     if binary:
         one_of_each = np.eye(by_image.shape[1])
         sums = np.concatenate([sums, one_of_each, np.zeros_like(one_of_each)])
         counts = np.concatenate([counts, one_of_each, one_of_each])
 
     def statistic(places: npt.NDArray[np.int64], axis: int) -> Floats:
-        total = counts[places].sum(axis=-2)
-        means = np.divide(sums[places].sum(axis=-2), total, out=np.full(total.shape, np.nan), where=total > 0)
-        return np.asarray(_mean_of_known(means))
+        return _mean_of_classes(sums[places], counts[places])
 
     found = bootstrap(
         (np.arange(len(sums)),),
@@ -57,7 +56,11 @@ def quality_interval(
         method="percentile",
         rng=np.random.default_rng(0),
     ).confidence_interval
-    return (float(found.low), float(found.high)) if np.isfinite([found.low, found.high]).all() else None
+    if not np.isfinite([found.low, found.high]).all():
+        return None
+    moved = quality - float(_mean_of_classes(sums, counts))
+    low, high = float(found.low) + moved, float(found.high) + moved
+    return (max(0.0, low), min(1.0, high)) if binary else (low, high)
 
 
 def _by_group(by_image: Floats, groups: npt.NDArray[np.int64] | None) -> tuple[Floats, Floats]:
@@ -71,8 +74,10 @@ def _by_group(by_image: Floats, groups: npt.NDArray[np.int64] | None) -> tuple[F
     return sums, counts
 
 
-def _mean_of_known(means: Floats) -> Floats:
-    """The mean over the last axis of what is not NaN; NaN where all is."""
+def _mean_of_classes(sums: Floats, counts: Floats) -> Floats:
+    """The mean over groups of each class, and over the classes that occur: [..., groups, classes] -> [...]."""
+    total = counts.sum(axis=-2)
+    means = np.divide(sums.sum(axis=-2), total, out=np.full(total.shape, np.nan), where=total > 0)
     known = ~np.isnan(means)
     count = known.sum(axis=-1)
     total = np.where(known, means, 0.0).sum(axis=-1)

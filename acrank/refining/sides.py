@@ -92,7 +92,10 @@ def choose_sides(target: Target, draws: Sequence[Draw], *, seed: int) -> Sides:
             f"the draws leave {int((~used).sum())} of {len(target)} images: validated on the half that no training saw"
         )
     bounds = BOUNDS[target.task]
-    parts = {"train": _at_most(target, train, bounds.train), "val": _at_most(target, val, bounds.val)}
+    parts = {
+        "train": _at_most(target, train, bounds.train, words=(seed, 0)),
+        "val": _at_most(target, val, bounds.val, words=(seed, 1)),
+    }
     return _examined(target, **parts, note=note)
 
 
@@ -118,13 +121,13 @@ def _unused(
     return np.sort(np.concatenate([np.flatnonzero(used), rest[kept]])), rest[held]
 
 
-def _at_most(target: Target, places: Indices, most: int) -> Indices:
+def _at_most(target: Target, places: Indices, most: int, *, words: tuple[int, int]) -> Indices:
     """A stratified sample of images."""
     if len(places) <= most:
         return places
     labels = target.labels[places]
     most = max(most, len(np.unique(labels)))
-    taken = draw_sample(labels, most, seed=0, repeat=0, task=target.task, purpose=Purpose.TRAIN_PART)
+    taken = draw_sample(labels, most, seed=words[0], repeat=words[1], task=target.task, purpose=Purpose.REFINE_PART)
     chosen: Indices = places[taken]
     return chosen
 

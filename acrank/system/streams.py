@@ -37,6 +37,7 @@ class Purpose(StrEnum):
     SAMPLE_PATCH = "training patches that a network is set up on"  # split, place
     FOREGROUND = "places to centre patches on"  # image
     REFINE_SPLIT = "images that validate short trainings"  # seed
+    REFINE_PART = "images of short trainings, where not all are"  # seed, 0 to train and 1 to validate
     FINETUNE_HEAD = "new weights of a finetuning run"  # seed, split
     FINETUNE_BATCHES = "batches of a finetuning run"  # seed, split
     FINETUNE_PATCH = "training patches of a finetuning run"  # a number from the stream of its batches

@@ -43,7 +43,7 @@ def test_names_on_the_front_do_not_cover_each_other() -> None:
 def test_agreement_is_kendalls_tau_of_scores_turned_the_better_way_up() -> None:
     ranking = made_run([f"m{i}" for i in range(30)], skipped=3)
     found = {(row["a"], row["b"]): row for row in agreement_rows(ranking)}
-    rows = ranked(ranking)
+    rows = ranked_rows(ranking)
     x = [row.value("finetunability") for row in rows]
     y = [-(row.value("ac_corr") or 0.0) for row in rows]
     assert found["finetunability", "ac_corr"]["tau"] == pytest.approx(kendalltau(x, y).statistic, abs=5e-4)
@@ -78,7 +78,7 @@ def test_a_candidate_has_only_the_fields_that_have_a_value() -> None:
 
 @given(st.lists(st.text(min_size=1), min_size=2, max_size=6, unique=True))
 def test_labels_are_short_and_differ(names: list[str]) -> None:
-    found = labels(ranked(made_run(names)))
+    found = labels(ranked_rows(made_run(names)))
     assert len(set(found)) == len(names)
     assert all(len(label) <= 60 and visible(label) == label for label in found)
 

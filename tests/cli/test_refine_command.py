@@ -1,0 +1,98 @@
+"""`acrank score --refine`: one command from images to a decision, its outputs, and what it refuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from helpers.workbench import Outcome, make_images, make_zoo
+
+from acrank.cli.commands import completed
+from acrank.errors import UsageError
+from acrank.refining import refinement
+from acrank.refining.refine_settings import RefineSettings, seconds_of
+
+WORDS = ("score", "--zoo", "zoo/zoo.yaml", "--data", "target", "--samples", "12", "--repeats", "1", "--allow-code")
+SCORES = ("--scores", "channel_alignment", "--no-cache", "--device", "cpu")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "small_networks", raising=False)
+    monkeypatch.setattr(refinement, "LEAST_STEPS", 2)
+    make_zoo(tmp_path / "zoo", 3)
+    make_images(tmp_path / "target", each=20, size=16)
+    return tmp_path
+
+
+def test_from_images_to_a_decision(folder: Path, acrank: Callable[..., Outcome]) -> None:
+    done = acrank(*WORDS, *SCORES, "--refine", "2", "--refine-budget", "10m", "-f", "csv")
+    assert done.code == 0, done.err
+    rows = list(csv.DictReader(done.out.splitlines()))
+    assert done.out == (folder / "scores.csv").read_text()
+    assert list(rows[0])[:5] == ["rank", "band", "model", "status", "joint"]
+    trained = [row for row in rows if row["refined"]]
+    assert len(trained) == 2
+    assert all(float(row["refined_low"]) <= float(row["refined"]) for row in trained)
+    assert all(row["epochs"] for row in trained)
+    assert "refined: 2 candidates trained" in done.err
+    assert "round 1, 1/2" in done.err
+    record = json.loads((folder / "run.json").read_text())
+    assert (record["rank_by"], record["complete"]) == ("joint", True)
+    assert (folder / "run.work" / "truth.csv").exists()
+
+    compared = acrank("compare", "run.json", "--truth", "run.work/truth.csv")
+    assert compared.code == 0, compared.err
+    again = acrank(*WORDS, *SCORES, "--resume", "-f", "csv")  # what was trained stays with the row
+    assert again.code == 0, again.err
+    assert [row["refined"] for row in csv.DictReader(again.out.splitlines())] == [row["refined"] for row in rows]
+
+
+def test_the_number_may_be_left_out() -> None:
+    alone = {"--refine": "5"}
+    assert completed(["score", "--refine"], alone) == ["score", "--refine", "5"]
+    assert completed(["--refine", "--refine-budget", "9s"], alone) == ["--refine", "5", "--refine-budget", "9s"]
+    assert completed(["--refine", "7"], alone) == ["--refine", "7"]
+    assert completed([], alone) == []
+    assert completed(["--refine=7"], alone) == ["--refine=7"]
+
+
+def test_left_out_on_the_command_line(folder: Path, acrank: Callable[..., Outcome]) -> None:
+    done = acrank(*WORDS, *SCORES, "-o", "out.json", "--refine-budget", "0.01s", "--refine")
+    assert done.code == 0, done.err
+    assert json.loads((folder / "out.json").read_text())["settings"]["refine"]["candidates"] == 5
+    assert "--refine-budget was spent in round 1 after 0 of 3 candidates" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--refine", "0"), "--refine is 0"),
+        (("--refine", "x"), "Invalid value for '--refine'"),
+        (("--refine-budget", "5m"), "--refine-budget is for --refine"),
+        (("--refine", "2", "--refine-budget", "soon"), "--refine-budget is a time, got 'soon'"),
+        (("--refine", "2", "--shard", "1/2"), "--refine needs the whole ranking"),
+        (("--refine", "2", "--executor", "ray"), "--refine does not run on Ray"),
+    ],
+)
+def test_what_is_refused(folder: Path, acrank: Callable[..., Outcome], words: tuple[str, ...], message: str) -> None:
+    done = acrank(*WORDS, *SCORES, *words)
+    assert done.code == 2
+    assert message in done.err
+    assert not (folder / "run.json").exists()
+
+
+@pytest.mark.parametrize("text", ["", "0", "0s", "-1m", "1d", "1e3", "10 minutes", "nan", "1" * 20])
+def test_what_is_no_time(text: str) -> None:
+    with pytest.raises(UsageError, match="is a time"):
+        seconds_of(text)
+
+
+def test_an_empty_budget_is_refused() -> None:
+    with pytest.raises(UsageError, match="is a time"):
+        RefineSettings(refine=1, refine_budget="")
