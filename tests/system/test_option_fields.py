@@ -36,9 +36,9 @@ def test_an_option_is_a_field_with_its_declaration() -> None:
 @pytest.mark.parametrize(
     ("given", "message", "hint"),
     [
-        ({"fruit": "aple"}, "unknown --fruit 'aple'", "did you mean 'apple'?"),
+        ({"fruit": "aple"}, "unknown --fruit 'aple'", "did you mean 'apple'? (--fruit apple|pear)"),
         ({"fruit": "x"}, "unknown --fruit 'x'", "choose one of apple, pear"),
-        ({"spices": ("salt", "cumen")}, "unknown --spice 'cumen'", "did you mean 'cumin'?"),
+        ({"spices": ("salt", "cumen")}, "unknown --spice 'cumen'", "did you mean 'cumin'? (--spice salt|cumin)"),
         ({"grams": 0.5}, "--grams is 0.5", "it must be at least 1"),
         ({"grams": float("nan")}, "--grams is nan", "it must be at least 1"),
     ],
