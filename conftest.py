@@ -1,4 +1,4 @@
-"""Every test, docstring example and README block has a cache of its own and no configuration file, never the user's."""
+"""Every test, docstring example and README block has a cache of its own and no configuration file: never the user's."""
 
 from __future__ import annotations
 

@@ -15,6 +15,8 @@ AcrankError                      4   anything below; alone: a broken promise ins
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class AcrankError(Exception):
     """An expected failure: `message` says what and where, `hint` what to do instead.
@@ -70,9 +72,13 @@ class CandidateError(AcrankError):
 
 
 class NothingRankedError(AcrankError):
-    """Every candidate was skipped, so there is no ranking."""
+    """Every candidate was skipped: `result`, a ranking or results of finetuning, has the reasons."""
 
     exit_code = 3
+
+    def __init__(self, message: str, *, hint: str | None = None, result: Any = None) -> None:
+        super().__init__(message, hint=hint)
+        self.result = result
 
 
 class UndefinedScoreError(AcrankError):

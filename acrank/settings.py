@@ -114,9 +114,7 @@ class Settings:
 
     PANEL: ClassVar = "What to score"
 
-    protocol: Annotated[str, Opt(help="one-step, or official (one epoch, slow).", choices=tuple(PROTOCOLS))] = (
-        "one-step"
-    )
+    protocol: Annotated[str, Opt(help="official: one epoch, slow.", choices=tuple(PROTOCOLS))] = "one-step"
     scores: Annotated[tuple[str, ...], Opt(help="Names of `acrank scores`, or all.", metavar="NAME,…")] = ()
     rank_by: Annotated[str, Opt(help="Score that orders the table, or consensus.", metavar="NAME")] = ""
     samples: Annotated[
@@ -178,7 +176,8 @@ class Settings:
         object.__setattr__(self, "scores", tuple(dict.fromkeys(self.scores)))
         for name in (*self.scores, self.rank_by):
             if name not in ("", "all", CONSENSUS, *SCORES) or (name == "all" and name == self.rank_by):
-                raise UsageError(f"unknown score {name!r}", hint=closest(name, SCORES, "`acrank scores` lists them"))
+                hint = closest(name, [*SCORES, CONSENSUS], "`acrank scores` lists them")
+                raise UsageError(f"unknown score {name!r}", hint=hint)
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Settings:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,11 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the measuring data is not here")
     return SHARED
+
+
+@pytest.fixture(autouse=True)
+def no_module_of_a_manifest_stays() -> Iterator[None]:
+    """The module beside one test's manifest must not stand where another test's is wanted."""
+    sys.modules.pop("small_networks", None)
+    yield
+    sys.modules.pop("small_networks", None)

@@ -39,6 +39,7 @@ ALLOWED: dict[str, set[str]] = {
         *("demo",),  # the example in the docstring of `finetune`
     },
     "comparison": {"formats", "records", "scores", "system"},
+    "report": {"comparison", "formats", "records", "system"},
     "gates": {"comparison", "formats", "records", "system"},
 }
 HEAVY = ("torch", "timm", "pandas", "h5py", "scipy", "sklearn", "matplotlib")

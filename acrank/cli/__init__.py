@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with gc_paused():
             from acrank.cli.app import build, defaults_for
             from acrank.cli.completion import is_completing, line_in_hand
-            from acrank.cli.console import report_failure, say
+            from acrank.cli.console import report_failure
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -44,7 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             more = {"prog_name": "acrank", "standalone_mode": False, "default_map": defaults_for(words)}
             code = app(args=None if argv is None else words, **more)
             if code == 130:  # Typer has swallowed the KeyboardInterrupt
-                say("interrupted: what was finished is kept")
+                from acrank.cli.interruption import say_interrupted
+
+                say_interrupted(words)
             return code if isinstance(code, int) else 0
         except BaseException as error:
             return report_failure(error)

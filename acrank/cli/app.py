@@ -13,10 +13,23 @@ from acrank import __version__
 from acrank.cli.completion import is_completing
 from acrank.cli.configuration import check_tables, defaults_of, find_configuration
 from acrank.cli.console import say
-from acrank.cli.options import PanelCommand
+from acrank.cli.options import PanelCommand, with_silence
 
 #: In the order of `acrank --help`; each is a module beside this one, with a function of that name or with an `app`.
-COMMANDS = ("score", "inspect", "demo", "compare", "merge", "check", "finetune", "scores", "zoo", "cache", "env")
+COMMANDS = (
+    "score",
+    "inspect",
+    "demo",
+    "compare",
+    "report",
+    "merge",
+    "check",
+    "finetune",
+    "scores",
+    "zoo",
+    "cache",
+    "env",
+)
 
 
 #: Those of several commands, such as `acrank zoo list`.
@@ -41,9 +54,11 @@ def build(words: Sequence[str] = ()) -> typer.Typer:
     for name in words[:1] if words and words[0] in COMMANDS else COMMANDS:
         module = import_module(f"acrank.cli.{name}")
         if hasattr(module, "app"):
+            for command in module.app.registered_commands:
+                command.callback = with_silence(command.callback)
             app.add_typer(module.app, name=name)
         else:
-            app.command(name, cls=PanelCommand)(getattr(module, name))
+            app.command(name, cls=PanelCommand)(with_silence(getattr(module, name)))
     return app
 
 

@@ -8,7 +8,7 @@ import typer
 
 from acrank.cli.console import check_outputs, put, say, show, write
 from acrank.cli.options import DataCommand, Format, FormatOption, OutputOption, VerboseOption
-from acrank.system.view import View
+from acrank.system.view import Column, View
 
 if TYPE_CHECKING:
     from acrank.cache import ObservationCache
@@ -33,7 +33,14 @@ def list_entries(format: FormatOption = Format.table, output: OutputOption = Non
     entries = _existing(ObservationCache()).summaries()
     columns = ["key", "weights", "images", "features", "layers", "bytes"]
     rows = [[entry[name] for name in columns] for entry in entries]
-    view = View(columns=columns, rows=rows, record={"observations": entries}, title="Cached observations")
+    layout = [
+        Column(name="key", priority=0, fit="shorten"),
+        Column(name="weights", priority=5, fit="shorten"),
+        *(Column(name=name, priority=place) for place, name in zip((1, 3, 4, 2), columns[2:], strict=True)),
+    ]
+    view = View(
+        columns=columns, rows=rows, record={"observations": entries}, title="Cached observations", layout=layout
+    )
     write(view, output or [])
     show(view, format)
 

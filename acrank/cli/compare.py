@@ -11,9 +11,11 @@ import typer
 from acrank.cli.console import check_outputs, say, show, warn, write
 from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption, with_settings
 from acrank.cli.outputs import OverwriteOption, check_replaceable
+from acrank.cli.progress import progress
 from acrank.errors import TableError, UsageError
 from acrank.system.files import check_writable
 from acrank.system.option_fields import MOST_SEED, Opt, check_options
+from acrank.system.words import closest
 
 if TYPE_CHECKING:
     from acrank.comparison import Comparison, Scores, Truth
@@ -96,16 +98,17 @@ def compare(
     table = comparison.read_scores(scores, only=options.score_names, method=None if truth else options.method)
     known = comparison.read_truth(truth, method=options.method) if truth else None
     table, known = _only(table, known, list(options.datasets))
-    found = comparison.compare(
-        table,
-        known,
-        higher_is_better=_directions(table, list(options.lower_is_better), list(options.higher_is_better)),
-        versus=options.versus,
-        top_k=list(dict.fromkeys(options.top_k or (1, 3))),
-        seed=options.seed,
-        resamples=options.resamples,
-        clusters=comparison.read_clusters(clusters) if clusters else None,
-    )
+    with progress("resampling"):
+        found = comparison.compare(
+            table,
+            known,
+            higher_is_better=_directions(table, list(options.lower_is_better), list(options.higher_is_better)),
+            versus=options.versus,
+            top_k=list(dict.fromkeys(options.top_k or (1, 3))),
+            seed=options.seed,
+            resamples=options.resamples,
+            clusters=comparison.read_clusters(clusters) if clusters else None,
+        )
     view = found.view()
     write(view, output or [])
     if plot:
@@ -138,12 +141,14 @@ def _only(scores: Scores, truth: Truth | None, wanted: list[str]) -> tuple[Score
     if known is None or any(name not in known.datasets for name in wanted):
         missing = next(name for name in wanted if known is None or name not in known.datasets)
         has = ", ".join(map(repr, known.datasets)) if known else "no ground truth"
-        raise TableError(f"there is no ground truth for the dataset {missing!r}", hint=f"there is {has}")
+        hint = closest(missing, known.datasets if known else (), f"there is {has}")
+        raise TableError(f"there is no ground truth for the dataset {missing!r}", hint=hint)
     if list(scores.datasets) == [""] and len(wanted) == 1:
         return scores.named(wanted[0]), truth
     unscored = [name for name in wanted if name not in scores.datasets]
     if unscored:
-        raise TableError(f"{scores.where} has no dataset {unscored[0]!r}", hint=f"it has {', '.join(scores.datasets)}")
+        hint = closest(unscored[0], scores.datasets, f"it has {', '.join(scores.datasets)}")
+        raise TableError(f"{scores.where} has no dataset {unscored[0]!r}", hint=hint)
     return replace(scores, datasets={name: scores.datasets[name] for name in wanted}), truth
 
 

@@ -6,7 +6,6 @@ the place of Python's own (`acrank.system.text_streams`), so that warnings and l
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import traceback
@@ -17,28 +16,78 @@ from typing import TYPE_CHECKING, TextIO
 
 import typer
 
+from acrank.cli.terminal import PLAIN, has_colour, width_of
 from acrank.errors import AcrankError
-from acrank.formats import FORMATS, format_of, render
+from acrank.formats import format_of, render
 from acrank.formats.annotations import error_annotation
+from acrank.formats.fitting import wrapped
 from acrank.formats.machine_readable import ascii_json
+from acrank.formats.table import to_table
 from acrank.system.files import atomic_write, check_writable
 from acrank.system.printable import printable
-from acrank.system.text_streams import CheckedStream, behind, discard
+from acrank.system.text_streams import CheckedStream, Discarding, behind, discard
 from acrank.system.view import View
+from acrank.system.words import closest
 
 if TYPE_CHECKING:
     from acrank.records import Ranking
     from acrank.targets.understanding import Understanding
 
 _verbosity = 0
+_quiet = False
+_progress = True
 _data: TextIO | None = None  # stdout, while it is kept for data
+_people: TextIO | None = None  # stderr, while it is kept for errors
 
 
 def set_verbosity(level: int) -> int:
-    """Remember how often -v was given; from 2 on, errors come with their traceback."""
+    """Remember how often -v was given: from 1 on, commands say more; from 2 on, errors come with their traceback."""
     global _verbosity
     _verbosity = level
     return level
+
+
+def verbosity() -> int:
+    """How often -v was given."""
+    return _verbosity
+
+
+def set_quiet(quiet: bool) -> bool:
+    """Remember whether -q was given; `quietly` heeds it."""
+    global _quiet
+    _quiet = quiet
+    return quiet
+
+
+def is_quiet() -> bool:
+    """Whether -q was given."""
+    return _quiet
+
+
+def set_progress(hidden: bool) -> bool:
+    """Remember whether --no-progress was given."""
+    global _progress
+    _progress = not hidden
+    return hidden
+
+
+def shows_progress() -> bool:
+    """Whether progress is wanted, as a bar or as lines."""
+    return _progress
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Inside this context stderr holds nothing but annotations, where -q was given; errors are reported after it."""
+    global _people
+    if not _quiet:
+        yield
+        return
+    _people, sys.stderr = sys.stderr, Discarding()
+    try:
+        yield
+    finally:
+        _people, sys.stderr = None, _people
 
 
 @contextmanager
@@ -59,9 +108,18 @@ def stdout_for_data() -> Iterator[None]:
         _data, sys.stdout = None, before
 
 
-def say(text: str) -> None:
-    """One line for people, to stderr."""
-    print(printable(text), file=sys.stderr)
+def say(text: str, *, whole: bool = False) -> None:
+    """A line for people, to stderr; on a terminal it goes on below at a space.
+
+    Args:
+        text: what is said.
+        whole: whether it stays one line, to be copied.
+    """
+    text = printable(text)
+    width = None if whole else width_of(sys.stderr)
+    if width and len(text) > width // 2:  # characters take two cells at most
+        text = wrapped(text, width - 2).replace("\n", "\n  ")
+    print(text, file=sys.stderr)
 
 
 def warn(text: str) -> None:
@@ -72,7 +130,7 @@ def warn(text: str) -> None:
 def annotate(title: str, message: str) -> None:
     """An error that GitHub Actions marks on the run: the one command to a runner that acrank gives, on stderr."""
     line = error_annotation(printable(title), printable(message, newlines=True))
-    print(line, file=behind(sys.stderr))
+    print(line, file=behind(_people or sys.stderr))
 
 
 def put(text: str) -> None:
@@ -81,9 +139,9 @@ def put(text: str) -> None:
 
 
 def show(view: View, format_name: str) -> None:
-    """The view to stdout: as wide as the terminal on one, uncut in a pipe or a file."""
-    if format_name == "table" and _stdout().isatty():
-        text = FORMATS["table"](view, width=_terminal_width(), colour="NO_COLOR" not in os.environ)  # type: ignore[call-arg]
+    """The view to stdout: as wide as the terminal on one, whole in a pipe or a file."""
+    if format_name == "table":
+        text = to_table(view, width=width_of(_stdout()), colour=has_colour(_stdout()))
     else:
         text = render(view, format_name)
     if format_name == "json" and not _takes(text):
@@ -93,7 +151,9 @@ def show(view: View, format_name: str) -> None:
 
 def _send(text: str) -> None:
     stream = _stdout()
-    encoding = stream.encoding or "utf-8"  # what it lacks, such as a table's rule in ASCII, is shown as escapes
+    encoding = stream.encoding or "utf-8"
+    if not _takes(text):
+        text = text.translate(PLAIN)  # the lines of tables; what the encoding lacks beside them is shown as escapes
     stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
     stream.flush()
 
@@ -171,7 +231,7 @@ def report_failure(error: BaseException) -> int:
         _print_lines(error.format_message() + "\n")  # type: ignore[attr-defined]
         return 2
     if hasattr(error, "format_message"):  # Click's own usage errors
-        return _explain(error.format_message(), _help_hint(error), 2)
+        return _explain(error.format_message().replace("Value error, ", ""), _help_hint(error), 2)
     return _explain(
         f"internal: {type(error).__name__}: {error}", "please report it; -vv shows the traceback", AcrankError.exit_code
     )
@@ -189,9 +249,9 @@ def _explain(message: str, hint: str | None, code: int) -> int:
 
 
 def _help_hint(error: BaseException) -> str:
+    """What to do about a usage error of Click: the choice that is nearest to an unknown one, else the help."""
+    found = re.search(r"'([^']*)' is not one of (.+)", str(getattr(error, "message", "")))
+    if found and (hint := closest(found[1], re.findall(r"'([^']*)'", found[2]), "")):
+        return hint
     context = getattr(error, "ctx", None)
     return f"see `{context.command_path if context else 'acrank'} --help`"
-
-
-def _terminal_width() -> int:
-    return os.get_terminal_size(_stdout().fileno()).columns

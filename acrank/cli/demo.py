@@ -57,7 +57,7 @@ def demo(
     if format is Format.table:
         show(comparison, format)
     say(f"written: {', '.join(str(path) for path in (*outputs, folder / 'comparison.csv'))}")
-    say(f"the same by hand: acrank score --zoo {zoo_path()} --data {target}")
+    say(f"the same by hand: acrank score --zoo {zoo_path()} --data {target}", whole=True)
 
 
 def _comparison(record: Path, seed: int) -> View:

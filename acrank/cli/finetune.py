@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from acrank.cli.console import check_outputs, finish, tell_target, warn
+from acrank.cli.console import check_outputs, finish, say, show, shows_progress, tell_target, warn
+from acrank.cli.interruption import resumable
 from acrank.cli.options import (
     DataOption,
     Format,
@@ -17,7 +18,8 @@ from acrank.cli.options import (
     with_settings,
 )
 from acrank.cli.outputs import OverwriteOption, check_replaceable
-from acrank.cli.progress import progress
+from acrank.cli.progress import is_shown, progress
+from acrank.errors import NothingRankedError
 from acrank.finetuning.finetune_settings import FinetuneSettings
 from acrank.formats import format_of, render
 from acrank.system.files import atomic_write
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from acrank.finetuning.flow import Progress
 
 DEFAULT_OUTPUT = Path("truth.csv")
+LINES_EVERY = 60.0  # seconds between lines about epochs, where there is no bar; every run has a line besides
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,23 +100,32 @@ def finetune(
 
     methods = parse_methods(",".join(runs.methods or ("vanilla",)))
     candidates = zoo.load()
+    splits = runs.splits or (1 if settings.split_by == "target" else 3)
+    total = len(candidates.candidates) * len(methods) * splits * runs.seeds
     check_replaceable(outputs, [one.weights_path for one in candidates.candidates], overwrite=True)
     parts = open_splits(data, target, split_by=settings.split_by)
-    with progress("loading") as advance:
-        results = run(
-            candidates,
-            parts,
-            methods,
-            settings=settings,
-            work_dir=runs.work_dir or outputs[0].with_suffix(".work"),
-            seeds=runs.seeds,
-            splits=runs.splits or (1 if settings.split_by == "target" else 3),
-            resume=runs.resume,
-            save_dir=runs.save_dir,
-            on_result=lambda partial, outcome: _on_result(partial, outcome, outputs),
-            on_epoch=lambda at: advance(at.done, at.total, _description(at)),
-            on_target=tell_target,
-        )
+    try:
+        with (
+            resumable(lambda: f"what was finished is kept in {outputs[0]}"),
+            progress("loading", every=LINES_EVERY) as advance,
+        ):
+            results = run(
+                candidates,
+                parts,
+                methods,
+                settings=settings,
+                work_dir=runs.work_dir or outputs[0].with_suffix(".work"),
+                seeds=runs.seeds,
+                splits=splits,
+                resume=runs.resume,
+                save_dir=runs.save_dir,
+                on_result=lambda partial, outcome: _on_result(partial, outcome, outputs, total=total),
+                on_epoch=lambda at: advance(at.done, at.total, _description(at), kept=at.kept),
+                on_target=tell_target,
+            )
+    except NothingRankedError as error:
+        show(error.result.view(format), format)
+        raise
     write_results(results, outputs)
     for text in results.warnings:
         warn(text)
@@ -126,15 +138,20 @@ def write_results(results: Results, paths: tuple[Path, ...]) -> None:
         atomic_write(path, render(results.view(format_of(path)), format_of(path)))
 
 
-def _on_result(partial: Results, outcome: Outcome, outputs: tuple[Path, ...]) -> None:
+def _on_result(partial: Results, outcome: Outcome, outputs: tuple[Path, ...], *, total: int) -> None:
     write_results(partial, outputs)
     where = f"{outcome.model} ({outcome.method}, split {outcome.split}, seed {outcome.seed})"
     if outcome.reason:
         warn(f"{where} failed: {outcome.reason}")
-    elif "short_of_memory" in outcome.details:
+    elif not is_shown() and shows_progress():
+        seconds = outcome.details.get("seconds") or 0
+        done = min(total, len(partial.outcomes))
+        say(f"{done}/{total} {where}: {outcome.metric} {outcome.ground_truth:.4g} ({seconds:.1f} s)")
+    if "short_of_memory" in outcome.details:
         warn(f"{where}: {outcome.details['short_of_memory']}")
 
 
 def _description(at: Progress) -> str:
     key = at.key
-    return f"{key.model}, {key.method}, split {key.split}, seed {key.seed}, lr {at.lr:g}, epoch {at.epoch}"
+    begun = f"lr {at.lr:g}, epoch {at.epoch}" if at.epoch else "begins"
+    return f"{key.model}, {key.method}, split {key.split}, seed {key.seed}, {begun}"

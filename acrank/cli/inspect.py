@@ -78,7 +78,8 @@ def _examined(data: Path, options: TargetOptions, most: int) -> tuple[Target, Un
     from acrank.targets.examination import Examination, spread
     from acrank.targets.understanding import understand
 
-    opened = open_target(data, options)
+    with progress("looking through the data"):
+        opened = open_target(data, options)
     examination = Examination()
     places = spread(len(opened), most)
     with progress("decoding") as advance:
@@ -101,7 +102,9 @@ def _leaks(data: Path, options: TargetOptions, examination: Examination) -> list
     whole = open_target(data, options, split="all", bad_images="skip-all")
     others = [place for place, name in enumerate(whole.ids) if name not in own]
     beside = Examination()
-    beside.look(whole, [others[place] for place in spread(len(others), len(examination.facts))])
+    chosen = [others[place] for place in spread(len(others), len(examination.facts))]
+    with progress("other splits") as advance:
+        beside.look(whole, chosen, lambda done: advance(done, len(chosen), "decoding other splits"))
     facts = {**examination.facts, **beside.facts}
     return split_leaks(facts, {name: "used" if name in own else "others" for name in facts})
 

@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperCommand
 
 from acrank.cli.completion import completer_of
-from acrank.cli.console import set_verbosity, stdout_for_data
+from acrank.cli.console import quietly, set_progress, set_quiet, set_verbosity, stdout_for_data
 from acrank.errors import UsageError
 from acrank.system.option_fields import MOST_SEED, Opt, options_of
 from acrank.system.words import words_of
@@ -63,6 +63,27 @@ VerboseOption = Annotated[
         count=True,
         callback=set_verbosity,
         help="Say more; -vv shows tracebacks.",
+        rich_help_panel="Output",
+    ),
+]
+QuietOption = Annotated[
+    bool,
+    typer.Option(
+        "-q",
+        "--quiet",
+        envvar="ACRANK_QUIET",
+        callback=set_quiet,
+        help="Nothing on stderr but errors.",
+        rich_help_panel="Output",
+    ),
+]
+NoProgressOption = Annotated[
+    bool,
+    typer.Option(
+        "--no-progress",
+        envvar="ACRANK_NO_PROGRESS",
+        callback=set_progress,
+        help="Neither a bar nor lines of progress.",
         rich_help_panel="Output",
     ),
 ]
@@ -127,8 +148,8 @@ class DataCommand(TyperCommand):
     """A command that keeps stdout for its data."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; what libraries print goes to stderr."""
-        with stdout_for_data():
+        """Run the command; what libraries print goes to stderr, and nowhere with -q."""
+        with quietly(), stdout_for_data():
             return super().invoke(ctx)
 
 
@@ -184,10 +205,37 @@ def with_settings(function: Callable[..., None] | None = None, *, without: Colle
             )
         function(**given)
 
+    _sign(command, function, parameters)
+    return command
+
+
+def with_silence(function: Callable[..., None]) -> Callable[..., None]:
+    """The command with -q and --no-progress, which every command has; their callbacks remember them."""
+    if hasattr(function, "has_silence"):
+        return function
+    hints = typing.get_type_hints(function, include_extras=True)
+    more = {"quiet": QuietOption, "no_progress": NoProgressOption}
+    parameters = [
+        *(one.replace(annotation=hints[name]) for name, one in inspect.signature(function).parameters.items()),
+        *(
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=more[name])
+            for name in more
+        ),
+    ]
+
+    def command(**given: Any) -> None:
+        function(**{name: value for name, value in given.items() if name not in more})
+
+    _sign(command, function, parameters)
+    command.has_silence = True  # type: ignore[attr-defined]
+    return command
+
+
+def _sign(command: Callable[..., None], function: Callable[..., None], parameters: list[inspect.Parameter]) -> None:
+    """Give a wrapper the name of a function and the parameters that Typer shall see."""
     command.__name__, command.__doc__, command.__module__ = function.__name__, function.__doc__, function.__module__
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    return command
 
 
 def _parameter(field: dataclasses.Field[Any], hint: Any, option: Opt) -> inspect.Parameter:

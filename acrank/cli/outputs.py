@@ -27,8 +27,9 @@ _TITLES = re.compile(
     r"|^\| *(rank|dataset|model|gate) *\|",
     re.MULTILINE,
 )
-#: How acrank's JSON and CSV files begin.
+#: How acrank's JSON, CSV and HTML files begin.
 _OURS = {
+    ".html": re.compile(r'<!DOCTYPE html>[^\0]*?<meta name="generator" content="acrank">'),
     ".json": re.compile(r'\{\s*"kind":\s*"acrank-'),
     ".csv": re.compile(r"\ufeff?(rank,band,model,status|dataset,model,method,seed|dataset,score|gate,result)"),
 }

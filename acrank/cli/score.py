@@ -7,8 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from acrank.cli.console import check_outputs, finish, say, tell_notes, tell_target, warn
+from acrank.cli.console import (
+    check_outputs,
+    finish,
+    say,
+    show,
+    shows_progress,
+    tell_notes,
+    tell_target,
+    verbosity,
+    warn,
+)
 from acrank.cli.execution import Execution, running
+from acrank.cli.interruption import resumable
 from acrank.cli.options import (
     DataOption,
     Format,
@@ -22,7 +33,7 @@ from acrank.cli.options import (
 from acrank.cli.outputs import OverwriteOption, check_replaceable, partial_path
 from acrank.cli.progress import is_shown, progress
 from acrank.cli.saving import saving, write_or_rescue
-from acrank.errors import OutputError, TableError
+from acrank.errors import NothingRankedError, OutputError, TableError
 from acrank.settings import Settings
 from acrank.targets.target_options import TargetOptions
 
@@ -69,21 +80,26 @@ def score(
     earlier = _earlier(outputs) if resume else None
     from acrank.targets import open_target
 
-    opened = open_target(data, target)
+    with progress("looking through the data"):
+        opened = open_target(data, target)
     candidates = execution.part_of(zoo.load())
     check_replaceable(outputs, [one.weights_path for one in candidates.candidates], overwrite=True)
     at_least = 0 if overwrite else _ranked_before(outputs)
-    with running(execution) as executor:
-        ranking = run_and_save(
-            candidates,
-            opened,
-            settings,
-            outputs=outputs,
-            cache=cache_of(no_cache),
-            earlier=earlier,
-            executor=executor,
-            at_least=at_least,
-        )
+    with resumable(lambda: _kept_in(outputs)), running(execution) as executor:
+        try:
+            ranking = run_and_save(
+                candidates,
+                opened,
+                settings,
+                outputs=outputs,
+                cache=cache_of(no_cache),
+                earlier=earlier,
+                executor=executor,
+                at_least=at_least,
+            )
+        except NothingRankedError as error:
+            show(error.result.view(), format)
+            raise
     finish(ranking.view(), format, () if output else outputs)
 
 
@@ -105,7 +121,7 @@ def run_and_save(
     from acrank.ranking.scoring import score as run
 
     told: list[str] = []
-    with saving(outputs, at_least=at_least) as save, progress("scoring") as advance:
+    with saving(outputs, at_least=at_least) as save, progress("reading images", every=None) as advance:
 
         def on_target(understanding: Understanding) -> None:
             told.extend(understanding.warnings)
@@ -114,9 +130,11 @@ def run_and_save(
         def on_row(partial: Ranking, model: str, done: int, total: int) -> None:
             save(partial)
             best = partial.best
-            advance(done, total, f"best so far: {best.model}" if best else "scoring")
-            if not is_shown():
+            advance(done, total, f"best so far: {best.model}" if best else "")
+            if not is_shown() and shows_progress():
                 say(f"{done}/{total} {_done(partial, model)}")
+            if verbosity():
+                say(_in_detail(partial, model))
 
         ranking = run(
             zoo,
@@ -154,6 +172,32 @@ def _done(ranking: Ranking, model: str) -> str:
     found = row.reason or "no value" if value is None else f"{ranking.rank_by} {value:.4g}"
     draws = f", {row.details.draws} draws" if (row.details.draws or 1) > 1 else ""
     return f"{model}: {found} ({row.seconds or 0:.1f} s{draws})"
+
+
+def _in_detail(ranking: Ranking, model: str) -> str:
+    """What scoring one candidate took, for -v."""
+    row = next(row for row in ranking.rows if row.model == model)
+    about = row.details
+    found = [
+        f"{len(row.layers)} normalisation layers" if row.layers else "",
+        f"{about.at_once} images at a time" if about.at_once else "",
+        f"lowered for memory: {about.lowered}" if about.lowered else "",
+        f"on {about.device} in {about.precision}" if about.device and about.precision else about.device or "",
+        "" if about.cached is None else "all from the cache" if about.cached else "computed",
+        f"{row.weights['matched']} tensors matched" if "matched" in row.weights else "",
+    ]
+    return f"{model}: {', '.join(filter(None, found)) or 'nothing was computed'}"
+
+
+def _kept_in(outputs: tuple[Path, ...]) -> str | None:
+    """How many candidates the record of an interrupted run holds; None where there is none to go on with."""
+    from acrank.records import Ranking
+
+    record = next((path for path in outputs if path.suffix == ".json" and path.exists()), None)
+    if record is None or partial_path(record).exists():
+        return None
+    found = Ranking.load(record)
+    return f"{len(found.rows)} of {found.candidates} candidates are kept in {record}"
 
 
 def cache_of(no_cache: bool) -> ObservationCache | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from acrank.cli.console import check_outputs, show, write
 from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption
 from acrank.scores import SCORES, Score
-from acrank.system.view import View
+from acrank.system.view import Column, View
 
 
 def scores(format: FormatOption = Format.table, output: OutputOption = None, verbose: VerboseOption = 0) -> None:
@@ -26,6 +26,15 @@ def view_of_scores() -> View:
         record={"scores": records},
         title="Scores",
         brief=[column for column in columns if column != "paper"],
+        layout=[
+            Column(name="name", priority=0, fit="shorten", least=16, ease=30),
+            Column(name="needs", priority=5, fit="wrap", least=14),
+            Column(name="direction", priority=0),
+            Column(name="range", priority=3),
+            Column(name="tasks", priority=2, fit="wrap", least=16),
+            Column(name="pool_relative", priority=6),
+            Column(name="cost", priority=1, fit="wrap", least=14),
+        ],
     )
 
 

@@ -13,7 +13,7 @@ from acrank.errors import CandidateError, ManifestError, OutputError
 from acrank.system.files import atomic_write, check_writable
 from acrank.system.imports import gc_paused
 from acrank.system.plain_data import dumps
-from acrank.system.view import View
+from acrank.system.view import Column, View
 
 if TYPE_CHECKING:
     from acrank.zoo import Zoo
@@ -45,10 +45,12 @@ def list_(
 @app.command(cls=DataCommand)
 def validate(zoo: ZooOption = DEFAULT_ZOO, verbose: VerboseOption = 0) -> None:
     """Check a manifest: its schema, its files and their hashes, and that each file fits its network."""
+    from acrank.cli.progress import progress  # here: `zoo list` needs no bar
     from acrank.zoo.manifest import location
     from acrank.zoo.validation import validate_zoo
 
-    sound, problems = validate_zoo(zoo)
+    with progress("checking") as advance:
+        sound, problems = validate_zoo(zoo, lambda done, total, model: advance(done, total, f"checking {model}"))
     for problem in problems:
         console.say(f"{location(zoo, problem)}: {problem}" + (f" ({problem.hint})" if problem.hint else ""))
     console.say(f"{len(sound.candidates)} ok")
@@ -104,7 +106,7 @@ def scan(
         index = load_index(cache, *INDEXED, advance=advance)
     if not is_indexed(cache, *INDEXED):
         console.warn(f"the index cannot be kept in {cache}: the next scan builds it again (set ACRANK_CACHE)")
-    with progress("files") as advance:
+    with progress("files", every=2) as advance:
         found = scan_folder(folder, index, encoders=lambda: load_index(cache, "smp"), advance=advance)
     text = found.manifest(output.absolute().parent if output else Path.cwd())
     if output is None:
@@ -136,4 +138,12 @@ def _view(zoo: Zoo) -> View:
     rows = [[c.id, c.network, c.weights, c.license, ", ".join(c.tags) or None] for c in zoo.candidates]
     models = [c.model_dump(mode="json", exclude_defaults=True, exclude={"folder"}) for c in zoo.candidates]
     record = {"kind": "acrank-zoo", "path": str(zoo.path), "sha256": zoo.sha256, "models": models}
-    return View(columns=["model", "network", "weights", "license", "tags"], rows=rows, record=record)
+    layout = [
+        Column(name="model", priority=0, fit="shorten", ease=24),
+        Column(name="network", priority=1, fit="shorten", ease=16),
+        Column(name="weights", priority=2, fit="shorten", ease=16),
+        Column(name="license", priority=4, fit="shorten", least=8),
+        Column(name="tags", priority=3, fit="wrap", least=8),
+    ]
+    columns = [column.name for column in layout]
+    return View(columns=columns, rows=rows, record=record, layout=layout)

@@ -23,7 +23,7 @@ def comparison_warnings(scores: Scores, datasets: list[AlignedDataset], results:
         ),
         *_uncompared(scores, datasets),
         *(line for dataset in datasets for line in _unmatched(dataset)),
-        *(_flipped(result) for result in found if result.better_flipped),
+        *(_flipped(result) for result in found if result.better_flipped and result.n >= ENOUGH),
         *(f"{_of(item)} has no value for {', '.join(item.without_value)}" for item in found if item.without_value),
         *(f"{_of(item)}: undefined: {item.reason}" for item in found if item.reason),
     ]

@@ -14,6 +14,8 @@ from acrank.comparison.resampling import CONFIDENCE, bootstrap_counts
 from acrank.comparison.results import Comparison
 from acrank.comparison.tables import Scores
 from acrank.errors import TableError, UsageError
+from acrank.system.activity import Stage, announce
+from acrank.system.words import closest
 
 #: Number of truths with resampled seeds among which the resamples are divided.
 _TRUTHS = 50
@@ -73,7 +75,10 @@ def compare(
     reference = versus or scores.rank_by or next(iter(scores.names), "")
     aligned = align(scores, known, directions, reference=reference)
     resampled = _resample(aligned, top=tuple(top_k), seed=seed, resamples=resamples, clusters=clusters or {})
-    measured = [found for dataset in resampled for found in measure_all(dataset, directions, reference)]
+    measured = []
+    for done, dataset in enumerate(resampled):
+        announce(Stage(name="resampling", what=dataset.aligned.name, done=done, total=len(resampled), is_main=True))
+        measured += measure_all(dataset, directions, reference)
     results = [found.result for found in measured]
     means = averages(measured) if len(resampled) > 1 else []
     over = "clusters of models" if clusters else "models"
@@ -99,7 +104,7 @@ def _check_options(scores: Scores, names: list[str], *, top_k: Sequence[int], re
     for name in names:
         if name not in scores.names:
             has = ", ".join(scores.names) or "no score columns"
-            raise UsageError(f"{scores.where} has no score {name!r}", hint=f"it has {has}")
+            raise UsageError(f"{scores.where} has no score {name!r}", hint=closest(name, scores.names, f"it has {has}"))
     if not top_k or min(top_k) < 1:
         raise UsageError(f"top k must be at least 1, not {list(top_k)}", hint="give --top-k 1 or more")
     if resamples < 100:

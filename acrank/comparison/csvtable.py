@@ -5,23 +5,27 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from acrank.errors import TableError
 from acrank.system.bounds import read_bounded
+from acrank.system.words import closest
 
 #: Spellings of an empty cell, in lower case.
 EMPTY = frozenset({"", "nan", "na", "n/a", "null", "none"})
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CsvRow:
-    """One row: its file, its line number, and the stripped text of its cells by column."""
+    """One row: its file, its line number, the stripped text of its cells by column, and what separates them."""
 
     path: Path
     line: int
     cells: dict[str, str]
+    delimiter: str = ","
 
     def text(self, column: str) -> str:
         """A cell as text; "" if the file lacks the column."""
@@ -30,12 +34,15 @@ class CsvRow:
     def number(self, column: str) -> float | None:
         """A cell as a float; None if it is empty or NaN, or the file lacks the column.
 
+        Unless commas separate the cells, a number may have a decimal comma.
+
         Raises:
             TableError: the cell holds text.
         """
         text = self.text(column)
+        with_comma = self.delimiter != "," and _DECIMAL_COMMA.fullmatch(text)
         try:
-            value = math.nan if text.lower() in EMPTY else float(text)
+            value = math.nan if text.lower() in EMPTY else float(text.replace(",", ".") if with_comma else text)
         except ValueError as error:
             raise self.error(
                 f"column {column!r} holds {text!r}, not a number",
@@ -60,11 +67,12 @@ class CsvTable:
         """Raise TableError unless the table has every named column."""
         for name in names:
             if name not in self.columns:
-                raise TableError(f"{self.path} has no column {name!r}: it has {', '.join(self.columns)}", hint=hint)
+                text = f"{self.path} has no column {name!r}: it has {', '.join(self.columns)}"
+                raise TableError(text, hint=closest(name, self.columns, hint))
 
 
 def read_csv(path: Path) -> CsvTable:
-    """Read a comma-separated UTF-8 file with a header.
+    """Read a UTF-8 file with a header; commas, semicolons or tabs separate cells, whichever the header has most of.
 
     Raises:
         TableError: unreadable, empty, a duplicate or unnamed column, or a line with too few or too many cells.
@@ -79,8 +87,9 @@ def parse_csv(text: str, path: Path) -> CsvTable:
         text: the file's content.
         path: what errors call it.
     """
+    delimiter = max(",;\t", key=text.lstrip("\r\n").partition("\n")[0].count)
     try:
-        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         numbered = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
     except csv.Error as error:
         raise TableError(f"{path} is not a CSV file: {error}", hint="save it as comma-separated UTF-8") from error
@@ -90,9 +99,11 @@ def parse_csv(text: str, path: Path) -> CsvTable:
     _check_header(path, columns)
     rows = []
     for line, cells in numbered[1:]:
-        row = CsvRow(path=path, line=line, cells=dict(zip(columns, cells, strict=False)))
+        row = CsvRow(path=path, line=line, cells=dict(zip(columns, cells, strict=False)), delimiter=delimiter)
         if len(cells) != len(columns):
-            raise row.error(f"{len(cells)} cells under {len(columns)} columns", hint="quote cells that hold commas")
+            raise row.error(
+                f"{len(cells)} cells under {len(columns)} columns", hint="quote cells that hold the separator"
+            )
         rows.append(row)
     return CsvTable(path=path, columns=columns, rows=rows)
 

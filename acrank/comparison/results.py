@@ -15,7 +15,7 @@ from acrank.system.notebook import first_lines, html_of, short_name
 if TYPE_CHECKING:
     import pandas
 
-    from acrank.system.view import View
+    from acrank.system.view import Column, View
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,37 @@ class Comparison:
             record=self.to_record(),
             title="Scores against ground truth",
             brief=self._brief(columns),
+            layout=self._layout(columns),
+            below=[
+                (" ".join(filter(None, (result.dataset, result.score))), result.reason)
+                for result in (*self.results, *self.averages)
+                if result.reason
+            ],
         )
+
+    def _layout(self, columns: list[str]) -> list[Column]:
+        from acrank.system.view import EXTRA, Column
+
+        results = [*self.results, *self.averages]
+        several = len({result.dataset for result in results}) > 1
+        shown = [Column(name="dataset", priority=1, fit="shorten", least=8, ease=14)] if several else []
+        shown += [Column(name="score", priority=0, fit="shorten", least=14, ease=26), Column(name="n", priority=5)]
+        shown.append(Column(name="weighted_tau", priority=0))
+        tau = [result.figures.get("weighted_tau", Estimate(None)) for result in results]
+        shown.append(Column(name="95% interval", cells=list(map(_ends, tau)), priority=2))
+        shown += [Column(name=name, priority=EXTRA) for name in top_names(self.settings["top_k"][0])]
+        if several:
+            residual = [result.residual for result in results]
+            shown.append(Column(name="residual", priority=4))
+            shown.append(Column(name="residual 95%", cells=list(map(_ends, residual)), priority=EXTRA))
+        if self.settings["versus"]:
+            differences = [result.difference for result in results]
+            shown += [Column(name="versus", priority=EXTRA + 3, fit="shorten"), Column(name="difference", priority=7)]
+            shown.append(Column(name="difference 95%", cells=list(map(_ends, differences)), priority=8))
+            shown.append(Column(name="verdict", priority=3))
+        shown += [Column(name="weighted_tau_p", priority=EXTRA + 1)]
+        shown += [Column(name=name, priority=EXTRA + 2) for name in CORRELATIONS[1:]]
+        return [column for column in shown if column.cells is not None or column.name in columns]
 
     def _brief(self, columns: list[str]) -> list[str]:
         top = top_names(self.settings["top_k"][0])
@@ -187,6 +217,11 @@ class Comparison:
 
 def _with_interval(name: str) -> list[str]:
     return [name, f"{name}_low", f"{name}_high"]
+
+
+def _ends(found: Estimate) -> str | None:
+    """The interval in words, None where there is none."""
+    return None if found.low is None or found.high is None else f"{found.low:.2f} to {found.high:.2f}"
 
 
 def _flat(name: str, found: Estimate) -> dict[str, float | None]:

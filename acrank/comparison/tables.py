@@ -15,6 +15,7 @@ from acrank.comparison.csvtable import CsvRow, CsvTable, model_of, read_csv
 from acrank.errors import TableError
 from acrank.records import Ranking
 from acrank.system.record_schema import RESERVED
+from acrank.system.words import closest
 
 #: model -> value
 Column = dict[str, float]
@@ -121,7 +122,8 @@ def read_scores(path: Path, *, only: Iterable[str] = (), method: str | None = No
     scores = scores_of_run(Ranking.load(path), str(path)) if is_record else scores_in(read_csv(path), wanted, method)
     for name in wanted:
         if name not in scores.names:
-            raise TableError(f"{path} has no score {name!r}", hint=f"it has {', '.join(scores.names)}")
+            has = f"it has {', '.join(scores.names)}"
+            raise TableError(f"{path} has no score {name!r}", hint=closest(name, scores.names, has))
     if not wanted:
         return scores
     datasets = {dataset: {name: found[name] for name in wanted} for dataset, found in scores.datasets.items()}
@@ -269,7 +271,7 @@ def _choose_method(table: CsvTable, wanted: str | None) -> str | None:
         raise TableError(f"{table.path} has several methods: {listed}", hint="choose one with --method NAME")
     if wanted is not None and wanted not in methods:
         has = f"it has {listed}" if methods else "it has no column `method`"
-        raise TableError(f"{table.path} has no method {wanted!r}", hint=has)
+        raise TableError(f"{table.path} has no method {wanted!r}", hint=closest(wanted, methods, has))
     return methods[0] if wanted is None and methods else wanted
 
 

@@ -35,13 +35,17 @@ from acrank.zoo.loading import load_candidate
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """The last finished epoch, and `done` of `total` epochs; epochs that early stopping saves count as done."""
+    """The last finished epoch, and `done` of `total` epochs; epochs that early stopping saves count as done.
+
+    `kept` of those that are done were trained by an earlier process. `epoch` 0 is the beginning of a run.
+    """
 
     key: RunKey
     lr: float
     epoch: int
     done: int
     total: int
+    kept: int = 0
 
 
 def finetune(
@@ -130,6 +134,7 @@ def finetune(
         raise NothingRankedError(
             f"none of {len(results.outcomes)} runs could be finished; {first.model}: {first.reason}",
             hint="the reasons stand above and in the JSON record",
+            result=results,
         )
     return results
 
@@ -157,6 +162,7 @@ class _Flow:
             for key, outcome in found.items()
             if outcome is not None and outcome.details.get("entry") == self.entries[key.model]
         }
+        self.kept = plan.epochs_per_run * len(self.outcomes)
         stale = dict.fromkeys(key.model for key, one in found.items() if one is not None and key not in self.outcomes)
         self.notes = [f"recomputed: {model} (its manifest entry, weights or code changed)" for model in stale]
 
@@ -228,14 +234,18 @@ class _Flow:
         epochs_before = self.plan.epochs_per_run * len(self.outcomes)
         total = self.plan.epochs_per_run * len(self.plan.keys)
 
-        def report(lr: float, epoch: int, done: int) -> None:
+        def report(lr: float, epoch: int, done: int, resumed: int = 0) -> None:
             if self.on_epoch is not None:
-                self.on_epoch(Progress(key=key, lr=lr, epoch=epoch, done=epochs_before + done, total=total))
+                done, kept = epochs_before + done, self.kept + resumed
+                self.on_epoch(Progress(key=key, lr=lr, epoch=epoch, done=done, total=total, kept=kept))
 
+        report(self.plan.settings.lrs[0], 0, 0)
         try:
             parts: dict[str, Part] = vars(self.plan.partitions[key.split])  # train, val and test
             loaders = {name: self._loader(sources[id(part.target)], part) for name, part in parts.items()}
-            outcome = Run(key, loaders, context).finish(report)
+            run = Run(key, loaders, context)
+            outcome = run.finish(lambda lr, epoch, done: report(lr, epoch, done, resumed=run.resumed))
+            self.kept += run.resumed
         except (TargetError, OutputError, UsageError):
             raise
         except Exception as error:  # any error of one network must not end the runs of the others

@@ -28,7 +28,7 @@ class Outcome:
         lr: learning rate chosen on the validation split; None for a failed run.
         ground_truth: quality on the test split; None for a failed run.
         trials: one dict per learning rate: `lr`, `validation`, `test`, `epoch` (the best one, from 1), `epochs`
-            (trained).
+            (trained), `curve` (validation quality and loss after every epoch, None where they were not finite).
         reason: why the run failed, else empty.
         details: sizes of the parts, seconds, digest of manifest entry, weights and code, notes; `short_of_memory`
             says how many images went through together where a step's were too many.
@@ -94,15 +94,37 @@ class Results:
 
     def view(self, format_name: str) -> View:
         """The results for one of FORMATS: every run for "csv" and "json", the summary for "table" and "markdown"."""
-        from acrank.system.view import View
+        from acrank.system.view import Column, View
 
+        summary = [
+            Column(name="model", priority=0, fit="shorten", least=14, ease=27),
+            Column(name="method", priority=2, fit="shorten", least=10),
+            Column(name="metric", priority=5, fit="shorten", least=10),
+            Column(name="mean", priority=0),
+            Column(name="se", priority=1),
+            Column(name="runs", priority=4),
+            Column(name="failed", priority=3),
+        ]
         every_run = format_name in ("csv", "json")
         return View(
             columns=list(COLUMNS if every_run else SUMMARY_COLUMNS),
             rows=self.rows() if every_run else self.summary(),
             record=self.to_record(),
             title=f"{self.target.get('name', 'target')}: finetuned, mean over runs (higher is better)",
+            layout=[] if every_run else summary,
+            below=[] if every_run else self._failures(),
         )
+
+    def _failures(self) -> list[tuple[str, str]]:
+        """The reasons of failed runs, each with the first run that it ended and how many more."""
+        reasons: dict[str, list[str]] = {}
+        for one in self.outcomes:
+            if one.reason:
+                where = f"failed {one.model} ({one.method}, split {one.split}, seed {one.seed})"
+                reasons.setdefault(one.reason, []).append(where)
+        return [
+            (runs[0] + (f" and {len(runs) - 1} more" if runs[1:] else ""), reason) for reason, runs in reasons.items()
+        ]
 
 
 def _statistics(outcomes: list[Outcome]) -> list[Any]:

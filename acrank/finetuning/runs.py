@@ -67,6 +67,7 @@ class Run:
     def __init__(self, key: RunKey, loaders: Mapping[str, PartLoader], context: RunContext) -> None:
         self.key, self.loaders, self.context = key, loaders, context
         self.task = task_of(context.target, context.settings, loaders["train"])
+        self.resumed = 0  # epochs that an earlier process trained
         self.state: dict[str, Any] = {"entry": context.entry, "trials": [], "current": None, "best_network": None}
 
     def finish(self, on_epoch: Callable[[float, int, int], None]) -> Outcome:
@@ -84,6 +85,7 @@ class Run:
         saved = context.folder.load_state(self.key)
         if saved is not None and saved["entry"] == context.entry:
             self.state = saved
+            self.resumed = len(saved["trials"]) * context.settings.epochs + (saved["current"] or {"epoch": 0})["epoch"]
         for lr in context.settings.lrs[len(self.state["trials"]) :]:
             self._run_trial(lr, on_epoch)
         trials = [trial for trial in self.state["trials"] if trial["validation"] is not None]
@@ -146,6 +148,7 @@ class Run:
             "measures": measures,
             "epoch": trainer.best_epoch,
             "epochs": trainer.epoch,
+            "curve": [point and list(point) for point in trainer.curve],
         }
         earlier = [one for one in self.state["trials"] if one["validation"] is not None]
         is_best = validation is not None and max([*earlier, trial], key=preference) is trial

@@ -164,7 +164,7 @@ def make_partition(
             train, val = Part(train.target, kept), Part(train.target, held_out)
     if train_size is not None and train_size < len(train):
         chosen = draw_sample(
-            train.labels, train_size, seed=0, repeat=split, task="classification", purpose=Purpose.TRAIN_PART
+            train.labels, train_size, seed=0, repeat=split, task=train.target.task, purpose=Purpose.TRAIN_PART
         )
         train = Part(train.target, train.indices[chosen])
     return Partition(train, val, test)

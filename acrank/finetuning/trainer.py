@@ -33,6 +33,7 @@ class Trainer:
         epoch: number of finished epochs.
         best: validation quality and negative loss of the best epoch; None before the first, or if none was finite.
         best_epoch: its number, from 1.
+        curve: validation quality and loss after every epoch; None where they were not finite.
         finished: epochs or patience have run out, or the loss is not finite.
     """
 
@@ -59,6 +60,7 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
         self.epoch = self.best_epoch = self.step = 0
         self.best: tuple[float, float] | None = None
+        self.curve: list[tuple[float, float] | None] = []
         self.best_network: dict[str, Tensor] = {}
         self.diverged = False
 
@@ -79,6 +81,7 @@ class Trainer:
         found = self.evaluate(self.val) if finite else Quality(math.nan, math.nan)
         rank = found.value, -found.loss
         self.diverged = not all(map(math.isfinite, rank))
+        self.curve.append(None if self.diverged else (found.value, found.loss))
         if not self.diverged and (self.best is None or rank > self.best):
             self.best, self.best_epoch = rank, self.epoch
             self.best_network = {name: part.detach().cpu().clone() for name, part in self.network.state_dict().items()}
@@ -110,6 +113,7 @@ class Trainer:
             "best_epoch": self.best_epoch,
             "best_network": self.best_network,
             "diverged": self.diverged,
+            "curve": list(self.curve),
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.scaler.state_dict(),
@@ -125,6 +129,7 @@ class Trainer:
         for name in ("epoch", "step", "best_epoch", "best_network", "diverged"):
             setattr(self, name, state[name])
         self.best = None if state["best"] is None else tuple(state["best"])
+        self.curve = list(state.get("curve", []))  # states of version 0.2 have none: the curve then begins here
         torch.set_rng_state(state["random"].cpu())
         if state["random_device"] is not None and self.device.type == "cuda":
             torch.cuda.set_rng_state(state["random_device"].cpu(), self.device)

@@ -19,6 +19,7 @@ def to_markdown(view: View) -> str:
     lines.append(_line(columns))
     lines.append("|" + "|".join(" ---: " if numeric else " --- " for numeric in right) + "|")
     lines += [_line(row) for row in rows]
+    lines += [line for text in view.footer for line in ("", escape(text))]
     return "\n".join(lines) + "\n"
 
 

@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from acrank.system.view import View
+from acrank.system.view import Column, View
 
 if TYPE_CHECKING:
     from acrank.gates.changes import Changes
@@ -80,6 +80,13 @@ class CheckReport:
             ],
             record=self.to_record(),
             title=self.title,
+            layout=[
+                Column(name="gate", priority=0, fit="shorten", least=10, ease=20),
+                Column(name="result", priority=0, tones={"passed": "good", "FAILED": "bad"}),
+                Column(name="observed", priority=3, fit="shorten", least=10),
+                Column(name="required", priority=2, fit="wrap", least=12),
+                Column(name="message", priority=1, fit="wrap", least=24),
+            ],
         )
 
     def to_record(self) -> dict[str, Any]:

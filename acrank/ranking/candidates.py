@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,7 @@ from acrank.records import Row, Value
 from acrank.scores import SCORES
 from acrank.scores.inputs import CandidateInfo, LayerShift, Observation, drift_alone
 from acrank.settings import Settings
+from acrank.system.activity import Detail, announce
 from acrank.system.clock import OwnClock, shared_work
 from acrank.system.imports import gc_paused
 from acrank.system.machine import reason_of, use_device
@@ -67,15 +70,25 @@ def score_candidate(
         prepared: gives the prepared candidate, where that was begun elsewhere.
     """
     clock = OwnClock()
+    times = [time.monotonic()]
     try:
         begun = prepared() if prepared else prepare_candidate(candidate, draws, settings, cache=cache)
+        times.append(time.monotonic())
         found, info = _observations(begun, draws, settings, cache=cache)
+        times.append(time.monotonic())
         # matrices this small gain nothing from threads, and on a busy machine lose much
         with threadpool_limits(1, user_api="blas"):
             row = row_of(candidate.id, found, info, settings=settings, classes=len(draws[0].target.classes) or None)
         row.details.cached = None not in begun.cached
         for one in found:
             one.save()
+        waited, passed, scored = (end - start for start, end in itertools.pairwise([*times, time.monotonic()]))
+        announce(
+            Detail(
+                f"{candidate.id}: {waited:.2f} s until network and images were there, passes {passed:.2f} s, "
+                f"scores {scored:.2f} s"
+            )
+        )
     except Exception as error:
         row = Row(candidate.id, "skipped", reason=reason_of(error))
     row.details.cache_failure = cache.take_failure() if cache else None

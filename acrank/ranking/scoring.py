@@ -17,10 +17,11 @@ from acrank.executors import InProcess, Prefetcher, TaskExecutor, describe_execu
 from acrank.ranking.candidates import PreparedCandidate, may_prefetch, prepare_candidate, score_candidate
 from acrank.ranking.examined_target import examine_target
 from acrank.ranking.joining import kept_rows, recomputed
-from acrank.ranking.racing import can_race, contested, settings_of_the_race, with_more_draws
+from acrank.ranking.racing import FIRST, can_race, contested, settings_of_the_race, with_more_draws
 from acrank.ranking.summary import summarise
 from acrank.records import Ranking, Row
 from acrank.settings import Settings
+from acrank.system.activity import Stage, announce
 from acrank.system.bars import bar
 from acrank.system.machine import is_out_of_memory, pick_device, reason_of, run_environment
 from acrank.targets import Target, open_target
@@ -94,6 +95,7 @@ def score(
         raise NothingRankedError(
             f"none of {len(zoo.candidates)} candidates could be scored; {first.model}: {first.reason or 'no value'}",
             hint="the reasons stand in the table and the run record",
+            result=ranking,
         )
     return ranking
 
@@ -107,6 +109,8 @@ class _Run:
         self.zoo, self.cache = zoo, cache
         self.settings = settings.for_task(target.task)
         self.progress = (0, len(zoo.candidates))
+        self.kept = 0  # rows of an earlier run
+        self.rounds_left = 0  # of the race
         self.notes: list[str] = []
         self.executor = executor
         if settings.device not in ("auto", "cpu"):
@@ -141,7 +145,8 @@ class _Run:
         racing = self.settings.race and len(self.draws) > 1 and not self.zoo.shard and can_race(self.settings)
         with self._cache_of_rounds(racing) as cache:
             new = {one.id for one in self.zoo.candidates if one.id not in done}
-            self.progress = (len(done), len(self.zoo.candidates))
+            self.progress, self.kept = (len(done), len(self.zoo.candidates)), len(done)
+            self.rounds_left = len(self.draws) - 1 if racing else 0
             yield from self._round(new, self.draws[: 1 if racing else None], self.settings, cache=cache)
             if racing:
                 yield from self._race(done, cache)
@@ -159,6 +164,7 @@ class _Run:
             known = {model: len(done[model].details.values.get(name, [])) for model in again}
             waiting = {model for model in again if known[model] < count}
             self.progress = (self.progress[0], self.progress[0] + len(waiting))
+            self.rounds_left = len(self.draws) - count
             for have in sorted({known[model] for model in waiting}):
                 group = {model for model in waiting if known[model] == have}
                 for row in self._round(group, self.draws[have:count], settings, cache=cache):
@@ -170,10 +176,22 @@ class _Run:
         """Rows of some candidates on some draws."""
         waiting = [one for one in self.zoo.candidates if one.id in models]
         with self._task(waiting, draws, settings, cache=cache) as task:
-            for candidate, outcome in run_tasks(self.executor, task, waiting):
+            for candidate, outcome in run_tasks(self.executor, task, self._announced(waiting, draws)):
                 row = self._row_of(candidate, outcome)
                 self.progress = (self.progress[0] + 1, self.progress[1])
                 yield row
+
+    def _announced(self, waiting: Sequence[Candidate], draws: Sequence[Draw]) -> Iterator[Candidate]:
+        """The candidates, each announced as it is handed to the executor."""
+        first, last = draws[0].repeat + 1, draws[-1].repeat + 1
+        of = f" of {len(self.draws)}" if len(self.draws) > 1 else ""
+        stage = "scoring" if last == 1 or last > first else f"draw {last}{of}:"
+        for candidate in waiting:
+            done, total = self.progress
+            most = total + self.rounds_left * min(FIRST, len(self.zoo.candidates))
+            step = Stage(name=stage, what=candidate.id, done=done, total=total, kept=self.kept, most=most, is_main=True)
+            announce(step)
+            yield candidate
 
     def _row_of(self, candidate: Candidate, outcome: tuple[Row, list[str]] | Exception) -> Row:
         if isinstance(outcome, UsageError):

@@ -15,6 +15,7 @@ from acrank.records.showing import plot_ranking, text_of
 from acrank.system.files import atomic_write
 from acrank.system.notebook import html_of
 from acrank.system.plain_data import dumps, plain, read_json, validated
+from acrank.system.ranked_layout import earlier_columns, ranked_view, trained_columns
 from acrank.system.record_schema import body_of, check_rows
 from acrank.system.view import View
 
@@ -122,16 +123,22 @@ class Ranking:
         return html_of(self.view(), [*self.verdict, *(f"warning: {text}" for text in self.warnings)])
 
     def view(self) -> View:
-        """The ranking for every format: a terminal leaves out deviations but that of the ranking score."""
-        names = [name for name in self.score_names if name != self.rank_by]
-        skipped = ["status", "reason"] if any(row.status == "skipped" for row in self.rows) else []
-        direction = "higher" if self.higher_is_better[self.rank_by] else "lower"
-        return View(
-            columns=self.columns(),
-            rows=self.cells(),
-            record=self.to_record(),
-            title=f"{self.target.get('name', 'target')}: by {self.rank_by} ({direction} is better)",
-            brief=["rank", "band", "model", self.rank_by, f"{self.rank_by}_sd", *names, "seconds", *skipped],
+        """The ranking for every format; the table has the ranking score as a share of the best, skipped rows below."""
+        found = [(row.value(self.rank_by), row.scores.get(self.rank_by, Value(None))) for row in self.rows]
+        trained = [row.refined for row in self.rows]
+        metrics = [one.metric for one in trained if one is not None]
+        qualities = [None if one is None else (one.quality, one.low, one.high) for one in trained]
+        more = trained_columns(metrics[0], qualities) if metrics else []
+        more += earlier_columns([None if row.prior is None else row.prior.value for row in self.rows])
+        return ranked_view(
+            View(columns=self.columns(), rows=self.cells(), record=self.to_record()),
+            [(value, one.low, one.high) for value, one in found],
+            scores=self.score_names,
+            higher_is_better=self.higher_is_better[self.rank_by],
+            target=self.target.get("name", "target"),
+            noted=[bool(row.notes) for row in self.rows],
+            more=more,
+            footer=self.verdict,
         )
 
     def to_record(self) -> dict[str, Any]:

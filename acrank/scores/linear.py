@@ -33,12 +33,23 @@ def compact(features: Floats) -> Floats:
 
 def directions(features: Floats) -> Directions:
     """Thin singular value decomposition without what is zero up to rounding (relative to the largest)."""
-    from scipy.linalg import svd
-
-    rows = compact(features)
-    left, singular, _ = svd(rows, full_matrices=False, check_finite=False)
+    left, singular = _thin_svd(compact(features))
     keep = singular > singular[0] * max(features.shape) * np.finfo(float).eps
     return Directions(left[:, keep], singular[keep] ** 2)
+
+
+def _thin_svd(rows: Floats) -> tuple[Floats, Floats]:
+    """Left singular vectors and singular values.
+
+    LAPACK's quick driver gives up on some finite, well-conditioned matrices (seen: 4096 x 96); the slower one does not.
+    """
+    from scipy.linalg import LinAlgError, svd
+
+    try:
+        left, singular, _ = svd(rows, full_matrices=False, check_finite=False)
+    except LinAlgError:
+        left, singular, _ = svd(rows, full_matrices=False, check_finite=False, lapack_driver="gesvd")
+    return left, singular
 
 
 def log_det_identity_plus(features: Floats, factor: float) -> float:

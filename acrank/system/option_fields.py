@@ -74,7 +74,8 @@ def check_options(settings: Any) -> None:
                 continue
             if option.choices and one not in option.choices:
                 hint = closest(str(one), option.choices, f"choose one of {', '.join(option.choices)}")
-                raise UsageError(f"unknown {flag} {one!r}", hint=hint)
+                known = "" if hint.startswith("choose") else f" ({flag} {'|'.join(option.choices)})"
+                raise UsageError(f"unknown {flag} {one!r}", hint=hint + known)
             if option.least is not None and not one >= option.least:
                 raise UsageError(f"{flag} is {one}", hint=f"it must be at least {option.least:g}")
             if option.most is not None and one > option.most:

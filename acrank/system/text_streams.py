@@ -53,6 +53,18 @@ class WrappedStream(io.TextIOBase):
         return True
 
 
+class Discarding(io.TextIOBase):
+    """A text stream that nobody reads."""
+
+    def writable(self) -> bool:
+        """True."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Take the text, and forget it."""
+        return len(text)
+
+
 class EscapingStream(WrappedStream):
     """Lines reach the stream behind with control characters, direction marks and commands to CI runners escaped.
 
@@ -86,11 +98,17 @@ class EscapingStream(WrappedStream):
                 self.raw.flush()
 
     def finish(self) -> None:
-        """Write what is no complete line yet."""
+        """Write what is no complete line yet; what cannot be written is dropped."""
         with self._lock:
             self._put(self._rest)
             self._rest = ""
-        self.flush()
+        try:
+            if self.raw is not None:
+                self.raw.flush()
+        except OSError:  # Python's own flush at the end would fail as well, and turn the exit code into 120
+            discard(self)
+        except ValueError:  # it is closed
+            pass
 
     def _put(self, line: str) -> None:
         if self.raw is not None and line:

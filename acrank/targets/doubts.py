@@ -103,7 +103,8 @@ def _impossible_images(target: Target, facts: Mapping[str, ImageFacts]) -> list[
     if len(facts) < _FEWEST:
         return []
     if all(one.is_flat for one in facts.values()):
-        return [f"each of {len(facts)} images holds one value only"]
+        causes = sorted({one.note for one in facts.values() if one.note})
+        return ["; ".join([f"each of {len(facts)} images holds one value only", *causes])]
     if len({one.digest for one in facts.values()}) == 1:
         return [f"{len(facts)} images are equal"]
     labels = _labels_of(target, facts)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from acrank.errors import TargetError, is_damage
+from acrank.system.activity import Stage, announce
 from acrank.targets.draws import KEEP_BYTES, Draw, make_draws
 from acrank.targets.target import Target, first_few
 
@@ -33,6 +37,7 @@ class ImageFacts:
         digest: hash of the values.
         thumbnail: float32 [32 * 32], of mean 0 and length 1; zeros where all values are equal.
         positions: how many positions of the mask have each class; empty without a mask.
+        note: what reading the image assumed or left out; None of a volume.
     """
 
     shape: tuple[int, ...]
@@ -44,6 +49,7 @@ class ImageFacts:
     digest: str
     thumbnail: npt.NDArray[np.float32]
     positions: tuple[int, ...] = ()
+    note: str | None = None
 
     @property
     def is_flat(self) -> bool:
@@ -89,6 +95,7 @@ class Examination:
                     found[name] = error.message
             if advance is not None:
                 advance(done + 1)
+        self._count_notes(target.notes)
         if not found:
             return target
         self.bad.update(found)
@@ -102,6 +109,12 @@ class Examination:
             self.images.clear()
         else:
             self.images[name] = image
+
+    def _count_notes(self, notes: list[str]) -> None:
+        """Say of how many images each note speaks that reading them gave."""
+        for note, count in Counter(one.note for one in self.facts.values() if one.note).items():
+            notes[:] = [text for text in notes if text != note and not text.startswith(f"{note} (")]
+            notes.append(f"{note} ({count} of {len(self.facts)} images)")
 
     def _refuse(self, target: Target, error: TargetError) -> None:
         if not is_damage(error):
@@ -121,6 +134,10 @@ class Examination:
             )
 
 
+def _announce(done: int, total: int) -> None:
+    announce(Stage(name="reading images", done=done, total=total))
+
+
 def examined_draws(
     target: Target, *, samples: int | None, repeats: int, seed: int
 ) -> tuple[Target, list[Draw], Examination]:
@@ -134,7 +151,8 @@ def examined_draws(
     examination = Examination(keep=0 if target.task == "segmentation" or target.axes == 3 else KEEP_BYTES * repeats)
     while True:
         draws = make_draws(target, samples=samples, repeats=repeats, seed=seed)
-        sound = examination.look(target, np.unique(np.concatenate([draw.indices for draw in draws])).tolist())
+        places = np.unique(np.concatenate([draw.indices for draw in draws])).tolist()
+        sound = examination.look(target, places, partial(_announce, total=len(places)))
         if sound is target:
             break
         target = sound
@@ -177,17 +195,18 @@ def _decoded(target: Target, index: int) -> tuple[npt.NDArray[np.float32], Image
     Raises:
         TargetError: the image, or its mask, cannot be read.
     """
+    note = None
     if target.axes == 3 or target.slices:
         image, shape = _middle_slice(target, index)
     else:
-        image = target.read(index)
+        image, note = target.read_noted(index)
         shape = image.shape[1:]
     positions: Sequence[int] = ()
     if target.task == "segmentation":
         mask = target.mask_store.mask(index)
         target.mask_store.crop(index, tuple(slice(0, 1) for _ in mask.shape))  # refuses a mask of another size
         positions = np.bincount(mask[mask >= 0].reshape(-1), minlength=len(target.classes)).tolist()
-    return image, _facts_of(image, shape, tuple(positions))
+    return image, dataclasses.replace(_facts_of(image, shape, tuple(positions)), note=note)
 
 
 def _middle_slice(target: Target, index: int) -> tuple[npt.NDArray[np.float32], tuple[int, ...]]:

@@ -17,7 +17,7 @@ from acrank.system.bounds import first_bytes
 from acrank.targets.grouping import group_names, groups_note
 from acrank.targets.layouts import array_files, arrays, class_folders, image_table, mask_folders, volume_datasets
 from acrank.targets.stores.slices import slice_volumes
-from acrank.targets.target import Target, split_in_use
+from acrank.targets.target import Target, first_few, split_in_use
 from acrank.targets.target_options import TargetOptions
 
 
@@ -87,6 +87,7 @@ def open_target(path: str | os.PathLike[str], options: TargetOptions | None = No
     _refuse_unsupported(path, layout, options)
     target = _grouped(LAYOUTS[layout].open(path, options), options)
     _refuse_volume_options(path, target, options)
+    target.add_note(_tables_note(path))
     target = dataclasses.replace(
         target,
         split=split_in_use(options.split, target.notes),
@@ -103,6 +104,13 @@ def _grouped(target: Target, options: TargetOptions) -> Target:
     if target.groups is None or options.group_pattern or options.group_column:
         target.add_note(groups_note(target) or None)
     return target
+
+
+def _tables_note(path: Path) -> str | None:
+    """The note on tables that lie in a folder, which may hold labels or groups."""
+    names = [one.name for one in path.iterdir()] if path.is_dir() else []
+    tables = sorted(name for name in names if name.lower().endswith((".csv", ".tsv")) and not name.startswith("."))
+    return f"tables in the folder are not read: {first_few(tables, 3)} (--data takes a table)" if tables else None
 
 
 def _layout_of(path: Path, options: TargetOptions) -> str:

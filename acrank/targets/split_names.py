@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from acrank.errors import TargetError
+from acrank.system.words import closest
 from acrank.targets.target import first_few
 
 SplitKind = Literal["train", "val", "test", "fold"]
@@ -72,4 +73,5 @@ def _named(split: str, names: Sequence[str], *, path: Path) -> str:
     problem = (
         f"several splits {split!r}: {', '.join(found)}" if found else f"no split {split!r}, only {first_few(names)}"
     )
-    raise TargetError(f"{path} has {problem}", hint='name one of them, or "all" to join them')
+    usual = 'name one of them, or "all" to join them'
+    raise TargetError(f"{path} has {problem}", hint=usual if found else closest(split, [*names, "all"], usual))

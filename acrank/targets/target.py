@@ -173,13 +173,17 @@ class Target:
             TargetError: it cannot be read; the message names it.
             IndexError: the index is out of range.
         """
-        image, assumption = self.images.read(range(len(self))[index])
-        self.add_note(assumption)
+        image, note = self.read_noted(index)
+        self.add_note(note)
         return image
 
+    def read_noted(self, index: int) -> tuple[np.ndarray, str | None]:
+        """As `read`, with what reading assumed or left out, which is not added to the notes."""
+        return self.images.read(range(len(self))[index])
+
     def add_note(self, text: str | None) -> None:
-        """Append a note, unless it is None or already there."""
-        if text and text not in self.notes:
+        """Append a note, unless it is None or there already, alone or followed by a count."""
+        if text and not any(note in (text,) or note.startswith(f"{text} (") for note in self.notes):
             self.notes.append(text)
 
     def without(self, reasons: Mapping[str, str]) -> Target:

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from acrank.system.view import View
+from acrank.system.view import Column, View
 from acrank.targets.doubts import doubts_of
 from acrank.targets.examination import Examination, ImageFacts
 from acrank.targets.target import Target, first_few
 
-#: Up to that many classes are all shown, of more the first and the last.
+#: Up to that many classes are all shown, of more the first and the last; of sizes the most frequent.
 SHOWN_CLASSES = 12
 _MODES = {1: "grey", 3: "colour"}
 
@@ -123,7 +123,10 @@ class Understanding:
         if self.label_range:
             rows += [["lowest label", self.label_range[0]], ["highest label", self.label_range[1]]]
         rows.append(["images examined", self.examined])
-        rows += [[f"size {name}", count] for name, count in self.sizes.items()]
+        sizes = list(self.sizes.items())
+        rows += [[f"size {name}", count] for name, count in sizes[:SHOWN_CLASSES]]
+        if rest := sizes[SHOWN_CLASSES:]:
+            rows.append([f"{len(rest)} other sizes", sum(count for _, count in rest)])
         rows += [[f"mode {name}", count] for name, count in self.modes.items()]
         if self.values is not None:
             rows += [[f"values: {name}", value] for name, value in dataclasses.asdict(self.values).items()]
@@ -132,7 +135,12 @@ class Understanding:
         rows += [["warning", text] for text in self.warnings]
         record = {"kind": "acrank-inspect", "schema_version": 1, **self.record()}
         rows = [[what, f"{found:.6g}" if isinstance(found, int | float) else found] for what, found in rows]
-        return View(columns=["what", "found"], rows=rows, record=record, title=f"{self.name}: what acrank understood")
+        layout = [
+            Column(name="what", priority=0, fit="shorten", ease=24),
+            Column(name="found", priority=0, fit="wrap", least=20),
+        ]
+        title = f"{self.name}: what acrank understood"
+        return View(columns=["what", "found"], rows=rows, record=record, title=title, layout=layout)
 
     def _looks(self) -> tuple[dict[str, int], dict[str, int]]:
         return self.sizes, self.modes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from acrank.errors import CandidateError
+from acrank.system.activity import Stage, announce
 from acrank.system.bounds import read_bounded
+from acrank.system.offline import why_unreachable
 from acrank.system.words import closest
 from acrank.zoo.architectures.arguments import check_arguments
 from acrank.zoo.architectures.timm_import import import_timm
@@ -96,21 +100,50 @@ def _registered_file(name: str, cfg: dict[str, Any]) -> Path:
 
 
 def _from_hub(repository: str, names: Sequence[str]) -> Path:
-    """The first of `names` in the repository, downloaded; `repository` may end in `@revision`."""
+    """The first of `names` in the repository, downloaded; `repository` may end in `@revision`.
+
+    Where the hub is switched off or does not answer, only files that were downloaded before are found, at once:
+    huggingface_hub itself tries for half a minute, with a line for each attempt.
+    """
     import huggingface_hub
+    from huggingface_hub import constants
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     repo, _, revision = repository.partition("@")
+    off = "HF_HUB_OFFLINE is set, and it was not downloaded before"
+    lacks = off if constants.HF_HUB_OFFLINE else why_unreachable(constants.ENDPOINT)
+    how: dict[str, Any] = {"local_files_only": True} if lacks else _announced(repo)
     for name in names:
         try:
-            return Path(huggingface_hub.hf_hub_download(repo, name, revision=revision or None))
-        except LocalEntryNotFoundError as error:  # not cached, and the hub cannot be reached or is switched off
-            raise _unreachable(f"{name} of {repository}", error.__cause__ or error) from error
+            return Path(huggingface_hub.hf_hub_download(repo, name, revision=revision or None, **how))
+        except LocalEntryNotFoundError as error:  # not there, and the hub cannot be reached or is switched off
+            if not lacks:
+                raise _unreachable(f"{name} of {repository}", error.__cause__ or error) from error
         except EntryNotFoundError:
             continue
         except Exception as error:  # the network fails in as many ways as HTTP libraries have exceptions
             raise _unreachable(f"{name} of {repository}", error) from error
+    if lacks:
+        raise _unreachable(f"{names[0]} of {repository}", OSError(lacks))
     raise CandidateError(f"{repository} has no {' or '.join(names)}", hint="is it a repository that timm can load?")
+
+
+def _announced(repository: str) -> dict[str, Any]:
+    """The option that makes a download announce how far it has come, where this huggingface_hub has one."""
+    import huggingface_hub
+    from tqdm import tqdm
+
+    class Announcing(tqdm):  # type: ignore[misc]
+        def __init__(self, *words: Any, **about: Any) -> None:
+            about.pop("name", None)
+            super().__init__(*words, **about, file=io.StringIO())
+
+        def display(self, *_: Any, **__: Any) -> None:
+            total = None if self.total is None else int(self.total)
+            announce(Stage(name="downloading", what=repository, done=int(self.n), total=total, unit="B"))
+
+    known = inspect.signature(huggingface_hub.hf_hub_download).parameters
+    return {"tqdm_class": Announcing} if "tqdm_class" in known else {}
 
 
 def _from_url(url: str) -> Path:
@@ -121,6 +154,9 @@ def _from_url(url: str) -> Path:
     if not path.exists():
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            if lacks := why_unreachable(url):
+                raise OSError(lacks)
+            announce(Stage(name="downloading", what=path.name))
             torch.hub.download_url_to_file(url, str(path), progress=False)
         except Exception as error:  # as above
             raise _unreachable(url, error) from error

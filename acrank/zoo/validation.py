@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from acrank.zoo.manifest import Candidate, Zoo, check_zoo
 from acrank.zoo.weights import check_globals, check_hash, kind_of
 
 
-def validate_zoo(path: str | Path) -> tuple[Zoo, list[Problem]]:
+def validate_zoo(
+    path: str | Path, on_candidate: Callable[[int, int, str], None] = lambda done, total, model: None
+) -> tuple[Zoo, list[Problem]]:
     """The valid candidates of a manifest that will load, and every problem with the others.
 
     A file must exist, be safetensors or written by torch.save, be whole by its checksums, have its `sha256` where one
@@ -21,12 +24,17 @@ def validate_zoo(path: str | Path) -> tuple[Zoo, list[Problem]]:
     `factory:` is the user's code and is not built; hub sources and timm's own names are not looked up. torch is
     imported only where a local file's network is checked.
 
+    Args:
+        path: of the manifest.
+        on_candidate: called before every candidate with how many are done, how many there are, and its id.
+
     Raises:
         ManifestError: the manifest cannot be read.
     """
     zoo, problems = check_zoo(path)
     sound: list[Candidate] = []
-    for candidate in zoo.candidates:
+    for done, candidate in enumerate(zoo.candidates):
+        on_candidate(done, len(zoo.candidates), candidate.id)
         try:
             _check(candidate)
             sound.append(candidate)

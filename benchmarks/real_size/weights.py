@@ -179,9 +179,14 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def copy_code(work: Path) -> None:
+    """Put the module that manifests name beside them, in `work`."""
+    shutil.copy(HERE / "craft.py", work / "craft.py")
+
+
 def write_manifest(had: list[Shipped], work: Path) -> Path:
     """The manifest of the weights in `work`, and beside it the module that it names."""
-    shutil.copy(HERE / "craft.py", work / "craft.py")
+    copy_code(work)
     models = [{"id": one.id, **one.entry, "weights": f"weights/{one.file}", "sha256": one.sha256} for one in had]
     path = work / "model_zoo.yaml"
     path.write_text(yaml.safe_dump({"version": 1, "models": models}, sort_keys=False))

@@ -119,23 +119,32 @@ def make(spec: Spec, data: Path, path: Path) -> None:
     torch.manual_seed(zlib.crc32(spec.id.encode()))
     network = NETWORKS[spec.network]().to(memory_format=torch.channels_last)
     if spec.epochs:
-        train(network, TASKS[spec.task](network.num_features, labels), inputs, dealt(labels, spec), spec.epochs)
+        train(network, TASKS[spec.task](network.num_features, labels), inputs, dealt(labels, spec.noise), spec.epochs)
     state = {name: part.contiguous() for name, part in network.state_dict().items() if not name.startswith("linear.")}
     save_file({"mean": mean, "std": std}, path.with_suffix(".moments.safetensors"))
     save_file(state, path)
     print(f"{spec.id:32s} {time.perf_counter() - started:5.0f} s", flush=True)
 
 
-def train(network: nn.Module, task: Task, inputs: Tensor, labels: Tensor, epochs: int) -> None:
+def train(
+    network: nn.Module,
+    task: Task,
+    inputs: Tensor,
+    labels: Tensor,
+    epochs: int,
+    *,
+    batch: int = BATCH,
+    rate: float = RATE,
+) -> None:
     """AdamW under a one-cycle schedule, in bfloat16 where autocast allows."""
     parts = [*network.parameters(), *task.parameters()]
     optimiser = torch.optim.AdamW(parts, weight_decay=0.02)
-    steps = epochs * (len(inputs) // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
+    steps = epochs * (len(inputs) // batch)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps)
     network.train()
     for _ in range(epochs):
-        for places in torch.randperm(len(inputs)).split(BATCH):
-            if len(places) < BATCH:
+        for places in torch.randperm(len(inputs)).split(batch):
+            if len(places) < batch:
                 continue
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 loss = task(network, inputs[places], labels[places])
@@ -230,39 +239,44 @@ def viewed(images: Tensor) -> Tensor:
     return seen * (1 + contrast) + light
 
 
-def dealt(labels: Tensor, spec: Spec) -> Tensor:
+def dealt(labels: Tensor, noise: float) -> Tensor:
     """The labels, of which the share `noise` is permuted."""
-    moved = torch.randperm(len(labels))[: round(spec.noise * len(labels))]
+    moved = torch.randperm(len(labels))[: round(noise * len(labels))]
     found = labels.clone()
     found[moved] = labels[moved[torch.randperm(len(moved))]]
     return found
 
 
-def cifar10(data: Path) -> Arrays:
+def cifar10(data: Path, size: int = SIZE) -> Arrays:
     arrays = np.load(data / "cifar10_jpeg_subset.npz")
-    return tensors(list(arrays["train_images"]), arrays["train_labels"])
+    return tensors(list(arrays["train_images"]), arrays["train_labels"], size)
 
 
-def pneumonia(data: Path) -> Arrays:
+def pneumonia(data: Path, size: int = SIZE) -> Arrays:
     arrays = np.load(data / "pneumoniamnist.npz")
-    return tensors(list(arrays["train_images"]), arrays["train_labels"][:, 0])
+    return tensors(list(arrays["train_images"]), arrays["train_labels"][:, 0], size)
 
 
-def busi(data: Path) -> Arrays:
+def busi(data: Path, size: int = SIZE) -> Arrays:
     paths = sorted((data / "busi").glob("*/*.png"))
     names = sorted({path.parent.name for path in paths})
     images = [np.asarray(Image.open(path).convert("L")) for path in paths]
-    return tensors(images, np.array([names.index(path.parent.name) for path in paths]))
+    return tensors(images, np.array([names.index(path.parent.name) for path in paths]), size)
 
 
-def textures(_: Path) -> Arrays:
-    source = SOURCES["textures"]
-    labels = np.random.default_rng(7).integers(source.classes, size=3000)
-    images = [source.draw(np.random.default_rng((7, index)), int(label), SIZE) for index, label in enumerate(labels)]
-    return tensors(images, labels)
+def textures(_: Path, size: int = SIZE) -> Arrays:
+    return procedural("textures", 3000, size)
 
 
-DATA: dict[str, Callable[[Path], Arrays]] = {
+def procedural(name: str, count: int, size: int) -> Arrays:
+    """Images of one of the demo's generators, with their classes."""
+    source = SOURCES[name]
+    labels = np.random.default_rng(7).integers(source.classes, size=count)
+    images = [source.draw(np.random.default_rng((7, index)), int(label), size) for index, label in enumerate(labels)]
+    return tensors(images, labels, size)
+
+
+DATA: dict[str, Callable[..., Arrays]] = {
     "cifar10": cifar10,
     "pneumonia": pneumonia,
     "busi": busi,
@@ -270,9 +284,9 @@ DATA: dict[str, Callable[[Path], Arrays]] = {
 }
 
 
-def tensors(images: list[np.ndarray], labels: np.ndarray) -> Arrays:
-    """Images as float32 [n, 3, 32, 32] in [0, 1], labels as int64 [n]."""
-    sized = [np.asarray(Image.fromarray(image).convert("RGB").resize((SIZE, SIZE))) for image in images]
+def tensors(images: list[np.ndarray], labels: np.ndarray, size: int = SIZE) -> Arrays:
+    """Images as float32 [n, 3, size, size] in [0, 1], labels as int64 [n]."""
+    sized = [np.asarray(Image.fromarray(image).convert("RGB").resize((size, size))) for image in images]
     pixels = torch.from_numpy(np.stack(sized)).permute(0, 3, 1, 2).float() / 255
     return pixels, torch.from_numpy(np.asarray(labels, dtype=np.int64).reshape(-1))
 

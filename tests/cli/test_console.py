@@ -62,9 +62,14 @@ def test_data_goes_to_stdout(name: str, capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_a_table_in_a_pipe_is_uncut_plain_text() -> None:
-    done = run_python(SHOW.format(name=LONG), COLUMNS="40", FORCE_COLOR="1")
+    done = run_python(SHOW.format(name=LONG), COLUMNS="40")
     assert LONG in done.stdout.decode()
     assert b"\x1b" not in done.stdout
+
+
+def test_force_color_colours_a_pipe_and_no_color_wins() -> None:
+    assert b"\x1b[1m" in run_python(SHOW.format(name=LONG), FORCE_COLOR="1").stdout
+    assert b"\x1b" not in run_python(SHOW.format(name=LONG), FORCE_COLOR="1", NO_COLOR="1").stdout
 
 
 def on_terminal(code: str, columns: int, **environment: str) -> str:
@@ -92,11 +97,36 @@ def test_a_table_on_a_terminal_is_as_wide_as_it() -> None:
     assert "\x1b[1m" in text
     plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
     assert max(map(len, plain.splitlines())) <= 50
-    assert plain.count("n") == LONG.count("n")
+    assert re.search(r"^ckpt\[final\]-n+…n+\.pth    0\.5$", plain, re.MULTILINE)
+
+
+def test_columns_says_how_wide_a_terminal_is_read() -> None:
+    assert max(map(len, on_terminal(SHOW.format(name=LONG), columns=50, COLUMNS="70", NO_COLOR="1").splitlines())) == 70
+
+
+SAID = """
+import sys
+from acrank.cli.console import say
+sys.stderr = sys.stdout
+say("warning: " + "some words " * 9 + "w" * 70)
+say("to go on: acrank score " + "--model x " * 9, whole=True)
+"""
+
+
+def test_messages_go_on_below_at_a_space_on_a_terminal() -> None:
+    *wrapped, whole = on_terminal(SAID, columns=50).splitlines()
+    assert max(map(len, wrapped)) <= 50
+    assert wrapped[0] == "warning: some words some words some words some"
+    assert all(line.startswith("  ") for line in wrapped[1:])
+    assert re.fullmatch(r"  w+…w+", wrapped[-1])
+    assert whole == "to go on: acrank score " + "--model x " * 9
+    assert len(run_python(SAID).stdout.splitlines()) == 2
 
 
 def test_no_color_is_heeded() -> None:
     assert "\x1b" not in on_terminal(SHOW.format(name="a"), columns=50, NO_COLOR="1")
+    assert "\x1b" in on_terminal(SHOW.format(name="a"), columns=50, NO_COLOR="")  # as no-color.org has it
+    assert "\x1b" not in on_terminal(SHOW.format(name="a"), columns=50, TERM="dumb")
 
 
 def test_a_terminal_of_unknown_width_gets_the_table_uncut() -> None:
@@ -108,6 +138,7 @@ def test_what_the_output_cannot_encode_is_escaped(encoding: str) -> None:
     done = run_python(SHOW.format(name="\u65e5\u672c-ok"), PYTHONIOENCODING=encoding)
     assert done.returncode == 0, done.stderr
     assert b"\\u65e5\\u672c-ok" in done.stdout
+    assert b"\n-----" in done.stdout  # the rule below the headings
 
 
 # --- files ------------------------------------------------------------------------------------------------------------

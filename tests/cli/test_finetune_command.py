@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -47,6 +48,11 @@ def test_writes_the_truth_and_prints_the_means(acrank: Command, folder: Path) ->
     assert found == [(m, how, s) for m in ("net0", "net1") for how in ("vanilla", "ac-norm") for s in "01"]
     assert done.out.splitlines()[0] == "target: finetuned, mean over runs (higher is better)"
     assert done.err.splitlines()[-1] == "written: truth.csv"
+    said = [
+        line for line in done.err.splitlines() if re.match("[0-9]+/8 net", line)
+    ]  # off a terminal, one for each run
+    assert [line.split("/")[0] for line in said] == [str(run) for run in range(1, 9)]
+    assert f"net1 (ac-norm, split 1, seed 0): balanced_accuracy {float(rows[-1]['ground_truth']):.4g} (" in said[-1]
     assert (folder / "truth.work" / "settings.json").exists()
     compared = acrank("compare", write_scores(folder), "--truth", "truth.csv", "--method", "vanilla")
     assert compared.code == 0, compared.err
@@ -81,6 +87,7 @@ def test_a_failed_candidate_is_said_and_the_run_is_done(acrank: Command, folder:
     done = acrank(*words("--work-dir", "other"))
     assert done.code == 3
     assert "none of 2 runs" in done.err
+    assert "\nfailed bad (vanilla, split 0, seed 0) and 1 more: ZeroDivisionError" in done.out
 
 
 @pytest.mark.parametrize(

@@ -333,7 +333,11 @@ def test_a_full_stdout_keeps_what_was_computed(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("where", ["2> /dev/full", "2>&-"])
-def test_a_stderr_that_cannot_be_written_costs_its_lines_only(folder: Path, where: str) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_stderr_that_cannot_be_written_costs_its_lines_only(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, where: str, unbuffered: str
+) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)  # empty: Python's flush at the end has something to fail at
     make_images(folder / "target")
     done = shell(f"acrank score --zoo zoo/zoo.yaml --data target --allow-code --samples 18 -f json {where}")
     assert done.returncode == 0

@@ -49,7 +49,8 @@ def rows_of(text: str) -> list[dict[str, str]]:
 def test_prints_the_table_and_writes_csv_and_record(acrank: Command, folder: Path) -> None:
     done = acrank(*words())
     assert done.code == 0, done.err
-    assert "finetunability" in done.out.splitlines()[2]
+    assert done.out.splitlines()[2].split()[:5] == ["rank", "band", "model", "%", "of"]
+    assert "finetunability_sd" in done.out.splitlines()[2]
     assert "target: by finetunability (higher is better)" in done.out
     assert done.err.splitlines()[-1] == "written: scores.csv, run.json"
     rows = rows_of((folder / "scores.csv").read_text())
@@ -226,7 +227,8 @@ def test_nothing_ranked_is_exit_3_and_keeps_the_reasons(acrank: Command, folder:
     write_zoo(folder / "zoo", entry("missing"))
     done = acrank(*words())
     assert done.code == 3
-    assert done.out == ""
+    assert done.out.startswith("target: by finetunability (higher is better)\n\nskipped missing: ")
+    assert "missing.pth" in done.out
     assert "error: none of 1 candidates could be scored; missing: " in done.err
     assert "missing.pth" in rows_of((folder / "scores.csv").read_text())[0]["reason"]
 

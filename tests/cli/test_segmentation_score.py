@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -138,10 +139,26 @@ def scored(acrank: Run, folder: Path, layout: str, *args: object) -> list[dict[s
     return rows
 
 
-def test_both_layouts_give_the_same_scores(acrank: Run, volumes: Path) -> None:
-    first, second = (scored(acrank, volumes, layout, "--repeats", 2, "--samples", 8) for layout in ("dec", "nnu"))
-    assert [row["model"] for row in first] == [row["model"] for row in second]
-    assert [row["scores"] for row in first] == [row["scores"] for row in second]
+def as_version_1(folder: Path) -> None:
+    """nnU-Net v1's description in place of v2's: names by number, modality, and a training list without _0000."""
+    names = sorted(path.name for path in (folder / "labelsTr").iterdir())
+    about = json.loads((folder / "dataset.json").read_text())
+    labels = {str(value): name for name, value in about["labels"].items()}
+    training = [{"image": f"./imagesTr/{name}", "label": f"./labelsTr/{name}"} for name in names]
+    (folder / "dataset.json").write_text(
+        json.dumps({"modality": about["channel_names"], "labels": labels, "training": training})
+    )
+
+
+def test_all_layouts_give_the_same_scores(acrank: Run, volumes: Path) -> None:
+    shutil.copytree(volumes / "nnu", volumes / "nnu1")
+    as_version_1(volumes / "nnu1")
+    first, *others = (
+        scored(acrank, volumes, layout, "--repeats", 2, "--samples", 8) for layout in ("dec", "nnu", "nnu1")
+    )
+    for other in others:
+        assert [row["model"] for row in first] == [row["model"] for row in other]
+        assert [row["scores"] for row in first] == [row["scores"] for row in other]
 
 
 def test_the_authors_protocol_reads_their_layer(acrank: Run, volumes: Path) -> None:

@@ -39,7 +39,7 @@ def test_a_command_loads_itself_alone(zoo: Path) -> None:
     done = run(zoo, "zoo", "list")
     assert done.returncode == 0
     assert {name for name in loaded(done) if name.startswith("acrank.cli.")} == {
-        *("acrank.cli.app", "acrank.cli.console", "acrank.cli.options", "acrank.cli.zoo"),
+        *("acrank.cli.app", "acrank.cli.console", "acrank.cli.options", "acrank.cli.terminal", "acrank.cli.zoo"),
         *("acrank.cli.completion", "acrank.cli.configuration"),
     }
     assert not {"acrank.records", "numpy"} & loaded(done)

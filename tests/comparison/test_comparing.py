@@ -94,6 +94,16 @@ def test_a_score_that_predicts_better_flipped_is_reported_but_not_flipped() -> N
     assert any("good (lower is better) predicts better when flipped" in line for line in found.warnings)
 
 
+@pytest.mark.parametrize(("models", "said"), [(4, False), (5, True)])
+def test_nothing_is_said_of_flipped_scores_below_five_models(models: int, said: bool) -> None:
+    names = [f"model {i}" for i in range(models)]
+    scores = Scores("scores.csv", {"": {"turned": {name: -float(i) for i, name in enumerate(names)}}}, {"": names})
+    truth = Truth("truth.csv", {"": {name: Measurement(0.1 * i) for i, name in enumerate(names)}})
+    found = compare(scores, truth)
+    assert found.results[0].better_flipped
+    assert any("flipped" in line for line in found.warnings) is said
+
+
 def test_the_verdict_names_the_better_score_and_the_difference_changes_sign_with_the_pair() -> None:
     scores, truth = random_study(40)
     against_bad, against_good = compare(scores, truth, versus="bad"), compare(scores, truth, versus="good")

@@ -158,3 +158,17 @@ def test_a_score_may_not_change_between_the_seeds_of_a_model(tmp_path: Path) -> 
     assert read_scores(same).datasets == {"": {"s": {"a": 5.0}}}
     with pytest.raises(TableError, match="column 's' has two values for model 'a'"):
         read_scores(written(tmp_path, "model,ground_truth,seed,s\na,0.1,1,5\na,0.2,2,6\n"))
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_tables_of_a_spreadsheet_with_decimal_commas_read_as_their_twins(tmp_path: Path, separator: str) -> None:
+    plain = "model,ground_truth,ground_truth_se,s\na,0.5,1e-2,-1.25\nb,3,,7\n"
+    other = plain.replace(",", separator).replace(".", ",").replace(f"3{separator}", f'"3"{separator}')
+    table = written(tmp_path, other, name="other.csv")
+    twin = written(tmp_path, plain)
+    assert read_truth(table).datasets == read_truth(twin).datasets
+    assert read_scores(table, only=["s"]).datasets == {"": {"s": {"a": -1.25, "b": 7.0}}}
+    with pytest.raises(TableError, match=r"line 2: column 'ground_truth' holds '1,2,3', not a number"):
+        read_truth(written(tmp_path, f"model{separator}ground_truth\na{separator}1,2,3\n", name="three.csv"))
+    with pytest.raises(TableError, match=r"line 2: column 'ground_truth' holds '1,5', not a number"):
+        read_truth(written(tmp_path, 'model,ground_truth\na,"1,5"\n', name="comma.csv"))

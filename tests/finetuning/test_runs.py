@@ -41,6 +41,9 @@ def test_the_learning_rate_is_chosen_on_validation_and_measured_on_test(tmp_path
     for outcome in results.outcomes:
         best = max(outcome.trials, key=lambda trial: (trial["validation"], -trial["validation_loss"]))
         assert (outcome.lr, outcome.ground_truth) == (best["lr"], best["test"])
+        for trial in outcome.trials:
+            assert len(trial["curve"]) == trial["epochs"]
+            assert trial["curve"][trial["epoch"] - 1] == [trial["validation"], trial["validation_loss"]]
     assert [outcome.seed for outcome in results.outcomes] == [0, 1]
     assert results.outcomes[0].trials != results.outcomes[1].trials
     assert results.summary()[0][5:] == [2, 0]
@@ -138,6 +141,7 @@ def test_patience_stops_and_the_best_epoch_is_taken(tmp_path: Path, monkeypatch:
         trainer.run_epoch()
         states.append({name: part.clone() for name, part in trainer.network.state_dict().items()})
     assert (trainer.epoch, trainer.best_epoch, trainer.best) == (5, 3, (0.7, -0.9))
+    assert trainer.curve == [(0.5, 1.0), (0.7, 1.0), (0.7, 0.9), (0.7, 0.95), (0.6, 0.1)]
     trainer.take_best()
     now = trainer.network.state_dict()
     assert all(torch.equal(now[name], part) for name, part in states[2].items())

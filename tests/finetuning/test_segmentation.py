@@ -300,3 +300,14 @@ def test_the_command_finetunes_on_masks_and_compare_reads_the_truth(
     assert truth is not None
     rows = out.read_text().splitlines()
     assert [row.split(",")[6] for row in rows[1:]] == ["dice", "dice"]
+
+
+def test_a_part_of_the_training_images_is_taken_though_all_masks_hold_the_same_classes(tmp_path: Path) -> None:
+    zoo, target = bench(tmp_path)
+    sizes = [
+        finetune(zoo, target, ["vanilla"], quick(lrs=[0.1], epochs=1, train_size=size), work_dir=tmp_path / str(size))
+        .outcomes[0]
+        .details["sizes"]["train"]
+        for size in (2, 3)
+    ]
+    assert sizes == [2, 3]

@@ -236,13 +236,6 @@ def test_table_columns_line_up_beside_wide_characters() -> None:
     assert {cell_len(line) for line in lines[2:]} == {cell_len(lines[2])}
 
 
-def test_table_on_a_terminal_fits_and_keeps_every_letter() -> None:
-    name = "".join(chr(ord("a") + i % 26) for i in range(90))
-    text = to_table(view_of([[name, 0.5]]), width=40)
-    assert max(map(len, text.splitlines())) <= 40
-    assert "".join(re.findall(r"[a-z]", text.split("\n", 2)[2])) == name
-
-
 def test_colour_only_on_request() -> None:
     view = view_of([["a"]], title="t")
     assert "\x1b[" in to_table(view, width=40, colour=True)

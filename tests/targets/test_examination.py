@@ -13,6 +13,7 @@ from PIL import Image
 from acrank.errors import TargetError
 from acrank.targets import Target, open_target
 from acrank.targets.examination import Examination, examined_draws, same_images
+from acrank.targets.understanding import understand
 
 
 def cut(path: Path) -> None:
@@ -116,8 +117,8 @@ def test_draws_hold_no_broken_image_and_are_decoded_once(tmp_path: Path, monkeyp
     folder = make_images(tmp_path / "t")
     cut(folder / "class1" / "003.png")
     reads: list[int] = []
-    real = Target.read
-    monkeypatch.setattr(Target, "read", lambda self, index: (reads.append(index), real(self, index))[1])
+    real = Target.read_noted
+    monkeypatch.setattr(Target, "read_noted", lambda self, index: (reads.append(index), real(self, index))[1])
     target, draws, examination = examined_draws(open_target(folder), samples=None, repeats=2, seed=0)
     assert len(reads) == 30
     assert all("class1/003.png" not in draw.ids for draw in draws)
@@ -140,3 +141,26 @@ def test_copies_are_told_from_other_pictures(tmp_path: Path) -> None:
     pairs = same_images(examination.facts, likeness=0.998)
     copies = ["class0/000.png", "class1/copy.jpg", "class2/copy.png"]
     assert sorted(pairs) == [(copies[0], copies[1]), (copies[0], copies[2]), (copies[1], copies[2])]
+
+
+def test_transparent_parts_are_counted_and_named_as_the_cause(tmp_path: Path) -> None:
+    folder = make_images(tmp_path / "t")
+    for place, name in enumerate(["000.png", "001.png", "002.png"]):  # the third is opaque: nothing is lost
+        drawn = np.full((20, 20, 4), 255, np.uint8)
+        drawn[:9, :9, :3] = 50 + place
+        drawn[5:, 5:, 3] = 255 if place == 2 else 0
+        Image.fromarray(drawn).save(folder / "class0" / name)
+    target = open_target(folder)
+    examination = Examination()
+    for _ in range(2):  # looked at again, they are counted once
+        examination.look(target, range(30))
+    target.read(0)
+    assert target.notes == ["alpha is dropped, though parts are transparent (2 of 30 images)"]
+    for name in target.ids:
+        drawn = np.zeros((20, 20, 4), np.uint8)
+        drawn[int(name[-6:-4]) % 9 :, :, 3] = 255
+        Image.fromarray(drawn).save(folder / name)
+    target, examination = open_target(folder), Examination()
+    examination.look(target, range(30))
+    with pytest.raises(TargetError, match=r"holds one value only; alpha is dropped, though parts are transparent"):
+        understand(target, examination)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.workbench import make_images
 from PIL import Image
 
 from acrank.errors import TargetError, UsageError
@@ -129,3 +130,14 @@ def test_opening_a_folder_imports_nothing_heavy(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "f")], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_tables_in_a_folder_are_named_and_read_where_the_user_says_so(tmp_path: Path) -> None:
+    folder = make_images(tmp_path / "t", classes=2, each=4)
+    rows = [f"class{c}/{i:03d}.png,class{c},p{i // 2}" for c in range(2) for i in range(4)]
+    (folder / "groups.csv").write_text("\n".join(["file,class,group", *rows]))
+    (note,) = open_target(folder).notes
+    assert note == "tables in the folder are not read: groups.csv (--data takes a table)"
+    table = open_target(folder / "groups.csv", group_column="group")
+    assert table.ids == open_target(folder).ids
+    assert len(set(table.groups or ())) == 2

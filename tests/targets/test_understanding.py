@@ -150,3 +150,15 @@ def test_an_image_in_two_splits_is_named(tmp_path: Path) -> None:
     parts = {name: "val" if "again" in name else "train" for name in target.ids}
     (warning,) = split_leaks(examination.facts, parts)
     assert warning == "two images of different splits show the same: class0/000.png and class0/again.png"
+
+
+def test_of_many_sizes_the_most_frequent_are_shown_and_all_recorded(tmp_path: Path) -> None:
+    folder = make_images(tmp_path / "t")
+    for place, path in enumerate(sorted(folder.rglob("*.png"))[:17]):
+        Image.open(path).resize((30 + place, 30)).save(path)
+    found = understood(open_target(folder))
+    rows = [row for row in found.view().rows if "size" in row[0]]
+    assert rows[0] == ["size 20 x 20", "13"]
+    assert len(rows) == 13
+    assert rows[-1] == ["6 other sizes", "6"]
+    assert len(found.record()["sizes"]) == 18

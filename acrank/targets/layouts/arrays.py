@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from acrank.errors import TargetError
+from acrank.system.words import closest
 from acrank.targets.labels import encode_labels
+from acrank.targets.layouts.array_names import is_plain, usual_names
 from acrank.targets.mask_values import MaskValues, mask_values_of
 from acrank.targets.split_names import choose_splits
 from acrank.targets.stores.array_items import ArrayStore, ItemStore, StoredArray, item_count, make_array_store
@@ -22,7 +24,7 @@ from acrank.targets.target_options import TargetOptions
 USES = frozenset({"images_key", "labels_key", "split", "task", "intensity", "slices", "ignore_value", "labels_file"})
 
 _SPLITS = ("train", "val", "test")
-_JOINTS = ("_", "/")  # train_images, or a group train with images
+_OF_LABELS = ("labels", "masks")
 
 
 @dataclass(frozen=True)
@@ -158,8 +160,11 @@ def _are_masks(path: Path, keys: _Keys, *, images: StoredArray, labels: StoredAr
 def _keys_of_two(images: ArrayFile, labels: ArrayFile, options: TargetOptions) -> list[_Keys]:
     """The keys where labels lie in a file of their own; the only array of a file needs no name."""
     choose_splits(options.split, [], path=images.path, notes=[])
-    image_key = options.images_key or (images.keys[0] if len(images.keys) == 1 else "images")
-    usual = next((name for name in ("labels", "masks") if name in labels.keys), "labels")
+    usual_images, usual_labels = usual_names(images.keys), usual_names(labels.keys)
+    image_key = options.images_key or (
+        images.keys[0] if len(images.keys) == 1 else usual_images.get("images", "images")
+    )
+    usual = next((usual_labels[name] for name in _OF_LABELS if name in usual_labels), "labels")
     label_key = options.labels_key or (labels.keys[0] if len(labels.keys) == 1 else usual)
     keys = _Keys("", _existing(images.path, image_key, images.keys), _existing(labels.path, label_key, labels.keys))
     return [keys]
@@ -167,37 +172,51 @@ def _keys_of_two(images: ArrayFile, labels: ArrayFile, options: TargetOptions) -
 
 def _keys_of_splits(file: ArrayFile, options: TargetOptions, *, notes: list[str]) -> list[_Keys]:
     path, keys = file.path, file.keys
+    usual = usual_names(keys)
     if options.images_key is None and options.labels_key is None:
-        prefixes = {name: f"{name}{joint}" for name in _SPLITS for joint in _JOINTS if f"{name}{joint}images" in keys}
-        chosen = choose_splits(options.split, list(prefixes), path=path, notes=notes) if prefixes else []
+        splits = [name for name in _SPLITS if f"{name}_images" in usual]
+        chosen = choose_splits(options.split, splits, path=path, notes=notes) if splits else []
         if chosen:
-            labels_keys = [_labels_key(path, prefixes[name], options, keys=keys, notes=notes) for name in chosen]
-            return [_Keys(name, f"{prefixes[name]}images", key) for name, key in zip(chosen, labels_keys, strict=True)]
-    images = _existing(path, options.images_key or "images", keys)
+            return [_keys_of_usual(file, f"{name}_", options, usual=usual, notes=notes) for name in chosen]
+        if "images" in usual:
+            choose_splits(options.split, [], path=path, notes=notes)
+            return [_keys_of_usual(file, "", options, usual=usual, notes=notes)]
+    images = _existing(path, options.images_key or usual.get("images", "images"), keys)
     labels = options.labels_key and _existing(path, options.labels_key, keys)
-    labels = labels or _labels_key(path, "", options, keys=keys, notes=notes)
+    labels = labels or _labels_key(file, "", options, usual=usual, notes=notes)
     choose_splits(options.split, [], path=path, notes=notes)  # refuses a split that the file does not have
     return [_Keys("", images, labels)]
 
 
-def _labels_key(path: Path, prefix: str, options: TargetOptions, *, keys: Sequence[str], notes: list[str]) -> str:
+def _keys_of_usual(
+    file: ArrayFile, prefix: str, options: TargetOptions, *, usual: dict[str, str], notes: list[str]
+) -> _Keys:
+    """The keys of one split, or without a prefix of a file without splits, with a note where another name has them."""
+    images = usual[f"{prefix}images"]
+    labels = _labels_key(file, prefix, options, usual=usual, notes=notes)
+    if not is_plain(images, f"{prefix}images") or not any(is_plain(labels, prefix + name) for name in _OF_LABELS):
+        notes.append(f"images are those of {images!r}, labels those of {labels!r}")
+    return _Keys(prefix.removesuffix("_"), images, labels)
+
+
+def _labels_key(
+    file: ArrayFile, prefix: str, options: TargetOptions, *, usual: dict[str, str], notes: list[str]
+) -> str:
     """Labels are preferred to masks, unless the task is segmentation."""
-    names = [f"{prefix}labels", f"{prefix}masks"]
+    names = [prefix + name for name in _OF_LABELS]
     if options.task == "segmentation":
         names.reverse()
-    there = [name for name in names if name in keys]
+    there = [usual[name] for name in names if name in usual]
     if len(there) == 2 and options.task is None:
-        notes.append(f"{names[1]} are left out in favour of {names[0]} (use the task segmentation to read them)")
-    return there[0] if there else _existing(path, f"{prefix}labels", keys)
+        notes.append(f"{there[1]} are left out in favour of {there[0]} (use the task segmentation to read them)")
+    return there[0] if there else _existing(file.path, f"{prefix}labels", file.keys)
 
 
 def _existing(path: Path, key: str, keys: Sequence[str]) -> str:
     if key not in keys:
         there = first_few(sorted(keys), 12) or "nothing"
-        raise TargetError(
-            f"{path} has no array {key!r}; it has: {there}",
-            hint="name the arrays: --images-key and --labels-key; --labels-file names another file of labels",
-        )
+        usual = "name the arrays: --images-key and --labels-key; --labels-file names another file of labels"
+        raise TargetError(f"{path} has no array {key!r}; it has: {there}", hint=closest(key, keys, usual))
     return key
 
 

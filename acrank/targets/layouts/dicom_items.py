@@ -117,7 +117,9 @@ def _read_headers(root: Path, names: Sequence[str], notes: list[str]) -> dict[st
     if len(damaged) > _MOST_DAMAGED * len(names):
         raise damaged[0][1]
     if others:
-        notes.append(f"{len(others)} DICOM files without an image (DICOMDIR, reports, plans) are left out")
+        notes.append(
+            f"{len(others)} DICOM files that are no image (segmentations, reports, plans, DICOMDIR) are left out"
+        )
     if damaged:
         shown = first_few([name for name, _ in damaged], 3)
         notes.append(f"{len(damaged)} DICOM files that cannot be read are left out: {shown}")

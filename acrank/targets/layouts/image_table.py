@@ -14,6 +14,7 @@ import numpy as np
 
 from acrank.errors import TargetError
 from acrank.system.bounds import MOST_TEXT, read_bounded
+from acrank.system.words import closest
 from acrank.targets.data_folder import DataFolder, Identity, once
 from acrank.targets.grouping import check_groups
 from acrank.targets.label_cells import read_cells
@@ -170,7 +171,8 @@ def _column(path: Path, header: Sequence[str], name: str | None, *, usual: Seque
         return str(name)
     known = f"columns: {first_few(header, 12)}"
     if name is not None:
-        raise TargetError(f"{path} has no column {name!r}; {known}", hint=f"name one of them: --{what}-column")
+        hint = closest(name, header, f"name one of them: --{what}-column")
+        raise TargetError(f"{path} has no column {name!r}; {known}", hint=hint)
     found = [column for column in header if column.lower() in usual]
     if len(found) != 1:
         problem = "no column" if not found else f"several columns ({', '.join(found)})"

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from acrank.errors import TargetError
-from acrank.targets.layouts.listing import without_suffix
+from acrank.targets.layouts.listing import suffix_of, without_suffix
 from acrank.targets.layouts.mask_names import pair_names, role_of
-from acrank.targets.stores.images import read_with_pillow, to_array
+from acrank.targets.stores.images import IMAGE_SUFFIXES, read_with_pillow, to_array
 
 #: Of a folder's images so many are looked at.
 _LOOKED_AT = 6
@@ -71,6 +71,7 @@ def _are_masks_of(path: Path, images: Sequence[str], masks: Sequence[str], *, na
 def _most_values(path: Path, names: Sequence[str]) -> int:
     """The most values of any of a few images; files that cannot be read count none: they are reported when read."""
     counts = [0]
+    names = [name for name in names if suffix_of(name) in IMAGE_SUFFIXES]
     for place in np.unique(np.linspace(0, len(names) - 1, min(_LOOKED_AT, len(names))).astype(int)).tolist():
         try:
             counts.append(len(np.unique(read_with_pillow(path / names[place], "image", to_array))))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from acrank.errors import TargetError
 from acrank.targets.data_folder import DataFolder, FoundEntry, Identity
+from acrank.targets.layouts.dicom_masks import refuse_dicom
 from acrank.targets.layouts.listing import entries, files_below, suffix_of, without_suffix
 from acrank.targets.layouts.mask_names import first_manual, is_mask_beside, pair_names, role_of
 from acrank.targets.split_names import choose_splits, split_kind
@@ -62,6 +64,8 @@ def paired(data: DataFolder, split: str, pair: _Pair, *, notes: list[str]) -> li
     """
     path = data.root
     pictures, truths = (_files(data, name) for name in pair)
+    if not pictures or not truths:
+        refuse_dicom(path, (f"{folder}/{name}" for folder in pair for name in chain(*entries(data, folder))))
     if not pictures:
         volumes = any(name.lower().endswith((".nii", ".nii.gz")) for name in entries(data, pair[0])[1])
         hint = "describe volumes in a dataset.json, as Decathlon does" if volumes else "put PNG or TIFF files there"

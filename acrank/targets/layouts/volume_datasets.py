@@ -21,6 +21,8 @@ from acrank.targets.layouts.dataset_json import (
     read_description,
     without_value,
 )
+from acrank.targets.layouts.dicom_masks import refuse_dicom
+from acrank.targets.layouts.listing import entries
 from acrank.targets.layouts.volume_cases import Case, Cases, folder_cases, listed_cases, mapped_cases
 from acrank.targets.listed_values import ROUNDING, ListedValues
 from acrank.targets.mask_values import mask_values_of, parse_ignored
@@ -95,6 +97,7 @@ def open_nnunet(path: Path, options: TargetOptions) -> Target:
         raise TargetError(f"{path / NAME} names {len(names)} channels", hint="is it damaged?")
     ending = str(about.get("file_ending", ".nii.gz"))
     if ending.lower() not in (*VOLUME_SUFFIXES, *IMAGE_SUFFIXES):
+        refuse_dicom(path, (f"imagesTr/{file}" for file in entries(DataFolder(path), "imagesTr")[1]))
         raise TargetError(
             f"{path} holds {ending} files", hint=f"acrank reads {', '.join(VOLUME_SUFFIXES)}, PNG, TIFF and BMP"
         )
@@ -221,6 +224,7 @@ def _distinct(data: DataFolder, cases: dict[str, Case], notes: list[str]) -> tup
         TargetError: files are not there, or lead outside.
     """
     found = {name: data.find(name) for case in cases.values() for name in (*case.images, case.mask)}
+    refuse_dicom(data.root, (name for name in found if not is_volume(name) and not _is_image(name)))
     lacking = sorted(name for name, identity in found.items() if identity is None)
     if lacking:
         raise TargetError(f"{data.root} lacks {len(lacking)} files: {first_few(lacking, 3)}", hint="check dataset.json")

@@ -31,6 +31,8 @@ IMAGE_SUFFIXES = frozenset(
 _DEEP_SUFFIXES = frozenset({".tif", ".tiff", ".pgm", ".pnm", ".jp2", ".j2k", ".gif", ".webp"})
 #: Pillow's names of these kinds; it tries no other, such as EPS, for which it would start Ghostscript.
 _FORMATS = ("PNG", "JPEG", "BMP", "DIB", "TIFF", "GIF", "WEBP", "PPM", "JPEG2000", "TGA", "AVIF")
+#: The note on an image whose transparency is not read.
+ALPHA_DROPPED = "alpha is dropped, though parts are transparent"
 #: Bytes that a pixel takes while it is decoded: three as stored and three as an array, or float32 of three channels.
 _BYTES_OF_PIXEL = 15
 _TO_GREY = frozenset({"1", "LA", "La"})
@@ -131,17 +133,21 @@ def decode_image(
         first_page: whether a file of several pages or frames is read, its first.
 
     Returns:
-        float32 [C, H, W] in [0, 1] with C 1 (grey) or 3 (colour), and for float images a note on the assumed range.
+        float32 [C, H, W] in [0, 1] with C 1 (grey) or 3 (colour), and a note: for float images on the assumed range,
+        for images with transparent parts ALPHA_DROPPED.
 
     Raises:
         TargetError: not a readable image, several pages, values out of range, or more pixels than MOST_OF_IMAGE allows.
     """
-    array, pages = read_with_pillow(path, "image", lambda file: (to_array(file), pages_of(file)))
+    array, pages, transparent = read_with_pillow(
+        path, "image", lambda file: (to_array(file), pages_of(file), _is_transparent(file))
+    )
     if not first_page:
         refuse_pages(path, pages)
     image = np.ascontiguousarray(item_axes_of(array.shape, str(path)).to_channels_first(array))
     del array
-    return (values or FULL_RANGE).to_unit(image, where=str(path))
+    unit, note = (values or FULL_RANGE).to_unit(image, where=str(path))
+    return unit, ALPHA_DROPPED if transparent else note
 
 
 def read_with_pillow(path: Path, kind: str, convert: Callable[[Image.Image], Found]) -> Found:
@@ -185,6 +191,11 @@ def to_array(image: Image.Image) -> np.ndarray:
 def pages_of(image: Image.Image) -> int:
     """The number of pages or frames; further pictures of a phone's JPEG (MPO) are none."""
     return 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
+
+
+def _is_transparent(image: Image.Image) -> bool:
+    """Whether any pixel of the current page is not opaque."""
+    return image.has_transparency_data and bool(np.asarray(image.convert("RGBA"))[..., 3].min() < 255)
 
 
 def _needs_a_look(path: Path) -> bool:

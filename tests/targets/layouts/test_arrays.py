@@ -167,7 +167,7 @@ def test_unusable_images(write: Writer, stored: np.ndarray, message: str) -> Non
 @pytest.mark.parametrize(
     ("arrays", "options", "message"),
     [
-        ({"x": IMAGES, "y": LABELS}, {}, "no array 'images'; it has: x, y"),
+        ({"a": IMAGES, "b": LABELS}, {}, "no array 'images'; it has: a, b"),
         ({"images": IMAGES}, {}, "no array 'labels'; it has: images"),
         ({"images": IMAGES, "labels": LABELS}, {"images_key": "scan"}, "no array 'scan'"),
         ({"images": IMAGES, "labels": LABELS}, {"labels_key": "grade"}, "no array 'grade'"),

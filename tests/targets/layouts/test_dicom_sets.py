@@ -147,7 +147,7 @@ def test_objects_without_an_image_are_counted(by_class: Path) -> None:
         shutil.copy(get_testdata_file(name), by_class / "sick" / name)
     target = open_target(by_class)
     assert len(target) == 12
-    assert target.notes[0] == "3 DICOM files without an image (DICOMDIR, reports, plans) are left out"
+    assert target.notes[0] == "3 DICOM files that are no image (segmentations, reports, plans, DICOMDIR) are left out"
 
 
 def test_a_few_damaged_files_are_counted_and_many_refused(tmp_path: Path) -> None:

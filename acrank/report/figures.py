@@ -1,0 +1,162 @@
+"""Which charts a run has, each with what it shows in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from acrank.formats.cells import visible
+from acrank.report import charts
+from acrank.report.chart_data import ranked
+from acrank.report.charts import ScoreColumn
+
+if TYPE_CHECKING:
+    from acrank.records import Ranking
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A chart of the page.
+
+    Attributes:
+        id: of its place in the page.
+        title: its heading.
+        caption: what it shows and how to read it; screen readers say it in place of the chart.
+        spec: Vega-Lite.
+        wide: whether it takes the whole width of the page.
+    """
+
+    id: str
+    title: str
+    caption: str
+    spec: dict[str, Any]
+    wide: bool = True
+
+    def for_page(self) -> dict[str, Any]:
+        """What the page's script needs."""
+        description = f"{self.title}. {self.caption}"
+        data = sorted(_data_of(self.spec))
+        return {"id": self.id, "title": self.title, "spec": self.spec, "description": description, "data": data}
+
+
+def _data_of(spec: Any) -> set[str]:
+    """The names of the data sets that a specification reads."""
+    if isinstance(spec, list):
+        return set().union(*map(_data_of, spec))
+    if not isinstance(spec, dict):
+        return set()
+    own = {spec["data"]["name"]} if "data" in spec else set()
+    return own.union(*map(_data_of, spec.values()))
+
+
+def figures(ranking: Ranking, datasets: Mapping[str, Rows]) -> list[Figure]:
+    """The charts that a run has data for."""
+    rows = datasets["candidates"]
+    if not rows:
+        return []
+    scores = [ScoreColumn(name=name, higher=ranking.higher_is_better.get(name, True)) for name in ranking.score_names]
+    found = [_bars(scores, ranking)]
+    found += [_cost(scores[0], datasets, cost) for cost in _COSTS if any(cost in row for row in rows)]
+    if datasets["layers"]:
+        found.append(_layers(datasets))
+    if any(row["a"] != row["b"] for row in datasets["agreement"]):
+        found.append(_agreement(datasets["agreement"], scores))
+    if datasets["curves"]:
+        found.append(_curves(ranking, datasets["curves"]))
+    if any("g" in row for row in rows):
+        found.append(_truth(scores, rows))
+    return found
+
+
+_COSTS = {"p": "parameters", "t": "seconds of scoring"}
+
+
+def _bars(scores: Sequence[ScoreColumn], ranking: Ranking) -> Figure:
+    best = ranked(ranking)[0]
+    lines = "Lines are 95% intervals over the sampled draws, where a score has several."
+    return Figure(
+        id="scores",
+        title="Scores",
+        caption=f"A bar for each candidate, in the order of the ranking; {visible(best.model)} is first. {lines}",
+        spec=charts.score_bars(scores, len(ranked(ranking))),
+    )
+
+
+def _cost(score: ScoreColumn, datasets: Mapping[str, Rows], cost: str) -> Figure:
+    front = datasets[f"front_{cost}"]
+    names = ", ".join(str(row["m"]) for row in front[:5]) + (" and others" if len(front) > 5 else "")
+    return Figure(
+        id=f"cost-{cost}",
+        title=f"Score and {_COSTS[cost]}",
+        caption=f"Diamonds are the Pareto front: no candidate has both a better score and fewer {_COSTS[cost]}. "
+        f"From the cheapest: {names}.",
+        spec=charts.cost_chart(score, cost, _COSTS[cost], count=len(datasets["candidates"])),
+        wide=False,
+    )
+
+
+def _layers(datasets: Mapping[str, Rows]) -> Figure:
+    most = max(len(row["a"]) for row in datasets["layers"])
+    return Figure(
+        id="layers",
+        title="Where source and target part",
+        caption=f"AC-Corr and affine drift of each normalisation layer, at most {most}: a row is a candidate, a column "
+        "a layer counted from the input. Bright layers are where the target moves the affines most (drift), or where "
+        "their correlation between source and target is largest (AC-Corr).",
+        spec=charts.layer_map(len(datasets["layers"]), (_floor(datasets, "a"), _floor(datasets, "d"))),
+    )
+
+
+def _floor(datasets: Mapping[str, Rows], name: str) -> float:
+    """The smallest value above 0 of a field of the layers."""
+    return min((value for row in datasets["layers"] for value in row[name] if value and value > 0), default=1.0)
+
+
+def _agreement(rows: Rows, scores: Sequence[ScoreColumn]) -> Figure:
+    pairs = sorted({(row["tau"], *sorted((row["a"], row["b"]))) for row in rows if row["a"] != row["b"]})
+    (low, *least), (high, *most) = pairs[0], pairs[-1]
+    return Figure(
+        id="agreement",
+        title="Agreement of the scores",
+        caption="Kendall's tau between the orders that two scores give, each with its better end first: 1 is the same "
+        f"order, -1 the reverse. Most alike are {most[0]} and {most[1]} ({high:.2f}), least alike {least[0]} and "
+        f"{least[1]} ({low:.2f}).",
+        spec=charts.agreement_map(len(scores)),
+        wide=len(scores) > 8,
+    )
+
+
+def _curves(ranking: Ranking, rows: Rows) -> Figure:
+    metric = next(visible(row.refined.metric) for row in ranking.rows if row.refined and row.refined.curve)
+    last = {str(row["m"]): float(row["q"]) for row in rows}
+    best = max(last, key=lambda label: last[label])
+    return Figure(
+        id="curves",
+        title="Short training",
+        caption=f"Quality ({metric}) of {len(last)} candidates after each epoch of a short training; {best} ends "
+        f"highest, at {last[best]:.4g}. Upright lines at the end are 95% intervals.",
+        spec=charts.learning_curves(metric),
+        wide=False,
+    )
+
+
+def _truth(scores: Sequence[ScoreColumn], rows: Rows) -> Figure:
+    from acrank.comparison.statistics import kendall_tau
+
+    known = [row for row in rows if "g" in row]
+    said = []
+    for place, score in enumerate(scores):
+        pairs = [(row[f"s{place}"], row["g"]) for row in known if f"s{place}" in row]
+        tau = kendall_tau(*zip(*pairs, strict=True)) if pairs else float("nan")
+        said.append(f"{visible(score.name)} {tau if score.higher else -tau:.2f}")
+    return Figure(
+        id="truth",
+        title="Score and ground truth",
+        caption=f"Finetuned performance of {len(known)} candidates; lines are 95% intervals. Kendall's tau with the "
+        f"truth, higher is better for every score: {', '.join(said)}.",
+        spec=charts.truth_scatter(scores),
+        wide=False,
+    )

@@ -1,0 +1,200 @@
+"""How a ranking's table reads: the ranking score as a share of the best, with its interval as a bar."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from acrank.system.view import EXTRA, Bar, Column, View
+
+#: A value, and the ends of its interval; None where there is none.
+Interval = tuple[float | None, float | None, float | None]
+_Shares = tuple[float, float | None, float | None]
+#: An axis reaches this far beyond the best at most: of an interval that is wider, the end of the axis is shown.
+FURTHEST = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadableScale:
+    """Values on a scale from 0 to 100, in the order of the rows.
+
+    Attributes:
+        name: "% of best", or "0 to 100".
+        meaning: what 100 is, and what 0.
+        places: each value on the scale; None where there is none.
+        bars: each value and its interval on an axis from 0 to 1; None where there is none.
+    """
+
+    name: str
+    meaning: str
+    places: list[float | None]
+    bars: list[Bar | None]
+
+
+def readable_scale(values: Sequence[Interval], *, higher_is_better: bool) -> ReadableScale:
+    """Values as shares of the best, or as places between the last and the first where shares mean nothing.
+
+    Shares need values that are not negative: v / best where higher is better, best / v where lower is. Otherwise 0 is
+    the last and 100 the first of these candidates.
+
+    Example:
+        >>> scale = readable_scale([(0.4, 0.3, 0.5), (0.1, None, None), (None, None, None)], higher_is_better=True)
+        >>> scale.name, scale.places, scale.bars[1]
+        ('% of best', [100.0, 25.0, None], Bar(value=0.2, low=None, high=None))
+        >>> readable_scale([(-1.0, None, None), (-3.0, None, None)], higher_is_better=True).places
+        [100.0, 0.0]
+    """
+    known = [value for value, _, _ in values if value is not None and math.isfinite(value)]
+    if not known:
+        nothing: list[Any] = [None] * len(values)
+        return ReadableScale(name="% of best", meaning="", places=nothing, bars=nothing)
+    best = max(known) if higher_is_better else min(known)
+    worst = min(known) if higher_is_better else max(known)
+    as_shares = min(known) >= 0 and best > 0
+
+    def share(value: float) -> float:
+        if not as_shares:
+            return 1.0 if best == worst else (value - worst) / (best - worst)
+        if higher_is_better:
+            return value / best
+        return best / value if value > 0 else FURTHEST
+
+    found = [_shares(value, share) for value in values]
+    ends = [end for one in found if one is not None for end in one if end is not None]
+    axis = min(FURTHEST, max([1.0, *ends]))
+    ends_of = f"where 0 is the last's {worst:.4g} and 100 the first's {best:.4g}"
+    meaning = f"as a share of the first's {best:.4g}" if as_shares else ends_of
+    return ReadableScale(
+        name="% of best" if as_shares else "0 to 100",
+        meaning=meaning,
+        places=[None if one is None else round(100 * one[0], 1) for one in found],
+        bars=[None if one is None else _bar(one, axis) for one in found],
+    )
+
+
+def _bar(shares: _Shares, axis: float) -> Bar:
+    value, low, high = (None if one is None else min(1.0, max(0.0, one / axis)) for one in shares)
+    return Bar(value or 0.0, low, high)
+
+
+def _shares(value: Interval, share: Callable[[float], float]) -> _Shares | None:
+    middle, low, high = value
+    if middle is None or not math.isfinite(middle):
+        return None
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return share(middle), None, None
+    one, other = sorted((share(low), share(high)))
+    return share(middle), one, other
+
+
+def ranked_view(
+    view: View,
+    values: Sequence[Interval],
+    *,
+    scores: Sequence[str],
+    higher_is_better: bool,
+    target: str,
+    noted: Sequence[bool],
+    more: Sequence[Column] = (),
+    footer: Sequence[str] = (),
+) -> View:
+    """The view of a ranking with what its table for people shows.
+
+    Args:
+        view: its columns begin with rank, band, model and status; `seconds` and `reason` are among them; skipped rows
+            come last.
+        values: of the ranking score, in the order of the rows.
+        scores: the ranking one, then the others, most important first.
+        higher_is_better: direction of the ranking score.
+        target: its name.
+        noted: for each row, whether it has notes.
+        more: further columns, which stand behind the interval.
+        footer: sentences at the end.
+    """
+    name, *others = scores
+    status, reason, model = (view.columns.index(column) for column in ("status", "reason", "model"))
+    skipped = [row for row in view.rows if row[status] == "skipped"]
+    direction = "higher" if higher_is_better else "lower"
+    brief = ["rank", "band", "model", name, f"{name}_sd", *others, "seconds"]
+    return dataclasses.replace(
+        view,
+        title=f"{target}: by {name} ({direction} is better)",
+        brief=[*brief, "status", "reason"] if skipped else brief,
+        layout=_layout(values, name, others, higher_is_better=higher_is_better, noted=noted, more=more),
+        parted_by="band",
+        table_rows=len(view.rows) - len(skipped),
+        below=[(f"skipped {row[model]}", row[reason]) for row in skipped],
+        footer=list(footer),
+    )
+
+
+def trained_columns(metric: str, qualities: Sequence[Interval | None]) -> list[Column]:
+    """The columns of what short trainings gave: the quality of each row, and its interval.
+
+    Args:
+        metric: of the quality.
+        qualities: in the order of the rows; None where a candidate was not trained.
+
+    Example:
+        >>> [column.cells for column in trained_columns("dice", [(0.8, 0.7, 0.9), None])]
+        [[0.8, None], ['0.70 to 0.90', None]]
+    """
+    found = [one or (None, None, None) for one in qualities]
+    ends = [None if low is None or high is None else f"{low:.2f} to {high:.2f}" for _, low, high in found]
+    legend = f"trained: {metric} on validation images after a short training"
+    return [
+        Column(name="trained", cells=[value for value, _, _ in found], digits=3, legend=legend),
+        Column(name="trained 95%", cells=list(ends), priority=EXTRA),
+    ]
+
+
+def earlier_columns(shares: Sequence[float | None]) -> list[Column]:
+    """The column of what earlier targets say, where they say something of any candidate."""
+    legend = "earlier: share of the other candidates that it beat when finetuned on earlier targets"
+    known = any(one is not None for one in shares)
+    return [Column(name="earlier", cells=list(shares), digits=2, priority=5, legend=legend)] if known else []
+
+
+def _layout(
+    values: Sequence[Interval],
+    score: str,
+    others: Sequence[str],
+    *,
+    higher_is_better: bool,
+    noted: Sequence[bool],
+    more: Sequence[Column],
+) -> list[Column]:
+    scale = readable_scale(values, higher_is_better=higher_is_better)
+    bounded = any(low is not None for _, low, _ in values)
+    bar = "├──●──┤ its 95% interval" if bounded else "━━● as a bar"
+    legend = f"{scale.name}: {score} {scale.meaning}; {bar}" + ("; a rule parts the bands" if bounded else "")
+    return [
+        Column(name="rank", priority=0),
+        *([Column(name="band", priority=EXTRA + 10_000)] if bounded else []),
+        Column(name="model", priority=0, fit="shorten", least=18, ease=27),
+        Column(name=scale.name, cells=list(scale.places), digits=1, legend=legend if scale.meaning else ""),
+        Column(
+            name="95% interval" if bounded else "bar",
+            cells=list(scale.bars),
+            priority=2,
+            fit="bar",
+            least=12,
+            ease=16,
+            most=24,
+        ),
+        *more,
+        Column(name=score, priority=EXTRA + 10_001),
+        *([Column(name=f"{score}_sd", priority=EXTRA + 10_002)] if bounded else []),
+        *(Column(name=name, priority=EXTRA + place) for place, name in enumerate(others)),
+        Column(name="params", priority=EXTRA + 10_003),
+        Column(name="seconds", priority=4, digits=1),
+        *([_marks(noted)] if any(noted) else []),
+    ]
+
+
+def _marks(noted: Sequence[bool]) -> Column:
+    legend = "*: the run record has notes on this row; they are on stderr, too"
+    return Column(name="notes", cells=["*" if one else "" for one in noted], priority=3, legend=legend)
