@@ -10,7 +10,6 @@ import typer
 from acrank.cli import console
 from acrank.cli.commands import DataCommand
 from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption, ZooOption
-from acrank.cli.outputs import check_replaceable
 from acrank.errors import CandidateError, ManifestError, OutputError
 from acrank.system.files import atomic_write, check_writable
 from acrank.system.imports import gc_paused
@@ -64,6 +63,7 @@ def validate(zoo: ZooOption = DEFAULT_ZOO, verbose: VerboseOption = 0) -> None:
 @app.command(cls=DataCommand)
 def lock(zoo: ZooOption = DEFAULT_ZOO, verbose: VerboseOption = 0) -> None:
     """Write the lock file of a manifest, for `--locked`: revisions, and hashes of weights and code, beside it."""
+    from acrank.cli.outputs import check_replaceable
     from acrank.cli.progress import progress
     from acrank.zoo.locking import lock_path, lock_zoo
 

@@ -40,7 +40,7 @@ def test_a_command_loads_itself_alone(zoo: Path) -> None:
     assert done.returncode == 0
     assert {name for name in loaded(done) if name.startswith("acrank.cli.")} == {
         *("acrank.cli.app", "acrank.cli.console", "acrank.cli.options", "acrank.cli.terminal", "acrank.cli.zoo"),
-        *("acrank.cli.commands", "acrank.cli.completion", "acrank.cli.configuration", "acrank.cli.outputs"),
+        *("acrank.cli.commands", "acrank.cli.completion", "acrank.cli.configuration"),
     }
     assert not {"acrank.records", "numpy"} & loaded(done)
 

@@ -13,7 +13,7 @@ from scipy.stats import kendalltau
 
 from acrank.formats.cells import visible
 from acrank.records import Ranking, Row, Value
-from acrank.report.chart_data import agreement_rows, candidate_rows, labels, layer_rows, pareto_front
+from acrank.report.chart_data import agreement_rows, candidate_rows, labels, layer_rows, pareto_front, ranked_rows
 
 POINTS = st.lists(st.fixed_dictionaries({"p": st.integers(1, 9), "s0": st.integers(-5, 5)}), max_size=12)
 
