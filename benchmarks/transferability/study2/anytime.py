@@ -242,7 +242,7 @@ def draw(found: Mapping[str, Floats], path: Path) -> None:
             axes.step(100 * SHARES, values.mean(axis=0), where="post", label=name)
     axes.set(xscale="log", xlabel="seconds, % of finetuning all", ylabel="regret of the pick", ylim=(0, None))
     axes.legend(fontsize=7)
-    with mpl.rc_context({"svg.hashsalt": "acrank"}):
+    with mpl.rc_context({"svg.hashsalt": "acrank", "svg.fonttype": "none"}):
         figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)
 
