@@ -109,6 +109,10 @@ def finetune(
             resumable(lambda: f"what was finished is kept in {outputs[0]}"),
             progress("loading", every=LINES_EVERY) as advance,
         ):
+
+            def on_progress(at: Progress) -> None:
+                advance(at.done, at.total, _description(at), kept=at.kept)
+
             results = run(
                 candidates,
                 parts,
@@ -120,7 +124,8 @@ def finetune(
                 resume=runs.resume,
                 save_dir=runs.save_dir,
                 on_result=lambda partial, outcome: _on_result(partial, outcome, outputs, total=total),
-                on_epoch=lambda at: advance(at.done, at.total, _description(at), kept=at.kept),
+                on_run=on_progress,
+                on_epoch=on_progress,
                 on_target=tell_target,
             )
     except NothingRankedError as error:

@@ -75,7 +75,7 @@ def refine_and_save(
         return ranking
     from acrank.refining.refinement import refine
 
-    with progress("refining") as advance:
+    with progress("refining", every=None) as advance:
 
         def on_progress(at: RefineProgress) -> None:
             if at.outcome is None:

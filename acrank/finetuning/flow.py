@@ -37,7 +37,7 @@ from acrank.zoo.loading import load_candidate
 class Progress:
     """The last finished epoch, and `done` of `total` epochs; epochs that early stopping saves count as done.
 
-    `kept` of those that are done were trained by an earlier process. `epoch` 0 is the beginning of a run.
+    `kept` of those that are done were trained by an earlier process. `epoch` is 0 where a run begins.
     """
 
     key: RunKey
@@ -60,6 +60,7 @@ def finetune(
     resume: bool = False,
     save_dir: Path | None = None,
     on_result: Callable[[Results, Outcome], None] | None = None,
+    on_run: Callable[[Progress], None] | None = None,
     on_epoch: Callable[[Progress], None] | None = None,
     on_target: Callable[[Understanding], None] | None = None,
     progress: bool = False,
@@ -80,6 +81,7 @@ def finetune(
         resume: continue the run in `work_dir`; on the CPU the result is identical to that of an uninterrupted run.
         save_dir: folder for the finetuned networks, as plain safetensors; None saves none.
         on_result: called after every run with the results so far and its outcome.
+        on_run: called before every run.
         on_epoch: called after every epoch.
         on_target: called with what was understood of each part of the target, before any network is loaded.
         progress: whether a bar counts the epochs: a widget in a notebook that has ipywidgets, else text on stderr.
@@ -123,7 +125,7 @@ def finetune(
             if on_epoch is not None:
                 on_epoch(reached)
 
-        flow = _Flow(plan, folder, device=device, save_dir=save_dir, on_epoch=on_step)
+        flow = _Flow(plan, folder, device=device, save_dir=save_dir, on_run=on_run, on_epoch=on_step)
         flow.understood, flow.leaks = understood, leaks
         for outcome in flow.run():
             if on_result is not None:
@@ -149,9 +151,11 @@ class _Flow:
         *,
         device: torch.device,
         save_dir: Path | None,
-        on_epoch: Callable[[Progress], None] | None,
+        on_run: Callable[[Progress], None] | None,
+        on_epoch: Callable[[Progress], None],
     ) -> None:
-        self.plan, self.folder, self.device, self.save_dir, self.on_epoch = plan, folder, device, save_dir, on_epoch
+        self.plan, self.folder, self.device, self.save_dir = plan, folder, device, save_dir
+        self.on_run, self.on_epoch = on_run, on_epoch
         self.understood: Mapping[str, Understanding] = {}
         self.leaks: Sequence[str] = ()
         self.odd_values: dict[str, str] = {}
@@ -234,17 +238,17 @@ class _Flow:
         epochs_before = self.plan.epochs_per_run * len(self.outcomes)
         total = self.plan.epochs_per_run * len(self.plan.keys)
 
-        def report(lr: float, epoch: int, done: int, resumed: int = 0) -> None:
-            if self.on_epoch is not None:
-                done, kept = epochs_before + done, self.kept + resumed
-                self.on_epoch(Progress(key=key, lr=lr, epoch=epoch, done=done, total=total, kept=kept))
+        def reached(lr: float, epoch: int, done: int, *, resumed: int = 0) -> Progress:
+            done, kept = epochs_before + done, self.kept + resumed
+            return Progress(key=key, lr=lr, epoch=epoch, done=done, total=total, kept=kept)
 
-        report(self.plan.settings.lrs[0], 0, 0)
+        if self.on_run is not None:
+            self.on_run(reached(self.plan.settings.lrs[0], 0, 0))
         try:
             parts: dict[str, Part] = vars(self.plan.partitions[key.split])  # train, val and test
             loaders = {name: self._loader(sources[id(part.target)], part) for name, part in parts.items()}
             run = Run(key, loaders, context)
-            outcome = run.finish(lambda lr, epoch, done: report(lr, epoch, done, resumed=run.resumed))
+            outcome = run.finish(lambda *place: self.on_epoch(reached(*place, resumed=run.resumed)))
             self.kept += run.resumed
         except (TargetError, OutputError, UsageError):
             raise
