@@ -11,7 +11,9 @@ import pytest
 from acrank import errors
 
 DRAWN = dict(re.findall(r"(\w+Error)\s+(\d)", errors.__doc__ or ""))
-CLASSES = dict(inspect.getmembers(errors, inspect.isclass))
+CLASSES = {
+    name: kind for name, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__ == errors.__name__
+}
 
 
 def test_docstring_draws_every_error_with_its_exit_code() -> None:

@@ -53,6 +53,7 @@ def test_no_step_of_the_action_puts_an_expression_into_its_script() -> None:
     assert used == {*ACTION["inputs"]}
 
 
+@pytest.mark.slow
 def test_the_steps_of_the_action_rank_and_check(tmp_path: Path) -> None:
     (tmp_path / "my set").mkdir()
     make_images(tmp_path / "my set")

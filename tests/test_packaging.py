@@ -33,6 +33,7 @@ def test_the_wheel_is_whole_and_holds_nothing_else(wheel: Path) -> None:
     assert {name.split("/")[0] for name in names} == {"acrank", f"acrank-{acrank.__version__}.dist-info"}
 
 
+@pytest.mark.slow
 def test_the_demo_runs_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(site)

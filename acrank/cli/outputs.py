@@ -68,6 +68,11 @@ def partial_path(output: Path) -> Path:
     return output.with_suffix(f".partial{output.suffix}")
 
 
+def written_of(outputs: Iterable[Path]) -> list[Path]:
+    """Where a run was written: its outputs, or beside those that rank more."""
+    return [beside if (beside := partial_path(output)).exists() else output for output in outputs]
+
+
 def _is_ours(path: Path) -> bool:
     """Whether acrank wrote a file: JSON and CSV by how they begin, tables for people by their title."""
     sign = _OURS.get(path.suffix.lower())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,7 +32,7 @@ from acrank.cli.options import (
     ZooOptions,
     with_settings,
 )
-from acrank.cli.outputs import OverwriteOption, check_replaceable, partial_path
+from acrank.cli.outputs import OverwriteOption, check_replaceable, partial_path, written_of
 from acrank.cli.progress import is_shown, progress
 from acrank.cli.refining import check_refining, refine_and_save
 from acrank.cli.saving import saving, write_or_rescue
@@ -89,21 +91,18 @@ def score(
     candidates = execution.part_of(zoo.load())
     check_replaceable(outputs, [one.weights_path for one in candidates.candidates], overwrite=True)
     at_least = 0 if overwrite else _ranked_before(outputs)
-    with resumable(lambda: _kept_in(outputs)), running(execution) as executor:
-        try:
-            ranking = run_and_save(
-                candidates,
-                opened,
-                settings,
-                outputs=outputs,
-                cache=cache_of(no_cache),
-                earlier=earlier,
-                executor=executor,
-                at_least=at_least,
-            )
-        except NothingRankedError as error:
-            show(error.result.view(), format)
-            raise
+    cache = cache_of(no_cache)
+    with resumable(lambda: _kept_in(outputs)), running(execution) as executor, _shown_if_nothing_is_ranked(format):
+        ranking = run_and_save(
+            candidates,
+            opened,
+            settings,
+            outputs=outputs,
+            cache=cache,
+            earlier=earlier,
+            executor=executor,
+            at_least=at_least,
+        )
         ranking = refine_and_save(
             ranking,
             candidates,
@@ -111,12 +110,23 @@ def score(
             settings=settings,
             how=refining,
             outputs=outputs,
-            cache=cache_of(no_cache),
+            cache=cache,
             resume=resume,
             executor=executor,
             at_least=at_least,
         )
-    finish(ranking.view(), format, () if output else outputs)
+    written = written_of(outputs) if at_least else outputs
+    finish(ranking.view(), format, () if output else written)
+
+
+@contextmanager
+def _shown_if_nothing_is_ranked(format: Format) -> Iterator[None]:
+    """The table of a run in which every candidate was skipped has the reasons."""
+    try:
+        yield
+    except NothingRankedError as error:
+        show(error.result.view(), format)
+        raise
 
 
 def run_and_save(

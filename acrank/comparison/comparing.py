@@ -59,7 +59,7 @@ def compare(
         UsageError: an unknown score in `higher_is_better` or `versus`, or a number out of range.
 
     Example:
-        >>> from acrank.comparison.tables import Measurement
+        >>> from acrank.comparison.tables import Measurement, Truth
         >>> names = "abcdef"
         >>> scores = Scores("s", {"": {"logme": {m: float(i) for i, m in enumerate(names)}}}, {"": list(names)})
         >>> truth = Truth("t", {"": {m: Measurement(0.5 + 0.1 * i) for i, m in enumerate(names)}})

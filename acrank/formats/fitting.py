@@ -15,7 +15,7 @@ def shortened_to(text: str, width: int) -> str:
         >>> shortened_to("mobilenetv3_large_100.miil_in1k", 15)
         'mobilen…il_in1k'
         >>> shortened_to("日本語モデル", 7)
-        '日…デル'
+        '日本…ル'
     """
     from rich.cells import cell_len
 
@@ -23,7 +23,7 @@ def shortened_to(text: str, width: int) -> str:
         return text
     if width < 2:
         return ELLIPSIS[:width]
-    tail = _beginning(text[::-1], (width - 1 + 1) // 2)[::-1]
+    tail = _beginning(text[::-1], width // 2)[::-1]
     head = _beginning(text, width - 1 - cell_len(tail))
     while head and cell_len(head + ELLIPSIS + tail) > width:  # characters that join are not as wide as their sum
         head = head[:-1]

@@ -163,6 +163,7 @@ def store_forever(folder: Path, start: int) -> None:
         cache.store(key(i), observation(i, d=2000), ABOUT, IDS)
 
 
+@pytest.mark.slow
 def test_fifty_kills_leave_nothing_that_is_wrongly_believed(tmp_path: Path) -> None:
     fork = multiprocessing.get_context("fork")
     rng = random.Random(1)

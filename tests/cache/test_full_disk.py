@@ -69,7 +69,7 @@ def test_a_full_disk_costs_no_row(acrank: Command, folder: Path, own_cache: Path
     assert not list(own_cache.rglob(".acrank-*"))
 
 
-@pytest.mark.parametrize("more", [(), ("--workers", 2)])
+@pytest.mark.parametrize("more", [(), pytest.param(("--workers", 2), marks=pytest.mark.slow)])
 def test_a_file_in_the_place_of_the_folder_costs_no_row(
     acrank: Command, folder: Path, own_cache: Path, more: tuple[object, ...]
 ) -> None:

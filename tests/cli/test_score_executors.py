@@ -224,7 +224,7 @@ def test_what_workers_find_out_about_the_target_is_a_note_here(acrank: Command, 
     assert acrank(*words("-o", "two.json", "--workers", 1)).code == 0
     notes = Ranking.load(Path("two.json")).notes
     assert notes == Ranking.load(Path("local.json")).notes
-    assert "float images: assumed range [0, 1]" in notes
+    assert "float images: assumed range [0, 1] (29 of 29 images)" in notes
     assert open_target("target").notes == ["float images: assumed range [0, 1]"]  # one range for all of them
 
 

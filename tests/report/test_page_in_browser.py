@@ -189,6 +189,7 @@ def test_hostile_names_stay_text(open_page: Open) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
 
 
+@pytest.mark.slow
 def test_two_thousand_candidates_of_fifty_layers(open_page: Open) -> None:
     text = report_html(made_run([f"family{one % 40}/resnet50-checkpoint-{one}" for one in range(2000)], layers=50))
     assert len(text.encode()) < 8e6

@@ -201,7 +201,8 @@ def test_names_that_suggest_none(name: str) -> None:
 
 
 def test_suspected_groups_are_warned_of(clinic: Path) -> None:
-    (note,) = open_target(clinic).notes
+    note, table = open_target(clinic).notes
+    assert table.startswith("tables in the folder are not read: t.csv")
     assert note.startswith("warning: file names suggest several images of one patient")
     assert "--group-pattern" in note
     assert open_target(clinic, group_pattern="patient[0-9]+").notes[0].startswith("6 groups of 6 to 6 images")
