@@ -14,6 +14,7 @@ from acrank.records.order import JOINT, ranked
 from acrank.records.row import Refined, Row
 from acrank.records.score_value import STRICT, Value
 from acrank.records.showing import plot_ranking, text_of
+from acrank.records.verdict import verdict_of
 from acrank.system.files import atomic_write
 from acrank.system.notebook import html_of
 from acrank.system.plain_data import dumps, plain, read_json, validated
@@ -47,7 +48,6 @@ class Ranking:
         settings, environment, target: how the run was made.
         controls: figures about the ranking as a whole, such as its agreement with layer width.
         notes, warnings: what a reader should know about the target, and must know about the run.
-        verdict: which candidate to take and how sure that is, in sentences; empty where nothing is ranked.
         candidates, complete: how many there were; whether the run ended. None in records of earlier versions.
 
     Example:
@@ -67,7 +67,6 @@ class Ranking:
     controls: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    verdict: list[str] = field(default_factory=list)
     candidates: int | None = None
     complete: bool | None = None
 
@@ -97,6 +96,11 @@ class Ranking:
     def best(self) -> Row | None:
         """The first ranked row, None when nothing was ranked."""
         return self.rows[0] if self.rows and self.rows[0].rank is not None else None
+
+    @property
+    def verdict(self) -> list[str]:
+        """Which candidate is first and how sure that is, in sentences; empty where nothing is ranked."""
+        return verdict_of(self)
 
     @property
     def lacking(self) -> str:
@@ -169,7 +173,8 @@ class Ranking:
 
     def to_record(self) -> dict[str, Any]:
         """The run record: plain data, ready for JSON; NaN and infinities become None."""
-        return dict(plain({"kind": KIND, "schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}))
+        about = {"kind": KIND, "schema_version": SCHEMA_VERSION}
+        return dict(plain({**about, **dataclasses.asdict(self), "verdict": self.verdict}))
 
     @classmethod
     def from_record(cls, record: Any, *, where: str = "run record") -> Ranking:
@@ -179,6 +184,7 @@ class Ranking:
             TableError: not a run record, or one of a later schema.
         """
         body = body_of(record, KIND, SCHEMA_VERSION, where=where)
+        body.pop("verdict", None)  # follows from the rows
         try:
             ranking = validated(cls, body)
             check_rows(body["rows"])

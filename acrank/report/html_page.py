@@ -122,19 +122,9 @@ def _facts(ranking: Ranking) -> list[tuple[str, str]]:
 
 
 def _verdict(ranking: Ranking) -> list[str]:
-    """What the run says, as sentences; of a record without a verdict: the leader, and whom it cannot be told from."""
-    if ranking.verdict:
-        return [visible(sentence) for sentence in ranking.verdict]
-    best = ranking.best
-    if best is None:
-        return ["No candidate was ranked; the reasons are in the table below."]
-    leaders = [row for row in ranked_rows(ranking) if row.band == best.band and best.band is not None]
-    said = f"{visible(best.model)} ranks first by {visible(ranking.rank_by)}."
-    if best.band is None:
-        return [said, "One draw per candidate: how far the order would change with other images is not known."]
-    if len(leaders) == 1:
-        return [said, "Its 95% interval lies apart from that of every other candidate."]
-    return [said, f"The sample cannot tell it from {len(leaders) - 1} others of the leading band."]
+    """What the run says, as sentences."""
+    nothing = ["No candidate was ranked; the reasons are in the table below."]
+    return [visible(sentence) for sentence in ranking.verdict] or nothing
 
 
 def _outline(value: Any, *, level: int = 0) -> Any:

@@ -139,11 +139,9 @@ def test_figures_of_a_comparison() -> None:
 
 def test_a_run_with_a_short_training_and_a_verdict() -> None:
     ranking = refine(made_run([f"m{place}" for place in range(6)]), 4)
-    ranking.verdict = ["Take <m0>.", "It leads."]
     found = Outline(report_html(ranking))
     text = " ".join(found.text)
-    assert "Take <m0>." in text
-    assert "ranks first by" not in text
+    assert all(sentence in text for sentence in ranking.verdict)
     assert "0.69 to 0.79" in text
     assert "training failed: out of memory" in text
     assert "Quality (balanced accuracy) of 3 candidates" in text

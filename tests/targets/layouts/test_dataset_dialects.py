@@ -53,7 +53,7 @@ NNUNET: list[dict[str, Any]] = [
 ]
 
 
-def same(one: Target, other: Target) -> None:
+def assert_same(one: Target, other: Target) -> None:
     assert (one.ids, one.classes) == (other.ids, other.classes)
     for place in range(len(one)):
         assert np.array_equal(one.read(place), other.read(place))
@@ -62,7 +62,7 @@ def same(one: Target, other: Target) -> None:
 
 @pytest.mark.parametrize("changes", NNUNET, ids=[",".join(one) or "plain" for one in NNUNET])
 def test_dialects_of_nnunet_hold_the_same(tmp_path: Path, changes: dict[str, Any]) -> None:
-    same(open_target(write_nnunet(tmp_path / "a", **changes)), open_target(write_decathlon(tmp_path / "b")))
+    assert_same(open_target(write_nnunet(tmp_path / "a", **changes)), open_target(write_decathlon(tmp_path / "b")))
 
 
 MONAI: list[dict[str, Any]] = [
@@ -77,7 +77,7 @@ MONAI: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("changes", MONAI, ids=range(len(MONAI)))
 def test_dialects_of_lists_hold_the_same(tmp_path: Path, changes: dict[str, Any]) -> None:
-    same(open_target(write_decathlon(tmp_path / "a", **changes)), open_target(write_nnunet(tmp_path / "b")))
+    assert_same(open_target(write_decathlon(tmp_path / "a", **changes)), open_target(write_nnunet(tmp_path / "b")))
 
 
 def test_a_list_without_labels_takes_them_from_the_masks_and_says_so(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_list_of_files_is_one_channel_each(tmp_path: Path) -> None:
     listed = [{"image": image, "label": pair["label"]} for image, pair in zip(images, pairs(), strict=True)]
     plain = open_target(tmp_path / "a")
     describe(tmp_path / "a", {"training": listed, "labels": LABELS})
-    same(plain, open_target(tmp_path / "a"))
+    assert_same(plain, open_target(tmp_path / "a"))
     assert plain.read(0).shape == (2, 10, 12, 8)
 
 
@@ -113,7 +113,7 @@ def test_a_single_channel_without_0000_is_taken_and_said(tmp_path: Path) -> None
     for file in (folder / "imagesTr").iterdir():
         file.rename(file.with_name(file.name.replace("_0000", "")))
     bare = open_target(folder)
-    same(plain, bare)
+    assert_same(plain, bare)
     assert bare.notes[0] == "4 images lack _0000 in their names: case_000, case_001, case_002 and 1 more"
 
 

@@ -1,0 +1,64 @@
+"""A ranking in words: which candidate is first, how sure that is, and what would make it surer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from acrank.records.order import JOINT
+
+if TYPE_CHECKING:
+    from acrank.records.row import Row
+    from acrank.records.run import Ranking
+
+#: Names of a sentence; of more it says how many.
+_NAMES = 3
+
+
+def verdict_of(ranking: Ranking) -> list[str]:
+    """Sentences on who is first, and whom the sample cannot tell from it; none where nothing is ranked.
+
+    Example:
+        >>> from acrank.records import Ranking, Row, Value
+        >>> rows = [Row("a", "scored", scores={"s": Value(3.0, low=2.0, high=4.0)})]
+        >>> rows += [Row("b", "scored", scores={"s": Value(1.0, low=0.5, high=1.5)})]
+        >>> verdict_of(Ranking.of(rows, rank_by="s", higher_is_better={"s": True}))
+        ['a is first by s, and its 95% interval overlaps no other.']
+    """
+    ranked = [row for row in ranking.rows if row.rank is not None]
+    if not ranked:
+        return []
+    best = ranked[0]
+    if len(ranked) == 1:
+        return [f"{best.model} is the only candidate that is ranked: there is nothing to compare it with."]
+    first = f"{best.model} is first by {_by(ranking, best)}"
+    if best.band is None:
+        return [f"{first}. How sure that is cannot be told from one draw per candidate.", _surer(best, 5)]
+    rivals = [row.model for row in ranked[1:] if row.band == best.band]
+    if not rivals:
+        return [f"{first}, and its 95% interval overlaps no other."]
+    return [f"{first}, but the sample cannot tell it from {_listed(rivals)}.", _surer(best, len(rivals) + 1)]
+
+
+def _by(ranking: Ranking, best: Row) -> str:
+    """What orders the rows; of a short training with its result."""
+    if ranking.rank_by != JOINT:
+        return ranking.rank_by
+    trained = best.refined
+    if trained is None or trained.quality is None:
+        return f"{ranking.scored_by} and earlier targets"
+    return f"{ranking.scored_by} and a short training ({trained.metric} {trained.quality:.3g})"
+
+
+def _surer(best: Row, count: int) -> str:
+    """What would tell the first candidates apart."""
+    if best.refined is not None:
+        return "More labelled images, or finetuning them in full, would decide between them."
+    return f"A short training of the first (--refine {count}) or more labelled images would make it surer."
+
+
+def _listed(names: list[str]) -> str:
+    """The first names, and how many others there are."""
+    shown, more = names[:_NAMES], len(names) - _NAMES
+    if more > 0:
+        return f"{', '.join(shown)} and {more} other{'s' if more > 1 else ''}"
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)

@@ -1,0 +1,81 @@
+"""The verdict says what the rows say: who is first, who shares its band, and what would tell more."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from acrank.ranking.joint import joined
+from acrank.records import Prior, Ranking, Refined, Row, Value
+
+
+def made(*values: tuple[float, float | None], higher: bool = True) -> Ranking:
+    """A ranking by `s` of m0, m1, … with these values and half widths of their intervals."""
+    rows = [
+        Row(
+            f"m{i}",
+            "scored",
+            scores={"s": Value(x, low=None if d is None else x - d, high=None if d is None else x + d)},
+        )
+        for i, (x, d) in enumerate(values)
+    ]
+    return Ranking.of(rows, rank_by="s", higher_is_better={"s": higher}, settings={"rank_by": "s"})
+
+
+@pytest.mark.parametrize("higher", [True, False])
+def test_sure_where_no_interval_overlaps(higher: bool) -> None:
+    sign = 1 if higher else -1
+    found = made((9 * sign, 1.0), (3 * sign, 1.0), higher=higher).verdict
+    assert found == ["m0 is first by s, and its 95% interval overlaps no other."]
+
+
+@pytest.mark.parametrize(
+    ("rivals", "named"),
+    [(1, "m1"), (2, "m1 and m2"), (3, "m1, m2 and m3"), (4, "m1, m2, m3 and 1 other"), (6, "m1, m2, m3 and 3 others")],
+)
+def test_unsure_names_the_rivals_and_what_would_tell(rivals: int, named: str) -> None:
+    said, surer = made((9.0, 3.0), *[(8.0 - place / 10, 3.0) for place in range(rivals)], (0.0, 1.0)).verdict
+    assert said == f"m0 is first by s, but the sample cannot tell it from {named}."
+    assert f"--refine {rivals + 1})" in surer
+
+
+def test_one_draw_is_no_certainty() -> None:
+    said, surer = made((9.0, None), (3.0, None)).verdict
+    assert said == "m0 is first by s. How sure that is cannot be told from one draw per candidate."
+    assert "--refine 5" in surer
+
+
+def test_a_single_candidate_has_nothing_to_be_compared_with() -> None:
+    assert made((1.0, 0.1)).verdict == ["m0 is the only candidate that is ranked: there is nothing to compare it with."]
+
+
+def test_nothing_ranked_is_no_verdict() -> None:
+    rows = [Row("a", "skipped", reason="no file"), Row("b", "scored", scores={"s": Value(None)})]
+    assert Ranking.of(rows, rank_by="s", higher_is_better={"s": True}).verdict == []
+
+
+def test_a_short_training_is_named_with_its_result_and_not_proposed_again() -> None:
+    ranking = made((9.0, 3.0), (8.0, 3.0))
+    for row, quality in zip(ranking.rows, (0.8, 0.9), strict=True):
+        row.refined = Refined(metric="dice", quality=quality, low=quality - 0.2, high=quality + 0.1, rounds=1)
+    ranking.rows[0].refined = Refined(metric="dice", quality=0.95, low=0.7, high=0.99, rounds=1)
+    said, surer = joined(ranking).verdict
+    assert said == "m0 is first by s and a short training (dice 0.95), but the sample cannot tell it from m1."
+    assert "--refine" not in surer
+
+
+def test_earlier_targets_are_named() -> None:
+    ranking = made((9.0, 1.0), (3.0, 1.0))
+    ranking.rows[0].prior = Prior(value=1.0, targets=4)
+    assert joined(ranking).verdict[0].startswith("m0 is first by s and earlier targets")
+
+
+@given(st.lists(st.tuples(st.floats(-9, 9), st.floats(0, 5)), min_size=2, max_size=8))
+def test_it_names_the_leader_and_is_worked_out_again_on_reading(values: list[tuple[float, float]]) -> None:
+    ranking = made(*values)
+    record = ranking.to_record()
+    assert record["verdict"] == ranking.verdict
+    assert ranking.verdict[0].startswith(f"{ranking.rows[0].model} is first")
+    back = Ranking.from_record({**record, "verdict": ["take m9, it is certain"]})
+    assert back.verdict == ranking.verdict
