@@ -9,3 +9,4 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path.extend(str(path) for path in (HERE, HERE.parent) if str(path) not in sys.path)
+WORK = HERE / "truth.work"  # what is made on the way; not committed

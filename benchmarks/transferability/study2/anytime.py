@@ -56,9 +56,10 @@ def main(words: list[str]) -> None:
     options = parser.parse_args(words)
     kinds = POOLS[options.pool]
     runs = [one for one in finished() if half(one["target"]) == options.half and one["kind"] in kinds]
-    benches = benches_of([one for one in runs if one["method"] == "vanilla"], scores(options.half))
-    if not benches:
-        print(f"no target of the {options.half} half has runs of pool {options.pool} yet")
+    known = scores(options.half)
+    benches = benches_of([one for one in runs if one["method"] == "vanilla"], known)
+    if not benches or known.empty:
+        print(f"no target of the {options.half} half has runs and scores of pool {options.pool} yet")
         return
     write(f"anytime_{options.pool}_{options.half}", curves(benches), benches)
 

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from acrank.zoo import Candidate
 from acrank.zoo.loading import load_candidate
 
+from . import WORK
 from .pools import POOLS, zoo
 from .protocol import CASES, MASKS, POOL_TARGETS, SPLITS, TARGETS, TRAIN, VAL, Target2
-from .truth2 import WORK
 
 BATCH = 8
 #: Pixels of a side of the images with masks, and voxels of the volumes, which windows of a network's size cover.

@@ -6,6 +6,7 @@ many sources, a U-Net in two dimensions and one in three.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,9 @@ import yaml
 from pretrain import SPECS, Spec, entry
 
 from acrank.zoo import Candidate, Zoo, load_zoo
+
+from . import HERE, WORK
+from .protocol import TARGETS
 
 #: Pools and the kinds of candidates in them, each with a manifest of its own.
 POOLS: Mapping[str, tuple[str, ...]] = {
@@ -40,6 +44,17 @@ OWN: Mapping[str, tuple[Spec, ...]] = {
     "own": tuple(spec for spec in _ONCE if spec.network == "conv4" or spec.epochs < 2),
     "own-slow": tuple(spec for spec in _ONCE if spec.network != "conv4" and spec.epochs >= 2),
 }
+
+
+def parser_of_a_pool(about: str | None) -> argparse.ArgumentParser:
+    """The command line of what is done for the candidates of a pool on targets."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)}; the pool's without")
+    parser.add_argument("--shared", type=Path, default=HERE.parents[3] / "shared")
+    parser.add_argument("--work", type=Path, default=WORK)
+    parser.add_argument("--pool", choices=tuple(POOLS), default="a")
+    parser.add_argument("--kind", action="append", help="of the pool's candidates; all without")
+    return parser
 
 
 def zoo(kind: str, shared: Path, work: Path) -> Zoo:

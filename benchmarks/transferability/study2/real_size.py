@@ -28,7 +28,7 @@ from acrank.zoo import load_zoo
 from acrank.zoo.loading import load_candidate
 from benchmarks.real_size import weights
 
-from .truth2 import WORK
+from . import WORK
 
 SIZE, IMAGES, EPOCHS, BATCH, NOISE = 128, 1000, 4, 32, 0.7
 RATE = {"continued": 1e-3, "scratch": 2e-3}

@@ -11,7 +11,6 @@ is to be given once, after the default is fixed. Writes scores.csv beside this f
 
 from __future__ import annotations
 
-import argparse
 import csv
 import dataclasses
 import itertools
@@ -38,10 +37,9 @@ from acrank.targets.sampling import halves
 from acrank.zoo import Candidate
 
 from . import HERE
-from .pools import POOLS, family, zoo
+from .pools import POOLS, family, parser_of_a_pool, zoo
 from .prepared import target_of
 from .protocol import MASKS, ORDER, POOL_TARGETS, TARGETS, half
-from .truth2 import WORK
 
 OUT = HERE / "scores.csv"
 DRAWS, PATCHES = 3, 16
@@ -52,12 +50,7 @@ ROW = TypeAdapter(Row)
 
 
 def main(words: list[str]) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)}; the pool's without")
-    parser.add_argument("--shared", type=Path, default=HERE.parents[3] / "shared")
-    parser.add_argument("--work", type=Path, default=WORK)
-    parser.add_argument("--pool", choices=tuple(POOLS), default="a")
-    parser.add_argument("--kind", action="append", help="of the pool's candidates; all without")
+    parser = parser_of_a_pool(__doc__)
     parser.add_argument("--reported", action="store_true", help="compute those of the reporting half too")
     options = parser.parse_args(words)
     torch.set_num_threads(1)

@@ -27,7 +27,7 @@ from torch.nn import functional
 
 from acrank.zoo.architectures.genesis import UNet3D
 
-from .truth2 import WORK
+from . import WORK
 from .volume_sources import VOLUMES, volumes
 
 FLAT = {"spatial_dims": 2, "in_channels": 3, "channels": [16, 32, 64, 128], "strides": [2, 2, 2], "norm": "batch"}

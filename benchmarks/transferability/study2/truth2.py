@@ -32,11 +32,10 @@ from acrank.system.streams import STREAMS
 from acrank.zoo import Zoo
 
 from . import HERE
-from .pools import POOLS, cheapest_first, zoo
+from .pools import POOLS, cheapest_first, parser_of_a_pool, zoo
 from .prepared import target_of
 from .protocol import ORDER, PANEL, POOL_TARGETS, SPLITS, TARGETS
 
-WORK = HERE / "truth.work"
 RUNS, SEEDS = HERE / "runs.jsonl", HERE / "ground_truth_seeds.csv"
 DIGITS = 5  # of curves
 
@@ -92,12 +91,7 @@ def main(words: list[str]) -> None:
 
 
 def arguments(words: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)}; the pool's without")
-    parser.add_argument("--shared", type=Path, default=HERE.parents[3] / "shared")
-    parser.add_argument("--work", type=Path, default=WORK)
-    parser.add_argument("--pool", choices=tuple(POOLS), default="a")
-    parser.add_argument("--kind", action="append", help="of the pool's candidates; all without")
+    parser = parser_of_a_pool(__doc__)
     parser.add_argument("--method", default="vanilla", help="all but vanilla run on protocol.PANEL alone")
     parser.add_argument("--splits", type=int, default=SPLITS)
     parser.add_argument("--minutes", type=float, default=float("inf"))
