@@ -138,7 +138,17 @@ class WorkFolder:
 
 
 def _changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    return sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+    """What differs, with the names within it: `settings (epochs, seeds)`."""
+    found = []
+    for name in _differing(before, now):
+        one, other = before.get(name), now.get(name)
+        inner = ", ".join(_differing(one, other)) if isinstance(one, dict) and isinstance(other, dict) else ""
+        found.append(f"{name} ({inner})" if inner else name)
+    return found
+
+
+def _differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    return sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
 
 
 def _read_json(path: Path) -> dict[str, Any]:
