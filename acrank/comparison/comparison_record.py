@@ -78,13 +78,13 @@ def _of_row(row: Mapping[str, Any]) -> Iterator[str]:
     if not _is_number(row.get("n")) or row["n"] < 0:
         yield f"n: {row.get('n')!r} is no number of models"
     for name, value in row.items():
+        low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
         if name not in ("dataset", "score", "kind", "n") and (problem := _of_value(name, value)):
             yield f"{name}: {problem}"
-        low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
-        if _is_number(low) and _is_number(high) and low > high:
+        if isinstance(low, int | float) and isinstance(high, int | float) and low > high:
             yield f"{name}_low: {low} lies above {name}_high, {high}"
     low, high, verdict = (row.get(name) for name in ("difference_low", "difference_high", "verdict"))
-    if _is_number(low) and _is_number(high) and verdict != _verdict(low, high):
+    if isinstance(low, int | float) and isinstance(high, int | float) and verdict != _verdict(low, high):
         yield f"verdict: {verdict!r} does not follow from the difference, {low} to {high}"
 
 
