@@ -62,7 +62,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, AcrankError):  # its text may mention memory
         return False
     is_named = type(error).__name__ in ("MemoryError", "OutOfMemoryError")
-    return is_named or any(sign in str(error) for sign in _OUT_OF_MEMORY)
+    return is_named or any(sign in _text_of(error) for sign in _OUT_OF_MEMORY)
 
 
 @contextmanager
@@ -175,7 +175,7 @@ def reason_of(error: Exception) -> str:
     return f"{name}: {text}" if text else name
 
 
-def _text_of(error: Exception) -> str:
+def _text_of(error: BaseException) -> str:
     """The message of an error; empty where that of a foreign class fails."""
     try:
         return str(error)
