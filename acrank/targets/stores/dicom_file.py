@@ -25,6 +25,8 @@ DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".dic", ".ima"})
 _MAGIC_AT = 128
 #: Deflate makes at most so many bytes of one.
 _MOST_INFLATION = 1032
+#: A file has no more frames, nor more than it has bytes.
+_MOST_FRAMES = 10**6
 #: (is implicit, is little endian) -> name of the transfer syntax.
 _SYNTAXES: dict[tuple[bool, ...], str] = {
     (True, True): "ImplicitVRLittleEndian",
@@ -112,18 +114,20 @@ def read_header(path: Path) -> DicomHeader | None:
     with no_field_in_errors(path):
         if not (dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID")):
             raise ValueError("neither an image nor another object")
-        header = _header(dataset)
+        header = _header(dataset, most_frames=min(_MOST_FRAMES, path.stat().st_size))
         if header is not None:
             refuse_compression(dataset, path)
         return header
 
 
-def _header(dataset: Any) -> DicomHeader | None:
+def _header(dataset: Any, *, most_frames: int) -> DicomHeader | None:
     modality = upper_text(dataset, "Modality")
     lacking = any(first_number(dataset, name) is None for name in ("Rows", "Columns", "BitsAllocated"))
     if lacking or modality in _NO_IMAGES:
         return None
     frames = int(first_number(dataset, "NumberOfFrames") or 1)
+    if not 0 < frames <= most_frames:
+        raise ValueError("more frames than the file can hold")
     places = [frame_item(dataset, frame, "PlanePositionSequence") for frame in range(frames)]
     positions = tuple(_numbers(place, "ImagePositionPatient") for place in places)
     between = frame_item(dataset, 0, "PixelMeasuresSequence")

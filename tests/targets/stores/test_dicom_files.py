@@ -212,6 +212,12 @@ def test_a_header_of_a_huge_image_is_refused_before_it_is_decoded(tmp_path: Path
         decode_dicom(path, 0, None)
 
 
+@pytest.mark.parametrize("frames", ["2000000000", "-7"])
+def test_more_frames_than_a_file_can_hold_are_refused(tmp_path: Path, frames: str) -> None:
+    with pytest.raises(TargetError, match=r"cannot read .*f\.dcm as DICOM"):
+        read_header(write_dicom(tmp_path / "f.dcm", RAMP, NumberOfFrames=frames))
+
+
 def test_a_header_holds_digests_and_no_names(tmp_path: Path) -> None:
     header = read_header(write_dicom(tmp_path / "f.dcm", RAMP))
     other = read_header(write_dicom(tmp_path / "g.dcm", RAMP, patient="another"))
