@@ -21,7 +21,7 @@ from acrank.targets.label_cells import read_cells
 from acrank.targets.labels import encode_labels
 from acrank.targets.layouts.image_lookup import find_images
 from acrank.targets.layouts.labelled_files import holds_dicom, open_labelled
-from acrank.targets.split_names import choose_splits
+from acrank.targets.split_names import choose_splits, split_column, split_kind
 from acrank.targets.stores.reading import check_count
 from acrank.targets.target import Target, build_target, first_few
 from acrank.targets.target_options import TargetOptions
@@ -46,7 +46,8 @@ def open_table(path: Path, options: TargetOptions) -> Target:
     series. Cells of several labels (`a|b`) make a multilabel task.
 
     The columns are given, or recognised by usual names. `label_column` may name several columns of 0 and 1, separated
-    by commas, for a multilabel task. A column called `split` gives splits. Backslashes in paths count as slashes.
+    by commas, for a multilabel task. A column called `split` gives splits, else the only one
+    that holds nothing but words such as train and test. Backslashes in paths count as slashes.
 
     Absolute paths are read wherever they lie, for the user named the table, and noted where they lie outside its
     folder. Relative paths and links that lead outside are refused without `allow_outside`. An image that is listed
@@ -60,10 +61,10 @@ def open_table(path: Path, options: TargetOptions) -> Target:
     header, rows, delimiter = _read(path)
     image = header.index(_column(path, header, options.image_column, usual=_IMAGE_NAMES, what="image"))
     columns = _label_columns(path, header, options.label_column)
-    rows = _rows_of_split(path, header, rows, split=options.split, notes=notes)
+    places = [header.index(name) for name in columns]
+    rows = _rows_of_split(path, header, rows, besides=(image, *places), split=options.split, notes=notes)
     if not rows:
         raise TargetError(f"no images in {path}: the table has no rows", hint="give one row per image")
-    places = [header.index(name) for name in columns]
     _refuse_long(path, rows, places)
     cells = read_cells(
         np.array([[row.cells[place] for place in places] for row in rows]),
@@ -191,14 +192,33 @@ def _label_columns(path: Path, header: Sequence[str], names: tuple[str, ...] | N
 
 
 def _rows_of_split(
-    path: Path, header: list[str], rows: list[_TableRow], *, split: str | None, notes: list[str]
+    path: Path,
+    header: list[str],
+    rows: list[_TableRow],
+    *,
+    besides: Sequence[int],
+    split: str | None,
+    notes: list[str],
 ) -> list[_TableRow]:
-    place = next((place for place, name in enumerate(header) if name.lower() == "split"), None)
+    place = split_column(header, [row.cells for row in rows], besides=besides)
+    if place is not None and header[place].lower() != "split":
+        notes.append(f"the column {header[place]!r} names the split of every row")
+    elif place is None and split != "all":
+        notes += _splits_of_paths([_tidy(row.cells[besides[0]]) for row in rows])
     names = [] if place is None else sorted({row.cells[place] for row in rows} - {""})
     chosen = choose_splits(split, names, path=path, notes=notes)
     return (
         rows if place is None or split == "all" or not chosen else [row for row in rows if row.cells[place] in chosen]
     )
+
+
+def _splits_of_paths(paths: Sequence[str]) -> list[str]:
+    """A warning where paths lie in folders called like splits, and no column says which."""
+    folders = {name for path in paths for name in path.split("/")[:-1] if split_kind(name) in ("train", "val", "test")}
+    if len({split_kind(name) for name in folders}) < 2:
+        return []
+    named = first_few(sorted(folders))
+    return [f"warning: images of {named} are read together: a column `split` tells them apart (or --split all)"]
 
 
 def _tidy(cell: str) -> str:
