@@ -60,9 +60,9 @@ def find_images(
         notes.append(f"{len(absent)} images are found by their name in the folders below {data.root.name or data.root}")
     named = [(suffix_of(cell), suffix_of(one[0])) for cell, one in found.items() if one]
     bare = [stored for said, stored in named if said != stored and said not in _KNOWN]
-    other = [pair for pair in named if pair[0] != pair[1] and pair[0] in _KNOWN]
+    swapped = [pair for pair in named if pair[0] != pair[1] and pair[0] in _KNOWN]
     notes += [f"{len(bare)} images are named without their suffix ({bare[0]})"] if bare else []
-    notes += [f"{len(other)} images are named with {other[0][0]} and found as {other[0][1]}"] if other else []
+    notes += [f"{len(swapped)} images are named with {swapped[0][0]} and found as {swapped[0][1]}"] if swapped else []
     return [one for cell in cells if (one := found[cell])]
 
 
