@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -71,3 +72,50 @@ def table(
     path = folder / f"labels{suffix}"
     path.write_text("\n".join(lines), encoding="utf-8")
     return path
+
+
+def boxes(count: int, *values: int, size: int = 20) -> list[np.ndarray]:
+    """Masks with a box of each value but the first, which is around them."""
+    found = []
+    for place in range(count):
+        mask = np.full((size, size), (values or (0, 255))[0], np.uint8)
+        for number, value in enumerate((values or (0, 255))[1:]):
+            mask[1 + 6 * (number % 3) : 6 + 6 * (number % 3), 2 + 8 * (number // 3) : 8 + place % 2] = value
+        found.append(mask)
+    return found
+
+
+def saved(
+    suffix: str, change: Callable[[Image.Image], Image.Image], *values: int, **how: Any
+) -> Callable[[Path], Path]:
+    """Images with round masks that are stored in a certain way."""
+
+    def make(at: Path) -> Path:
+        rows, columns = np.mgrid[:64, :64]
+        masks = []
+        for place in range(4):
+            distance = (rows - 30) ** 2 + (columns - 28 - place) ** 2
+            mask = np.full((64, 64), values[0], np.uint8)
+            for value, radius in zip(values[1:], (15, 8), strict=False):
+                mask[distance < radius**2] = value
+            masks.append(mask)
+        masked_set(at, masks)
+        for path in (at / "masks").iterdir():
+            change(Image.open(path)).save(path.with_suffix(suffix), **how)
+            if suffix != ".png":
+                path.unlink()
+        return at
+
+    return make
+
+
+def bordered(mask: Image.Image) -> Image.Image:
+    """Where a pixel of another value is beside it, a value between."""
+    values = np.asarray(mask).astype(int)
+    edge = np.zeros(values.shape, bool)
+    edge[1:] |= values[1:] != values[:-1]
+    return Image.fromarray(np.where(edge, 128, values).astype(np.uint8))
+
+
+def same(mask: Image.Image) -> Image.Image:
+    return mask

@@ -4,65 +4,20 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from helpers.image_sets import grey, masked_set, table, tree
+from helpers.image_sets import bordered, boxes, grey, masked_set, same, saved, table, tree
+from helpers.members import Make, Member, hold
 from helpers.volume_sets import pairs, save_volume, scan, write_decathlon, write_nnunet
 from PIL import Image
 
-from acrank.errors import AcrankError
-from acrank.targets import Target, open_target
-from acrank.targets.examination import Examination, spread
-from acrank.targets.understanding import understand
+from acrank.targets import open_target
 
-Make = Callable[[Path], Path]
 NFD = "Mu\u0308ll"
 NFC = unicodedata.normalize("NFC", NFD)
-
-
-@dataclass(frozen=True)
-class Member:
-    """One input: what of it is read (`said` is in its notes), or with what words it is refused."""
-
-    name: str
-    make: Make
-    task: str = "classification"
-    classes: tuple[str, ...] = ()
-    count: int | None = None
-    said: tuple[str, ...] = ()
-    refused: tuple[str, ...] = ()
-    options: dict[str, Any] = field(default_factory=dict)
-
-
-def looked_at(path: Path, options: dict[str, Any]) -> tuple[Target, list[str]]:
-    """The target with its images decoded, and everything that is said of it."""
-    target = open_target(path, **options)
-    examination = Examination()
-    target = examination.look(target, spread(len(target), 50), lambda _: None)
-    found = understand(target, examination)
-    return target, [*found.notes, *found.warnings]
-
-
-def hold(member: Member, folder: Path) -> None:
-    """Assert that a member is read, or refused, as it says."""
-    path = member.make(folder / "data")
-    if member.refused:
-        with pytest.raises(AcrankError) as caught:
-            looked_at(path, member.options)
-        text = f"{caught.value.message} / {caught.value.hint}"
-        assert caught.value.hint
-        assert [word for word in member.refused if word not in text] == [], text
-        return
-    target, said = looked_at(path, member.options)
-    assert (target.task, target.classes or member.classes) == (member.task, member.classes)
-    assert member.count in (None, len(target))
-    lacking = [word for word in member.said if not any(word in text for text in said)]
-    assert lacking == [], said
 
 
 def splits(*names: str) -> Make:
@@ -123,17 +78,6 @@ def parts(*pairs_of_folders: tuple[str, str]) -> Make:
     return make
 
 
-def boxes(count: int, *values: int, size: int = 20) -> list[np.ndarray]:
-    """Masks with a box of each value but the first, which is around them."""
-    found = []
-    for place in range(count):
-        mask = np.full((size, size), (values or (0, 255))[0], np.uint8)
-        for number, value in enumerate((values or (0, 255))[1:]):
-            mask[1 + 6 * (number % 3) : 6 + 6 * (number % 3), 2 + 8 * (number // 3) : 8 + place % 2] = value
-        found.append(mask)
-    return found
-
-
 MASKED = [
     Member("x and y", parts(("x", "y")), refused=("'y' holds a mask for the images in 'x'", "--class-folders top")),
     Member("gts", parts(("imgs", "gts")), task="segmentation", classes=GROUND, count=4),
@@ -174,36 +118,6 @@ MASKED = [
 ]
 
 
-def saved(suffix: str, change: Callable[[Image.Image], Image.Image], *values: int, **how: Any) -> Make:
-    """Images with round masks that are stored in a certain way."""
-
-    def make(at: Path) -> Path:
-        rows, columns = np.mgrid[:64, :64]
-        masks = []
-        for place in range(4):
-            distance = (rows - 30) ** 2 + (columns - 28 - place) ** 2
-            mask = np.full((64, 64), values[0], np.uint8)
-            for value, radius in zip(values[1:], (15, 8), strict=False):
-                mask[distance < radius**2] = value
-            masks.append(mask)
-        masked_set(at, masks)
-        for path in (at / "masks").iterdir():
-            change(Image.open(path)).save(path.with_suffix(suffix), **how)
-            if suffix != ".png":
-                path.unlink()
-        return at
-
-    return make
-
-
-def bordered(mask: Image.Image) -> Image.Image:
-    """Where a pixel of another value is beside it, a value between."""
-    values = np.asarray(mask).astype(int)
-    edge = np.zeros(values.shape, bool)
-    edge[1:] |= values[1:] != values[:-1]
-    return Image.fromarray(np.where(edge, 128, values).astype(np.uint8))
-
-
 def paged(at: Path, part: str) -> Path:
     masked_set(at, boxes(4, 0, 1))
     for path in list((at / part).iterdir()):
@@ -211,10 +125,6 @@ def paged(at: Path, part: str) -> Path:
         pages[0].save(path.with_suffix(".tif"), save_all=True, append_images=pages[1:])
         path.unlink()
     return at
-
-
-def same(mask: Image.Image) -> Image.Image:
-    return mask
 
 
 GREYS = ("0", "128", "255")
