@@ -32,6 +32,11 @@ Predict = Callable[[Tensor], Tensor]
 class PartLoader(Protocol):
     """One part of a partition, prepared for one candidate and task."""
 
+    @property
+    def groups(self) -> int | None:
+        """How many groups, such as patients, its images are in; None where they are not known."""
+        ...
+
     def __len__(self) -> int:
         """Number of images."""
         ...
@@ -101,6 +106,7 @@ class ImageLoader:
 
     def __init__(self, source: ImageSource, part: Part) -> None:
         self.source = source
+        self.groups = part.groups
         self.indices = torch.from_numpy(part.indices)
         self.labels = torch.from_numpy(part.labels)
 

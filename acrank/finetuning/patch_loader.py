@@ -134,6 +134,7 @@ class PatchLoader:
 
     def __init__(self, source: PatchSource, part: Part, patches: int) -> None:
         self.source, self.patches = source, patches
+        self.groups = part.groups
         self.indices = [int(index) for index in part.indices]
 
     def __len__(self) -> int:

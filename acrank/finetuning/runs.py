@@ -94,7 +94,9 @@ class Run:
         best = max(trials, key=preference)
         if context.save_dir is not None:
             self._save_network(best, context.save_dir / f"{self.key.slug}.safetensors")
-        sizes = {name: len(loader) for name, loader in self.loaders.items()}
+        parts: dict[str, Any] = {"sizes": {name: len(loader) for name, loader in self.loaders.items()}}
+        if all(loader.groups is not None for loader in self.loaders.values()):
+            parts["groups"] = {name: loader.groups for name, loader in self.loaders.items()}
         return Outcome(
             **vars(self.key),
             dataset=context.target.name,
@@ -102,7 +104,7 @@ class Run:
             lr=best["lr"],
             ground_truth=best["test"],
             trials=self.state["trials"],
-            details={"entry": context.entry, "sizes": sizes, "notes": context.loaded.notes, **self._short_memory()},
+            details={"entry": context.entry, **parts, "notes": context.loaded.notes, **self._short_memory()},
         )
 
     def _run_trial(self, lr: float, on_epoch: Callable[[float, int, int], None]) -> None:

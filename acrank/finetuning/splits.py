@@ -39,6 +39,12 @@ class Part:
     def __len__(self) -> int:
         return len(self.indices)
 
+    @property
+    def groups(self) -> int | None:
+        """How many groups its images are in; None where they are not known."""
+        groups = self.target.groups
+        return None if groups is None else len({groups[index] for index in self.indices.tolist()})
+
     @classmethod
     def whole(cls, target: Target) -> Part:
         """All images of a target."""
@@ -72,7 +78,7 @@ def open_splits(path: str | Path, options: TargetOptions | None = None, *, split
 
     if split_by == "seed":
         whole = opened(None)
-        return {"all": opened("all") if "split" in LAYOUTS[whole.layout].uses else whole}
+        return {"all": whole if whole.split is None else opened("all")}
     try:
         targets = {"train": opened("train"), "test": opened("test")}
     except (TargetError, UsageError) as error:
@@ -93,7 +99,8 @@ def _groups_of_splits(targets: Mapping[str, Target], path: str | Path, options: 
     Patients of DICOM files are numbered whenever a target is opened: one that holds all splits says who is who.
     """
     own = [set(target.groups or ()) for target in targets.values()]
-    if options.group_pattern or options.group_column or "dicom" not in LAYOUTS[targets["train"].layout].uses:
+    by_user = options.group_pattern or options.group_column or options.group_table
+    if by_user or "dicom" not in LAYOUTS[targets["train"].layout].uses:
         return own
     try:
         whole = open_target(path, options, split="all")

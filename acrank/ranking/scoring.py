@@ -125,7 +125,7 @@ class _Run:
             "classes": list(target.classes),
             "size": len(target),
             "fingerprint": target.fingerprint,
-            "draws": [{"ids": draw.ids, "sha256": draw.digest} for draw in self.draws],
+            "draws": [draw.record() for draw in self.draws],
             "understood": self.understanding.record(),
         }
 

@@ -123,6 +123,14 @@ class Draw:
                 "images of the target changed since the run began", hint="run again when nothing writes there"
             )
 
+    def record(self) -> dict[str, Any]:
+        """Ids and digest for the run record; of grouped images also how many groups each half of the cross-fit has."""
+        found: dict[str, Any] = {"ids": self.ids, "sha256": self.digest}
+        if self.target.groups is not None:
+            sides = [{self.target.groups[index] for index in self.indices[self.half == half]} for half in (False, True)]
+            found["groups_of_halves"] = [len(side) for side in sides]
+        return found
+
     @property
     def ids(self) -> list[str]:
         """Ids of the sampled images."""

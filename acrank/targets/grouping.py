@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from acrank.errors import TargetError, UsageError
+from acrank.targets.label_spelling import composed
 from acrank.targets.target import Target, first_few
 
 #: A pattern that has not matched all names after this many seconds never ends.
@@ -74,9 +75,10 @@ def check_groups(found: Sequence[str], where: str) -> tuple[str, ...]:
     Raises:
         TargetError: a single group; `where` names what gave it.
     """
-    if len(set(found)) < _LEAST_GROUPS:
+    groups = tuple(map(composed, found))
+    if len(set(groups)) < _LEAST_GROUPS:
         raise TargetError(f"{where} puts all images into one group", hint="leave it out, or name what tells them apart")
-    return tuple(found)
+    return groups
 
 
 def group_codes(groups: Sequence[str] | None) -> np.ndarray | None:

@@ -9,13 +9,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from acrank.errors import TargetError
-from acrank.targets.label_spelling import EMPTY, UNKNOWN
+from acrank.targets.label_spelling import EMPTY, UNKNOWN, composed
 from acrank.targets.target import first_few
 from acrank.targets.target_options import TargetOptions
 
 _SURE, _LISTED = "|;", ","
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
-_NUMBER = re.compile(r"[+-]?\d+(?:,\d+)?")
+_DECIMAL_COMMA = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+),\d+")
+_NUMBER = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+)(?:,\d+)?")
+_BRACKETED = re.compile(r"\[.*\]|\{.*\}|\(.*\)")
+#: Parts of a cell between these may be labels of their own.
+_JOINTS = re.compile(r"\s*[/+&]\s*|\s+")
 _UNSURE = frozenset({"-1", "-1.0", "-1.00"})
 _HINT_UNSURE = "say --uncertain zeros, ones or ignore"
 _HINT_LISTED = "write several labels as a|b; say --task classification where each of these cells is one class"
@@ -60,6 +63,7 @@ def read_cells(
         >>> found.names, found.values.tolist()
         (('a', 'b'), [['1', '1'], ['0', '1']])
     """
+    values = np.vectorize(composed, otypes=[str])(values)
     cells = LabelCells(values, tuple(names), np.arange(len(values), dtype=np.int64))
     if options.uncertain is not None:
         cells = _certain(cells, options.uncertain)
@@ -143,15 +147,19 @@ def _with_points(cells: LabelCells, delimiter: str, where: str) -> LabelCells:
             hint=f"write 0.3 for a number; {_HINT_LISTED}",
         )
     note = f"{len(with_commas)} labels with a decimal comma, such as {with_commas[0]}, are read as numbers"
-    return replace(cells, values=np.char.replace(cells.values, ",", "."), notes=(*cells.notes, note))
+    values = np.char.replace(np.char.replace(cells.values, ".", ""), ",", ".")
+    return replace(cells, values=values, notes=(*cells.notes, note))
 
 
 def _listed(cells: LabelCells, where: str) -> LabelCells:
     """Cells of several labels, such as `a|b`, as one column of 0 and 1 for each."""
     flat = cells.values.reshape(-1).tolist()
-    mark = _separator(flat)
+    is_bracketed = all(map(_BRACKETED.fullmatch, flat))
+    if is_bracketed:  # lists as Python and JSON write them
+        flat = [",".join(part.strip(" '\"") for part in cell[1:-1].split(",")) for cell in flat]
+    mark = _LISTED if is_bracketed else _separator(flat)
     if mark is None:
-        return cells
+        return replace(cells, notes=(*cells.notes, *_made_of_others(flat)))
     sets = [{part.strip() for part in cell.split(mark)} - {""} for cell in flat]
     names = sorted(set().union(*sets))
     values = np.array([["1" if name in found else "0" for name in names] for found in sets])
@@ -161,6 +169,15 @@ def _listed(cells: LabelCells, where: str) -> LabelCells:
         f"{len(names)} labels (--task classification takes each cell as one class)"
     )
     return replace(cells, values=values, names=tuple(names), notes=(*cells.notes, note))
+
+
+def _made_of_others(cells: Sequence[str]) -> list[str]:
+    """A warning where the parts of labels, such as those of `a/b` and `a b`, are all labels of other cells."""
+    known = set(cells)
+    parts = {cell: _JOINTS.split(cell) for cell in known}
+    made = sorted(cell for cell, found in parts.items() if len(found) > 1 and known.issuperset(found))
+    said = "are made of others: write several labels as a|b, if they are"
+    return [f"warning: classes such as {made[0]!r} {said}"] if made else []
 
 
 def _separator(cells: Sequence[str]) -> str | None:

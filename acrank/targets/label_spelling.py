@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 #: Cells without a label, whatever the user says.
@@ -22,7 +23,28 @@ UNKNOWN = (
     "not available",
     "undefined",
     "tbd",
+    "n.a.",
+    "n.a",
+    ".",
+    "unlabeled",
+    "unlabelled",
+    "not labeled",
+    "not labelled",
+    "no label",
+    "not annotated",
+    "not known",
+    "not specified",
+    "unspecified",
 )
+
+
+def composed(text: str) -> str:
+    """Text with letters and their accents in one character each (NFC), as most systems write names.
+
+    >>> len("Mu\u0308ll"), len(composed("Mu\u0308ll"))
+    (5, 4)
+    """
+    return unicodedata.normalize("NFC", text)
 
 
 def spelling_notes(classes: Sequence[str]) -> tuple[str, ...]:
@@ -48,5 +70,5 @@ def spelling_notes(classes: Sequence[str]) -> tuple[str, ...]:
 
 def _plain(name: str) -> str:
     """A name without case, blanks, joints and a trailing dot; names without letters as they are."""
-    plain = re.sub(r"[\s_-]+", "", name.casefold()).strip(".")
+    plain = re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", name).casefold()).strip(".")
     return plain if any(map(str.isalpha, plain)) else name

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from acrank.errors import TargetError
-from acrank.targets.label_spelling import EMPTY, spelling_notes
+from acrank.targets.label_spelling import EMPTY, composed, spelling_notes
 from acrank.targets.target import Labels, first_few
 from acrank.targets.target_options import Task
 
@@ -19,6 +19,9 @@ _LARGEST = 1e100
 _MANY_NUMBERS, _SOME_NUMBERS = 20, 8
 #: Images of one number: of classes that are numbered without gaps at least the first, of others the second.
 _FEW_REPEATS = (2, 3)
+#: Numbers that often mark a missing label, beside classes that are numbered without gaps.
+_CODES = (-1.0, -9.0, -99.0, -999.0, 99.0, 255.0, 999.0, 9999.0)
+_WITH_UNIT = re.compile(r"([+-]?\d+(?:[.,]\d+)?)\s*(\D+)")
 #: One class with so many times the images of another is no numbering of many classes.
 _UNEVEN = 10
 
@@ -53,8 +56,8 @@ def encode_labels(
             f"{where} has one label per image, not masks", hint="give a folder with images/ and masks/, or volumes"
         )
     values = _stripped(values, where)
-    while values.ndim > 1 and values.shape[-1] == 1:
-        values = values[..., 0]
+    if values.ndim > 1:  # axes of one position say nothing
+        values = values.reshape(len(values), *(size for size in values.shape[1:] if size != 1))
     if values.ndim not in (1, 2):
         raise TargetError(f"{where} has labels of shape {list(values.shape)}", hint="labels must be [n] or [n, k]")
     _refuse_missing(values, ids, where)
@@ -66,6 +69,7 @@ def encode_labels(
     numbers = _numbers(values)
     if task is None and numbers is None:
         _refuse_odd_among_numbers(values, ids, where, column=column)
+        _refuse_units(values, where, column=column)
     if task == "regression" or (task is None and numbers is not None and not _are_whole(numbers)):
         return _encode_quantities(values, ids, where, column=column)
     if task is None and numbers is not None and _may_be_measure(numbers):
@@ -74,7 +78,40 @@ def encode_labels(
             "a measure, or classes?",
             hint="say --task regression, or --task classification",
         )
+    if task is None and numbers is not None:
+        _refuse_codes(numbers, where, column=column)
     return _encode_classes(values, where)
+
+
+def _refuse_codes(numbers: np.ndarray, where: str, *, column: str) -> None:
+    """Refuse a number that may mark missing labels, such as -1 or 999 beside 0, 1 and 2."""
+    distinct = np.unique(numbers)
+    codes = [code for code in _CODES if code in distinct]
+    others = distinct[~np.isin(distinct, codes)]
+    if len(codes) == 1 and len(others) >= 2 and others[0] in (0, 1) and (np.diff(others) == 1).all():
+        if abs(codes[0] - others[-1]) == 1 or (codes[0] == -1 and others[0] == 1):
+            return  # it goes on with the numbering
+        raise TargetError(
+            f"{where}: {int((numbers == codes[0]).sum())} of {len(numbers)} labels{column} are {codes[0]:g}: a class, "
+            "or no label?",
+            hint="say --task classification where it is a class; else leave these images out (-1 in a table: "
+            "--uncertain ignore)",
+        )
+
+
+def _refuse_units(values: np.ndarray, where: str, *, column: str) -> None:
+    """Refuse numbers with a unit behind them, such as 12.5 mm, which are a measure where there are many."""
+    found = [_WITH_UNIT.fullmatch(cell) for cell in values.tolist()] if values.dtype.kind == "U" else [None]
+    units = {one and one[2] for one in found}
+    if None in units or len(units) > 1:
+        return
+    numbers = np.array([float(one[1].replace(",", ".")) for one in found if one])
+    if not _are_whole(numbers) or _may_be_measure(numbers):
+        unit = units.pop()
+        raise TargetError(
+            f"{where}: the labels{column} are numbers with {unit!r} behind them, such as {str(values[0])!r}",
+            hint="write numbers alone for a measure; say --task classification where each is a class",
+        )
 
 
 def _refuse_odd_among_numbers(values: np.ndarray, ids: Sequence[str], where: str, *, column: str) -> None:
@@ -113,8 +150,23 @@ def _encode_classes(values: np.ndarray, where: str) -> Labels:
     classes = sorted(set(names), key=lambda name: (0.0 if numbers is None else float(name), name))
     places = {name: place for place, name in enumerate(classes)}
     table = np.array([places[name] for name in names], dtype=np.int64)
-    notes = spelling_notes(classes) if numbers is None else ()
+    notes = spelling_notes(classes) if numbers is None else rare_numbers_notes(classes, len(values))
     return Labels("classification", table[inverse.reshape(-1)], tuple(classes), notes=notes)
+
+
+def rare_numbers_notes(classes: Sequence[str], count: int) -> tuple[str, ...]:
+    """A warning where several classes are numbers and each has few images: they may be a measure.
+
+    >>> rare_numbers_notes([str(age) for age in range(20, 32)], count=24)[0]
+    'warning: 12 classes are numbers, of 2 images on average: say --task regression, in a table, where they measure'
+    """
+    numbers = [_float(name) for name in classes]
+    if None in numbers or len(classes) < _SOME_NUMBERS or count >= _FEW_REPEATS[1] * len(classes):
+        return ()
+    return (
+        f"warning: {len(classes)} classes are numbers, of {count / len(classes):.2g} images on average: "
+        "say --task regression, in a table, where they measure",
+    )
 
 
 def _encode_columns(
@@ -161,7 +213,7 @@ def _stripped(values: np.ndarray, where: str) -> np.ndarray:
     if values.dtype.kind == "O":
         flat = [item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item) for item in values.flat]
         values = np.array(flat).reshape(values.shape)
-    return np.char.strip(values)
+    return np.char.strip(np.vectorize(composed, otypes=[str])(values) if values.size else values)
 
 
 def _refuse_missing(values: np.ndarray, ids: Sequence[str], where: str) -> None:

@@ -15,6 +15,8 @@ _INSIDE = 0.1
 _LARGE = 0.02
 #: With fewer values, and none beside a far more common one, each is a class.
 _FEW = 5
+#: Grey levels, such as 0 and 255, are at least this far apart.
+_FAR_APART = 100
 #: So many values in a row are no classes.
 _MANY = 64
 _BESIDE, _RARER = 8, 10
@@ -27,6 +29,7 @@ class MaskHistogram:
 
     Attributes:
         values: those found, ascending; negative ones are left out.
+        has_negative: whether there were any.
 
     Example:
         >>> histogram = MaskHistogram()
@@ -39,11 +42,13 @@ class MaskHistogram:
         self.values: list[int] = []
         self._count = np.zeros(_LEVELS, dtype=np.int64)
         self._inside = np.zeros(_LEVELS, dtype=np.int64)
+        self.has_negative = False
         self._is_grey = True  # whether all values are those of an 8-bit image
 
     def add(self, mask: np.ndarray) -> None:
         """Count the values of one mask, whole numbers [..., h, w]."""
         found = np.unique(mask)
+        self.has_negative |= bool(len(found) and found[0] < 0)
         self.values = sorted({*self.values, *found[found >= 0].astype(int).tolist()})
         self._is_grey &= bool(len(found) == 0 or (found.min() >= 0 and found.max() < _LEVELS))
         if self._is_grey:
@@ -67,6 +72,17 @@ class MaskHistogram:
             for value in at_edges
             for other in values
         )
+
+    def at_borders(self, values: list[int]) -> list[int]:
+        """Values between the lowest and the highest that occur at edges only, where these two fill areas.
+
+        Args:
+            values: up to four, ascending; numbers of classes rather than grey levels have none.
+        """
+        if not self._is_grey or not 3 <= len(values) < _FEW or values[-1] - values[0] < _FAR_APART:
+            return []
+        edges = [value for value in values if self._inside[value] < _INSIDE * self._count[value]]
+        return edges if edges == values[1:-1] else []
 
     def plain_levels(self) -> tuple[int, ...] | None:
         """The two or three levels that the values scatter around, ascending; None where they are not plain."""

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from acrank.errors import TargetError, UsageError, is_damage
+from acrank.targets.layouts.listing import suffix_of
 from acrank.targets.mask_levels import MaskHistogram
+from acrank.targets.stores.images import JPEG_SUFFIXES
 from acrank.targets.target import IGNORED, first_few
 
 _SAMPLED_MASKS = 64
 _MOST_CLASSES = 64
-#: The value that many data sets give to positions that count for nothing; others give it to a class.
-_USUAL_VOID = 255
+#: The least of the values that many data sets give to positions that count for nothing; others give them to a class.
+_LEAST_VOID = 250
 #: Classes below this are numbers; above it they are grey levels, and 255 is the brightest of them.
 _FAR = 100
 _AT_ONCE = 2**20
@@ -28,11 +30,13 @@ class MaskValues:
         values: ascending; a class's index is its value's position here.
         ignored: the value of positions that count for nothing; None where there is none.
         is_lossy: whether values between the classes are taken as the nearest one: the masks were stored with loss.
+        has_negative: whether negative values were seen, which are ignored.
     """
 
     values: tuple[int, ...]
     ignored: int | None = None
     is_lossy: bool = False
+    has_negative: bool = False
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -43,6 +47,7 @@ class MaskValues:
     def note(self) -> str:
         """A note for the target."""
         ignored = f"; {self.ignored} is ignored" if self.ignored is not None else ""
+        ignored += "; negative values are ignored" if self.has_negative else ""
         lossy = "; other values (stored with loss, or antialiased) are taken as the nearest" if self.is_lossy else ""
         values = ", ".join(map(str, self.values))
         return f"masks: values {values} are the classes {', '.join(self.classes)}{ignored}{lossy}"
@@ -129,6 +134,7 @@ def mask_values_of(
     found = [value for value in histogram.values if value != ignored]
     if ignore_value is None:
         _refuse_ambiguous(found, where)
+        _refuse_between(found, histogram, where)
     if len(found) < 2:
         raise TargetError(f"{where}: the masks hold one value only: {found}", hint="segmentation needs two classes")
     if histogram.is_lossy(found):
@@ -137,17 +143,44 @@ def mask_values_of(
         raise TargetError(
             f"{where}: the masks hold {len(found)} values", hint="masks must be class values, stored without loss (PNG)"
         )
-    return MaskValues(tuple(found), ignored if ignored in histogram.values else None)
+    return MaskValues(
+        tuple(found), ignored if ignored in histogram.values else None, has_negative=histogram.has_negative
+    )
 
 
 def _refuse_ambiguous(found: list[int], where: str) -> None:
     others = found[:-1]
-    if found and found[-1] == _USUAL_VOID and len(others) >= 2 and others[-1] < _FAR:
+    if found and found[-1] >= _LEAST_VOID and len(others) >= 2 and others[-1] < _FAR:
         raise TargetError(
-            f"{where}: the masks hold {first_few(list(map(str, others)))} and {_USUAL_VOID}, "
+            f"{where}: the masks hold {first_few(list(map(str, others)))} and {found[-1]}, "
             "which may be a class or mark ignored positions",
-            hint=f"say --ignore-value {_USUAL_VOID}, or --ignore-value none where it is a class",
+            hint=f"say --ignore-value {found[-1]}, or --ignore-value none where it is a class",
         )
+
+
+def _refuse_between(found: list[int], histogram: MaskHistogram, where: str) -> None:
+    """Refuse grey levels between two others that occur at edges only: a class of borders, or antialiasing."""
+    between = histogram.at_borders(found)
+    if between:
+        levels, shown = f"{found[0]} and {found[-1]}", ", ".join(map(str, between))
+        raise TargetError(
+            f"{where}: the masks hold {levels}, and {shown} only at edges: a class of borders, or masks that were "
+            "antialiased or stored with loss",
+            hint=f"say --ignore-value {between[0]} to leave such positions out, --ignore-value none where each value "
+            f"is a class, or store {levels} only",
+        )
+
+
+def lossy_note(values: MaskValues, names: Iterable[str]) -> list[str]:
+    """A warning where masks in JPEG files have more than two classes, which loss may have added.
+
+    >>> lossy_note(MaskValues((0, 1, 2)), ["a.jpg"])
+    ['warning: masks are JPEG, which adds values: are 0, 1, 2 all classes? (--ignore-value leaves one out)']
+    """
+    if values.is_lossy or len(values.values) < 3 or not any(suffix_of(name) in JPEG_SUFFIXES for name in names):
+        return []
+    shown = first_few(list(map(str, values.values)), 8)
+    return [f"warning: masks are JPEG, which adds values: are {shown} all classes? (--ignore-value leaves one out)"]
 
 
 def _repaired(histogram: MaskHistogram, where: str) -> MaskValues:

@@ -14,6 +14,7 @@ from typing import Any
 
 from acrank.errors import TargetError, UsageError
 from acrank.system.bounds import first_bytes
+from acrank.targets.group_table import groups_of_table
 from acrank.targets.grouping import group_names, groups_note
 from acrank.targets.layouts import array_files, arrays, class_folders, image_table, mask_folders, volume_datasets
 from acrank.targets.stores.slices import slice_volumes
@@ -52,7 +53,7 @@ LAYOUTS: dict[str, Layout] = {
 }
 
 #: Options that do not depend on the layout.
-_OF_EVERY_LAYOUT = ("bad_images", "group_pattern", "doubts")
+_OF_EVERY_LAYOUT = ("bad_images", "group_pattern", "group_table", "doubts")
 
 
 def open_target(path: str | os.PathLike[str], options: TargetOptions | None = None, **fields: Any) -> Target:
@@ -87,7 +88,7 @@ def open_target(path: str | os.PathLike[str], options: TargetOptions | None = No
     _refuse_unsupported(path, layout, options)
     target = _grouped(LAYOUTS[layout].open(path, options), options)
     _refuse_volume_options(path, target, options)
-    target.add_note(_tables_note(path))
+    target.add_note(None if options.group_table else _tables_note(path))
     target = dataclasses.replace(
         target,
         split=split_in_use(options.split, target.notes),
@@ -99,9 +100,14 @@ def open_target(path: str | os.PathLike[str], options: TargetOptions | None = No
 
 def _grouped(target: Target, options: TargetOptions) -> Target:
     """The target with the groups that the user asks for, and a note on them, or on those that its names suggest."""
+    if options.group_pattern is not None and (options.group_table or options.group_column):
+        raise UsageError("--group-pattern and a column of groups exclude each other", hint="leave one out")
+    if options.group_table is not None:
+        groups = groups_of_table(target.ids, Path(options.group_table), options.group_column)
+        target = dataclasses.replace(target, groups=groups)
     if options.group_pattern is not None:
         target = dataclasses.replace(target, groups=group_names(target.ids, options.group_pattern))
-    if target.groups is None or options.group_pattern or options.group_column:
+    if target.groups is None or options.group_pattern or options.group_column or options.group_table:
         target.add_note(groups_note(target) or None)
     return target
 
@@ -110,7 +116,8 @@ def _tables_note(path: Path) -> str | None:
     """The note on tables that lie in a folder, which may hold labels or groups."""
     names = [one.name for one in path.iterdir()] if path.is_dir() else []
     tables = sorted(name for name in names if name.lower().endswith((".csv", ".tsv")) and not name.startswith("."))
-    return f"tables in the folder are not read: {first_few(tables, 3)} (--data takes a table)" if tables else None
+    read = "--data takes a table, --group-table one of groups"
+    return f"tables in the folder are not read: {first_few(tables, 3)} ({read})" if tables else None
 
 
 def _layout_of(path: Path, options: TargetOptions) -> str:
@@ -133,8 +140,14 @@ def _layout_of_files(path: Path, options: TargetOptions) -> str:
 
 
 def _refuse_unsupported(path: Path, layout: str, options: TargetOptions) -> None:
+    used = {*_OF_EVERY_LAYOUT, *LAYOUTS[layout].uses, *(("group_column",) if options.group_table else ())}
     for option, value in dataclasses.asdict(options).items():
-        if value not in (None, False) and option not in (*_OF_EVERY_LAYOUT, *LAYOUTS[layout].uses):
+        if value not in (None, False) and option not in used:
+            if option == "group_column":
+                raise UsageError(
+                    f"--group-column needs a table, and {path} is none (layout: {layout})",
+                    hint="name the table that has it: --group-table FILE",
+                )
             takers = " and ".join(name for name, other in LAYOUTS.items() if option in other.uses)
             raise UsageError(
                 f"--{option.replace('_', '-')} does not apply to {path} (layout: {layout})",

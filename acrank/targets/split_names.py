@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -14,14 +14,15 @@ from acrank.targets.target import first_few
 SplitKind = Literal["train", "val", "test", "fold"]
 
 _WORDS: dict[SplitKind, str] = {
-    "train": "train(?:ing)?",
+    "train": "train(?:ing)?|tr|trn",
     "val": "val|valid|validation|validate|dev|devel|development|eval|evaluation|tune|tuning",
-    "test": "test(?:ing)?|hold[ _-]?out",
+    "test": "test(?:ing)?|hold[ _-]?out|ts|tst",
     "fold": "(?:fold|cv|split)(?=[ _-]?[0-9])",
 }
 _BESIDE = r"(?:data(?:set)?|set|split|images?|imgs?|pictures|samples|dir|folder|part|new|final)"
+_NAMES = "|".join(f"(?P<{kind}>{words})" for kind, words in _WORDS.items())
 _SPLIT = re.compile(
-    rf"(?:{_BESIDE}[ _-]?)?(?:{'|'.join(f'(?P<{kind}>{words})' for kind, words in _WORDS.items())})"
+    rf"(?:[0-9]{{1,2}}[ _.-]+)?(?:{_BESIDE}[ _-]?)?(?:{_NAMES})"
     rf"(?:[ _-]?{_BESIDE})?(?:[ _-]?[0-9]+)?",
     re.IGNORECASE,
 )
@@ -30,11 +31,33 @@ _SPLIT = re.compile(
 def split_kind(name: str) -> SplitKind | None:
     """What split a name stands for, "fold" for a numbered part of several; None for any other name.
 
-    >>> split_kind("training_set"), split_kind("Testing"), split_kind("dev"), split_kind("fold_0"), split_kind("cat")
+    >>> split_kind("training_set"), split_kind("2_Testing"), split_kind("dev"), split_kind("fold_0"), split_kind("cat")
     ('train', 'test', 'val', 'fold', None)
     """
     found = _SPLIT.fullmatch(name.strip())
     return found.lastgroup if found else None  # type: ignore[return-value]
+
+
+def split_column(header: Sequence[str], rows: Sequence[Sequence[str]], *, besides: Collection[int]) -> int | None:
+    """The column of a table that names the split of every row: the one called so, else the only one of such words.
+
+    Args:
+        header: names of the columns.
+        rows: cells, one for each column.
+        besides: columns of images and labels, which are none.
+
+    >>> split_column(["path", "set"], [["a", "Train"], ["b", "Test"]], besides=[0])
+    1
+    """
+    called = next((place for place, name in enumerate(header) if name.lower() == "split"), None)
+    if called is not None:
+        return called
+    found = []
+    for place in set(range(len(header))) - {*besides}:
+        words = {row[place] for row in rows} - {""}
+        if len(words) > 1 and {split_kind(word) for word in words} <= {"train", "val", "test"}:
+            found.append(place)
+    return found[0] if len(found) == 1 else None
 
 
 def choose_splits(split: str | None, available: Sequence[str], *, path: Path, notes: list[str]) -> list[str]:

@@ -48,6 +48,7 @@ class TargetOptions:
         class_folders: which folders are classes: "top", the first ones, or "bottom", those that hold images, and the
             first ones are groups. None tells it from their names.
         group_column: the column of a table that says which images belong together, such as the patient.
+        group_table: a table beside data that is no table, with a column of images and `group_column`.
         group_pattern: a regular expression that finds the group in each image's path: its first group of parentheses,
             else all that it matches.
         intensity: how values are scaled to [0, 1]: "window:LOW,HIGH", or by each image's "percentile" or "zscore". None
@@ -112,6 +113,9 @@ class TargetOptions:
     ] = None
     group_column: Annotated[
         str | None, Opt(help="Column of groups, such as patients, kept on one side of every split.")
+    ] = None
+    group_table: Annotated[
+        str | None, Opt(help="Table that names each image's group, for data that is no table.", metavar="FILE")
     ] = None
     group_pattern: Annotated[
         str | None, Opt(help="Regular expression that finds the group in each image's path.", metavar="REGEX")

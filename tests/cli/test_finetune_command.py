@@ -200,6 +200,21 @@ def test_finetuning_keeps_groups_on_one_side(acrank: Command, folder: Path) -> N
     done = acrank(*words("--model", "net0", "--group-pattern", r"class\d/00\d"))
     assert done.code == 0, done.err
     assert "30 groups of 1 to 1 images are kept on one side of every split" in done.err
+    assert "data: no splits, 30 groups" in done.err
     done = acrank(*words("--model", "net0", "--group-pattern", r"class\d"))
     assert done.code == 3
     assert "class number 0 has too few groups (1)" in done.err
+
+
+def test_the_record_shows_that_no_group_is_in_two_parts(acrank: Command, folder: Path) -> None:
+    names = sorted(path.relative_to("target").as_posix() for path in Path("target").rglob("*.png"))
+    groups = [f"{name.partition('/')[0]} {place % 5}" for place, name in enumerate(names)]
+    lines = [f"{name},{group}" for name, group in zip(names, groups, strict=True)]
+    Path("patients.csv").write_text("\n".join(["image,patient", *lines]))
+    given = ["--group-table", "patients.csv", "--group-column", "patient"]
+    done = acrank(*words("--model", "net0", "--splits", 2, "--seeds", 1, *given, "-o", "grouped.json"))
+    assert done.code == 0, done.err
+    for outcome in json.loads(Path("grouped.json").read_text())["outcomes"]:
+        details = outcome["details"]
+        assert sum(details["sizes"].values()) == len(names)
+        assert sum(details["groups"].values()) == len(set(groups)), "a group in two parts would count twice"

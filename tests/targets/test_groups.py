@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.image_sets import masked_set, tree
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from acrank.errors import TargetError, UsageError
+from acrank.errors import AcrankError, TargetError, UsageError
 from acrank.finetuning.splits import make_partition, open_splits, partition_indices
 from acrank.targets import TargetOptions, grouping, open_target
 from acrank.targets.draws import make_draws
@@ -237,5 +238,61 @@ def test_columns_that_cannot_be_used(clinic: Path) -> None:
     (clinic / "t.csv").write_text(text)
     with pytest.raises(TargetError, match="3 of 36 cells of the column 'patient' are empty"):
         open_target(clinic / "t.csv", group_column="patient")
-    with pytest.raises(UsageError, match="--group-column does not apply"):
+    with pytest.raises(UsageError, match="--group-column needs a table"):
         open_target(clinic, group_column="patient")
+
+
+def masked_patients(folder: Path, *, patients: int = 6, each: int = 2) -> Path:
+    """Images with masks whose names tell no patient, and beside the folder patients.csv, which does."""
+    count = patients * each
+    masks = [np.zeros((20, 20), np.uint8) for _ in range(count)]
+    for place, mask in enumerate(masks):
+        mask[4 : 12 + place % 3, 5:12] = 1
+    masked_set(folder, masks, names=("scan{:02d}", "scan{:02d}"))
+    rows = [f"images/scan{place:02d}.png,{place},person {place // each}" for place in range(count)]
+    (folder.parent / "patients.csv").write_text("\n".join(["file,age,patient", *rows]))
+    return folder
+
+
+@pytest.mark.parametrize("cell", ["images/scan{:02d}.png", "scan{:02d}.png", "scan{:02d}", "masks\\scan{:02d}.tif"])
+def test_groups_of_a_table_beside_images_with_masks(tmp_path: Path, cell: str) -> None:
+    path = masked_patients(tmp_path / "data")
+    rows = [f"{cell.format(place)};p{place // 2}" for place in range(14)]
+    (tmp_path / "groups.csv").write_text("\n".join(["image;who", *rows]))
+    target = open_target(path, group_table=str(tmp_path / "groups.csv"))
+    assert target.groups == tuple(f"p{place // 2}" for place in range(12))
+    assert target.notes[-1] == "6 groups of 2 to 2 images are kept on one side of every split"
+
+
+def test_groups_of_a_table_beside_class_folders(tmp_path: Path) -> None:
+    path = tree(tmp_path / "data", "a", "b", each=4)
+    rows = [f"{label}/{place}.png,p{place // 2}" for label in "ab" for place in range(4)]
+    (tmp_path / "t.csv").write_text("\n".join(["path,patient", *rows]))
+    assert open_target(path, group_table=str(tmp_path / "t.csv")).groups == ("p0", "p0", "p1", "p1") * 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message", "hint"),
+    [
+        ({"group_column": "patient"}, "--group-column needs a table", "--group-table FILE"),
+        ({"group_table": "t.csv"}, "has the columns file, age, patient", "--group-column"),
+        ({"group_table": "t.csv", "group_column": "patients"}, "no column 'patients'", "patient"),
+        ({"group_table": "t.csv", "group_column": "file"}, "names 0 of 12 images", "one row an image"),
+        ({"group_table": "t.csv", "group_column": "patient", "group_pattern": "s"}, "exclude each other", "leave one"),
+    ],
+)
+def test_tables_of_groups_that_are_refused(tmp_path: Path, options: dict[str, str], message: str, hint: str) -> None:
+    path = masked_patients(tmp_path / "data")
+    where = {key: str(tmp_path / "patients.csv") if value == "t.csv" else value for key, value in options.items()}
+    with pytest.raises(AcrankError) as caught:
+        open_target(path, **where)
+    assert message in caught.value.message
+    assert hint in str(caught.value.hint)
+
+
+def test_an_image_in_two_groups_is_refused(tmp_path: Path) -> None:
+    path = masked_patients(tmp_path / "data")
+    table = tmp_path / "patients.csv"
+    table.write_text(table.read_text() + "\nimages/scan00.png,3,person 5")
+    with pytest.raises(TargetError, match=r"images/scan00\.png is in person 0 and in person 5"):
+        open_target(path, group_table=str(table), group_column="patient")

@@ -9,7 +9,7 @@ from pathlib import Path
 from acrank.errors import TargetError
 from acrank.system.bounds import first_bytes
 from acrank.targets.layouts import hdf5, npy, npz
-from acrank.targets.layouts.arrays import ArrayFile, open_arrays
+from acrank.targets.layouts.arrays import ArrayFile, labels_beside, open_arrays
 from acrank.targets.target import Target
 from acrank.targets.target_options import TargetOptions
 
@@ -44,8 +44,10 @@ def open_array_target(path: Path, options: TargetOptions) -> Target:
     if options.labels_file is not None:
         return open_arrays(images, _opened(Path(options.labels_file)), options)
     if images.layout == npy.NAME:
+        beside = labels_beside(path)
         raise TargetError(
-            f"{path} holds one array only, and no labels", hint="say --labels-file: the file that holds the labels"
+            f"{path} holds one array only, and no labels",
+            hint=f"say --labels-file: the file that holds the labels{f', such as {beside}' if beside else ''}",
         )
     return open_arrays(images, images, options)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +26,7 @@ USES = frozenset({"images_key", "labels_key", "split", "task", "intensity", "sli
 
 _SPLITS = ("train", "val", "test")
 _OF_LABELS = ("labels", "masks")
+_PAIRS_OF_FILES = (("x", "y"), ("X", "Y"), ("X", "y"), ("images", "labels"), ("images", "masks"), ("data", "labels"))
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,8 @@ def _are_masks(path: Path, keys: _Keys, *, images: StoredArray, labels: StoredAr
     shape = images.shape[1:]
     if _mask_shape(labels) in (shape, shape[1:], shape[:-1]):
         return True
+    if sum(size != 1 for size in labels.shape[1:]) == 1:  # [N, 1, 1, k] of 0 and 1
+        return False
     masks = f"masks {keys.labels!r} of shape {list(labels.shape)}"
     raise TargetError(
         f"{path}: {masks}, images {keys.images!r} of {list(images.shape)}",
@@ -215,9 +219,34 @@ def _labels_key(
 def _existing(path: Path, key: str, keys: Sequence[str]) -> str:
     if key not in keys:
         there = first_few(sorted(keys), 12) or "nothing"
-        usual = "name the arrays: --images-key and --labels-key; --labels-file names another file of labels"
+        usual = f"name the arrays: --images-key and --labels-key; {_other_file(path, key, keys)}"
         raise TargetError(f"{path} has no array {key!r}; it has: {there}", hint=closest(key, keys, usual))
     return key
+
+
+def _other_file(path: Path, key: str, keys: Sequence[str]) -> str:
+    """Where labels lie that are not in the file of their images: beside it, it seems, or wherever the user says."""
+    if key.endswith("images") and any(name.endswith(_OF_LABELS) for name in usual_names(keys)):
+        return "this file holds labels: --data names that of the images, --labels-file this one"
+    beside = labels_beside(path)
+    return f"--labels-file names another file of labels{f', such as {beside} beside it' if beside else ''}"
+
+
+def labels_beside(path: Path) -> Path | None:
+    """The file that seems to hold the labels of another one's images, as y.h5 those of x.h5; None if there is none.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     (Path(folder) / "train_y.h5").touch()
+        ...     print(labels_beside(Path(folder) / "train_x.h5").name)
+        train_y.h5
+    """
+    for images, labels in _PAIRS_OF_FILES:
+        name = re.sub(rf"(?<![A-Za-z]){images}(?![A-Za-z])", labels, path.stem)
+        if name != path.stem and (other := path.with_stem(name)).is_file():
+            return other
+    return None
 
 
 def _ids(

@@ -12,12 +12,13 @@ import numpy as np
 
 from acrank.errors import TargetError
 from acrank.targets.data_folder import MOST_OTHERS, DataFolder, Identity, once
-from acrank.targets.label_spelling import spelling_notes
+from acrank.targets.label_spelling import composed, spelling_notes
+from acrank.targets.labels import rare_numbers_notes
 from acrank.targets.layouts.folder_levels import ClassFolder, class_folders
 from acrank.targets.layouts.labelled_files import open_labelled
 from acrank.targets.layouts.listing import entries, suffix_of, walk, without_suffix
 from acrank.targets.layouts.mask_lookalikes import refuse_lookalikes
-from acrank.targets.layouts.mask_names import is_mask_beside
+from acrank.targets.layouts.mask_names import is_mask_beside, role_of
 from acrank.targets.stores.dicom_file import DICOM_SUFFIXES, is_dicom
 from acrank.targets.stores.images import IMAGE_SUFFIXES
 from acrank.targets.stores.reading import check_count
@@ -30,6 +31,8 @@ USES = frozenset(
     {"split", "task", "intensity", "slices", "spacing", "pages", "dicom", "class_folders", "allow_outside"}
 )
 
+#: Suffixes of files of arrays, which are targets of their own.
+ARRAY_SUFFIXES = (".npz", ".npy", ".h5", ".hdf5", ".hdf")
 _OTHER_SUFFIXES = frozenset(
     {".txt", ".md", ".rst", ".pdf", ".html", ".json", ".jsonl", ".yaml", ".yml", ".xml", ".csv", ".tsv", ".xlsx"}
     | {".db", ".ini", ".log", ".lock", ".py", ".sh", ".zip", ".tar", ".gz", ".md5", ".sha256"}
@@ -60,7 +63,8 @@ def open_folders(path: Path, options: TargetOptions) -> Target:
         )
     notes: list[str] = []
     data = DataFolder(path, allow_outside=options.allow_outside)
-    folders = _class_folders(data, options, notes)
+    # the letters of a name in one form: archives of some systems decompose them
+    folders = [(folder, composed(name), group) for folder, name, group in _class_folders(data, options, notes)]
     listed = once(sorted(_images(data, [(folder, label) for folder, label, _ in folders], notes)), notes)
     if options.class_folders is None:
         refuse_lookalikes(path, listed, doubts=options.doubts, notes=notes)
@@ -69,10 +73,15 @@ def open_folders(path: Path, options: TargetOptions) -> Target:
     ids = tuple(name for name, _ in found)
     classes = sorted({str(label) for _, label in found})
     if len(classes) < 2:
-        raise TargetError(f"{path} has one class only: {classes[0]}", hint="ranking needs at least two class folders")
+        inside = entries(data, folders[0][0])[0]
+        below = f"; or point --data at {path / folders[0][0]}, which holds folders of its own" if inside else ""
+        raise TargetError(
+            f"{path} has one class only: {classes[0]}", hint=f"ranking needs at least two class folders{below}"
+        )
     places = {name: place for place, name in enumerate(classes)}
     values = np.array([places[str(label)] for _, label in found], dtype=np.int64)
-    labels = Labels("classification", values, tuple(classes), notes=spelling_notes(classes))
+    said = (*spelling_notes(classes), *rare_numbers_notes(classes, len(values)))
+    labels = Labels("classification", values, tuple(classes), notes=said)
     info = dataclasses.replace(info, groups=_groups(ids, folders) if grouped else info.groups)
     notes += data.notes()
     return build_target(path, layout=NAME, ids=ids, labels=labels, info=info, notes=notes)
@@ -84,9 +93,11 @@ def _class_folders(data: DataFolder, options: TargetOptions, notes: list[str]) -
     folders, files = entries(data)
     loose = sum(suffix_of(name) in IMAGE_SUFFIXES | DICOM_SUFFIXES or is_volume(name) for name in files)
     if not folders:
+        arrays = [name for name in files if suffix_of(name) in ARRAY_SUFFIXES]
+        single = f"; of files of arrays name one, such as --data {path / arrays[0]}" if arrays else ""
         raise TargetError(
             f"{path} holds {loose} images but no class folders" if loose else f"no images in {path}",
-            hint="give a folder with one folder of images per class, or a table of paths and labels",
+            hint=f"give a folder with one folder of images per class, or a table of paths and labels{single}",
         )
     if loose:
         notes.append(f"{loose} images beside the class folders are left out")
@@ -143,7 +154,12 @@ def _refuse_others(path: Path, others: int, images: int) -> None:
 
 
 def _without_masks(images: list[tuple[str, str, Identity]], notes: list[str]) -> list[tuple[str, str, Identity]]:
-    """The images without the masks that lie beside them."""
+    """The images without the masks that lie beside them, in their folder or in one of masks beside theirs."""
+    in_folders = _mask_folders({name.rpartition("/")[0] for name, _, _ in images})
+    if in_folders:
+        kept = [one for one in images if one[0].rpartition("/")[0] not in in_folders]
+        notes.append(f"{len(images) - len(kept)} masks are left out, in folders such as {min(in_folders)}")
+        images = kept
     if not any(_MASK_NAME.search(name) for name, _, _ in images):
         return images
     stems = {without_suffix(name) for name, _, _ in images}
@@ -156,6 +172,13 @@ def _without_masks(images: list[tuple[str, str, Identity]], notes: list[str]) ->
     if odd:
         notes.append(f"{odd} files are named like segmentation masks but read as images: move them out if they are")
     return kept
+
+
+def _mask_folders(folders: set[str]) -> set[str]:
+    """The folders of masks that lie beside one of images."""
+    role = {folder: role_of(folder.rpartition("/")[2]) for folder in folders}
+    parents = {folder.rpartition("/")[0] for folder in folders if role[folder] == "images" and "/" in folder}
+    return {folder for folder in folders if role[folder] == "masks" and folder.rpartition("/")[0] in parents}
 
 
 def _groups(ids: Sequence[str], folders: Sequence[ClassFolder]) -> tuple[str, ...] | None:

@@ -87,7 +87,7 @@ def gather_dicom(
         info = _volume_info(root, items, headers, options=options)
     else:
         info = _image_info(root, items, headers, options=options)
-    grouped = grouped or bool(options.group_pattern or options.group_column)
+    grouped = grouped or bool(options.group_pattern or options.group_column or options.group_table)
     groups = None if grouped else _patients([headers[item.files[0]].patient for item in items], notes)
     store_info = StoreInfo(
         store=info.store,

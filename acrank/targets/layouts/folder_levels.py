@@ -84,7 +84,8 @@ def _told(
         return _bottom(tops, inside)
     raise TargetError(
         f"{path}: the classes may be {first_few(tops_named)}, or {first_few(sorted(counts))}, which each of them holds",
-        hint=f"say which: {_OVERRULE}; bottom takes the others as groups, kept on one side of every split",
+        hint=f"say which: {_OVERRULE}; bottom takes the others as groups, kept on one side of every split. Where they "
+        f"are splits, point --data at one: {path / tops_named[0]}",
     )
 
 

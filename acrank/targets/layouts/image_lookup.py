@@ -19,6 +19,7 @@ from acrank.targets.target import first_few
 #: So many files are looked at for names without a folder.
 _MOST_FILES = 2_000_000
 _VOLUME_SUFFIXES = (".nii.gz", ".nii")
+_KNOWN = IMAGE_SUFFIXES | DICOM_SUFFIXES | frozenset({".nii", ".gz"})
 
 
 def find_images(
@@ -31,8 +32,8 @@ def find_images(
 ) -> list[tuple[str, Identity]]:
     """The path below the data's folder, and the identity, of every image that a table names.
 
-    A cell is a path; where there is no such file, the same name in another Unicode form, or with the suffix of an
-    image; and where there is still none, the only file of this name in any folder below.
+    A cell is a path; where there is no such file, the same name in another Unicode form, or with the (other) suffix of
+    an image; and where there is still none, the only file of this name in any folder below.
 
     Args:
         data: the folder that paths are relative to.
@@ -53,11 +54,15 @@ def find_images(
     if absent:
         below = _Below(data)
         found.update({cell: _identified(data, below.look_up(cell, where)) for cell in absent})
-        _refuse_absent([cell for cell in cells if found[cell] is None], len(cells), root=data.root, where=where)
+        _refuse_absent(
+            [cell for cell in cells if found[cell] is None], len(cells), root=data.root, where=where, first=below.first
+        )
         notes.append(f"{len(absent)} images are found by their name in the folders below {data.root.name or data.root}")
-    suffixed = [one[0] for cell, one in found.items() if one and suffix_of(one[0]) != suffix_of(cell)]
-    if suffixed:
-        notes.append(f"{len(suffixed)} images are named without their suffix ({suffix_of(suffixed[0])})")
+    named = [(suffix_of(cell), suffix_of(one[0])) for cell, one in found.items() if one]
+    bare = [stored for said, stored in named if said != stored and said not in _KNOWN]
+    swapped = [pair for pair in named if pair[0] != pair[1] and pair[0] in _KNOWN]
+    notes += [f"{len(bare)} images are named without their suffix ({bare[0]})"] if bare else []
+    notes += [f"{len(swapped)} images are named with {swapped[0][0]} and found as {swapped[0][1]}"] if swapped else []
     return [one for cell in cells if (one := found[cell])]
 
 
@@ -76,7 +81,8 @@ class _Folders:
     def look_up(self, cell: str) -> str | None:
         folder, slash, last = cell.rpartition("/")
         for form in dict.fromkeys((folder, *(unicodedata.normalize(kind, folder) for kind in ("NFC", "NFD")))):
-            name = self._in(form).get(last) or self._in(form).get(_plain(last))
+            known = self._in(form)
+            name = known.get(last) or known.get(_plain(last)) or known.get(_plain(_image_stem(last)))
             if name is not None:
                 return f"{form}{slash}{name}"
         return None
@@ -93,14 +99,17 @@ class _Below:
 
     def __init__(self, data: DataFolder) -> None:
         self._paths: dict[str, list[str]] = {}
+        self.first = ""
         for path in islice(_files_below(data.root), _MOST_FILES):
             if suffix_of(path) in IMAGE_SUFFIXES | DICOM_SUFFIXES or is_volume(path):
                 last = path.rpartition("/")[2]
+                self.first = self.first or path
                 for name in {_plain(last), _plain(_stem(last))}:
                     self._paths.setdefault(name, []).append(path)
 
     def look_up(self, cell: str, where: str) -> str | None:
-        paths = self._paths.get(_plain(cell.rpartition("/")[2]), [])
+        last = cell.rpartition("/")[2]
+        paths = self._paths.get(_plain(last), []) or self._paths.get(_plain(_image_stem(last)), [])
         ending = _plain(f"/{_stem(cell)}")
         fitting = [path for path in paths if _plain(f"/{_stem(path)}").endswith(ending)]
         if "/" in cell or len(paths) < 2:
@@ -113,12 +122,13 @@ class _Below:
         return paths[0] if paths else None
 
 
-def _refuse_absent(absent: Sequence[str], count: int, *, root: Path, where: str) -> None:
+def _refuse_absent(absent: Sequence[str], count: int, *, root: Path, where: str, first: str) -> None:
     if absent:
         names = first_few([name or "(an empty path)" for name in sorted(absent)], 3)
+        there = f"; there is {first}" if first else "; no images lie there"
         raise TargetError(
             f"{where}: {len(absent)} of {count} images are missing: {names}",
-            hint=f"paths are taken relative to {root}, with or without suffix; --image-root names another folder",
+            hint=f"paths are relative to {root}, with or without suffix{there}; --image-root names another folder",
         )
 
 
@@ -136,6 +146,11 @@ def _called(names: Sequence[str]) -> dict[str, str]:
     found.update({_plain(name): name for name in names})
     found.update({name: name for name in names})
     return found
+
+
+def _image_stem(name: str) -> str:
+    """A name without the suffix of an image, which a converted copy has another of; other names as they are."""
+    return _stem(name) if suffix_of(name) in IMAGE_SUFFIXES | DICOM_SUFFIXES or is_volume(name) else name
 
 
 def _stem(name: str) -> str:

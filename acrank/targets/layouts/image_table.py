@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from acrank.errors import TargetError
-from acrank.system.bounds import MOST_TEXT, read_bounded
 from acrank.system.words import closest
 from acrank.targets.data_folder import DataFolder, Identity, once
 from acrank.targets.grouping import check_groups
@@ -21,8 +16,8 @@ from acrank.targets.label_cells import read_cells
 from acrank.targets.labels import encode_labels
 from acrank.targets.layouts.image_lookup import find_images
 from acrank.targets.layouts.labelled_files import holds_dicom, open_labelled
-from acrank.targets.split_names import choose_splits
-from acrank.targets.stores.reading import check_count
+from acrank.targets.layouts.table_file import TableRow, read_table, tidy_path
+from acrank.targets.split_names import choose_splits, split_column, split_kind
 from acrank.targets.target import Target, build_target, first_few
 from acrank.targets.target_options import TargetOptions
 
@@ -32,8 +27,8 @@ USES = frozenset(
     | {"allow_outside", "image_root", "uncertain", "missing_labels", "group_column"}
 )
 
-#: Characters of one row, and of one label.
-_LONGEST_ROW, _LONGEST_LABEL = 2**20, 256
+#: Characters of one label.
+_LONGEST_LABEL = 256
 
 _IMAGE_NAMES = ("path", "image", "file", "filename", "file_name", "filepath", "file_path", "image_path", "img")
 _LABEL_NAMES = ("label", "class", "target", "category")
@@ -46,7 +41,8 @@ def open_table(path: Path, options: TargetOptions) -> Target:
     series. Cells of several labels (`a|b`) make a multilabel task.
 
     The columns are given, or recognised by usual names. `label_column` may name several columns of 0 and 1, separated
-    by commas, for a multilabel task. A column called `split` gives splits. Backslashes in paths count as slashes.
+    by commas, for a multilabel task. A column called `split` gives splits, else the only one
+    that holds nothing but words such as train and test. Backslashes in paths count as slashes.
 
     Absolute paths are read wherever they lie, for the user named the table, and noted where they lie outside its
     folder. Relative paths and links that lead outside are refused without `allow_outside`. An image that is listed
@@ -57,13 +53,13 @@ def open_table(path: Path, options: TargetOptions) -> Target:
             with two labels; labels missing or not fitting the task; a table that is too large.
     """
     notes: list[str] = []
-    header, rows, delimiter = _read(path)
+    header, rows, delimiter = read_table(path)
     image = header.index(_column(path, header, options.image_column, usual=_IMAGE_NAMES, what="image"))
     columns = _label_columns(path, header, options.label_column)
-    rows = _rows_of_split(path, header, rows, split=options.split, notes=notes)
+    places = [header.index(name) for name in columns]
+    rows = _rows_of_split(path, header, rows, besides=(image, *places), split=options.split, notes=notes)
     if not rows:
         raise TargetError(f"no images in {path}: the table has no rows", hint="give one row per image")
-    places = [header.index(name) for name in columns]
     _refuse_long(path, rows, places)
     cells = read_cells(
         np.array([[row.cells[place] for place in places] for row in rows]),
@@ -91,15 +87,13 @@ def open_table(path: Path, options: TargetOptions) -> Target:
         where=str(path),
         names=cells.names,
     )
-    groups = _groups(path, header, rows, name=options.group_column) or info.groups
+    groups = _groups(path, header, rows, name=None if options.group_table else options.group_column) or info.groups
     info = dataclasses.replace(info, groups=groups)
     notes += [*cells.notes, *data.notes()]
     return build_target(path, layout=NAME, ids=ids, labels=labels, info=info, notes=notes)
 
 
-def _groups(
-    path: Path, header: Sequence[str], rows: Sequence[_TableRow], *, name: str | None
-) -> tuple[str, ...] | None:
+def _groups(path: Path, header: Sequence[str], rows: Sequence[TableRow], *, name: str | None) -> tuple[str, ...] | None:
     """The group of every row, None without a column of groups."""
     if name is None:
         return None
@@ -111,58 +105,6 @@ def _groups(
             hint="name the group of every row",
         )
     return check_groups([row.cells[place] for row in rows], f"{path}: the column {name!r}")
-
-
-@dataclass(frozen=True)
-class _TableRow:
-    """The cells of a row, stripped, and its number; the header is row 1."""
-
-    number: int
-    cells: list[str]
-
-
-def _read(path: Path) -> tuple[list[str], list[_TableRow], str]:
-    """Column names, rows, and what separates the cells."""
-    text = read_bounded(path, TargetError, most=MOST_TEXT)
-    first = text.partition("\n")[0]
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=first.count)
-    try:
-        rows = list(_rows(path, text, delimiter))
-    except csv.Error as error:
-        raise TargetError(f"cannot read {path}: {error}", hint="give a CSV or TSV in UTF-8") from error
-    if not rows:
-        raise TargetError(f"{path} is empty", hint="the first row names the columns, then one row per image")
-    header = rows[0].cells
-    twice = [name for name, count in Counter(header).items() if count > 1 and name]
-    if twice:
-        raise TargetError(f"{path} has two columns called {twice[0]!r}", hint="rename one of them")
-    return header, rows[1:], delimiter
-
-
-def _rows(path: Path, text: str, delimiter: str) -> Iterator[_TableRow]:
-    """The rows that are not blank, header first; one of another width, or too long, is refused where it stands."""
-    since, width, count = 0, 0, 0
-
-    def lines() -> Iterator[str]:
-        nonlocal since
-        for line in io.StringIO(text, newline=""):
-            since += len(line)
-            if since > _LONGEST_ROW:
-                raise csv.Error(f"a row of more than {_LONGEST_ROW} characters")
-            yield line
-
-    for number, found in enumerate(csv.reader(lines(), delimiter=delimiter), start=1):
-        since, cells = 0, [cell.strip() for cell in found]
-        if not any(cells):
-            continue
-        width, count = width or len(cells), count + 1
-        check_count(count * max(1, width // 8), str(path))
-        if len(cells) != width:
-            raise TargetError(
-                f"{path}: row {number} has {len(cells)} cells, the header has {width}",
-                hint="quote cells that contain the separator",
-            )
-        yield _TableRow(number, cells)
 
 
 def _column(path: Path, header: Sequence[str], name: str | None, *, usual: Sequence[str], what: str) -> str:
@@ -191,9 +133,19 @@ def _label_columns(path: Path, header: Sequence[str], names: tuple[str, ...] | N
 
 
 def _rows_of_split(
-    path: Path, header: list[str], rows: list[_TableRow], *, split: str | None, notes: list[str]
-) -> list[_TableRow]:
-    place = next((place for place, name in enumerate(header) if name.lower() == "split"), None)
+    path: Path,
+    header: list[str],
+    rows: list[TableRow],
+    *,
+    besides: Sequence[int],
+    split: str | None,
+    notes: list[str],
+) -> list[TableRow]:
+    place = split_column(header, [row.cells for row in rows], besides=besides)
+    if place is not None and header[place].lower() != "split":
+        notes.append(f"the column {header[place]!r} names the split of every row")
+    elif place is None and split != "all":
+        notes += _splits_of_paths([tidy_path(row.cells[besides[0]]) for row in rows])
     names = [] if place is None else sorted({row.cells[place] for row in rows} - {""})
     chosen = choose_splits(split, names, path=path, notes=notes)
     return (
@@ -201,20 +153,27 @@ def _rows_of_split(
     )
 
 
-def _tidy(cell: str) -> str:
-    return cell.replace("\\", "/").removeprefix("./")
+def _splits_of_paths(paths: Sequence[str]) -> list[str]:
+    """A warning where paths lie in folders called like splits, and no column says which."""
+    folders = {name for path in paths for name in path.split("/")[:-1] if split_kind(name) in ("train", "val", "test")}
+    if len({split_kind(name) for name in folders}) < 2:
+        return []
+    named = first_few(sorted(folders))
+    return [f"warning: images of {named} are read together: a column `split` tells them apart (or --split all)"]
 
 
-def _names_of(rows: Sequence[_TableRow], image: int) -> list[str]:
+def _names_of(rows: Sequence[TableRow], image: int) -> list[str]:
     """The rows for messages: their numbers and images."""
-    return [f"row {row.number} ({_tidy(row.cells[image])})" for row in rows]
+    return [f"row {row.number} ({tidy_path(row.cells[image])})" for row in rows]
 
 
 def _found(
-    path: Path, rows: Sequence[_TableRow], data: DataFolder, *, image: int, notes: list[str]
-) -> tuple[list[_TableRow], list[Identity]]:
+    path: Path, rows: Sequence[TableRow], data: DataFolder, *, image: int, notes: list[str]
+) -> tuple[list[TableRow], list[Identity]]:
     """The rows, each with the path of its image below the data's folder, and their identities."""
-    images = find_images(data, [_tidy(row.cells[image]) for row in rows], where=str(path), notes=notes, other=_slices)
+    images = find_images(
+        data, [tidy_path(row.cells[image]) for row in rows], where=str(path), notes=notes, other=_slices
+    )
     named = [
         dataclasses.replace(row, cells=[*row.cells[:image], name, *row.cells[image + 1 :]])
         for row, (name, _) in zip(rows, images, strict=True)
@@ -222,7 +181,7 @@ def _found(
     return named, [identity for _, identity in images]
 
 
-def _refuse_long(path: Path, rows: Sequence[_TableRow], labels: Sequence[int]) -> None:
+def _refuse_long(path: Path, rows: Sequence[TableRow], labels: Sequence[int]) -> None:
     for row in rows:
         if any(len(row.cells[place]) > _LONGEST_LABEL for place in labels):
             raise TargetError(
@@ -239,15 +198,15 @@ def _slices(data: DataFolder, name: str) -> Identity | None:
 
 def _unique(
     path: Path,
-    rows: Sequence[_TableRow],
+    rows: Sequence[TableRow],
     identities: Sequence[Identity],
     *,
     image: int,
     labels: Sequence[int],
     notes: list[str],
-) -> list[_TableRow]:
+) -> list[TableRow]:
     """The rows with every image once; refuses one with two labels."""
-    named = {f"row {row.number} {_tidy(row.cells[image])}": row for row in rows}
+    named = {f"row {row.number} {tidy_path(row.cells[image])}": row for row in rows}
     texts = [", ".join(row.cells[place] for place in labels) for row in rows]
     try:
         return [named[name] for name, _ in once(zip(named, texts, identities, strict=True), notes)]

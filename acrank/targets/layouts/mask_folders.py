@@ -7,17 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from acrank.errors import TargetError
+from acrank.errors import TargetError, UsageError
 from acrank.targets.data_folder import DataFolder, Identity, once
 from acrank.targets.layouts.mask_pairs import beside, find_pairs, lies_beside, paired
-from acrank.targets.mask_values import MaskValues, mask_values_of
+from acrank.targets.mask_values import MaskValues, lossy_note, mask_values_of
 from acrank.targets.split_names import choose_splits
-from acrank.targets.stores.images import FileStore, check_size, open_images, read_with_pillow
+from acrank.targets.stores.images import FileStore, check_size, open_images, read_mask
 from acrank.targets.target import Labels, StoreInfo, Target, build_target
 from acrank.targets.target_options import TargetOptions
 
 NAME = "masks"
-USES = frozenset({"task", "split", "ignore_value", "intensity", "allow_outside"})
+USES = frozenset({"task", "split", "ignore_value", "intensity", "pages", "allow_outside"})
 
 
 def is_mask_folder(path: Path, options: TargetOptions) -> bool:
@@ -50,15 +50,21 @@ def open_masks(path: Path, options: TargetOptions) -> Target:
     """
     if options.task not in (None, "segmentation"):
         raise TargetError(f"{path} holds images and masks", hint="leave the task out: it is segmentation")
+    if options.pages == "volume":
+        raise UsageError(f"{path}: pages with masks are not read as volumes", hint="store NIfTI, NRRD or MetaImage")
     data = DataFolder(path, allow_outside=options.allow_outside)
     found, notes = _listed(data, options.split)
     ids, images, masks = (tuple(column) for column in zip(*_once(found, notes), strict=True))
     notes += data.notes()
     values = mask_values_of(
-        lambda place: _read_masks(path, masks[place]), len(masks), str(path), ignore_value=options.ignore_value
+        lambda place: _read_masks(path, masks[place], first_page=options.pages == "first"),
+        len(masks),
+        str(path),
+        ignore_value=options.ignore_value,
     )
     several = sum(len(names) > 1 for names in masks)
     notes += [f"{several} images have several masks, which are united"] if several else []
+    notes += lossy_note(values, (name for names in masks for name in names))
     pictures, said = open_images(path, images, options)
     store = PairStore(images=pictures, root=path, masks=masks, mask_values=values)
     info = StoreInfo(store=store, read_options=f"{pictures.values} {values}", notes=(*said, values.note))
@@ -104,7 +110,8 @@ class PairStore:
     def mask(self, index: int) -> np.ndarray:
         """One mask, int16 [H, W]: class indices, or IGNORED."""
         where = str(self.root / self.masks[index][0])
-        return self.mask_values.to_classes(_read_masks(self.root, self.masks[index]), where)
+        raw = _read_masks(self.root, self.masks[index], first_page=self.images.first_page)
+        return self.mask_values.to_classes(raw, where)
 
 
 def _listed(data: DataFolder, split: str | None) -> tuple[list[tuple[str, str, tuple[str, ...], Identity]], list[str]]:
@@ -112,8 +119,14 @@ def _listed(data: DataFolder, split: str | None) -> tuple[list[tuple[str, str, t
     path, layout = data.root, find_pairs(data)
     if layout.pairs:
         notes = list(layout.notes)
-        chosen = choose_splits(split, [name for name in layout.pairs if name], path=path, notes=notes) or [""]
-        return sorted(one for name in chosen for one in paired(data, name, layout.pairs[name], notes=notes)), notes
+        splits = [] if layout.is_joined else [name for name in layout.pairs if name]
+        chosen = choose_splits(split, splits, path=path, notes=notes) or list(layout.pairs)
+        cases = [
+            one
+            for name in chosen
+            for one in paired(data, name, layout.pairs[name], notes=notes, is_alone=layout.is_joined)
+        ]
+        return sorted(cases), notes
     notes = []
     found = beside(data, split, notes)
     if not found:
@@ -129,11 +142,11 @@ def _once(
     return [known[name] for name, _ in once([(one[0], ", ".join(one[2]), one[3]) for one in found], notes)]
 
 
-def _read_masks(root: Path, names: tuple[str, ...]) -> np.ndarray:
+def _read_masks(root: Path, names: tuple[str, ...], *, first_page: bool) -> np.ndarray:
     """The union of an image's masks, uint8 [H, W]: where only one has a class, it holds."""
-    united = _read_mask(root / names[0])
+    united = _read_mask(root / names[0], first_page=first_page)
     for name in names[1:]:
-        other = _read_mask(root / name)
+        other = _read_mask(root / name, first_page=first_page)
         if other.shape != united.shape:
             raise TargetError(
                 f"{root / name} is {other.shape}, {names[0]} {united.shape}", hint="masks of an image have one size"
@@ -147,11 +160,9 @@ def _read_masks(root: Path, names: tuple[str, ...]) -> np.ndarray:
     return united
 
 
-def _read_mask(path: Path) -> np.ndarray:
+def _read_mask(path: Path, *, first_page: bool) -> np.ndarray:
     """A mask file as stored, uint8 [H, W]; palettes give their indices."""
-    values = read_with_pillow(path, "mask", np.asarray)
-    if values.ndim == 3 and (values[..., :1] == values[..., :3]).all():
-        values = values[..., 0]
+    values = read_mask(path, first_page=first_page)
     if values.ndim != 2 or values.dtype.kind not in "bui" or values.min(initial=0) < 0 or values.max(initial=0) > 255:
         raise TargetError(
             f"{path} is not a mask of class values", hint="store one channel of 0, 1, 2, … (a palette is fine)"

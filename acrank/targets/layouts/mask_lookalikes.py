@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import permutations
 from pathlib import Path
@@ -12,9 +13,12 @@ from acrank.errors import TargetError
 from acrank.targets.layouts.listing import suffix_of, without_suffix
 from acrank.targets.layouts.mask_names import pair_names, role_of
 from acrank.targets.stores.images import IMAGE_SUFFIXES, read_with_pillow, to_array
+from acrank.targets.stores.stored_volumes import is_volume, load_stored
 
 #: Of a folder's images so many are looked at.
 _LOOKED_AT = 6
+_LOOKED_AT_VOLUMES = 2
+_CHANNEL = re.compile(r"_\d{4}(?=(?:\.nii)?$)")
 _PAIRED = 0.9
 #: Fewer images pair by chance: class folders often number theirs from 1.
 _LEAST = 3
@@ -48,17 +52,21 @@ def refuse_lookalikes(path: Path, images: Sequence[tuple[str, str]], *, doubts: 
             if doubts == "warn":
                 notes.append(f"warning: {said}")
                 return
-            raise TargetError(
-                f"{path} is {said}",
-                hint="call the folders images and masks; or say --class-folders top where they are classes",
-            )
+            raise TargetError(f"{path} is {said}", hint=f"{_way_out(path, by_class[one][0])} where they are classes")
+
+
+def _way_out(path: Path, name: str) -> str:
+    if not is_volume(name):
+        return "call the folders images and masks; or say --class-folders top"
+    others = sorted(one.name for one in path.glob("*.json"))
+    found = f" (is {others[0]} its description?)" if others else ""
+    return f"describe volumes and masks in a dataset.json, as nnU-Net does{found}; or say --class-folders top"
 
 
 def _pairs_up(images: Sequence[str], masks: Sequence[str]) -> bool:
-    if len(images) < _LEAST:
-        return False
     stems = [[without_suffix(name.rpartition("/")[2]) for name in names] for names in (images, masks)]
-    return len(pair_names(stems[0], stems[1])) >= _PAIRED * len(stems[0])
+    pictures = sorted({_CHANNEL.sub("", stem) for stem in stems[0]}) if is_volume(images[0]) else stems[0]
+    return len(pictures) >= _LEAST and len(pair_names(pictures, stems[1])) >= _PAIRED * len(pictures)
 
 
 def _are_masks_of(path: Path, images: Sequence[str], masks: Sequence[str], *, name: str) -> bool:
@@ -71,10 +79,22 @@ def _are_masks_of(path: Path, images: Sequence[str], masks: Sequence[str], *, na
 def _most_values(path: Path, names: Sequence[str]) -> int:
     """The most values of any of a few images; files that cannot be read count none: they are reported when read."""
     counts = [0]
-    names = [name for name in names if suffix_of(name) in IMAGE_SUFFIXES]
-    for place in np.unique(np.linspace(0, len(names) - 1, min(_LOOKED_AT, len(names))).astype(int)).tolist():
+    names = [name for name in names if suffix_of(name) in IMAGE_SUFFIXES or is_volume(name)]
+    most = _LOOKED_AT_VOLUMES if names and is_volume(names[0]) else _LOOKED_AT
+    for place in np.unique(np.linspace(0, len(names) - 1, min(most, len(names))).astype(int)).tolist():
         try:
-            counts.append(len(np.unique(read_with_pillow(path / names[place], "image", to_array))))
+            counts.append(len(np.unique(_values_in(path / names[place]))))
         except TargetError:
             continue
     return max(counts)
+
+
+def _values_in(path: Path) -> np.ndarray:
+    """The values of an image, or of a volume's middle slice."""
+    if not is_volume(path.name):
+        return read_with_pillow(path, "image", to_array)
+    stored = load_stored(path)
+    middle = stored.shape[2] // 2 if len(stored.shape) > 2 else 0
+    sizes = (*stored.shape[:2], 1)
+    starts = (0, 0, middle)
+    return stored.part(tuple(slice(start, start + size) for start, size in zip(starts, sizes, strict=True)))

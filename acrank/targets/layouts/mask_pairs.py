@@ -9,6 +9,7 @@ from pathlib import Path
 
 from acrank.errors import TargetError
 from acrank.targets.data_folder import DataFolder, FoundEntry, Identity
+from acrank.targets.label_spelling import composed
 from acrank.targets.layouts.dicom_masks import refuse_dicom
 from acrank.targets.layouts.listing import entries, files_below, suffix_of, without_suffix
 from acrank.targets.layouts.mask_names import first_manual, is_mask_beside, pair_names, role_of
@@ -27,10 +28,17 @@ _Case = tuple[str, str, tuple[str, ...], Identity]  # id, image, its masks, iden
 
 @dataclass(frozen=True)
 class Pairs:
-    """Split -> folders of images and of masks ("" without splits), and notes on what is left out."""
+    """Folders of images and of masks, by split ("" without splits).
+
+    Attributes:
+        pairs: split -> its folders; with `is_joined` the names are no splits, and all are read together.
+        notes: what is left out.
+        is_joined: whether the set lies in several folders, such as one for each image.
+    """
 
     pairs: dict[str, _Pair] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    is_joined: bool = False
 
 
 def find_pairs(data: DataFolder) -> Pairs:
@@ -42,7 +50,8 @@ def find_pairs(data: DataFolder) -> Pairs:
     folders = entries(data)[0]
     pair = _pair_in(data, "", folders)
     if pair is None:
-        return _splits_above(data, folders) or _splits_in_names(data, folders)
+        by_name = _splits_above(data, folders) or _splits_in_names(data, folders)
+        return by_name if by_name.pairs else _parts(data, folders)
     notes = _left_out(folders, pair)
     images, masks = (entries(data, name)[0] for name in pair)
     if not images or not all(split_kind(name) for name in images):
@@ -56,8 +65,15 @@ def find_pairs(data: DataFolder) -> Pairs:
     return Pairs(shared, (*notes, *_lacking([name for name in images if name not in shared])))
 
 
-def paired(data: DataFolder, split: str, pair: _Pair, *, notes: list[str]) -> list[_Case]:
+def paired(data: DataFolder, split: str, pair: _Pair, *, notes: list[str], is_alone: bool = False) -> list[_Case]:
     """(id, image path, mask paths) of every image in a pair of folders.
+
+    Args:
+        data: the data set.
+        split: of the ids; "" for none.
+        pair: the two folders.
+        notes: what is left out is added.
+        is_alone: whether a single image has all masks of the other folder, whatever their names.
 
     Raises:
         TargetError: no images, two files of one name, or images without a mask.
@@ -71,7 +87,15 @@ def paired(data: DataFolder, split: str, pair: _Pair, *, notes: list[str]) -> li
         hint = "describe volumes in a dataset.json, as Decathlon does" if volumes else "put PNG or TIFF files there"
         raise TargetError(f"no images in {path / pair[0]}", hint=hint)
     found = pair_names(list(pictures), list(truths))
+    if is_alone and len(pictures) == 1:
+        found = {stem: sorted(truths) for stem in pictures}
     lacking = sorted(set(pictures) - set(found))
+    inside = sorted({mask.partition("/")[0] for mask in truths if "/" in mask})
+    if lacking and inside and not any("/" in stem for stem in pictures):
+        raise TargetError(
+            f"{path / pair[1]} holds folders of masks: {first_few(inside)}",
+            hint="put one mask for each image there, with a value for every class",
+        )
     if lacking:
         raise TargetError(
             f"{path / pair[0]}: {len(lacking)} images have no mask: {first_few(lacking, 3)}",
@@ -155,7 +179,7 @@ def _fit(data: DataFolder, images: str, masks: str) -> bool:
     for name in (images, masks):
         start = len(name) + 1
         names = [one.name[start:] for one in files_below(data, name) if suffix_of(one.name) in IMAGE_SUFFIXES]
-        stems.append([without_suffix(one) for one in names])
+        stems.append([composed(without_suffix(one)) for one in names])
     return bool(stems[0]) and len(pair_names(stems[0], stems[1])) >= _PAIRED * len(stems[0])
 
 
@@ -169,6 +193,21 @@ def _splits_above(data: DataFolder, folders: list[str]) -> Pairs | None:
         return None
     notes = dict.fromkeys(note for name, one in found.items() if one for note in _left_out(inside[name], one))
     return Pairs(pairs, (*notes, *_lacking([name for name in folders if name not in pairs])))
+
+
+def _parts(data: DataFolder, folders: list[str]) -> Pairs:
+    """Folders that each hold a pair (`case1/images`, `case1/masks`, …), of one set; the first tells."""
+    found: dict[str, _Pair] = {}
+    for name in folders if len(folders) > 1 else []:
+        pair = _pair_in(data, f"{name}/", entries(data, name)[0])
+        if pair:
+            found[name] = (f"{name}/{pair[0]}", f"{name}/{pair[1]}")
+        elif not found:
+            return Pairs()
+    lacking = [name for name in folders if name not in found]
+    notes = [f"images and masks lie in {len(found)} folders, read together: {first_few(list(found), 3)}"]
+    notes += [f"folders without masks are left out: {first_few(lacking)}"] if lacking else []
+    return Pairs(found, tuple(notes), is_joined=True) if found else Pairs()
 
 
 def _splits_in_names(data: DataFolder, folders: list[str]) -> Pairs:
@@ -197,11 +236,12 @@ def _lacking(splits: list[str]) -> tuple[str, ...]:
 
 
 def _files(data: DataFolder, folder: str) -> dict[str, FoundEntry]:
-    """Stem -> image in a folder, named from the root; refuses two files of one stem."""
+    """Stem -> image in a folder, or in folders in it if it holds none itself; refuses two files of one stem."""
     found = [
         dataclasses.replace(entry, name=f"{folder}/{entry.name}") for entry in data.scan(folder) if not entry.is_folder
     ]
-    return _by_stem(data.root / folder, f"{folder}/", found)
+    files = _by_stem(data.root / folder, f"{folder}/", found)
+    return files or _by_stem(data.root / folder, f"{folder}/", list(files_below(data, folder)))
 
 
 def _by_stem(where: Path, parent: str, found: list[FoundEntry]) -> dict[str, FoundEntry]:
@@ -210,7 +250,7 @@ def _by_stem(where: Path, parent: str, found: list[FoundEntry]) -> dict[str, Fou
     for entry in sorted(found, key=lambda one: one.name):
         name = entry.name.removeprefix(parent)
         if suffix_of(name) in IMAGE_SUFFIXES:
-            stem = without_suffix(name)
+            stem = composed(without_suffix(name))
             if stem in files:
                 other = files[stem].name.removeprefix(parent)
                 raise TargetError(f"{where} holds {other} and {name}", hint="keep one of them")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from acrank.errors import TargetError
+from acrank.targets.label_spelling import composed
 from acrank.targets.layouts.dataset_json import NAME
 from acrank.targets.stores.images import IMAGE_SUFFIXES
 from acrank.targets.stores.stored_volumes import VOLUME_SUFFIXES
@@ -52,9 +54,11 @@ def listed_cases(path: Path, about: dict[str, Any], channels: int | None) -> Cas
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise TargetError(f"{path / NAME} lists an image twice: {first_few(twice, 3)}", hint="name each case once")
-    notes = (
-        [f"{len(entries) - len(labelled)} cases without a label are left out"] if len(entries) > len(labelled) else []
-    )
+    left = [entry for entry in entries if _lacks_label(entry)]
+    keys = sorted(map(str, set(left[0]) - {"image", "label"})) if left else []
+    has = f" (they have {first_few(keys)})" if keys else ""
+    notes = [f"{len(left)} cases without a label are left out{has}"] if left else []
+    notes += _not_listed(path, about, cases)
     others = {key: len(about[key]) for key in _LISTS if isinstance(about.get(key), list) and about[key]}
     notes += [f"lists beside `training` are left out: {name} ({count})" for name, count in others.items()]
     return Cases(dict(zip(names, cases, strict=True)), tuple(notes))
@@ -102,6 +106,9 @@ def folder_cases(path: Path, about: dict[str, Any], *, ending: str, channels: in
         cases[stem] = Case(files, f"labelsTr/{stem}{ending}")
     used = {PurePosixPath(name).name.removesuffix(ending) for case in cases.values() for name in case.images}
     notes = _left_out(images, used, masks=set(masks), channels=channels)
+    odd = sorted(name for name in _names_in(path / "imagesTr") if _ending(name) not in ("", ending))
+    if odd:
+        notes.append(f"{len(odd)} files in imagesTr that are not {ending} are left out: {first_few(odd, 3)}")
     if bare:
         notes.append(f"{len(bare)} images lack _0000 in their names: {first_few(bare, 3)}")
     listed = about.get("numTraining")
@@ -127,6 +134,61 @@ def _left_out(images: Iterable[str], used: set[str], *, masks: set[str], channel
     if alone:
         notes.append(f"{len(alone)} cases without a mask in labelsTr are left out: {first_few(alone, 3)}")
     return notes
+
+
+def _not_listed(path: Path, about: dict[str, Any], cases: Iterable[Case]) -> list[str]:
+    """A note on images that lie in the folders of those listed, and are named nowhere."""
+    named = {composed(_stem(name.replace("\\", "/"))) for name in _texts(about)}
+    folders = {name.rpartition("/")[0] for case in cases for name in case.images}
+    there = [f"{folder}/{name}".lstrip("/") for folder in folders for name in _names_in(path / folder) if _ending(name)]
+    rest = sorted(name for name in there if composed(_stem(name)) not in named)
+    return [f"{len(rest)} files beside those listed are left out: {first_few(rest, 3)}"] if rest else []
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in plain data."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, dict | list):
+            waiting += one.values() if isinstance(one, dict) else one
+
+
+def as_stored(path: Path, cases: dict[str, Case]) -> dict[str, Case]:
+    """The cases with names as their files have them, whose letters may be in another Unicode form.
+
+    >>> as_stored(Path("x"), {"a": Case(("a.nii",), "b.nii")})
+    {'a': Case(images=('a.nii',), mask='b.nii')}
+    """
+    if all(name.isascii() for case in cases.values() for name in (*case.images, case.mask)):
+        return cases
+
+    def stored(name: str) -> str:
+        forms = (unicodedata.normalize(form, name) for form in ("NFC", "NFD"))
+        return next((form for form in (name, *forms) if (path / form).exists()), name)
+
+    return {one: Case(tuple(stored(name) for name in case.images), stored(case.mask)) for one, case in cases.items()}
+
+
+def folders_beside(path: Path, cases: Iterable[Case]) -> list[str]:
+    """A note on folders of volumes or images with masks that no case is from, such as imagesVal."""
+    used = {name.partition("/")[0] for case in cases for name in (*case.images, case.mask)}
+    others = sorted(one.name for one in path.iterdir() if one.name not in used and _may_hold_cases(one))
+    return [f"folders beside are left out: {first_few(others)}"] if others else []
+
+
+def _may_hold_cases(folder: Path) -> bool:
+    return folder.is_dir() and folder.name[0] != "." and any(_ending(name) for name in _names_in(folder))
+
+
+def _names_in(folder: Path) -> list[str]:
+    """Visible names in a folder, none where it cannot be read: what is needed of it is reported then."""
+    try:
+        return [entry.name for entry in folder.iterdir() if entry.name[0] != "."]
+    except OSError:
+        return []
 
 
 def _lacks_label(entry: Any) -> bool:

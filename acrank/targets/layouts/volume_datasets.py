@@ -23,7 +23,15 @@ from acrank.targets.layouts.dataset_json import (
 )
 from acrank.targets.layouts.dicom_masks import refuse_dicom
 from acrank.targets.layouts.listing import entries
-from acrank.targets.layouts.volume_cases import Case, Cases, folder_cases, listed_cases, mapped_cases
+from acrank.targets.layouts.volume_cases import (
+    Case,
+    Cases,
+    as_stored,
+    folder_cases,
+    folders_beside,
+    listed_cases,
+    mapped_cases,
+)
 from acrank.targets.listed_values import ROUNDING, ListedValues
 from acrank.targets.mask_values import mask_values_of, parse_ignored
 from acrank.targets.stores.image_cases import ImageCaseStore
@@ -95,7 +103,7 @@ def open_nnunet(path: Path, options: TargetOptions) -> Target:
         raise TargetError(f"{path / NAME} has no 'channel_names'", hint='write {"0": "CT"}, one number a channel')
     if len(names) > _MOST_CHANNELS:
         raise TargetError(f"{path / NAME} names {len(names)} channels", hint="is it damaged?")
-    ending = str(about.get("file_ending", ".nii.gz"))
+    ending = "." + str(about.get("file_ending", ".nii.gz")).removeprefix(".")
     if ending.lower() not in (*VOLUME_SUFFIXES, *IMAGE_SUFFIXES):
         refuse_dicom(path, (f"imagesTr/{file}" for file in entries(DataFolder(path), "imagesTr")[1]))
         raise TargetError(
@@ -110,14 +118,17 @@ def _open_cases(path: Path, options: TargetOptions, *, layout: str, cases: Cases
     if options.task not in (None, "segmentation"):
         raise TargetError(f"{path} holds volumes with masks", hint="leave the task out: it is segmentation")
     if not cases.named:
-        raise TargetError(f"no volumes in {path}", hint="dataset.json and the folders beside it must name some")
+        hint = "; ".join(["dataset.json and the folders beside it must name some", *cases.notes])
+        raise TargetError(f"no volumes in {path}", hint=hint)
     labels = label_names(path / NAME, about)
     if labels is not None and (ignored := parse_ignored(options.ignore_value)) is not None:
         labels = without_value(labels, ignored)
     notes: list[str] = []
     data = DataFolder(path, allow_outside=options.allow_outside)
-    ids = _distinct(data, cases.named, notes)
-    ordered = [cases.named[one] for one in ids]
+    named = as_stored(path, cases.named)
+    ids = _distinct(data, named, notes)
+    ordered = [named[one] for one in ids]
+    notes += folders_beside(path, ordered)
     names = channel_names(path / NAME, about)
     opened = _images if all(_is_image(name) for case in ordered for name in case.images) else _volumes
     info = opened(path, ordered, names, options=options, values=labels.values if labels else _NO_VALUES)

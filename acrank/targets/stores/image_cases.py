@@ -9,7 +9,7 @@ import numpy as np
 
 from acrank.errors import TargetError
 from acrank.targets.listed_values import ListedValues
-from acrank.targets.stores.images import FileStore, check_size, decode_image, read_with_pillow
+from acrank.targets.stores.images import FileStore, check_size, decode_image, read_mask
 from acrank.targets.stores.value_range import FULL_RANGE, ValueRange
 
 
@@ -74,9 +74,7 @@ class ImageCaseStore:
             TargetError: it cannot be read, or holds colours.
         """
         path = self.root / self.masks[index]
-        values = read_with_pillow(path, "mask", np.asarray)
-        if values.ndim == 3 and (values[..., :1] == values[..., :3]).all():
-            values = values[..., 0]
+        values = read_mask(path, first_page=self.first_page)
         if values.ndim != 2:
             raise TargetError(f"{path} is not a mask of class values", hint="store one channel of 0, 1, 2, …")
         return values

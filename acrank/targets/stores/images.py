@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from acrank.targets.target_options import TargetOptions
 
 Found = TypeVar("Found")
+#: Suffixes of JPEG files, lower case.
+JPEG_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
 #: Suffixes of image files, lower case.
 IMAGE_SUFFIXES = frozenset(
-    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".tif", ".tiff", ".gif", ".webp"}
+    {".png", *JPEG_SUFFIXES, ".bmp", ".dib", ".tif", ".tiff", ".gif", ".webp"}
     | {".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".tga", ".avif"}
 )
 #: Suffixes of files that may have more than 8 bits, or pages, beside PNG.
@@ -182,6 +184,23 @@ def check_page(file: Image.Image, what: str, *, pages: int = 1) -> None:
     for width, height in (file.size, [tags.get(tag, 0) for tag in _TILE]):
         check_decoded(_BYTES_OF_PIXEL * width * height, what, most=MOST_OF_IMAGE)
     check_decoded(_BYTES_OF_VOXEL * math.prod(file.size) * pages, what, most=MOST_OF_VOLUME)
+
+
+def read_mask(path: Path, *, first_page: bool) -> np.ndarray:
+    """A mask file as stored, [H, W], or [H, W, C] where it is in colour; palettes give their indices.
+
+    Args:
+        path: the file.
+        first_page: whether a file of several pages is read, its first.
+
+    Raises:
+        TargetError: it cannot be read, or has several pages.
+    """
+    values, pages = read_with_pillow(path, "mask", lambda file: (np.asarray(file), pages_of(file)))
+    if not first_page:
+        refuse_pages(path, pages)
+    is_grey = values.ndim == 3 and bool((values[..., :1] == values[..., :3]).all())
+    return values[..., 0] if is_grey else values
 
 
 @functools.cache

@@ -100,7 +100,9 @@ def test_ignored_values(write: Writer) -> None:
     masks = halves(4, 8, 9, value=3).astype(np.int16)
     masks[:, 0], masks[:, 1] = 255, -1
     target = open_target(write(images=np.zeros((4, 8, 9), np.uint8), masks=masks), ignore_value="255")
-    assert target.notes == ["masks: values 0, 3 are the classes background, foreground; 255 is ignored"]
+    assert target.notes == [
+        "masks: values 0, 3 are the classes background, foreground; 255 is ignored; negative values are ignored"
+    ]
     coded = target.mask_store.mask(0)
     assert (coded[:2] == IGNORED).all()
     assert coded[2].tolist() == [0] * 4 + [1] * 5

@@ -1,0 +1,541 @@
+"""Every row of the table in docs/data.md, tried: the input, what acrank does, and each option that overrules it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers.dicom_files import write_dicom, write_series
+from helpers.image_sets import bordered, boxes, grey, masked_set, same, saved, table, tree
+from helpers.members import Make, Member, hold
+from helpers.volume_sets import AFFINE, save_volume, scan, write_decathlon, write_nnunet
+from PIL import Image
+
+import acrank
+from acrank.errors import TargetError
+from acrank.targets.doubts import deviation_warning, split_leaks
+from acrank.targets.examination import Examination
+from acrank.targets.opening import open_target
+from acrank.targets.understanding import understand
+
+TABLE = Path(acrank.__file__).parents[1] / "docs" / "data.md"
+PETS, GROUND, TUMOUR, LETTERS = ("cat", "dog"), ("background", "foreground"), ("background", "tumour"), ("a", "b")
+SEG = {"task": "segmentation"}
+
+
+def rows() -> dict[str, str]:
+    """Input of each row -> what overrules it."""
+    lines = [line for line in TABLE.read_text().splitlines() if line.startswith("| ")]
+    cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines[2:]]
+    return {first: last for first, _, last in cells if not first.startswith("**")}
+
+
+def folders(*names: str, **more: Any) -> Make:
+    return lambda at: tree(at, *names, **more)
+
+
+def splits(*names: str) -> Make:
+    return folders(*(f"{one}/{label}" for one in names for label in PETS))
+
+
+def cells(*labels: str, header: str = "path,label", **more: Any) -> Make:
+    return lambda at: table(at, labels, header=header, **more)
+
+
+def masks(*values: int) -> Make:
+    return lambda at: masked_set(at, boxes(4, *values))
+
+
+def changed(make: Make, change: Callable[[Path], Any]) -> Make:
+    """An input with a change of its folder."""
+
+    def made(at: Path) -> Path:
+        path = make(at)
+        change(at)
+        return path
+
+    return made
+
+
+def npz(**arrays: Any) -> Make:
+    def make(at: Path) -> Path:
+        at.mkdir()
+        np.savez(at / "t.npz", **arrays)
+        return at / "t.npz"
+
+    return make
+
+
+def stored(values: Callable[[int], np.ndarray], suffix: str = ".png") -> Make:
+    """Two class folders of images of given values."""
+
+    def make(at: Path) -> Path:
+        for place in range(8):
+            path = at / "ab"[place % 2] / f"{place}{suffix}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(values(place)).save(path)
+        return at
+
+    return make
+
+
+def beside(at: Path) -> Path:
+    """Masks beside the images of class folders, two of one image."""
+    for label, place in itertools.product(LETTERS, range(3)):
+        (at / label).mkdir(parents=True, exist_ok=True)
+        for end, mask in zip(("", "_mask", "_mask_1"), (None, *boxes(2, 0, 1)), strict=True):
+            if end != "_mask_1" or place == 0:
+                values = grey(9)["ab".index(label) * 3 + place] if mask is None else mask
+                Image.fromarray(values).save(at / label / f"{label}{place}{end}.png")
+    return at
+
+
+def series(at: Path) -> Path:
+    for place in range(4):
+        write_series(at / "ab"[place % 2] / f"case{place}", scan(place)[0], patient=f"P{place}", series=str(place))
+    return at
+
+
+def dicom_masks(at: Path) -> Path:
+    for part in ("images", "masks"):
+        write_dicom(at / part / "a.dcm", grey(1)[0])
+    return at
+
+
+def linked(label: str) -> Make:
+    """A table with one image under two names."""
+
+    def make(at: Path) -> Path:
+        path = table(at, LETTERS)
+        (at / "img" / "again.png").symlink_to(at / "img" / "000.png")
+        path.write_text(f"{path.read_text()}\nimg/again.png,{label}")
+        return path
+
+    return make
+
+
+def shifted(by: float, part: str = "labelsTr/case_001.nii.gz") -> Make:
+    affine = AFFINE.copy()
+    affine[0, 3] += by
+    return changed(write_nnunet, lambda at: save_volume(at / part, scan(1)[1], affine))
+
+
+def values_of_two(at: Path) -> Path:
+    return changed(write_nnunet, lambda here: save_volume(here / "labelsTr/case_001.nii.gz", 2 * scan(1)[1]))(at)
+
+
+def cut(*names: str) -> Callable[[Path], None]:
+    def change(at: Path) -> None:
+        for name in names:
+            (at / name).write_bytes((at / name).read_bytes()[:60])
+
+    return change
+
+
+def patients(at: Path) -> Path:
+    """Images whose names suggest patients, a table of them, and images with masks of the same names."""
+    for place, image in enumerate(grey(12)):
+        (at / "ab"[place % 2]).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(at / "ab"[place % 2] / f"p{place // 4}_{place}.png")
+    lines = [f"{'ab'[place % 2]}/p{place // 4}_{place}.png,{'ab'[place % 2]},p{place // 4}" for place in range(12)]
+    (at.parent / "t.csv").write_text("\n".join(["path,label,patient", *lines]))
+    return at
+
+
+def patients_in_a_table(at: Path) -> Path:
+    patients(at)
+    return shutil.copy(at.parent / "t.csv", at / "t.csv") and at / "t.csv"
+
+
+def pages(at: Path) -> Path:
+    for place, image in enumerate(grey(8)):
+        (at / "ab"[place % 2]).mkdir(parents=True, exist_ok=True)
+        more = [Image.fromarray(np.roll(image, shift)) for shift in range(1, 8)]
+        Image.fromarray(image).save(at / "ab"[place % 2] / f"{place}.tif", save_all=True, append_images=more)
+    return at
+
+
+def copies(count: int) -> Callable[[Path], None]:
+    """Some images of class a are in class b, too, stored anew in another size."""
+
+    def change(at: Path) -> None:
+        for place in range(count):
+            Image.open(at / "a" / f"{place}.png").resize((40, 40)).save(at / "b" / f"copy{place}.png")
+
+    return change
+
+
+def smooth(*names: str) -> Make:
+    """Pictures that vary slowly, so that another size shows the same."""
+
+    def make(at: Path) -> Path:
+        tree(at, *names)
+        for path in at.rglob("*.png"):
+            Image.open(path).crop((0, 0, 5, 5)).resize((80, 80), Image.Resampling.BICUBIC).save(path)
+        return at
+
+    return make
+
+
+def same_pictures(count: int) -> Callable[[Path], None]:
+    return lambda at: [shutil.copy(at / "a" / f"{place}.png", at / "b" / f"{place}.png") for place in range(count)]
+
+
+def transparent(at: Path) -> Path:
+    tree(at, *LETTERS)
+    for path in at.rglob("*.png"):
+        image = Image.open(path).convert("RGBA")
+        image.putalpha(Image.fromarray(np.eye(20, dtype=np.uint8) * 255))
+        image.save(path)
+    return at
+
+
+def flat(at: Path) -> Path:
+    return stored(lambda place: np.full((20, 20), 20 * place, np.uint8))(at)
+
+
+def deep(place: int) -> np.ndarray:
+    return grey(8)[place].astype(np.uint16) * 16 + 15
+
+
+def signed(place: int) -> np.ndarray:
+    return grey(8)[place].astype(np.int32) * 8 - 1000
+
+
+def float_image(place: int) -> np.ndarray:
+    return (grey(8)[place] / 300).astype(np.float32)
+
+
+def m(make: Make, *said: str, refused: str = "", **more: Any) -> Member:
+    """A member; what is not a field of it is an option."""
+    fields = {key: more.pop(key) for key in ("task", "classes", "count") if key in more and key != "task"}
+    task = more.pop("reads", "classification")
+    return Member("", make, task=task, said=said, refused=(refused,) if refused else (), options=more, **fields)
+
+
+TWO = {"train_images": grey(8), "train_labels": np.arange(8) % 2}
+BOTH = {"images": grey(8), "labels": np.arange(8) % 2, "masks": np.stack(boxes(8, 0, 1))}
+CODED = "path,Edema,Effusion"
+CHEX = cells("1,0", ",1", "-1,", "0,1", header=CODED)
+SPLIT = ("a,train", "b,train", "a,test", "b,test")
+NOTE_OF_PAIRS = "lie in 2 folders, read together"
+PAIRED_FOLDERS = changed(
+    lambda at: masked_set(at, boxes(4), folders=("one/images", "one/masks")),
+    lambda at: masked_set(at, boxes(4), folders=("two/images", "two/masks"), first=4),
+)
+XY = lambda at: masked_set(at, boxes(4), folders=("x", "y"))  # noqa: E731 - one of many makers
+
+#: Input of a row, as it begins -> members; the first ones as acrank reads them, then each option that overrules it.
+TRIALS: dict[str, list[Member]] = {
+    "folders `train`": [
+        m(splits("2_Testing", "training_set"), 'split "training_set"', classes=PETS, count=6),
+        m(folders("cat/tr", "dog/tr", "cat/ts", "dog/ts"), 'split "tr"', classes=PETS, count=6),
+        m(splits("fold_0", "fold_1"), "are read together", classes=PETS, count=12),
+        m(splits("train", "dev"), classes=PETS, count=6, split="dev"),
+        m(splits("train", "dev"), classes=PETS, count=12, split="all"),
+    ],
+    "folders of groups": [
+        m(splits("site1", "site2"), "in 2 groups: site1, site2", classes=PETS),
+        m(splits("site1", "site2"), classes=("site1", "site2"), class_folders="top"),
+        m(splits("site1", "site2"), classes=PETS, class_folders="bottom"),
+    ],
+    "folders whose upper": [
+        m(splits("red", "blue"), refused="the classes may be blue, red, or cat, dog"),
+        m(splits("red", "blue"), classes=("blue", "red"), class_folders="top"),
+        m(splits("red", "blue"), classes=PETS, class_folders="bottom"),
+    ],
+    "DICOM images or DICOM SEG": [m(dicom_masks, refused="is DICOM"), m(dicom_masks, refused="convert images and")],
+    "masks beside images": [
+        m(beside, "8 masks beside their images are left out", classes=LETTERS, count=6),
+        m(beside, reads="segmentation", classes=GROUND, count=6, task="segmentation"),
+    ],
+    "several masks": [m(beside, "2 images have several masks, which are united", reads="segmentation", classes=GROUND,
+                        task="segmentation")],
+    "pairs of `images`": [
+        m(PAIRED_FOLDERS, NOTE_OF_PAIRS, reads="segmentation", classes=GROUND, count=8),
+        m(PAIRED_FOLDERS, "masks are left out", classes=("one", "two"), count=8, class_folders="top"),
+    ],
+    "images and masks, or": [
+        m(XY, refused="'y' holds a mask for the images in 'x'"),
+        m(changed(write_nnunet, lambda at: (at / "dataset.json").unlink()), refused="'labelsTr' holds a mask"),
+        m(XY, classes=("x", "y"), class_folders="top"),
+    ],
+    "files and folders of images beside": [
+        m(changed(write_decathlon, lambda at: save_volume(at / "imagesTr/b.nii.gz", scan(9)[0])),
+          "1 files beside those listed are left out: imagesTr/b.nii.gz", reads="segmentation", classes=TUMOUR),
+        m(changed(write_nnunet, lambda at: save_volume(at / "imagesTs/b_0000.nii.gz", scan(9)[0])),
+          "folders beside are left out: imagesTs", reads="segmentation", classes=TUMOUR),
+    ],
+    "DICOM files": [
+        m(series, "32 slices are 4 volumes", classes=LETTERS, count=4),
+        m(series, classes=LETTERS, count=4, dicom="series"),
+        m(series, classes=LETTERS, count=32, dicom="images"),
+    ],
+    "one folder called": [m(folders("test", "cat"), "a class is named like a split: test", classes=("cat", "test"))],
+    "all classes called": [
+        m(npz(images=grey(8), labels=np.array(["train", "test"] * 4)), refused="are names of splits"),
+        m(npz(images=grey(8), labels=np.array(["train", "test"] * 4)), "are names of splits",
+          classes=("test", "train"), doubts="warn"),
+    ],
+    "a class called like a folder": [
+        m(folders("masks", "cat", each=2), "named like masks: masks", classes=("cat", "masks")),
+    ],
+    "tables (CSV, TSV)": [
+        m(changed(folders(*LETTERS), lambda at: (at / "t.csv").write_text("x")), "are not read: t.csv",
+          classes=LETTERS),
+        m(cells(*LETTERS), classes=LETTERS, count=24),
+        m(patients, "3 groups", classes=LETTERS, group_table="../t.csv", group_column="patient"),
+    ],
+    "a column of a table": [
+        m(cells(*SPLIT, header="path,label,part"), "the column 'part' names the split", classes=LETTERS, count=12),
+        m(cells(*SPLIT, header="path,label,part"), classes=LETTERS, count=24, split="all"),
+    ],
+    "paths of a table": [m(cells(*LETTERS, folders=("train", "test")), "test, train are read together",
+                           classes=LETTERS)],
+    "files beside class folders": [
+        m(changed(folders(*LETTERS), lambda at: (at / "a" / "x.abc").write_text("x")), ".abc (1)", classes=LETTERS),
+    ],
+    "arrays called": [
+        m(npz(x_train=grey(8), y_train=np.arange(8) % 2), "those of 'x_train', labels those of 'y_train'",
+          classes=("0", "1")),
+        m(npz(data=grey(8), target=np.arange(8) % 2), "those of 'data', labels those of 'target'", classes=("0", "1")),
+        m(npz(x=grey(8), data=grey(8), y=np.arange(8) % 2), refused="no array 'images'"),
+        m(npz(x=grey(8), data=grey(8), y=np.arange(8) % 2), classes=("0", "1"), images_key="x", labels_key="y"),
+    ],
+    "labels and masks": [
+        m(npz(**BOTH), "masks are left out in favour of labels", classes=("0", "1")),
+        m(npz(**BOTH), reads="segmentation", classes=GROUND, task="segmentation"),
+        m(npz(**BOTH), reads="segmentation", classes=GROUND, labels_key="masks", images_key="images"),
+    ],
+    "numbers with decimals": [
+        m(cells("0.5", "1.25"), reads="regression"),
+        m(cells("0.5", "1.25"), classes=("0.5", "1.25"), task="classification"),
+    ],
+    "whole numbers, few": [
+        m(cells(*map(str, range(30, 54))), refused="a measure, or classes?"),
+        m(cells(*map(str, range(30, 54))), reads="regression", task="regression"),
+        m(cells(*map(str, range(30, 54))), classes=tuple(map(str, range(30, 54))), task="classification"),
+    ],
+    "whole numbers from 0": [
+        m(cells(*map(str, range(12))), "12 classes are numbers", classes=tuple(map(str, range(12)))),
+        m(folders(*map(str, range(20, 28)), each=2), "8 classes are numbers", classes=tuple(map(str, range(20, 28)))),
+        m(cells(*map(str, range(12))), reads="regression", task="regression"),
+    ],
+    "-1, 99": [
+        m(cells("0", "1", "2", "99"), refused="are 99: a class, or no label?"),
+        m(cells("0", "1", "-1"), refused="are -1: a class, or no label?"),
+        m(cells("0", "1", "-1"), classes=("-1", "0", "1"), task="classification"),
+        m(cells("0", "1", "-1"), "8 of 24 images with uncertain", classes=("0", "1"), count=16, uncertain="ignore"),
+    ],
+    "numbers with a unit": [
+        m(cells("12.5 mm", "3.5 mm"), refused="'mm' behind them"),
+        m(cells("12.5 mm", "3.5 mm"), classes=("12.5 mm", "3.5 mm"), task="classification"),
+    ],
+    r"`a\|b`, `a;b`": [
+        *(m(cells(cell, "a", "b") if "[" not in cell else cells(cell, "['a']"), "several labels", reads="multilabel",
+            classes=LETTERS) for cell in ("a|b", "a;b", "\"['a', 'b']\"")),
+        m(cells("a|b", "a", "b"), classes=("a", "a|b", "b"), task="classification"),
+    ],
+    "`a/b`, `a+b`": [
+        m(cells(cell, "a", "b"), "are made of others", classes=tuple(sorted((cell, "a", "b"))))
+        for cell in ("a/b", "a+b", "a b")
+    ],
+    "one word among": [m(cells("0", "1", "x"), refused="the label 'x' of row 4 (img/002.png) in column 'label'")],
+    "blank and -1": [
+        m(CHEX, refused="--uncertain zeros, ones or ignore", label_column="Edema,Effusion"),
+        *(m(CHEX, said, reads="multilabel", classes=("Edema", "Effusion"), count=count, uncertain=rule,
+            label_column="Edema,Effusion")
+          for rule, said, count in (("zeros", "read as 0", 24), ("ones", "read as 1", 24), ("ignore", "6 of 24", 18))),
+    ],
+    "classes that differ": [m(cells("Ant", "ant", "bee"), "differ in spelling only: 'Ant', 'ant'",
+                              classes=("Ant", "ant", "bee"))],
+    "names without suffix": [
+        m(cells(*LETTERS, named=""), "named without their suffix", classes=LETTERS),
+        m(cells(*LETTERS, named=".jpg"), "named with .jpg and found as .png", classes=LETTERS),
+        m(cells(*LETTERS, folderless=True), "found by their name in the folders below", classes=LETTERS),
+        m(changed(cells(*LETTERS, folderless=True), lambda at: (at / "img").rename(at.parent / "img")), classes=LETTERS,
+          image_root="../img"),
+    ],
+    "one image under two": [
+        m(linked("a"), "1 further names of the same images", classes=LETTERS, count=24),
+        m(linked("b"), refused="are one image with two labels"),
+    ],
+    "file names that suggest": [
+        m(patients, "--group-pattern", classes=LETTERS),
+        m(patients, "3 groups", classes=LETTERS, group_pattern="(p[0-9]+)_"),
+        m(patients, "3 groups", classes=LETTERS, group_table="../t.csv", group_column="patient"),
+        m(patients_in_a_table, "3 groups", classes=LETTERS, group_column="patient"),
+    ],
+    "several columns of 0": [
+        m(cells("1,0", "0,1", header=CODED), "exactly one of the 2 labels", reads="multilabel",
+          classes=("Edema", "Effusion"), label_column="Edema,Effusion"),
+        m(cells("1,0", "0,1", header=CODED), classes=("Edema", "Effusion"), label_column="Edema,Effusion",
+          task="classification"),
+    ],
+    "missing labels": [
+        *(m(cells("a", "b", word), refused="8 of 24 labels are missing") for word in ("", "None", "unknown", "?")),
+        m(cells("a", "b", "?"), "8 of 24 images without a label", classes=LETTERS, missing_labels="skip"),
+        m(cells("a", "b", "?"), "classes named '?'", classes=("?", "a", "b"), missing_labels="keep"),
+    ],
+    "one class with 95%": [m(cells(*["a"] * 23, "b"), "a has 95.8% of the images", classes=LETTERS)],
+    "grey images of 10": [
+        m(stored(deep), "read as 12 bits, 4095 is white", classes=LETTERS),
+        m(stored(deep), "images: window 0 to 1000", classes=LETTERS, intensity="window:0,1000"),
+    ],
+    "negative or signed": [
+        m(stored(signed, ".tif"), refused="holds values from -"),
+        m(stored(signed, ".tif"), "images: window -1000 to 800", classes=LETTERS, intensity="window:-1000,800"),
+    ],
+    "float images": [
+        m(stored(float_image, ".tif"), "assumed range [0, 1]", classes=LETTERS),
+        m(stored(lambda place: float_image(place) * 255, ".tif"), "assumed range [0, 255]", classes=LETTERS),
+        m(stored(float_image, ".tif"), "images: percentile", classes=LETTERS, intensity="percentile"),
+    ],
+    "volumes": [
+        m(lambda at: write_nnunet(at, channel_names={"0": "CT"}), "window -1000 to 1000", reads="segmentation",
+          classes=TUMOUR),
+        m(write_nnunet, "MRI: percentile", reads="segmentation", classes=TUMOUR),
+        m(write_nnunet, "MRI: zscore", reads="segmentation", classes=TUMOUR, intensity="zscore"),
+    ],
+    "transparent parts": [m(transparent, "alpha is dropped, though parts are transparent (6 of 6 images)",
+                            classes=LETTERS)],
+    "images or masks of several pages": [
+        m(pages, refused="has 8 pages"),
+        m(pages, "the first is read", classes=LETTERS, count=8, pages="first"),
+        m(pages, "are the slices of a volume", classes=LETTERS, count=8, pages="volume"),
+    ],
+    "250 to 255": [
+        m(masks(0, 1, 2, 255), refused="which may be a class or mark ignored"),
+        m(masks(0, 1, 2, 250), refused="--ignore-value 250"),
+        m(masks(0, 1, 2, 255), "255 is ignored", reads="segmentation", classes=("0", "1", "2"), ignore_value="255"),
+        m(masks(0, 1, 2, 255), reads="segmentation", classes=("0", "1", "2", "255"), ignore_value="none"),
+    ],
+    "128, or the like": [
+        m(saved(".png", bordered, 0, 255), refused="128 only at edges"),
+        m(saved(".png", bordered, 0, 255), "128 is ignored", reads="segmentation", classes=GROUND, ignore_value="128"),
+        m(saved(".png", bordered, 0, 255), reads="segmentation", classes=("0", "128", "255"), ignore_value="none"),
+    ],
+    "masks in JPEG": [
+        m(saved(".jpg", same, 0, 1, quality=90), "masks are JPEG", reads="segmentation", classes=("0", "1", "2")),
+        m(saved(".jpg", same, 0, 1, quality=90), reads="segmentation", classes=GROUND, ignore_value="2"),
+    ],
+    "negative values in masks": [
+        m(npz(images=grey(8), masks=np.stack([box.astype(np.int16) - 2 * np.eye(20, dtype=np.int16)
+                                              for box in boxes(8, 0, 1)])),
+          "negative values are ignored", reads="segmentation", classes=GROUND),
+    ],
+    "values between two": [m(saved(".jpg", same, 0, 255, quality=75), "are taken as the nearest",
+                             reads="segmentation", classes=GROUND)],
+    "values that `dataset.json`": [
+        m(values_of_two, refused="does not list: 2 ("),
+        m(values_of_two, "2 is ignored", reads="segmentation", classes=TUMOUR, ignore_value="2"),
+    ],
+    "a mask or channel": [
+        m(shifted(0.3), "1 volumes lie slightly beside", reads="segmentation", classes=TUMOUR),
+        m(shifted(5), refused="lies elsewhere than"),
+        m(shifted(5), "geometry: by array", reads="segmentation", classes=TUMOUR, geometry="array"),
+        m(shifted(5), "geometry: by header", reads="segmentation", classes=TUMOUR, geometry="header"),
+    ],
+    "a file that cannot": [
+        m(changed(folders(*LETTERS, each=12), cut("a/1.png")), classes=LETTERS, count=23),
+        m(changed(folders(*LETTERS, each=12), cut("a/1.png", "a/2.png")), refused="2 of 24 images"),
+        m(changed(folders(*LETTERS, each=12), cut("a/1.png")), refused="cannot read the image", bad_images="fail"),
+        m(changed(folders(*LETTERS, each=12), cut("a/1.png", "a/2.png")), classes=LETTERS, count=22,
+          bad_images="skip-all"),
+    ],
+    "the only image": [
+        m(changed(folders(*LETTERS, "c", each=9), lambda at: [path.unlink() for path in (at / "c").glob("[1-8].png")]
+                  + [cut("c/0.png")(at)]), refused="c"),
+    ],
+    "every image holds": [
+        m(flat, refused="holds one value only"),
+        m(stored(lambda _: grey(1)[0]), refused="8 images are equal"),
+        m(flat, "holds one value only", classes=LETTERS, doubts="warn"),
+    ],
+    "equal images under": [
+        m(changed(folders(*LETTERS), same_pictures(1)), "of different labels show the same", classes=LETTERS),
+        m(changed(folders(*LETTERS), same_pictures(2)), refused="4 of 6 images are there under several labels"),
+        m(changed(folders(*LETTERS), same_pictures(2)), "4 of 6 images", classes=LETTERS, doubts="warn"),
+    ],
+    "nearly equal images": [
+        m(changed(smooth(*LETTERS), copies(1)), "different labels show the same: a/0.png and b/copy0.png",
+          classes=LETTERS),
+    ],
+}  # fmt: skip
+#: Rows that no single reading of a target shows, tried below.
+BELOW = ["values that reach a network", "any other value"]
+NAMES = list(rows())
+
+
+def row_of(start: str) -> str:
+    (found,) = [row for row in NAMES if row.startswith(start) and not (start == "volumes" and row != "volumes")]
+    return found
+
+
+@pytest.mark.parametrize("start", TRIALS)
+def test_a_row_is_as_it_says(start: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, member in enumerate(TRIALS[start]):
+        folder = tmp_path / f"{number}"
+        (folder / "here").mkdir(parents=True)
+        monkeypatch.chdir(folder / "here")  # options may name ../t.csv
+        hold(member, folder)
+
+
+def test_every_row_has_its_trial() -> None:
+    assert sorted(map(row_of, [*TRIALS, *BELOW])) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("start", TRIALS)
+def test_every_option_of_a_row_is_tried(start: str) -> None:
+    tried = [member.options for member in TRIALS[start]]
+    for code in re.findall(r"`--([^`]+)`", rows()[row_of(start)]):
+        name, _, value = code.replace("--", "", 1).partition(" ")
+        key = name.replace("-", "_")
+        if key == "data":
+            continue
+        found = [options[key] for options in tried if key in options]
+        is_free = not value or value.isupper() or "." in value or "," in value
+        assert found if is_free else value in found, code
+
+
+def test_values_that_hardly_vary_at_a_network(tmp_path: Path) -> None:
+    target = open_target(stored(lambda place: grey(8)[place] // 16)(tmp_path / "t"))
+    examination = Examination()
+    values = understand(examination.look(target, range(8)), examination).values
+    assert values is not None
+    reached = values.normalised([0.5], [0.5])
+    assert reached.deviation < 0.1
+    assert "with a standard deviation of 0.0" in deviation_warning(reached.deviation, ["net"])
+    stretched = open_target(tmp_path / "t", intensity="percentile")
+    examination = Examination()
+    wide = understand(examination.look(stretched, range(8)), examination).values
+    assert wide is not None
+    assert wide.normalised([0.5], [0.5]).deviation > 0.1
+
+
+def test_a_mask_with_a_value_of_its_own(tmp_path: Path) -> None:
+    """The values of 66 masks are told from 64 of them; the one beside is refused when it is read."""
+    path = masked_set(tmp_path / "t", boxes(66, 0, 1), names=("{:03d}", "{:03d}"))
+    sampled = np.linspace(0, 65, 64).round().astype(int).tolist()
+    odd = next(place for place in range(66) if place not in sampled)
+    Image.fromarray(np.full((20, 20), 7, np.uint8)).save(path / "masks" / f"{odd:03d}.png")
+    target = open_target(path)
+    with pytest.raises(TargetError, match=rf"{odd:03d}\.png holds the value 7; the classes are 0, 1"):
+        target.mask_store.mask(odd)
+
+
+def test_copies_in_several_splits(tmp_path: Path) -> None:
+    path = smooth("train/cat", "train/dog", "test/cat", "test/dog")(tmp_path / "t")
+    Image.open(path / "train/cat/0.png").resize((40, 40)).save(path / "test/cat/0.png")
+    target, examination = open_target(path, split="all"), Examination()
+    examination.look(target, range(len(target)))
+    (said,) = split_leaks(examination.facts, {name: name.split("/")[0] for name in target.ids})
+    assert "of different splits show the same" in said
+    assert json.dumps(said).count("cat/0.png") == 2
