@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acrank.ranking.joint import joined
 from acrank.records import Prior, Ranking, Refined, Row, Value
+from acrank.records.joint import joined
 
 
 def made(*values: tuple[float, float | None], higher: bool = True) -> Ranking:

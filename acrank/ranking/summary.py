@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from acrank.ranking.borda import borda
-from acrank.ranking.joint import joined
 from acrank.ranking.racing import with_pooled_intervals
 from acrank.ranking.reached_values import target_warnings, with_reached_values
 from acrank.ranking.values import value_of
 from acrank.records import Ranking, Row, Value
+from acrank.records.borda import borda
+from acrank.records.joint import joined
 from acrank.scores import SCORES
 from acrank.scores.evaluate import Evaluation, evaluate_pool
 from acrank.settings import CONSENSUS, Settings

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from acrank.errors import TableError
+from acrank.records.joint import joined
 from acrank.records.order import JOINT, ranked
 from acrank.records.row import Refined, Row
 from acrank.records.score_value import STRICT, Value
@@ -191,7 +192,7 @@ class Ranking:
             for name in (ranking.rank_by, ranking.scored_by):
                 if name not in ranking.higher_is_better:
                     raise ValueError(f"no direction for {name!r}")
-            return ranking.ordered(ranking.rows, ranking.rank_by)
+            return joined(ranking.ordered(ranking.rows, ranking.rank_by))
         except ValueError as error:
             raise TableError(f"{where} is damaged: {error}", hint="run `acrank score` again") from error
 

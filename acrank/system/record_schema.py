@@ -63,8 +63,19 @@ def check_rows(rows: Sequence[Mapping[str, Any]]) -> None:
         for name, value in row.get("scores", {}).items():
             if (value.get("sd") or 0) < 0:
                 raise ValueError(f"rows.{place}.scores.{name}.sd: {value['sd']} is negative")
+        if (prior := row.get("prior")) and not is_prior(prior):
+            raise ValueError(f"rows.{place}.prior: {prior['value']} on {prior['targets']} targets is out of range")
         if not all(isinstance(layer.get("channels"), int) for layer in row.get("layers", [])):
             raise ValueError(f"rows.{place}.layers: a layer has no number of channels")
+
+
+def is_prior(prior: Mapping[str, Any]) -> bool:
+    """Whether plain data can be what earlier targets say of a candidate: a share, and numbers of targets that fit.
+
+    >>> is_prior({"value": 0.5, "targets": 3}), is_prior({"value": 0.5, "targets": 3, "same_task": 4})
+    (True, False)
+    """
+    return 0 <= prior["value"] <= 1 and prior["targets"] >= 1 and 0 <= prior.get("same_task", 0) <= prior["targets"]
 
 
 def from_schema_1(body: dict[str, Any]) -> dict[str, Any]:
