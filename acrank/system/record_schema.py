@@ -12,8 +12,11 @@ from acrank.errors import TableError
 RESERVED = frozenset(
     {"rank", "band", "model", "status", "params", "seconds", "reason", "dataset", "family", "half", "method", "seed"}
     | {"split", "ground_truth", "ground_truth_se", "metric", "task", "cluster"}
-    | {"refined_low", "refined_high", "epochs"}
+    | {"refined", "refined_low", "refined_high", "epochs"}
+    | {"score_share", "earlier", "earlier_targets", "earlier_weight"}
 )
+#: How the columns of an interval's ends are called, behind the name of what it is of.
+INTERVAL = ("_low", "_high")
 #: How the warnings of schema 1 began that are about the run; its other warnings were notes on the target.
 _OLD_WARNINGS = re.compile(r"shuffled labels give|\d+ skipped: |the cache could not be written")
 
@@ -75,7 +78,8 @@ def is_prior(prior: Mapping[str, Any]) -> bool:
     >>> is_prior({"value": 0.5, "targets": 3}), is_prior({"value": 0.5, "targets": 3, "same_task": 4})
     (True, False)
     """
-    return 0 <= prior["value"] <= 1 and prior["targets"] >= 1 and 0 <= prior.get("same_task", 0) <= prior["targets"]
+    targets, same_task = prior["targets"], prior.get("same_task", 0)
+    return bool(0 <= prior["value"] <= 1 and targets >= 1 and 0 <= same_task <= targets)
 
 
 def from_schema_1(body: dict[str, Any]) -> dict[str, Any]:
