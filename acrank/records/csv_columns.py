@@ -27,6 +27,7 @@ TRAINING_COLUMNS: Mapping[str, Callable[[Refined], Any]] = {
 EARLIER_COLUMNS: Mapping[str, Callable[[Prior], Any]] = {
     "earlier": attrgetter("value"),
     "earlier_targets": attrgetter("targets"),
+    "earlier_same_task": attrgetter("same_task"),
     "earlier_weight": weight_of,
 }
 _NOTHING = Value(None)
