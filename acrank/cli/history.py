@@ -47,7 +47,7 @@ def history(
     check_outputs(outputs)
     check_replaceable(outputs, files, overwrite=overwrite)
     from acrank.history import read_history
-    from acrank.history.listing import LISTINGS
+    from acrank.history.history_views import LISTINGS
 
     view = LISTINGS[listing.by](read_history(files))
     write(view, outputs)

@@ -49,30 +49,22 @@ class HistoryOptions:
         """All files that are read or changed, which no output may replace."""
         return [*self.history, *([self.append_history] if self.append_history else [])]
 
-    def check(self, *, trains: bool) -> None:
-        """Fail before the work where results could not be added.
+    def check(self, *, trains: bool) -> History | None:
+        """Fail before the work where results could not be added; the history that is read, None where there is none.
 
         Args:
             trains: whether the run trains anything.
 
         Raises:
             UsageError: there is nothing to add.
-            TableError, OutputError: the file is no history, or cannot be written.
+            TableError, OutputError: a file is no history, or cannot be written.
         """
-        if self.append_history is None:
-            return
-        if not trains:
-            raise UsageError("--append-history is for --refine: a score is no result of training", hint="add --refine")
-        from acrank.history.appending import check_appendable
+        if self.append_history is not None:
+            if not trains:
+                raise UsageError("--append-history is for --refine: a score is no training", hint="add --refine")
+            from acrank.history.appending import check_appendable
 
-        check_appendable(self.append_history)
-
-    def read(self) -> History | None:
-        """The history; None where there is none.
-
-        Raises:
-            TableError: a file cannot be read, or is no table of ground truth.
-        """
+            check_appendable(self.append_history)
         if not self.history:
             return None
         from acrank.history import read_history
@@ -85,7 +77,7 @@ class HistoryOptions:
             from acrank.history.appending import rows_of_refining
 
             models = [row.model for row in ranking.rows if row.refined]
-            self._append(self.append_history, *rows_of_refining(ranking, weights_in(zoo, models)))
+            self._append(self.append_history, *rows_of_refining(ranking, weights_digests(zoo, models)))
 
     def append_finetuned(self, results: Results, zoo: Zoo) -> None:
         """Add the runs of `acrank finetune`."""
@@ -93,7 +85,7 @@ class HistoryOptions:
             from acrank.history.appending import rows_of_finetuning
 
             models = {one.model for one in results.outcomes}
-            self._append(self.append_history, *rows_of_finetuning(results, weights_in(zoo, models)))
+            self._append(self.append_history, *rows_of_finetuning(results, weights_digests(zoo, models)))
 
     def _append(self, path: Path, rows: Sequence[Cells], left_out: Sequence[str]) -> None:
         from acrank.history.appending import append_history
@@ -105,7 +97,7 @@ class HistoryOptions:
         say(f"added to {path}: {done.added} row{'' if done.added == 1 else 's'}{more}")
 
 
-def weights_in(zoo: Zoo, models: Iterable[str]) -> dict[str, str]:
+def weights_digests(zoo: Zoo, models: Iterable[str]) -> dict[str, str]:
     """SHA-256 of the weights of some candidates, where it can be told."""
     from acrank.cache.keys import dependencies_of
 

@@ -85,16 +85,14 @@ def score(
     check_outputs(outputs)
     check_replaceable(outputs, [data, zoo.zoo, *history.files], overwrite=overwrite or resume)
     execution.check_devices(settings.device)
-    history.check(trains=refining.refine is not None)
-    known = history.read()
+    known = history.check(trains=refining.refine is not None)
     earlier = _earlier(outputs) if resume else None
     from acrank.targets import open_target
 
     with progress("looking through the data"):
         opened = open_target(data, target)
     check_refining(refining, execution, opened)
-    candidates = execution.part_of(zoo.load())
-    check_replaceable(outputs, [one.weights_path for one in candidates.candidates], overwrite=True)
+    candidates = _candidates(zoo, execution, outputs)
     at_least = 0 if overwrite else _ranked_before(outputs)
     cache = cache_of(no_cache)
     with resumable(lambda: _kept_in(outputs)), running(execution) as executor, _shown_if_nothing_is_ranked(format):
@@ -122,8 +120,14 @@ def score(
             at_least=at_least,
         )
     history.append_refined(ranking, candidates)
-    written = written_of(outputs) if at_least else outputs
-    finish(ranking.view(), format, () if output else written)
+    finish(ranking.view(), format, () if output else written_of(outputs) if at_least else outputs)
+
+
+def _candidates(zoo: ZooOptions, execution: Execution, outputs: tuple[Path, ...]) -> Zoo:
+    """The candidates of the run, whose weights no output replaces."""
+    candidates = execution.part_of(zoo.load())
+    check_replaceable(outputs, [one.weights_path for one in candidates.candidates], overwrite=True)
+    return candidates
 
 
 @contextmanager
