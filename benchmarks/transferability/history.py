@@ -4,7 +4,7 @@
     python -m benchmarks.transferability.history reported     # what `acrank score --history` does, against the truth
 
 Every target in turn is the one at hand, and the vanilla finetuning of others is the history. Choosing: of the other
-choosing targets. Reporting: of all ten others, and of the choosing half alone. Figures are mean weighted taus; intervals
+choosing targets. Reporting: of all others, and of the choosing half alone. Figures are mean weighted taus; intervals
 are 95%, by `acrank.compare` over clusters of near-copies, what has network and source in common.
 """
 
@@ -14,11 +14,12 @@ import argparse
 import itertools
 import sys
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
 
-from acrank.comparison import compare, read_truth
+from acrank.comparison import Estimate, compare, read_truth
 from acrank.comparison.csvtable import parse_csv
 from acrank.comparison.statistics import weighted_tau
 from acrank.comparison.tables import Scores
@@ -33,6 +34,10 @@ HERE = Path(__file__).parent
 RULES = ("any task", "same task first")
 #: The most that earlier targets weigh beside the score, and how many give half of that.
 WEIGHTS, HALVES = (0.5, 1, 2), (0, 1, 2, 4, 8)
+
+
+#: Target -> ranking -> model -> value.
+Rankings = dict[str, dict[str, dict[str, float]]]
 
 
 def main(words: list[str]) -> None:
@@ -50,14 +55,19 @@ def earlier_results() -> list[EarlierResults]:
     return identified(results_in(parse_csv(text, HERE / "ground_truth_seeds.csv")))
 
 
+@cache
+def metrics() -> dict[str, str]:
+    """Target -> quality measure, which tells the task."""
+    return dict(pd.read_csv(HERE / "ground_truth_seeds.csv")[["dataset", "metric"]].itertuples(index=False))
+
+
 def history_of(results: Sequence[EarlierResults], targets: Sequence[str]) -> History:
     return History(files={}, results=[one for one in results if one.target in targets])
 
 
 def priors_for(history: History, target: str, models: Sequence[str], rule: str) -> dict[str, Prior]:
     """What a history says on a target; where the task is not known, all targets count."""
-    metrics = dict(pd.read_csv(HERE / "ground_truth_seeds.csv")[["dataset", "metric"]].itertuples(index=False))
-    task = TASK_OF_METRIC[metrics[target]] if rule == RULES[1] else ""
+    task = TASK_OF_METRIC[metrics()[target]] if rule == RULES[1] else ""
     return dict(priors_of(history, dict.fromkeys(models), name=target, task=task).priors)
 
 
@@ -66,16 +76,17 @@ def choice(table: pd.DataFrame) -> Iterator[str]:
     rows = table[table["half"] == "choosing"]
     targets = list(rows["dataset"].unique())
     history = history_of(earlier_results(), targets)
+    parts = {str(target): one for target, one in rows.groupby("dataset")}
     found = []
-    for rule, most, half in itertools.product(RULES, WEIGHTS, HALVES):
-        taus = []
-        for target, one in rows.groupby("dataset"):
-            truth = dict(zip(one["model"], one["ground_truth"], strict=True))
-            shares = borda(dict(zip(one["model"], one["default"], strict=True)), higher_is_better=True)
-            priors = priors_for(history, str(target), list(truth), rule)
-            joint = {model: _weighed(share, priors.get(model), most, half) for model, share in shares.items()}
-            taus.append(weighted_tau([joint[model] for model in truth], list(truth.values())))
-        found.append((sum(taus) / len(taus), rule, most, half))
+    for rule in RULES:
+        priors = {target: priors_for(history, target, list(one["model"]), rule) for target, one in parts.items()}
+        for most, half in itertools.product(WEIGHTS, HALVES):
+            taus = []
+            for target, one in parts.items():
+                shares = borda(dict(zip(one["model"], one["default"], strict=True)), higher_is_better=True)
+                joint = [_weighed(share, priors[target].get(model), most, half) for model, share in shares.items()]
+                taus.append(weighted_tau(joint, list(one["ground_truth"])))
+            found.append((sum(taus) / len(taus), rule, most, half))
     yield f"{len(found)} combinations on {len(targets)} targets: mean weighted tau, rule, most weight, half of it at"
     yield from (f"{tau:.4f}  {rule}, {most}, {half} targets" for tau, rule, most, half in sorted(found, reverse=True))
     yield f"the package: {RULES[1]}, 1, {HALF_WEIGHT} targets"
@@ -87,27 +98,29 @@ def _weighed(share: float, prior: Prior | None, most: float, half: int) -> float
 
 
 def report(table: pd.DataFrame) -> Iterator[str]:
-    """The default, histories, and both as the package joins them; means over the targets of each half, with intervals."""
-    results = earlier_results()
-    halves = {half: list(rows["dataset"].unique()) for half, rows in table.groupby("half")}
-    histories = {"all other targets": history_of(results, [*table["dataset"].unique()])}
-    histories["the choosing half"] = history_of(results, halves["choosing"])
+    """The default, histories, and both as the package joins them: means over the targets of each half."""
     for half in ("reported", "choosing"):
-        columns: dict[str, dict[str, dict[str, float]]] = {target: {} for target in halves[half]}
-        for target in halves[half]:
-            one = table[table["dataset"] == target]
-            default = dict(zip(one["model"], one["default"], strict=True))
-            shares = borda(default, higher_is_better=True)
-            columns[target]["default"] = default
-            for (where, history), rule in itertools.product(histories.items(), RULES):
-                priors = priors_for(history, target, list(default), rule)
-                name = f"history of {where}, {rule}"
-                columns[target][name] = {model: prior.value for model, prior in priors.items()}
-                columns[target][f"default + {name}"] = expectations(shares, priors)
-        yield from _measured(half, columns)
+        yield from _measured(half, rankings(table, half))
 
 
-def _measured(half: str, columns: dict[str, dict[str, dict[str, float]]]) -> Iterator[str]:
+def rankings(table: pd.DataFrame, half: str) -> Rankings:
+    """Target of a half -> ranking -> model -> value; higher is better."""
+    results = earlier_results()
+    histories = {"all other targets": history_of(results, list(table["dataset"]))}
+    histories["the choosing half"] = history_of(results, list(table[table["half"] == "choosing"]["dataset"]))
+    found: Rankings = {}
+    for target, one in table[table["half"] == half].groupby("dataset", sort=False):
+        default = dict(zip(one["model"], one["default"], strict=True))
+        shares = borda(default, higher_is_better=True)
+        columns = found.setdefault(str(target), {"default": default})
+        for (where, history), rule in itertools.product(histories.items(), RULES):
+            priors = priors_for(history, str(target), list(default), rule)
+            columns[f"history of {where}, {rule}"] = {model: prior.value for model, prior in priors.items()}
+            columns[f"default + history of {where}, {rule}"] = expectations(shares, priors)
+    return found
+
+
+def _measured(half: str, columns: Rankings) -> Iterator[str]:
     models = {target: list(found["default"]) for target, found in columns.items()}
     truth = read_truth(HERE / "results.csv")
     found = compare(
@@ -120,13 +133,13 @@ def _measured(half: str, columns: dict[str, dict[str, dict[str, float]]]) -> Ite
     yield "| ranking | weighted tau | over the default |\n|---|---:|---:|"
     for one in found.averages:
         if one.kind == "score":
-            tau, lead = one.figures["weighted_tau"], one.difference
-            yield f"| {one.score} | {_cell(tau)} | {'' if lead is None else _cell(lead, sign='+')} |"
+            yield f"| {one.score} | {_cell(one.figures['weighted_tau'])} | {_cell(one.difference, sign='+')} |"
 
 
-def _cell(figure: object, sign: str = "") -> str:
-    low, high = figure.low, figure.high  # type: ignore[attr-defined]
-    return f"{figure.value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"  # type: ignore[attr-defined]
+def _cell(figure: Estimate, sign: str = "") -> str:
+    if figure.value is None or figure.low is None or figure.high is None:
+        return ""
+    return f"{figure.value:{sign}.3f} [{figure.low:{sign}.3f}, {figure.high:{sign}.3f}]"
 
 
 if __name__ == "__main__":
