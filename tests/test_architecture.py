@@ -30,8 +30,9 @@ ALLOWED: dict[str, set[str]] = {
         *("norm", "records", "scores", "settings", "system", "targets", "zoo"),
         *("demo",),  # the generators of the bundled images
     },
+    "history": {"comparison", "finetuning", "formats", "records", "system"},
     "ranking": {
-        *("cache", "executors", "observation", "records", "scores", "settings", "system", "targets", "zoo"),
+        *("cache", "executors", "history", "observation", "records", "scores", "settings", "system", "targets", "zoo"),
         *("demo",),  # the example in the docstring of `score`
     },
     "finetuning": {

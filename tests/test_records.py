@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from acrank.errors import OutputError, TableError
 from acrank.ranking.joining import merge
 from acrank.records import KIND, SCHEMA_VERSION, Details, Ranking, Row, Value
+from acrank.records.csv_columns import EARLIER_COLUMNS, TRAINING_COLUMNS
 from acrank.settings import Settings
 from acrank.system.plain_data import dumps
 from acrank.system.record_schema import RESERVED
@@ -136,11 +137,11 @@ def test_best_is_the_first_ranked_row() -> None:
 
 def test_columns_begin_and_end_as_documented() -> None:
     ranking = full()
-    scores = ["s", "s_sd", "t", "t_sd"]
+    scores = ["s", "s_sd", "s_low", "s_high", "t", "t_sd"]
     assert ranking.columns() == ["rank", "band", "model", "status", *scores, "params", "seconds", "reason"]
     assert ranking.cells() == [
-        [1, 1, "a", "scored", 0.5, 0.1, None, None, 7, 1.5, ""],
-        [None, None, "b", "skipped", None, None, None, None, None, None, "no such file"],
+        [1, 1, "a", "scored", 0.5, 0.1, *full().rows[0].scores["s"].interval, None, None, 7, 1.5, ""],
+        [None, None, "b", "skipped", *[None] * 8, "no such file"],
     ]
 
 
@@ -159,9 +160,9 @@ def test_frame_is_the_csv_view() -> None:
 
 
 def test_fixed_columns_are_reserved() -> None:
-    fixed = [name for name in full().columns() if name not in ("s", "t", "s_sd", "t_sd")]
+    fixed = [name for name in full().columns() if name not in ("s", "t", "s_sd", "t_sd", "s_low", "s_high")]
     assert {*fixed, "dataset", "family", "half", "method", "seed", "split"} <= RESERVED
-    assert {"ground_truth", "ground_truth_se"} <= RESERVED
+    assert {"ground_truth", "ground_truth_se", *TRAINING_COLUMNS, *EARLIER_COLUMNS, "score_share"} <= RESERVED
 
 
 # --- on disk ----------------------------------------------------------------------------------------------------------

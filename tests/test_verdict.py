@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acrank.ranking.joint import joined
 from acrank.records import Prior, Ranking, Refined, Row, Value
+from acrank.records.joint import joined
 
 
 def made(*values: tuple[float, float | None], higher: bool = True) -> Ranking:
@@ -65,10 +65,31 @@ def test_a_short_training_is_named_with_its_result_and_not_proposed_again() -> N
     assert "--refine" not in surer
 
 
-def test_earlier_targets_are_named() -> None:
-    ranking = made((9.0, 1.0), (3.0, 1.0))
-    ranking.rows[0].prior = Prior(value=1.0, targets=4)
-    assert joined(ranking).verdict[0].startswith("m0 is first by s and earlier targets")
+def test_earlier_targets_are_named_and_a_history_is_not_proposed_again() -> None:
+    ranking = made((9.0, 3.0), (8.0, 3.0))
+    assert "--history" in ranking.verdict[1]
+    for row in ranking.rows:
+        row.prior = Prior(value=0.875 if row.model == "m0" else 0.5, targets=4, same_task=4)
+    said, surer = joined(ranking).verdict
+    first = "m0 is first by s and 4 earlier targets of the same task (where it beat 88% of the others)"
+    assert said == f"{first}, but the sample cannot tell it from m1."
+    assert "--history" not in surer
+
+
+def test_a_first_candidate_without_history_among_others_with_one_is_called_so() -> None:
+    ranking = made((9.0, 1.0), (3.0, 1.0), (2.0, 1.0))
+    for row, value in zip(ranking.rows[1:], (0.2, 0.9), strict=True):
+        row.prior = Prior(value=value, targets=1)
+    assert joined(ranking).verdict[0].startswith("m0 is first by s and earlier targets (of others: it has no results")
+
+
+def test_a_history_and_a_training_are_both_named() -> None:
+    ranking = made((9.0, 3.0), (8.0, 3.0))
+    for row in ranking.rows:
+        row.prior = Prior(value=0.5, targets=1)
+    ranking.rows[0].refined = Refined(metric="dice", quality=0.95, rounds=1)
+    said = joined(ranking).verdict[0]
+    assert said.startswith("m0 is first by s, 1 earlier target (where it beat 50% of the others) and a short training")
 
 
 @given(st.lists(st.tuples(st.floats(-9, 9), st.floats(0, 5)), min_size=2, max_size=8))

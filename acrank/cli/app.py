@@ -26,6 +26,7 @@ COMMANDS = (
     "merge",
     "check",
     "finetune",
+    "history",
     "scores",
     "zoo",
     "cache",

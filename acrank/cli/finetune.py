@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from acrank.cli.console import check_outputs, finish, say, show, shows_progress, tell_target, warn
+from acrank.cli.history_options import HistoryOptions
 from acrank.cli.interruption import resumable
 from acrank.cli.options import (
     DataOption,
@@ -73,13 +74,14 @@ class RunOptions:
         check_options(self)
 
 
-@with_settings(without=("split",))  # --split-by says which
+@with_settings(without=("split", "history"))  # --split-by says which; no history helps here
 def finetune(
     data: DataOption,
     zoo: ZooOptions,
     settings: FinetuneSettings,
     target: TargetOptions,
     runs: RunOptions,
+    history: HistoryOptions,
     output: OutputOption = None,
     overwrite: OverwriteOption = False,
     format: FormatOption = Format.table,
@@ -93,7 +95,8 @@ def finetune(
     """
     outputs = tuple(output or [DEFAULT_OUTPUT])
     check_outputs(outputs)
-    check_replaceable(outputs, [data, zoo.zoo], overwrite=overwrite or runs.resume)
+    check_replaceable(outputs, [data, zoo.zoo, *history.files], overwrite=overwrite or runs.resume)
+    history.check(trains=True)
     from acrank.finetuning.flow import finetune as run
     from acrank.finetuning.methods import parse_methods
     from acrank.finetuning.splits import open_splits
@@ -132,6 +135,7 @@ def finetune(
         show(error.result.view(format), format)
         raise
     write_results(results, outputs)
+    history.append_finetuned(results, candidates)
     for text in results.warnings:
         warn(text)
     finish(results.view(format), format, () if output else outputs)

@@ -24,6 +24,7 @@ _LOOKED_AT = 4096  # bytes: acrank's own files say at their beginning what they 
 #: Titles of acrank's tables for people.
 _TITLES = re.compile(
     r"by \w+ \((higher|lower) is better\)|Scores against ground truth|acrank check of |finetuned, mean over runs"
+    r"|^(### )?(Earlier targets|Candidates of the history)$"
     r"|^\| *(rank|dataset|model|gate) *\|",
     re.MULTILINE,
 )
@@ -31,7 +32,10 @@ _TITLES = re.compile(
 _OURS = {
     ".html": re.compile(r'<!DOCTYPE html>[^\0]*?<meta name="generator" content="acrank">'),
     ".json": re.compile(r'\{\s*"kind":\s*"acrank-'),
-    ".csv": re.compile(r"\ufeff?(rank,band,model,status|dataset,model,method,seed|dataset,score|gate,result)"),
+    ".csv": re.compile(
+        r"\ufeff?(rank,band,model,status|dataset,model,method,seed|dataset,score|gate,result"
+        r"|target,task,method,metric,|model,task,targets,share)"
+    ),
 }
 
 

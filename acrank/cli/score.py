@@ -21,6 +21,7 @@ from acrank.cli.console import (
     warn,
 )
 from acrank.cli.execution import Execution, running
+from acrank.cli.history_options import HistoryOptions
 from acrank.cli.interruption import resumable
 from acrank.cli.options import (
     DataOption,
@@ -44,6 +45,7 @@ from acrank.targets.target_options import TargetOptions
 if TYPE_CHECKING:
     from acrank.cache import ObservationCache
     from acrank.executors import TaskExecutor
+    from acrank.history import History
     from acrank.records import Ranking
     from acrank.targets import Target
     from acrank.targets.understanding import Understanding
@@ -60,6 +62,7 @@ def score(
     target: TargetOptions,
     execution: Execution,
     refining: RefineSettings,
+    history: HistoryOptions,
     resume: Annotated[
         bool,
         typer.Option(
@@ -80,16 +83,16 @@ def score(
     """
     outputs = tuple(output or DEFAULT_OUTPUTS)
     check_outputs(outputs)
-    check_replaceable(outputs, [data, zoo.zoo], overwrite=overwrite or resume)
+    check_replaceable(outputs, [data, zoo.zoo, *history.files], overwrite=overwrite or resume)
     execution.check_devices(settings.device)
+    known = history.check(trains=refining.refine is not None)
     earlier = _earlier(outputs) if resume else None
     from acrank.targets import open_target
 
     with progress("looking through the data"):
         opened = open_target(data, target)
     check_refining(refining, execution, opened)
-    candidates = execution.part_of(zoo.load())
-    check_replaceable(outputs, [one.weights_path for one in candidates.candidates], overwrite=True)
+    candidates = _candidates(zoo, execution, outputs)
     at_least = 0 if overwrite else _ranked_before(outputs)
     cache = cache_of(no_cache)
     with resumable(lambda: _kept_in(outputs)), running(execution) as executor, _shown_if_nothing_is_ranked(format):
@@ -101,6 +104,7 @@ def score(
             cache=cache,
             earlier=earlier,
             executor=executor,
+            history=known,
             at_least=at_least,
         )
         ranking = refine_and_save(
@@ -115,8 +119,15 @@ def score(
             executor=executor,
             at_least=at_least,
         )
-    written = written_of(outputs) if at_least else outputs
-    finish(ranking.view(), format, () if output else written)
+    history.append_refined(ranking, candidates)
+    finish(ranking.view(), format, () if output else written_of(outputs) if at_least else outputs)
+
+
+def _candidates(zoo: ZooOptions, execution: Execution, outputs: tuple[Path, ...]) -> Zoo:
+    """The candidates of the run, whose weights no output replaces."""
+    candidates = execution.part_of(zoo.load())
+    check_replaceable(outputs, [one.weights_path for one in candidates.candidates], overwrite=True)
+    return candidates
 
 
 @contextmanager
@@ -138,6 +149,7 @@ def run_and_save(
     cache: ObservationCache | None,
     earlier: Ranking | None = None,
     executor: TaskExecutor | None = None,
+    history: History | None = None,
     at_least: int = 0,
 ) -> Ranking:
     """Score with progress on stderr; `outputs` are rewritten as candidates are done, see `saving`.
@@ -171,6 +183,7 @@ def run_and_save(
             on_row=on_row,
             on_target=on_target,
             executor=executor,
+            history=history,
         )
     if not write_or_rescue(ranking, outputs, at_least=at_least):
         warn(

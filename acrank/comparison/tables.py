@@ -6,7 +6,7 @@ The column `dataset` separates datasets; without it all rows belong to the unnam
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from acrank.comparison.column_rules import check_truths, finite_number, is_skipp
 from acrank.comparison.csvtable import CsvRow, CsvTable, model_of, read_csv
 from acrank.errors import TableError
 from acrank.records import Ranking
-from acrank.system.record_schema import RESERVED
+from acrank.system.record_schema import INTERVAL, RESERVED
 from acrank.system.words import closest
 
 #: model -> value
@@ -98,13 +98,21 @@ class Scores:
         return replace(self, **renamed)
 
 
-def is_score(column: str) -> bool:
-    """Whether a table's column can be a score: neither a reserved name nor a standard deviation.
+def is_score(column: str, columns: Collection[str] = ()) -> bool:
+    """Whether a column can be a score: neither a reserved name, nor a standard deviation, nor an interval's end.
 
-    >>> is_score("logme"), is_score("params"), is_score("logme_sd")
-    (True, False, False)
+    Args:
+        column: its name.
+        columns: all of the table: `x_low` and `x_high` are ends of an interval where there is a column `x`.
+
+    Example:
+        >>> is_score("logme"), is_score("params"), is_score("logme_sd")
+        (True, False, False)
+        >>> is_score("logme_low", ["logme", "logme_low"]), is_score("dose_low", ["logme", "dose_low"])
+        (False, True)
     """
-    return column not in RESERVED and not column.endswith("_sd")
+    is_end = column.endswith(INTERVAL) and column.rpartition("_")[0] in columns
+    return column not in RESERVED and not column.endswith("_sd") and not is_end
 
 
 def read_scores(path: Path, *, only: Iterable[str] = (), method: str | None = None) -> Scores:
@@ -228,7 +236,7 @@ def scores_in(table: CsvTable, only: Sequence[str] = (), method: str | None = No
     """The scores of a table that was read already; see `read_scores`."""
     path = table.path
     table.require("model", hint="a score table has a column `model` and one column per score")
-    names = [name for name in table.columns if (name in only if only else is_score(name))]
+    names = [name for name in table.columns if (name in only if only else is_score(name, table.columns))]
     has_truth = "ground_truth" in table.columns
     if not names and not has_truth:  # with ground truth the baselines remain
         raise TableError(f"{path} has no score columns", hint="add one column per score beside `model`")

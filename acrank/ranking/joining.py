@@ -7,6 +7,7 @@ from typing import Any
 
 from acrank.cache.keys import dependencies_of
 from acrank.errors import TableError
+from acrank.history.priors import OTHER_WEIGHTS
 from acrank.ranking.racing import with_own_intervals
 from acrank.ranking.summary import directions_of, summarise
 from acrank.records import JOINT, Ranking, Row
@@ -14,9 +15,13 @@ from acrank.scores import SCORES
 from acrank.settings import CONSENSUS, OLD_RECORD_DEFAULTS, Settings
 from acrank.zoo.schema import Candidate
 
-#: Settings that no value depends on. Records may differ in them; those that are merged must share `rank_by` all the
-#: same, for the ranking of the whole has one.
-IRRELEVANT_TO_VALUES = ("zoo", "plan", "device", "allow_code", "allow_download", "rank_by", "memory", "race", "refine")
+#: Settings that no value depends on. Records may differ in them; those that are merged must share `rank_by` and
+#: `history` all the same, for the ranking of the whole has one of each.
+IRRELEVANT_TO_VALUES = (
+    *("zoo", "plan", "device", "allow_code", "allow_download", "rank_by"),
+    *("memory", "race", "refine", "history"),
+)
+_SHARED_BY_PARTS = ("rank_by", "history")
 
 #: Of a target's description: what earlier records lack, and what follows from the rest.
 _DERIVED = ("understood",)
@@ -115,7 +120,10 @@ def merge(parts: Mapping[str, Ranking]) -> Ranking:
         environment=environments[0] if len(environments) == 1 else {"parts": environments},
         target=rankings[0].target,
         notes=list(dict.fromkeys(note for part in rankings for note in part.notes)),
+        history=_history(rankings[0]),
     )
+    said = [text for part in rankings for text in part.warnings if text.startswith(OTHER_WEIGHTS)]
+    merged.warnings += dict.fromkeys(said)
     lacking = missing_candidates(rankings, merged)
     merged.candidates = len(merged.rows) + lacking
     if all(part.complete is not None for part in rankings):
@@ -130,7 +138,7 @@ def missing_candidates(parts: Sequence[Ranking], merged: Ranking) -> int:
 
 
 def _refuse_other_runs(first: str, one: Ranking, name: str, other: Ranking) -> None:
-    kept = [setting for setting in IRRELEVANT_TO_VALUES if setting != "rank_by"]
+    kept = [setting for setting in IRRELEVANT_TO_VALUES if setting not in _SHARED_BY_PARTS]
     manifests = ({"sha256": _zoo(part).get("sha256")} for part in (one, other))
     pairs = {
         "settings": differences(one.settings, other.settings, ignoring=kept),
@@ -148,6 +156,11 @@ def _refuse_other_runs(first: str, one: Ranking, name: str, other: Ranking) -> N
 def _zoo(part: Ranking) -> dict[str, Any]:
     found = part.settings.get("zoo")
     return found if isinstance(found, dict) else {}
+
+
+def _history(part: Ranking) -> list[Mapping[str, str]] | None:
+    found = part.settings.get("history")
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else None
 
 
 def _rows(parts: Mapping[str, Ranking]) -> list[Row]:

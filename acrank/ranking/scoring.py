@@ -14,6 +14,8 @@ from acrank.cache import ObservationCache
 from acrank.cache.keys import dependencies_of
 from acrank.errors import NothingRankedError, UsageError
 from acrank.executors import InProcess, Prefetcher, TaskExecutor, describe_executor, run_tasks
+from acrank.history import History, as_history
+from acrank.history.priors import with_priors
 from acrank.ranking.candidates import PreparedCandidate, may_prefetch, prepare_candidate, score_candidate
 from acrank.ranking.examined_target import examine_target
 from acrank.ranking.joining import kept_rows, recomputed
@@ -41,6 +43,7 @@ def score(
     on_row: Callable[[Ranking, str, int, int], None] | None = None,
     on_target: Callable[[Understanding], None] | None = None,
     executor: TaskExecutor | None = None,
+    history: History | Sequence[str | Path] | str | Path | None = None,
     progress: bool = False,
 ) -> Ranking:
     """Rank the candidates of a zoo for a target.
@@ -56,6 +59,7 @@ def score(
         on_target: called once with what was understood of the target, before any network is loaded.
         executor: where candidates are evaluated: one of `acrank.executors` or of `concurrent.futures`; the caller
             shuts it down. None is this process.
+        history: tables of finetuning on earlier targets, or what `read_history` read: the ranking is then by JOINT.
         progress: whether a bar shows what is done: a widget in a notebook that has ipywidgets, else text on stderr.
 
     Returns:
@@ -63,7 +67,7 @@ def score(
 
     Raises:
         ManifestError, TargetError, UsageError: see their messages.
-        TableError: `resume` was made from another target or with other settings.
+        TableError: `resume` was made from another target or with other settings; `history` cannot be read.
         NothingRankedError: every candidate was skipped; what was recorded was handed to `on_row`.
 
     Example:
@@ -77,7 +81,9 @@ def score(
     settings = settings or Settings()
     zoo = zoo if isinstance(zoo, Zoo) else load_zoo(zoo)
     target = target if isinstance(target, Target) else open_target(target)
+    earlier = as_history(history)
     run = _Run(zoo, target, settings, cache=cache, executor=executor or InProcess())
+    run.history = earlier
     if on_target is not None:
         on_target(run.understanding)
     kept = kept_rows(resume, zoo.candidates, run.settings, target=run.target_record) if resume else []
@@ -112,6 +118,7 @@ class _Run:
         self.kept = 0  # rows of an earlier run
         self.rounds_left = 0  # of the race
         self.notes: list[str] = []
+        self.history: History | None = None
         self.executor = executor
         if settings.device not in ("auto", "cpu"):
             pick_device(settings.device)  # one that is not there ends the run, not every candidate
@@ -233,14 +240,17 @@ class _Run:
         zoo: dict[str, Any] = {"name": self.zoo.path.name, "sha256": self.zoo.sha256}
         if self.zoo.shard:
             zoo.update(shard=self.zoo.shard, candidates=self.zoo.whole)
+        known, earlier = with_priors(rows, self.history, self.target_record)
         ranking = summarise(
-            rows,
+            known,
             self.settings,
             zoo=zoo,
             environment={**self.environment, "executor": describe_executor(self.executor)},
             target=self.target_record,
-            notes=[*self.target.notes, *self.notes],
+            notes=[*self.target.notes, *self.notes, *earlier.notes],
+            history=None if self.history is None else self.history.record(),
         )
+        ranking.warnings += earlier.warnings
         ranking.candidates, ranking.complete = len(self.zoo.candidates), complete
         return ranking
 

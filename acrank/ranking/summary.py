@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from acrank.ranking.borda import borda
-from acrank.ranking.joint import joined
 from acrank.ranking.racing import with_pooled_intervals
 from acrank.ranking.reached_values import target_warnings, with_reached_values
 from acrank.ranking.values import value_of
 from acrank.records import Ranking, Row, Value
+from acrank.records.borda import borda
+from acrank.records.joint import joined
 from acrank.scores import SCORES
 from acrank.scores.evaluate import Evaluation, evaluate_pool
 from acrank.settings import CONSENSUS, Settings
@@ -32,17 +32,24 @@ def summarise(
     environment: dict[str, Any],
     target: dict[str, Any],
     notes: Sequence[str],
+    history: Sequence[Mapping[str, str]] | None = None,
 ) -> Ranking:
     """The ranking of rows, with pool-relative values, controls and warnings; it does not depend on the rows' order.
 
-    Controls are about the score, also where the rows are ordered by JOINT, see `joined`.
+    Controls are about the score, also where the rows are ordered by JOINT, see `joined`. `history` names the files that
+    the priors of the rows come from, for the record.
     """
     ordered = sorted(rows, key=lambda row: row.model)  # sums over the pool round alike, whatever was done first
     ranking = Ranking.of(
         with_pooled_intervals(with_pool_values(ordered, settings), list(settings.directions())),
         rank_by=settings.rank_by,
         higher_is_better=settings.directions(),
-        settings={**settings.record(), "plan": dataclasses.asdict(settings.plan()), "zoo": dict(zoo)},
+        settings={
+            **settings.record(),
+            "plan": dataclasses.asdict(settings.plan()),
+            "zoo": dict(zoo),
+            **({} if history is None else {"history": list(history)}),
+        },
         environment=environment,
         target=with_reached_values(target, ordered),
         notes=list(notes),

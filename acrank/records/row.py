@@ -70,7 +70,9 @@ class Prior:
 
     Attributes:
         value: mean over those targets of the share of the other candidates that it beat there, in [0, 1].
-        targets, same_task: on how many targets it was finetuned; how many of them have the task of this one.
+        targets: how many they are, at least 1.
+        same_task: how many of them are known to have the task of this one: all, where there is any such target, for
+            others do not count then; else 0.
     """
 
     __pydantic_config__ = STRICT
@@ -78,6 +80,16 @@ class Prior:
     value: float
     targets: int
     same_task: int = 0
+
+    @property
+    def source(self) -> str:
+        """The targets in words.
+
+        >>> Prior(value=0.5, targets=1).source, Prior(value=0.5, targets=3, same_task=3).source
+        ('1 earlier target', '3 earlier targets of the same task')
+        """
+        noun = "1 earlier target" if self.targets == 1 else f"{self.targets} earlier targets"
+        return f"{noun} of the same task" if self.same_task else noun
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from acrank.errors import TableError
+from acrank.records.csv_columns import csv_columns
+from acrank.records.joint import joined
 from acrank.records.order import JOINT, ranked
-from acrank.records.row import Refined, Row
+from acrank.records.row import Row
 from acrank.records.score_value import STRICT, Value
 from acrank.records.showing import plot_ranking, text_of
 from acrank.records.verdict import verdict_of
@@ -28,13 +29,6 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 2
 KIND = "acrank-run"
-#: Column of a short training -> what it holds.
-TRAINING_COLUMNS: Mapping[str, Callable[[Refined], Any]] = {
-    "refined": attrgetter("quality"),
-    "refined_low": attrgetter("low"),
-    "refined_high": attrgetter("high"),
-    "epochs": attrgetter("epochs"),
-}
 
 
 @dataclass(repr=False)
@@ -118,23 +112,12 @@ class Ranking:
 
     def columns(self) -> list[str]:
         """The columns of the CSV view, in order."""
-        scores = [column for name in self.score_names for column in (name, f"{name}_sd")]
-        return ["rank", "band", "model", "status", *scores, *self._trained(), "params", "seconds", "reason"]
-
-    def _trained(self) -> list[str]:
-        """The columns of short trainings, where there were some."""
-        return list(TRAINING_COLUMNS) if any(row.refined for row in self.rows) else []
+        return [name for name, _ in csv_columns(self)]
 
     def cells(self) -> list[list[Any]]:
         """One list per row, in the order of `columns()`; None where there is nothing."""
-        names, rows = self.score_names, []
-        for row in self.rows:
-            pairs = [(row.value(name), row.scores.get(name, Value(None)).sd) for name in names]
-            values = [cell for pair in pairs for cell in pair]
-            trained = [TRAINING_COLUMNS[name](row.refined) if row.refined else None for name in self._trained()]
-            about = [row.params, row.seconds, row.reason or (row.refined.reason if row.refined else "")]
-            rows.append([row.rank, row.band, row.model, row.status, *values, *trained, *about])
-        return rows
+        columns = csv_columns(self)
+        return [[cell(row) for _, cell in columns] for row in self.rows]
 
     def to_frame(self) -> pandas.DataFrame:
         """The CSV view as a DataFrame, one row per candidate."""
@@ -191,7 +174,7 @@ class Ranking:
             for name in (ranking.rank_by, ranking.scored_by):
                 if name not in ranking.higher_is_better:
                     raise ValueError(f"no direction for {name!r}")
-            return ranking.ordered(ranking.rows, ranking.rank_by)
+            return joined(ranking.ordered(ranking.rows, ranking.rank_by))
         except ValueError as error:
             raise TableError(f"{where} is damaged: {error}", hint="run `acrank score` again") from error
 

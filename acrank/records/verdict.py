@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from acrank.records.order import JOINT
 
 if TYPE_CHECKING:
-    from acrank.records.row import Row
+    from acrank.records.row import Prior, Row
     from acrank.records.run import Ranking
 
 #: Names of a sentence; of more it says how many.
@@ -43,17 +43,27 @@ def _by(ranking: Ranking, best: Row) -> str:
     """What orders the rows; of a short training with its result."""
     if ranking.rank_by != JOINT:
         return ranking.rank_by
-    trained = best.refined
-    if trained is None or trained.quality is None:
-        return f"{ranking.scored_by} and earlier targets"
-    return f"{ranking.scored_by} and a short training ({trained.metric} {trained.quality:.3g})"
+    parts, trained = [ranking.scored_by], best.refined
+    if any(row.prior for row in ranking.rows if row.rank is not None):
+        parts.append(_earlier(best.prior))
+    if trained is not None and trained.quality is not None:
+        parts.append(f"a short training ({trained.metric} {trained.quality:.3g})")
+    return _listed(parts)
+
+
+def _earlier(prior: Prior | None) -> str:
+    """What earlier targets say of the first candidate."""
+    if prior is None:
+        return "earlier targets (of others: it has no results there)"
+    return f"{prior.source} (where it beat {prior.value:.0%} of the others)"
 
 
 def _surer(best: Row, count: int) -> str:
     """What would tell the first candidates apart."""
     if best.refined is not None:
         return "More labelled images, or finetuning them in full, would decide between them."
-    return f"A short training of the first (--refine {count}) or more labelled images would make it surer."
+    history = "" if best.prior else ", finetuning results of other targets (--history)"
+    return f"A short training of the first (--refine {count}){history} or more labelled images would make it surer."
 
 
 def _listed(names: list[str]) -> str:

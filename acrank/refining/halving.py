@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from itertools import count
 
-from acrank.ranking.joint import by_training
 from acrank.records import Refined, Value
+from acrank.records.joint import by_training
 
 #: (number of the round from 1, candidates, their learning rates so far) -> what this round gave each; None where it was
 #: cut short.

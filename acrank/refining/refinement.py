@@ -20,8 +20,8 @@ from acrank.finetuning.finetune_settings import FinetuneSettings
 from acrank.finetuning.outcomes import COLUMNS, Outcome
 from acrank.finetuning.work_folder import WorkFolder
 from acrank.ranking.examined_target import examine_target
-from acrank.ranking.joint import expectation, joined, shares_of
 from acrank.records import Ranking, Refined
+from acrank.records.joint import expectations, joined, shares_of
 from acrank.refining.halving import Stop, successive_halving
 from acrank.refining.refine_settings import LEAST_EPOCHS, LEAST_STEPS, RATES, RefineSettings, check_task
 from acrank.refining.sides import Sides, choose_sides
@@ -156,8 +156,7 @@ class _Flow:
         """All rounds; the ranking with what they gave."""
         score, rows = self.before.scored_by, self.before.rows
         shares = shares_of(rows, score, higher_is_better=self.before.higher_is_better[score])
-        priors = {row.model: row.prior for row in rows}
-        expected = {model: expectation(shares[model], priors[model]) for model in self.chosen}
+        expected = expectations(shares, {row.model: row.prior for row in rows})
         self.known, why = successive_halving(self.chosen, expected, self._round)
         if self.outcomes:
             self._write_truth()

@@ -12,8 +12,11 @@ from acrank.errors import TableError
 RESERVED = frozenset(
     {"rank", "band", "model", "status", "params", "seconds", "reason", "dataset", "family", "half", "method", "seed"}
     | {"split", "ground_truth", "ground_truth_se", "metric", "task", "cluster"}
-    | {"refined_low", "refined_high", "epochs"}
+    | {"refined", "refined_low", "refined_high", "epochs"}
+    | {"score_share", "earlier", "earlier_targets", "earlier_same_task", "earlier_weight"}
 )
+#: How the columns of an interval's ends are called, behind the name of what it is of.
+INTERVAL = ("_low", "_high")
 #: How the warnings of schema 1 began that are about the run; its other warnings were notes on the target.
 _OLD_WARNINGS = re.compile(r"shuffled labels give|\d+ skipped: |the cache could not be written")
 
@@ -63,8 +66,20 @@ def check_rows(rows: Sequence[Mapping[str, Any]]) -> None:
         for name, value in row.get("scores", {}).items():
             if (value.get("sd") or 0) < 0:
                 raise ValueError(f"rows.{place}.scores.{name}.sd: {value['sd']} is negative")
+        if (prior := row.get("prior")) and not is_prior(prior):
+            raise ValueError(f"rows.{place}.prior: {prior['value']} on {prior['targets']} targets is out of range")
         if not all(isinstance(layer.get("channels"), int) for layer in row.get("layers", [])):
             raise ValueError(f"rows.{place}.layers: a layer has no number of channels")
+
+
+def is_prior(prior: Mapping[str, Any]) -> bool:
+    """Whether plain data can be what earlier targets say of a candidate: a share, and numbers of targets that fit.
+
+    >>> is_prior({"value": 0.5, "targets": 3}), is_prior({"value": 0.5, "targets": 3, "same_task": 4})
+    (True, False)
+    """
+    targets, same_task = prior["targets"], prior.get("same_task", 0)
+    return bool(0 <= prior["value"] <= 1 and targets >= 1 and 0 <= same_task <= targets)
 
 
 def from_schema_1(body: dict[str, Any]) -> dict[str, Any]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from acrank.errors import TableError
 from acrank.ranking.joining import merge
-from acrank.ranking.joint import joined
 from acrank.records import JOINT, Prior, Ranking, Refined, Row, Value
+from acrank.records.joint import expectations, joined, shares_of
 from acrank.settings import Settings
 
 SETTINGS = Settings(scores=("knn",), rank_by="knn").for_task("classification")
@@ -52,11 +54,23 @@ def test_the_rule(rows: list[Row]) -> None:
         a, b = one.scores["knn"].value or 0.0, other.scores["knn"].value or 0.0
         return (a > b) + (a == b) / 2
 
+    def share(one: Row) -> Fraction:
+        return sum(Fraction(beats(one, other)) for other in rows if other is not one) / (len(rows) - 1)
+
+    def weight(one: Row) -> Fraction:
+        return Fraction(one.prior.targets, one.prior.targets + 2) if one.prior else Fraction(0)
+
+    def mean(one: Row, offset: Fraction) -> Fraction:
+        value = Fraction(one.prior.value) if one.prior else Fraction(0)
+        return (share(one) + weight(one) * (value - offset)) / (1 + weight(one))
+
+    # the sum of what is expected falls as the offset rises: the one that keeps the sum of the shares, by two points
+    known = [one for one in rows if one.prior]
+    sums = [sum(mean(one, Fraction(offset)) - share(one) for one in known) for offset in (0, 1)]
+    offset = sums[0] / (sums[0] - sums[1]) if known else Fraction(0)
+
     def expected(one: Row) -> float:
-        share = sum(beats(one, other) for other in rows if other is not one) / (len(rows) - 1)
-        targets, value = (one.prior.targets, one.prior.value) if one.prior else (0, 0.0)
-        weight = targets / (targets + 2)
-        return (share + weight * value) / (1 + weight)
+        return round(float(mean(one, offset)), 12)
 
     def key(one: Row) -> tuple[float, ...]:
         if one.refined is None:
@@ -82,8 +96,8 @@ def test_the_rule(rows: list[Row]) -> None:
     keys = {one.model: key(one) for one in rows}
     for one in found.rows:
         ahead = [other for name, other in keys.items() if name != one.model]
-        share = sum((keys[one.model] > other) + (keys[one.model] == other) / 2 for other in ahead) / len(ahead)
-        assert one.scores[JOINT].value == pytest.approx(share)
+        beaten = sum((keys[one.model] > other) + (keys[one.model] == other) / 2 for other in ahead)
+        assert one.scores[JOINT].value == pytest.approx(beaten / len(ahead))
     assert [keys[one.model] for one in found.rows] == sorted(keys.values(), reverse=True)
 
 
@@ -106,13 +120,30 @@ def test_a_better_prior_or_quality_never_costs_a_place(rows: list[Row], which: i
     assert order(after).index(one.model) <= order(before).index(one.model) or before.rank_by == "knn"
 
 
+@given(tables, st.floats(-1, 1))
+def test_without_history_a_candidate_is_neither_favoured_nor_punished(rows: list[Row], other: float) -> None:
+    """It keeps its share, and those that have a history keep the sum of theirs, whatever that history says."""
+    shares = shares_of(rows, "knn", higher_is_better=True)
+    found = expectations(shares, {one.model: one.prior for one in rows})
+    known = [one.model for one in rows if one.prior]
+    assert {model: found[model] for model in found if model not in known} == {
+        model: pytest.approx(shares[model], abs=1e-12) for model in found if model not in known
+    }
+    assert sum(found[model] for model in known) == pytest.approx(sum(shares[model] for model in known))
+    # that all of them were finetuned among stronger or weaker rivals changes nothing
+    moved = {
+        one.model: None if one.prior is None else dataclasses.replace(one.prior, value=one.prior.value + other)
+        for one in rows
+    }
+    assert expectations(shares, moved) == pytest.approx(found, abs=1e-9)
+
+
 @given(st.lists(st.floats(0, 1, allow_subnormal=False), min_size=2, max_size=6, unique=True), st.floats(0, 1))
-def test_without_history_a_candidate_keeps_its_share(values: list[float], prior: float) -> None:
-    """Between two candidates without history the score decides, whatever is known of a third."""
+def test_the_history_of_one_candidate_alone_changes_no_place(values: list[float], prior: float) -> None:
     rows = [row(f"m{place}", value) for place, value in enumerate(values)]
-    before = [name for name in order(joined(ranking(rows))) if name != "m0"]
+    before = order(joined(ranking(rows)))
     rows[0].prior = Prior(value=prior, targets=10)
-    assert [name for name in order(joined(ranking(rows))) if name != "m0"] == before
+    assert order(joined(ranking(rows))) == before
 
 
 @given(tables)
@@ -151,6 +182,26 @@ def test_a_record_keeps_ranks_and_bands(rows: list[Row]) -> None:
         one["rank"] = one["band"] = 1
     record["rows"].reverse()
     assert Ranking.from_record(record) == found
+
+
+@given(tables)
+def test_a_forged_joint_value_is_worked_out_again(rows: list[Row]) -> None:
+    found = joined(ranking(rows))
+    record = found.to_record()
+    for one in record["rows"]:
+        one["scores"]["joint"] = {"value": float(one["rank"]), "note": "forged"}  # turns the order
+    record["higher_is_better"]["joint"] = False
+    assert Ranking.from_record(record) == found
+
+
+@pytest.mark.parametrize(
+    "prior", [{"value": 1.5, "targets": 3}, {"value": -1, "targets": 3}, {"value": 0.5, "targets": 0}]
+)
+def test_a_prior_out_of_range_is_refused(prior: dict[str, float]) -> None:
+    record = joined(ranking([row("a", 1.0, Prior(value=1.0, targets=2)), row("b", 2.0)])).to_record()
+    record["rows"][0]["prior"] = prior
+    with pytest.raises(TableError, match=r"rows\.0\.prior: .* is out of range"):
+        Ranking.from_record(record)
 
 
 def test_a_record_must_say_what_the_score_was(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 
-from acrank.ranking.borda import borda
 from acrank.ranking.summary import summarise, with_pool_values
 from acrank.records import Details, Row, Value
+from acrank.records.borda import borda
 from acrank.scores.etran import etran_pool
 from acrank.settings import Settings
 

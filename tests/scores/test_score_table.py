@@ -13,14 +13,14 @@ from helpers.score_samples import clusters
 from acrank.scores import SCORES, Score
 from acrank.scores.diagnostics import diagnose, saturation
 from acrank.scores.evaluate import Evaluation, evaluate_pool, evaluate_score
-from acrank.system.record_schema import RESERVED
+from acrank.system.record_schema import INTERVAL, RESERVED
 
 
 def test_rows_are_complete():
     for name, score in SCORES.items():
         assert score.name == name
         assert name not in RESERVED
-        assert not name.endswith("_sd")
+        assert not name.endswith(("_sd", *INTERVAL))
         assert score.needs
         assert set(score.tasks) <= {"classification", "multilabel", "regression", "segmentation"}
         assert score.tasks

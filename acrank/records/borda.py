@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 
 
@@ -12,10 +13,11 @@ def borda(values: Mapping[str, float], *, higher_is_better: bool) -> dict[str, f
     {'a': 1.0, 'b': 0.25, 'c': 0.25}
     """
     sign = 1 if higher_is_better else -1
-    others = len(values) - 1
+    ordered = sorted(sign * value for value in values.values())
+    others = len(ordered) - 1
 
-    def share(one: str) -> float:
-        rivals = [sign * values[other] for other in values if other != one]
-        return sum((sign * values[one] > rival) + (sign * values[one] == rival) / 2 for rival in rivals) / others
+    def share(value: float) -> float:
+        below, up_to = bisect_left(ordered, value), bisect_right(ordered, value)
+        return (below + (up_to - below - 1) / 2) / others
 
-    return {one: share(one) for one in values} if others > 0 else {}
+    return {one: share(sign * value) for one, value in values.items()} if others > 0 else {}

@@ -1,0 +1,151 @@
+"""The priors of a run's candidates: what a history says of each, and what it leaves out."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from acrank.history.earlier import EarlierResults, History
+from acrank.records import Prior, Row
+
+#: How a warning on results of other weights begins.
+OTHER_WEIGHTS = "history: results are of other weights than the candidate has"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Priors:
+    """What a history says of the candidates of a run.
+
+    Attributes:
+        priors: model -> its prior; no entry for one without results.
+        notes: what was used, and what was left out.
+        warnings: results of other weights, or none of any candidate.
+    """
+
+    priors: Mapping[str, Prior]
+    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def with_priors(rows: Sequence[Row], history: History | None, target: Mapping[str, Any]) -> tuple[list[Row], Priors]:
+    """The rows with what a history says of them; without a history none says anything.
+
+    Args:
+        rows: of a run.
+        history: what was read, or None.
+        target: of the run record: `name`, `fingerprint` and `task`.
+    """
+    if history is None:
+        return [row if row.prior is None else dataclasses.replace(row, prior=None) for row in rows], Priors(priors={})
+    weights = {row.model: weights_of(row) for row in rows}
+    found = priors_of(
+        history,
+        weights,
+        name=str(target.get("name", "")),
+        digest=str(target.get("fingerprint", "")),
+        task=str(target.get("task", "")),
+    )
+    return [dataclasses.replace(row, prior=found.priors.get(row.model)) for row in rows], found
+
+
+def weights_of(row: Row) -> str | None:
+    """SHA-256 of the weights that a row was made from, where it is known."""
+    digest = (row.details.depends_on or {}).get("weights") or row.weights.get("sha256")
+    return None if digest is None else str(digest)
+
+
+def priors_of(
+    history: History, weights: Mapping[str, str | None], *, name: str = "", digest: str = "", task: str = ""
+) -> Priors:
+    """The prior of every candidate that has results on earlier targets.
+
+    On each target a candidate has its share of the others that it beat there, meant over the ways of finetuning. Its
+    prior is the mean over the targets of the same task, or where it has none of these, over all others. What was
+    measured on the target at hand is left out, and so are results of other weights than the candidate's.
+
+    Args:
+        history: what was read.
+        weights: the candidates -> SHA-256 of their weights, None where it is not known.
+        name, digest, task: of the target at hand; empty where they are not known.
+
+    Example:
+        >>> from acrank.comparison.tables import Measurement
+        >>> models = {"a": Measurement(0.9), "b": Measurement(0.5)}
+        >>> about = {"file": "t.csv", "models": models, "task": "segmentation"}
+        >>> history = History(files={}, results=[EarlierResults(target=x, identity=x, **about) for x in "xy"])
+        >>> priors_of(history, {"a": None}, name="y", task="segmentation").priors
+        {'a': Prior(value=1.0, targets=1, same_task=1)}
+    """
+    targets = history.targets
+    own = {
+        identity: results
+        for identity, results in targets.items()
+        if any(_is_at_hand(one, name, digest) for one in results)
+    }
+    others = [results for identity, results in targets.items() if identity not in own]
+    notes = [f"history: {results[0].target} is left out: {_why(results, digest)}" for results in own.values()]
+    stale = {model: _stale_targets(others, model, digest) for model, digest in weights.items()}
+    warnings = [
+        f"{OTHER_WEIGHTS}, and are left out: {model} on {', '.join(where)}" for model, where in stale.items() if where
+    ]
+    known = [_shares(results, weights) for results in others]
+    is_same = [bool(task) and any(one.task == task for one in results) for results in others]
+    priors = {model: prior for model in weights if (prior := _prior(model, known, is_same)) is not None}
+    notes += [_summary(history, priors, is_same, count=len(weights))] if priors else []
+    if not priors:
+        files = ", ".join(record["name"] for record in history.record())
+        warnings.append(f"history: {files} has no results of these candidates on other targets")
+    return Priors(priors=priors, notes=notes, warnings=warnings)
+
+
+def _is_at_hand(one: EarlierResults, name: str, digest: str) -> bool:
+    return (bool(name) and one.target == name) or digest in one.digests
+
+
+def _why(results: Sequence[EarlierResults], digest: str) -> str:
+    is_same = any(digest in one.digests for one in results)
+    return "these images are the target at hand" if is_same else "it has the name of the target at hand"
+
+
+def _stale_targets(targets: Sequence[Sequence[EarlierResults]], model: str, digest: str | None) -> list[str]:
+    """The targets on which a model was finetuned from other weights."""
+    found = [one.target for results in targets for one in results if _is_stale(one, model, digest)]
+    return list(dict.fromkeys(found))
+
+
+def _is_stale(one: EarlierResults, model: str, digest: str | None) -> bool:
+    return digest is not None and one.weights.get(model, digest) != digest
+
+
+def _shares(results: Sequence[EarlierResults], weights: Mapping[str, str | None]) -> dict[str, float]:
+    """The shares of the candidates on one target, means over the ways of finetuning."""
+    found: dict[str, list[float]] = {}
+    for one in results:
+        for model, share in one.shares.items():
+            if model in weights and not _is_stale(one, model, weights[model]):
+                found.setdefault(model, []).append(share)
+    return {model: math.fsum(shares) / len(shares) for model, shares in found.items()}
+
+
+def _prior(model: str, known: Sequence[Mapping[str, float]], is_same: Sequence[bool]) -> Prior | None:
+    same, other = (
+        [shares[model] for shares, one in zip(known, is_same, strict=True) if one is wanted and model in shares]
+        for wanted in (True, False)
+    )
+    used = same or other
+    if not used:
+        return None
+    return Prior(value=math.fsum(used) / len(used), targets=len(used), same_task=len(same))
+
+
+def _summary(history: History, priors: Mapping[str, Prior], is_same: Sequence[bool], *, count: int) -> str:
+    files = ", ".join(record["name"] for record in history.record())
+    same, others = sum(is_same), len(is_same) - sum(is_same)
+    alone = sum(prior.same_task > 0 for prior in priors.values())
+    return (
+        f"history: {files}: {same} earlier target{'' if same == 1 else 's'} of the same task, {others} of others; "
+        f"{len(priors)} of {count} candidates have results there, {alone} on the same task, which alone count for them"
+    )

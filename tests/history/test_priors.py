@@ -1,0 +1,153 @@
+"""What a history says of candidates: against the rule by hand, and what it may not depend on."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from acrank.comparison.csvtable import parse_csv
+from acrank.errors import TableError
+from acrank.history import as_history, read_history
+from acrank.history.earlier import History, identified, results_in
+from acrank.history.priors import priors_of, with_priors
+from acrank.records import Prior, Row
+from acrank.records.row import Details
+
+HISTORY = """\
+dataset,model,ground_truth,metric,method
+scans,a,0.9,dice,vanilla
+scans,b,0.8,dice,vanilla
+scans,c,0.7,dice,vanilla
+pets,a,0.1,accuracy,vanilla
+pets,b,0.1,accuracy,vanilla
+pets,d,0.3,accuracy,vanilla
+cells,a,0.2,accuracy,vanilla
+cells,d,0.6,accuracy,vanilla
+cells,b,,accuracy,vanilla
+alone,a,0.5,accuracy,vanilla
+"""
+
+
+def written(folder: Path, text: str = HISTORY, name: str = "history.csv") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def priors(path: Path, *models: str, **target: str) -> dict[str, Prior]:
+    return dict(priors_of(read_history([path]), dict.fromkeys(models), **target).priors)
+
+
+def test_shares_on_targets_of_the_same_task_and_of_others_where_there_are_none(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    assert priors(path, "a", "b", "c", "d", "e", task="classification") == {
+        "a": Prior(value=(0.25 + 0.0) / 2, targets=2, same_task=2),
+        "b": Prior(value=0.25, targets=1, same_task=1),
+        "c": Prior(value=0.0, targets=1, same_task=0),
+        "d": Prior(value=1.0, targets=2, same_task=2),
+    }
+    assert priors(path, "a", task="segmentation") == {"a": Prior(value=1.0, targets=1, same_task=1)}
+    assert priors(path, "a") == {"a": Prior(value=1.25 / 3, targets=3, same_task=0)}  # its task is not known
+
+
+def test_a_task_column_goes_before_the_metric(tmp_path: Path) -> None:
+    path = written(tmp_path, "dataset,model,ground_truth,metric,task\nx,a,1,dice,other\nx,b,2,dice,other\n")
+    assert priors(path, "b", task="segmentation")["b"].same_task == 0
+    assert priors(path, "b", task="other")["b"].same_task == 1
+
+
+def test_seeds_are_means_and_ways_of_finetuning_are_means_of_shares(tmp_path: Path) -> None:
+    rows = ["dataset,model,method,seed,ground_truth"]
+    rows += [f"x,{model},{method},{seed},{value}" for model, method, seed, value in [
+        ("a", "vanilla", 0, 0.1), ("a", "vanilla", 1, 0.9), ("b", "vanilla", 0, 0.4), ("b", "vanilla", 1, 0.4),
+        ("a", "ac-norm", 0, 0.1), ("b", "ac-norm", 0, 0.2), ("c", "ac-norm", 0, 0.05),
+    ]]  # fmt: skip
+    assert priors(written(tmp_path, "\n".join(rows)), "a", "b")["a"] == Prior(value=(1.0 + 0.5) / 2, targets=1)
+
+
+@pytest.mark.parametrize(("target", "said"), [
+    ({"name": "pets"}, "pets is left out: it has the name of the target at hand"),
+    ({"name": "new", "digest": "f1"}, "pets is left out: these images are the target at hand"),
+    ({"name": "new", "digest": "f2"}, "pets is left out: these images are the target at hand"),
+])  # fmt: skip
+def test_the_target_at_hand_is_left_out_and_said(tmp_path: Path, target: dict[str, str], said: str) -> None:
+    text = "dataset,model,ground_truth,target\npets,a,1,f1 f2\npets,b,2,f1 f2\nscans,a,2,f3\nscans,b,1,f3\n"
+    path = written(tmp_path, text)
+    found = priors_of(read_history([path]), {"a": None}, **target)
+    assert found.priors == {"a": Prior(value=1.0, targets=1)}
+    assert any(said in note for note in found.notes)
+    # one more table that knows the name alone is of that target, too
+    more = written(tmp_path, "dataset,model,ground_truth\npets,a,1\npets,b,2\n", "more.csv")
+    both = priors_of(read_history([path, more]), {"a": None}, **target)
+    assert both.priors == found.priors
+
+
+@given(st.lists(st.tuples(st.sampled_from("xyz"), st.sampled_from("abcd"), st.floats(0, 1)), min_size=1), st.randoms())
+def test_what_is_measured_on_the_target_at_hand_changes_nothing(
+    rows: list[tuple[str, str, float]], rng: random.Random
+) -> None:
+    """Whatever the history says of it, and in whatever order its rows are."""
+
+    def found(rows: list[tuple[str, str, float]]) -> dict[str, Prior]:
+        unique = {(dataset, model): value for dataset, model, value in rows}
+        lines = [f"{dataset},{model},{value}" for (dataset, model), value in unique.items()]
+        table = parse_csv("\n".join(["dataset,model,ground_truth", *lines]), Path("h.csv"))
+        history = History(files={"h.csv": ""}, results=identified(results_in(table)))
+        return dict(priors_of(history, dict.fromkeys("abcd"), name="x").priors)
+
+    plain = list({(dataset, model): (dataset, model, value) for dataset, model, value in rows}.values())
+    changed = [(dataset, model, 1 - value if dataset == "x" else value) for dataset, model, value in plain]
+    rng.shuffle(changed)
+    rest = [row for row in plain if row[0] != "x"]
+    assert found(changed) == found(plain) == (found(rest) if rest else {})
+
+
+def test_results_of_other_weights_are_left_out_with_a_warning(tmp_path: Path) -> None:
+    text = "dataset,model,ground_truth,weights\nx,a,1,w1\nx,b,2,w2\ny,a,2,\ny,b,1,\n"
+    rows = [
+        Row("a", "scored", details=Details(depends_on={"weights": "other"})),
+        Row("b", "scored", weights={"sha256": "w2"}),
+    ]
+    known, found = with_priors(rows, as_history(written(tmp_path, text)), {"name": "here"})
+    assert [row.prior for row in known] == [Prior(value=1.0, targets=1), Prior(value=0.5, targets=2)]
+    assert found.warnings == [
+        "history: results are of other weights than the candidate has, and are left out: a on x",
+    ]
+
+
+def test_a_prior_of_an_earlier_run_does_not_stay() -> None:
+    row = Row("a", "scored", prior=Prior(value=1.0, targets=1))
+    assert with_priors([row], None, {})[0][0].prior is None
+
+
+def test_no_results_of_these_candidates_is_a_warning(tmp_path: Path) -> None:
+    found = priors_of(read_history([written(tmp_path)]), {"e": None}, task="classification")
+    assert found.priors == {}
+    assert found.warnings == ["history: history.csv has no results of these candidates on other targets"]
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("model,score\na,1\n", "no column 'ground_truth'"),
+    ("model,ground_truth\na,high\n", "not a number"),
+    ("model,ground_truth\na,inf\n", "holds inf"),
+    ("dataset,model,ground_truth,seed\nx,a,1,0\nx,a,2,0\n", "has seed '0' twice"),
+])  # fmt: skip
+def test_what_is_no_history_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(TableError, match=said):
+        read_history([written(tmp_path, text)])
+
+
+def test_semicolons_and_decimal_commas_and_no_dataset(tmp_path: Path) -> None:
+    path = written(tmp_path, "model;ground_truth\na;0,5\nb;0,25\n", "earlier.csv")
+    assert priors(path, "a") == {"a": Prior(value=1.0, targets=1)}
+    assert read_history([path]).results[0].target == "earlier"
+
+
+def test_a_file_named_twice_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    with pytest.raises(TableError, match="is named twice"):
+        read_history([path, path])
