@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from acrank.errors import TableError
+from acrank.records.first_candidate import is_within_zero, zero_of
 from acrank.records.order import JOINT, ranked
-from acrank.records.row import Refined, Row
+from acrank.records.row import Refined, Row, ZeroPoint
 from acrank.records.score_value import STRICT, Value
 from acrank.records.showing import plot_ranking, text_of
 from acrank.records.verdict import verdict_of
@@ -34,6 +35,11 @@ TRAINING_COLUMNS: Mapping[str, Callable[[Refined], Any]] = {
     "refined_low": attrgetter("low"),
     "refined_high": attrgetter("high"),
     "epochs": attrgetter("epochs"),
+}
+#: Column of untrained twins -> what it holds.
+ZERO_COLUMNS: Mapping[str, Callable[[ZeroPoint], Any]] = {
+    "untrained": attrgetter("mean"),
+    "untrained_sd": attrgetter("sd"),
 }
 
 
@@ -119,7 +125,12 @@ class Ranking:
     def columns(self) -> list[str]:
         """The columns of the CSV view, in order."""
         scores = [column for name in self.score_names for column in (name, f"{name}_sd")]
-        return ["rank", "band", "model", "status", *scores, *self._trained(), "params", "seconds", "reason"]
+        more = [*self._zero(), *self._trained()]
+        return ["rank", "band", "model", "status", *scores, *more, "params", "seconds", "reason"]
+
+    def _zero(self) -> list[str]:
+        """The columns of untrained twins, where some were scored."""
+        return list(ZERO_COLUMNS) if any(row.untrained for row in self.rows) else []
 
     def _trained(self) -> list[str]:
         """The columns of short trainings, where there were some."""
@@ -131,9 +142,10 @@ class Ranking:
         for row in self.rows:
             pairs = [(row.value(name), row.scores.get(name, Value(None)).sd) for name in names]
             values = [cell for pair in pairs for cell in pair]
+            zero = [ZERO_COLUMNS[name](row.untrained) if row.untrained else None for name in self._zero()]
             trained = [TRAINING_COLUMNS[name](row.refined) if row.refined else None for name in self._trained()]
             about = [row.params, row.seconds, row.reason or (row.refined.reason if row.refined else "")]
-            rows.append([row.rank, row.band, row.model, row.status, *values, *trained, *about])
+            rows.append([row.rank, row.band, row.model, row.status, *values, *zero, *trained, *about])
         return rows
 
     def to_frame(self) -> pandas.DataFrame:
@@ -158,6 +170,7 @@ class Ranking:
         trained = [row.refined for row in self.rows]
         metrics = [one.metric for one in trained if one is not None]
         qualities = [None if one is None else (one.quality, one.low, one.high) for one in trained]
+        zeros = [zero_of(self, row) for row in self.rows]
         more = trained_columns(metrics[0], qualities) if metrics else []
         more += earlier_columns([None if row.prior is None else row.prior.value for row in self.rows])
         return ranked_view(
@@ -168,6 +181,8 @@ class Ranking:
             target=self.target.get("name", "target"),
             noted=[bool(row.notes) for row in self.rows],
             more=more,
+            zero=[None if one is None or one.score != self.rank_by else one.mean for one in zeros],
+            within_zero=[is_within_zero(self, row) for row in self.rows],
             footer=self.verdict,
         )
 

@@ -12,7 +12,7 @@ from acrank.errors import TableError
 RESERVED = frozenset(
     {"rank", "band", "model", "status", "params", "seconds", "reason", "dataset", "family", "half", "method", "seed"}
     | {"split", "ground_truth", "ground_truth_se", "metric", "task", "cluster"}
-    | {"refined_low", "refined_high", "epochs"}
+    | {"refined_low", "refined_high", "epochs", "untrained"}
 )
 #: How the warnings of schema 1 began that are about the run; its other warnings were notes on the target.
 _OLD_WARNINGS = re.compile(r"shuffled labels give|\d+ skipped: |the cache could not be written")
