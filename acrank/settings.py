@@ -12,6 +12,7 @@ from acrank.errors import TableError, UsageError
 from acrank.scores import SCORES
 from acrank.system.memory import bytes_of
 from acrank.system.option_fields import MOST_IMAGES, MOST_SEED, Opt, check_options
+from acrank.system.protocols import PROTOCOLS
 from acrank.system.streams import STREAMS
 from acrank.system.words import closest
 
@@ -23,58 +24,7 @@ _RUNNING, _DETAIL = "How to run", "Protocol in detail"
 _NEVER: Mapping[str, Any] = dict.fromkeys(("amp", "deterministic", "race", "allow_download"), False)
 OLD_RECORD_DEFAULTS: Mapping[str, Any] = {
     **_NEVER,
-    **{"streams": 1, "controls": True, "memory": None, "step_samples": None},
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Protocol:
-    """How the affine parameters are moved and read, where the user does not say.
-
-    Attributes:
-        epochs: of AC-Norm finetuning of the whole network; 0 for a single SGD step on the affine parameters.
-        head, step_size, step_samples, per_channel, layers, samples, repeats, rank_by: as in `Settings`; `samples` None
-            is the whole target.
-        segmentation: what differs there.
-    """
-
-    epochs: int
-    head: str
-    step_size: float
-    step_samples: int | None
-    per_channel: bool
-    layers: str
-    samples: int | None
-    repeats: int
-    rank_by: str
-    segmentation: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-
-
-#: What AC-Corr and its relatives are computed from, by name.
-PROTOCOLS: Mapping[str, Protocol] = {
-    "one-step": Protocol(
-        epochs=0,
-        head="ridge",
-        step_size=0.1,
-        step_samples=32,
-        per_channel=True,
-        layers="all",
-        samples=128,
-        repeats=3,
-        rank_by="finetunability",
-        segmentation={"samples": 16, "layers": "encoder"},
-    ),
-    "official": Protocol(
-        epochs=1,
-        head="random",
-        step_size=0.01,
-        step_samples=None,
-        per_channel=False,
-        layers="last",
-        samples=None,
-        repeats=1,
-        rank_by="ac_corr",
-    ),
+    **{"streams": 1, "controls": True, "memory": None, "step_samples": None, "untrained": None},
 }
 
 
@@ -90,6 +40,8 @@ class Settings:
         repeats: independent draws, at most.
         race: whether a draw after the first is spent on candidates only that may still be the best.
         controls: whether scores of the step get a step on shuffled labels, too, which costs a backward pass.
+        untrained: so many untrained twins of each architecture are scored, too, which gives its ranking score a zero
+            point; None for none.
         step_size: learning rate of the step, or of the finetuning.
         step_samples: images of a draw on which the step's loss is taken; the head knows all of them.
         head: "ridge" (closed form, cross-fitted) or "random" (seeded linear layer).
@@ -129,6 +81,16 @@ class Settings:
     controls: Annotated[
         bool, Opt(help="Repeat the step on shuffled labels, as a control.", flag="--controls/--no-controls")
     ] = False
+    untrained: Annotated[
+        int | None,
+        Opt(
+            help="Score N untrained twins of each architecture, too, as a zero point. [alone: 3]",
+            least=1,
+            most=100,
+            metavar="[N]",
+            alone="3",
+        ),
+    ] = None
     step_size: Annotated[
         float | None, Opt(help="Learning rate. [one-step: 0.1, official: 0.01]", most=1e6, panel=_DETAIL)
     ] = None
@@ -215,6 +177,11 @@ class Settings:
         rank_by = self.rank_by or (protocol.rank_by if protocol.rank_by in names else names[0])
         if rank_by not in (*names, CONSENSUS):
             names = [rank_by, *names]
+        if self.untrained and (rank_by == CONSENSUS or SCORES[rank_by].pool_relative):
+            raise UsageError(
+                f"--untrained does not support {rank_by}, which is relative to the pool",
+                hint="rank by a score of one candidate",
+            )
         usual_values = {**vars(protocol), **(protocol.segmentation if task == "segmentation" else {})}
         left_out = {
             field.name: usual_values[field.name]

@@ -1,12 +1,17 @@
-"""The verdict says what the rows say: who is first, who shares its band, and what would tell more."""
+"""The verdict says what the rows say: who is first and with whom, by labels or not, trained or not."""
 
 from __future__ import annotations
+
+import dataclasses
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acrank.records import Prior, Ranking, Refined, Row, Value
+from acrank.ranking.summary import controls_of
+from acrank.records import Prior, Ranking, Refined, Row, Value, ZeroPoint
+from acrank.records.first_candidate import is_within_zero
 from acrank.records.joint import joined
 
 
@@ -100,3 +105,82 @@ def test_it_names_the_leader_and_is_worked_out_again_on_reading(values: list[tup
     assert ranking.verdict[0].startswith(f"{ranking.rows[0].model} is first")
     back = Ranking.from_record({**record, "verdict": ["take m9, it is certain"]})
     assert back.verdict == ranking.verdict
+
+
+def with_shuffled(ranking: Ranking, *shuffled: float) -> Ranking:
+    """The ranking with these values under shuffled labels, and its controls worked out from them."""
+    for row, value in zip(ranking.rows, shuffled, strict=True):
+        row.scores["s"] = dataclasses.replace(row.scores["s"], shuffled=value)
+    ranking.controls = controls_of(ranking)
+    return ranking
+
+
+@pytest.mark.parametrize("higher", [True, False])
+def test_a_ranking_that_shuffled_labels_leave_is_about_the_checkpoints(higher: bool) -> None:
+    sign = 1 if higher else -1
+    found = made(*[(sign * value, 0.1) for value in (9.0, 7.0, 5.0, 3.0, 1.0)], higher=higher)
+    blind = with_shuffled(found, *[sign * value for value in (4.0, 3.0, 2.0, 1.5, 1.0)]).verdict
+    assert blind[1:] == [
+        "With shuffled labels the ranking by s is nearly the same (tau 1.00): "
+        "it is about the checkpoints in general, not about this target."
+    ]
+    sighted = with_shuffled(found, *[sign * value for value in (1.5, 2.0, 1.0, 1.6, 1.1)]).verdict
+    assert sighted[1:] == [
+        "With shuffled labels the ranking by s is another one (tau 0.20): it depends on your labels."
+    ]
+
+
+@pytest.mark.parametrize("higher", [True, False])
+def test_a_leader_that_does_as_well_with_shuffled_labels_is_called_so(higher: bool) -> None:
+    sign = 1 if higher else -1
+    found = made((sign * 9, 1.0), (sign * 3, 1.0), higher=higher)
+    assert with_shuffled(found, sign * 8.9, 0.0).verdict == [
+        "m0 is first by s, and its 95% interval overlaps no other."
+    ]
+    said = with_shuffled(found, sign * 9.5, 0.0).verdict[1]
+    assert said.startswith("m0 does as well with shuffled labels")
+    found.rows[0].refined = Refined(metric="dice", quality=0.9, rounds=1)
+    assert not any("shuffled" in sentence for sentence in found.verdict)  # a training on the labels says more
+
+
+@pytest.mark.parametrize(
+    ("twins", "is_called"),
+    [([8.0, 8.4], False), ([8.0, 8.9], True), ([2.0, 2.4], False), ([9.1], True), ([8.9], False), ([], False)],
+)
+def test_a_leader_that_drawn_weights_match_is_called_so(twins: list[float], is_called: bool) -> None:
+    found = made((9.0, 1.0), (3.0, 1.0))
+    found.rows[0].untrained = ZeroPoint.of("s", twins, reason="" if twins else "no code")
+    said = [sentence for sentence in found.verdict if "drawn weights" in sentence]
+    assert bool(said) == is_called == is_within_zero(found, found.rows[0])
+    found.rows[0].untrained = ZeroPoint.of("another", twins)
+    assert len(found.verdict) == 1  # of another score, it says nothing about this one
+
+
+def test_the_leader_that_drawn_weights_match_is_named_with_both_values() -> None:
+    found = made((9.0, 1.0), (3.0, 1.0))
+    found.rows[0].untrained = ZeroPoint.of("s", [8.0, 9.0, 10.0])
+    assert found.verdict[1] == (
+        "m0 is no better than its architecture with drawn weights (9, untrained 9 ± 1): "
+        "its checkpoint adds nothing here."
+    )
+
+
+def test_an_untrained_leader_is_known_by_its_affines() -> None:
+    found = made((9.0, 1.0), (3.0, 1.0))
+    found.rows[0].layers = [{"name": "bn", "channels": 8, "untouched": True}]
+    found.rows[1].layers = [{"name": "bn", "channels": 8, "untouched": False}]
+    assert found.verdict[1] == "m0 looks untrained: all its normalisation layers are as they begin."
+    found.rows[0].layers.append({"name": "bn2", "channels": 8, "untouched": False})
+    assert len(found.verdict) == 1
+
+
+def test_the_studies_are_named_for_a_ranking_like_theirs() -> None:
+    rows = [Row(f"m{i}", "scored", scores={"finetunability": Value(float(i))}) for i in range(6)]
+    about: dict[str, Any] = {"rank_by": "finetunability", "higher_is_better": {"finetunability": True}}
+    settings = {"rank_by": "finetunability", "protocol": "one-step"}
+    said = "In the studies the best of the first 5 was within 0.01 of the best on 18 of 19 targets."
+    assert said in Ranking.of(rows, settings=settings, **about).verdict
+    assert said not in Ranking.of(rows[:5], settings=settings, **about).verdict
+    assert said not in Ranking.of(rows, settings={**settings, "protocol": "official"}, **about).verdict
+    rows[0].refined = Refined(metric="dice", quality=0.9, rounds=1)
+    assert said not in joined(Ranking.of(rows, settings=settings, **about)).verdict

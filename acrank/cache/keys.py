@@ -16,6 +16,7 @@ from acrank.system.files import sha256_of
 from acrank.system.machine import package_versions
 from acrank.system.streams import STREAMS
 from acrank.zoo.code_files import code_file
+from acrank.zoo.untrained import UntrainedTwin
 
 if TYPE_CHECKING:
     from acrank.cache import ObservationCache
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 def identity_of(candidate: Candidate, settings: Settings, cache: ObservationCache) -> dict[str, Any] | None:
     """A candidate's manifest entry with the hashes of its weights and code, which are not loaded.
+
+    Of an untrained twin, whose file does not count, its recipe; so candidates of one architecture share it. That of
+    another source (a folder, a hub) has the file's hash, too: its name does not tell the architecture.
 
     None where there is no such identity (a hub source, a file that is missing or a device, code that is not allowed or
     not found, another hash than the manifest's): such a candidate is loaded, and the loader reports what is wrong.
@@ -41,6 +45,8 @@ def identity_of(candidate: Candidate, settings: Settings, cache: ObservationCach
         code_hash = sha256_of(code) if code else None
     except OSError:
         return None
+    if isinstance(candidate, UntrainedTwin) and candidate.is_named:
+        return {"recipe": candidate.recipe, "files": [], "code": code_hash}
     if not hashes or (candidate.sha256 and candidate.sha256 != hashes[0]):
         return None
     recipe = candidate.model_dump(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from acrank.cache import ObservationCache
     from acrank.executors import TaskExecutor
     from acrank.records import Ranking, Refined
-    from acrank.refining.refinement import RefineProgress
+    from acrank.refining.refine_progress import RefineProgress
     from acrank.settings import Settings
     from acrank.targets import Target
     from acrank.zoo import Zoo
@@ -75,6 +75,12 @@ def refine_and_save(
         return ranking
     from acrank.refining.refinement import refine
 
+    told = set(ranking.notes)
+
+    def on_note(text: str) -> None:
+        told.add(text)
+        say(text)
+
     with progress("refining", every=None) as advance:
 
         def on_progress(at: RefineProgress) -> None:
@@ -95,12 +101,13 @@ def refine_and_save(
             cache=cache,
             resume=resume,
             executor=executor,
+            on_note=on_note,
             on_round=lambda partial: _save(partial, outputs, at_least),
             on_progress=on_progress,
         )
     write_or_rescue(found, outputs, at_least=at_least)
     for note in found.notes:
-        if note not in ranking.notes:
+        if note not in told:
             say(note)
     return found
 

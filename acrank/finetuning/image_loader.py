@@ -72,6 +72,11 @@ def held_bytes(memory: str | None) -> int:
     return min(HELD_BYTES, free_memory(torch.device("cpu"), memory) // 4)
 
 
+def prepared_bytes(target: Target, loaded: LoadedModel) -> int:
+    """The size of all images of a target, prepared for one candidate."""
+    return len(target) * loaded.input.channels * math.prod(loaded.input.size) * FLOAT_BYTES
+
+
 class ImageSource:
     """The images of a classification target, prepared for one candidate.
 
@@ -83,8 +88,8 @@ class ImageSource:
 
     def __init__(self, target: Target, loaded: LoadedModel, memory: str | None = None) -> None:
         self.target, self.loaded = target, loaded
-        size = len(target) * loaded.input.channels * math.prod(loaded.input.size) * FLOAT_BYTES
-        self._held = self._read(torch.arange(len(target))) if size <= held_bytes(memory) else None
+        is_held = prepared_bytes(target, loaded) <= held_bytes(memory)
+        self._held = self._read(torch.arange(len(target))) if is_held else None
 
     def batch(self, indices: Tensor) -> Tensor:
         """float32 [n, c, *size] on the CPU, in the order of `indices` [n] into the target.

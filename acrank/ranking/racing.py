@@ -77,6 +77,7 @@ def settings_of_the_race(settings: Settings) -> Settings:
     Args:
         settings: of the run, filled in for the task.
     """
+    settings = dataclasses.replace(settings, untrained=None)
     alone = dataclasses.replace(settings, scores=(settings.rank_by,))
     one, all_of_them = alone.plan(), settings.plan()
     same = (one.moves_affines, one.source_features) == (all_of_them.moves_affines, all_of_them.source_features)

@@ -21,6 +21,7 @@ from acrank.ranking.examined_target import examine_target
 from acrank.ranking.joining import kept_rows, recomputed
 from acrank.ranking.racing import FIRST, can_race, contested, settings_of_the_race, with_more_draws
 from acrank.ranking.summary import summarise
+from acrank.ranking.zero_point import with_zero_point
 from acrank.records import Ranking, Row
 from acrank.settings import Settings
 from acrank.system.activity import Stage, announce
@@ -282,4 +283,6 @@ def _score(
     prepared: Callable[[], PreparedCandidate] | None = None,
 ) -> tuple[Row, list[str]]:
     """The task of an executor: a row, and the notes on the target now that its images were read."""
-    return score_candidate(candidate, draws, settings, cache=cache, prepared=prepared), list(draws[0].target.notes)
+    row = score_candidate(candidate, draws, settings, cache=cache, prepared=prepared)
+    row = with_zero_point(row, candidate, draws, settings=settings, cache=cache)
+    return row, list(draws[0].target.notes)

@@ -13,6 +13,7 @@ from acrank.ranking.reached_values import target_warnings, with_reached_values
 from acrank.ranking.values import value_of
 from acrank.records import Ranking, Row, Value
 from acrank.records.borda import borda
+from acrank.records.first_candidate import LABEL_BLIND, is_within_zero
 from acrank.records.joint import joined
 from acrank.scores import SCORES
 from acrank.scores.evaluate import Evaluation, evaluate_pool
@@ -20,8 +21,6 @@ from acrank.settings import CONSENSUS, Settings
 
 #: Fewer candidates give no tau that means anything: of two it can only be -1 or 1.
 FEWEST = 5
-#: Above this Kendall tau-b with the ranking under shuffled labels, the ranking is hardly about the target.
-LABEL_BLIND = 0.7
 
 
 def summarise(
@@ -106,6 +105,11 @@ def warnings_of(ranking: Ranking) -> list[str]:
             f"shuffled labels give nearly the same ranking (tau {blind:.2f}): "
             f"{ranking.rank_by} says more about the checkpoints than about this target"
         )
+    zero = [row.model for row in ranking.rows if is_within_zero(ranking, row)]
+    if zero:
+        out.append(f"no better by {ranking.rank_by} than their architecture with drawn weights: {', '.join(zero)}")
+    lacking = {row.untrained.reason: row.model for row in reversed(ranking.rows) if row.untrained}
+    out += [f"no untrained twin of {model} has a value: {reason}" for reason, model in lacking.items() if reason]
     skipped = [row.model for row in ranking.rows if row.status == "skipped"]
     if skipped:
         out.append(f"{len(skipped)} skipped: {', '.join(skipped[:5])}{', …' if len(skipped) > 5 else ''}")

@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from acrank.records.joint import shares_of, weight_of
-from acrank.records.row import Prior, Refined, Row
+from acrank.records.row import Prior, Refined, Row, ZeroPoint
 from acrank.records.score_value import Value
 from acrank.system.record_schema import INTERVAL
 
@@ -22,6 +22,11 @@ TRAINING_COLUMNS: Mapping[str, Callable[[Refined], Any]] = {
     "refined_low": attrgetter("low"),
     "refined_high": attrgetter("high"),
     "epochs": attrgetter("epochs"),
+}
+#: Column of untrained twins -> what it holds.
+ZERO_COLUMNS: Mapping[str, Callable[[ZeroPoint], Any]] = {
+    "untrained": attrgetter("mean"),
+    "untrained_sd": attrgetter("sd"),
 }
 #: Column of earlier targets -> what it holds.
 EARLIER_COLUMNS: Mapping[str, Callable[[Prior], Any]] = {
@@ -46,6 +51,8 @@ def csv_columns(ranking: Ranking) -> list[CsvColumn]:
     found: list[CsvColumn] = [(name, attrgetter(name)) for name in ("rank", "band", "model", "status")]
     for name in ranking.score_names:
         found += _of_score(name, with_interval=name == ranking.scored_by)
+    if any(row.untrained for row in ranking.rows):
+        found += [(name, _if_there("untrained", cell)) for name, cell in ZERO_COLUMNS.items()]
     if any(row.prior for row in ranking.rows):
         found += _of_earlier_targets(ranking)
     if any(row.refined for row in ranking.rows):

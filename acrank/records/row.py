@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -11,6 +12,9 @@ from acrank.system.words import shortened
 
 #: A row has no more notes.
 MOST_NOTES = 100
+
+#: Deviations of untrained twins from their mean that count as their spread.
+SPREAD = 2.0
 
 
 @dataclass(kw_only=True)
@@ -122,6 +126,50 @@ class Refined:
     reason: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ZeroPoint:
+    """What the untrained twins of a candidate get: the same architecture with drawn weights, on the same images.
+
+    Attributes:
+        score: whose values these are: the one that ranked the run.
+        mean: over the twins; None where they have no value.
+        sd: standard deviation over them (ddof 1); None with a single twin.
+        values: of each twin.
+        reason: why there is no value; empty where there is one.
+    """
+
+    __pydantic_config__ = STRICT
+
+    score: str
+    mean: float | None = None
+    sd: float | None = None
+    values: list[float] = field(default_factory=list)
+    reason: str = ""
+
+    @classmethod
+    def of(cls, score: str, values: list[float], *, reason: str = "") -> ZeroPoint:
+        """From the values of the twins.
+
+        >>> ZeroPoint.of("s", [1.0, 3.0]).sd == 2**0.5
+        True
+        """
+        mean = statistics.fmean(values) if values else None
+        sd = statistics.stdev(values) if len(values) > 1 else None
+        return cls(score=score, mean=mean, sd=sd, values=values, reason=reason)
+
+    def reaches(self, value: float, *, higher_is_better: bool) -> bool:
+        """Whether a value is within what drawn weights get: no better than their mean by more than two deviations.
+
+        >>> zero = ZeroPoint.of("s", [1.0, 3.0])
+        >>> zero.reaches(4.8, higher_is_better=True), zero.reaches(4.9, higher_is_better=True)
+        (True, False)
+        """
+        if self.mean is None:
+            return False
+        better = value - self.mean if higher_is_better else self.mean - value
+        return better <= SPREAD * (self.sd or 0.0)
+
+
 @dataclass
 class Row:
     """One candidate of a run, scored or skipped with a reason.
@@ -140,6 +188,7 @@ class Row:
             score takes another).
         reference, details: figures from the manifest, for comparison; what scoring it took.
         prior, refined: what earlier targets and a short training say of it; None where there is nothing.
+        untrained: what its untrained twins get; None where none were scored.
     """
 
     __pydantic_config__ = STRICT
@@ -159,6 +208,7 @@ class Row:
     details: Details = field(default_factory=Details)
     prior: Prior | None = None
     refined: Refined | None = None
+    untrained: ZeroPoint | None = None
 
     def __post_init__(self) -> None:
         """Bound what foreign code and files say: a message of theirs may be as long as a tensor."""

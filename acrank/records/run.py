@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from acrank.errors import TableError
 from acrank.records.csv_columns import csv_columns
+from acrank.records.first_candidate import is_within_zero, zero_of
 from acrank.records.joint import joined
 from acrank.records.order import JOINT, ranked
 from acrank.records.row import Row
@@ -141,6 +142,7 @@ class Ranking:
         trained = [row.refined for row in self.rows]
         metrics = [one.metric for one in trained if one is not None]
         qualities = [None if one is None else (one.quality, one.low, one.high) for one in trained]
+        zeros = [zero_of(self, row) for row in self.rows]
         more = trained_columns(metrics[0], qualities) if metrics else []
         more += earlier_columns([None if row.prior is None else row.prior.value for row in self.rows])
         return ranked_view(
@@ -151,6 +153,8 @@ class Ranking:
             target=self.target.get("name", "target"),
             noted=[bool(row.notes) for row in self.rows],
             more=more,
+            zero=[None if one is None or one.score != self.rank_by else one.mean for one in zeros],
+            within_zero=[is_within_zero(self, row) for row in self.rows],
             footer=self.verdict,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from acrank.records.first_candidate import about_the_first
 from acrank.records.order import JOINT
 
 if TYPE_CHECKING:
@@ -15,7 +16,9 @@ _NAMES = 3
 
 
 def verdict_of(ranking: Ranking) -> list[str]:
-    """Sentences on who is first, and whom the sample cannot tell from it; none where nothing is ranked.
+    """Sentences on who is first, whom the sample cannot tell from it, and what else is known of it.
+
+    None where nothing is ranked. See `about_the_first` for labels, drawn weights and the studies.
 
     Example:
         >>> from acrank.records import Ranking, Row, Value
@@ -31,12 +34,13 @@ def verdict_of(ranking: Ranking) -> list[str]:
     if len(ranked) == 1:
         return [f"{best.model} is the only candidate that is ranked: there is nothing to compare it with."]
     first = f"{best.model} is first by {_by(ranking, best)}"
+    more = about_the_first(ranking, best)
     if best.band is None:
-        return [f"{first}. How sure that is cannot be told from one draw per candidate.", _surer(best, 5)]
+        return [f"{first}. How sure that is cannot be told from one draw per candidate.", *more, _surer(best, 5)]
     rivals = [row.model for row in ranked[1:] if row.band == best.band]
     if not rivals:
-        return [f"{first}, and its 95% interval overlaps no other."]
-    return [f"{first}, but the sample cannot tell it from {_listed(rivals)}.", _surer(best, len(rivals) + 1)]
+        return [f"{first}, and its 95% interval overlaps no other.", *more]
+    return [f"{first}, but the sample cannot tell it from {_listed(rivals)}.", *more, _surer(best, len(rivals) + 1)]
 
 
 def _by(ranking: Ranking, best: Row) -> str:

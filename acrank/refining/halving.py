@@ -11,8 +11,8 @@ from itertools import count
 from acrank.records import Refined, Value
 from acrank.records.joint import by_training
 
-#: (number of the round from 1, candidates, their learning rates so far) -> what this round gave each; None where it was
-#: cut short.
+#: (number of the round from 1, candidates, their learning rates so far) -> what this round gave each; of a first round
+#: that was cut short what it gave the first ones, and None where that counts for nothing.
 TrainRound = Callable[[int, Sequence[str], Mapping[str, float]], dict[str, Refined] | None]
 
 
@@ -56,6 +56,7 @@ def successive_halving(
         found = train(number, alive, rates)
         if found is None:
             return known, Stop.BUDGET
+        alive = [model for model in alive if model in found]
         known.update({model: _after(known.get(model), found[model]) for model in alive})
         ordered = best_first(alive, expected, known)
         if len(ordered) < 2:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
-import math
-import shutil
+import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -17,33 +14,24 @@ from acrank.cache import ObservationCache
 from acrank.errors import TargetError, UsageError
 from acrank.executors import InProcess, TaskExecutor, run_tasks
 from acrank.finetuning.finetune_settings import FinetuneSettings
-from acrank.finetuning.outcomes import COLUMNS, Outcome
+from acrank.finetuning.outcomes import Outcome
 from acrank.finetuning.work_folder import WorkFolder
 from acrank.ranking.examined_target import examine_target
 from acrank.records import Ranking, Refined
 from acrank.records.joint import expectations, joined, shares_of
+from acrank.refining.budgeting import Budget, full_treatment, plan_within, workers_of
 from acrank.refining.halving import Stop, successive_halving
-from acrank.refining.refine_settings import LEAST_EPOCHS, LEAST_STEPS, RATES, RefineSettings, check_task
-from acrank.refining.sides import Sides, choose_sides
+from acrank.refining.kept_files import PLAN, delete_rounds, write_truth
+from acrank.refining.plans import Cost, TrainingPlan, as_duration, wall_seconds
+from acrank.refining.refine_progress import RefineProgress, epoch_counter
+from acrank.refining.refine_settings import LEAST_STEPS, RATES, RefineSettings, check_task
+from acrank.refining.shortlist import first_candidates
+from acrank.refining.sides import Sides, choose_sides, fewer_images
+from acrank.refining.step_costs import measured_costs
 from acrank.refining.training import BudgetSpentError, Contestant, Round, failed, refined_of, train_candidate
 from acrank.settings import Settings
-from acrank.system.files import atomic_write
 from acrank.targets import Target
 from acrank.zoo import Zoo
-
-TRUTH = "truth.csv"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class RefineProgress:
-    """The last finished epoch of a candidate, or with `epoch` 0 its outcome; `done` of `total` epochs of the round."""
-
-    round: int
-    model: str
-    epoch: int
-    done: int
-    total: int
-    outcome: Refined | None = None
 
 
 def refine(
@@ -57,14 +45,19 @@ def refine(
     cache: ObservationCache | None = None,
     resume: bool = False,
     executor: TaskExecutor | None = None,
+    on_note: Callable[[str], None] | None = None,
     on_round: Callable[[Ranking], None] | None = None,
     on_progress: Callable[[RefineProgress], None] | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Ranking:
     """Train the first candidates of a ranking for a few epochs, in rounds of successive halving, and rank them anew.
 
     The first round trains each with three learning rates and keeps the best; every later one trains the better half
     from the checkpoint again, for twice the epochs. They are validated on images that no draw of the ranking used,
     where enough are left. See `joined` for how the result joins the ranking.
+
+    With a budget, a few steps of each are measured first, and all of them get as much as fits, see `plan_for`; where
+    nothing fits, a note says how much time would do. A resumed run keeps the plan that it began with.
 
     Args:
         ranking: of a finished run.
@@ -74,8 +67,10 @@ def refine(
         cache: that of the run.
         resume: whether what `work_dir` holds is kept; else earlier rounds there are deleted.
         executor: where candidates are trained; None is this process.
+        on_note: called with what the plan leaves out, before anything is trained.
         on_round: called after every round but the last with the ranking so far.
         on_progress: called after every epoch in this process, and after every candidate.
+        clock: gives seconds from any moment on; picklable where the executor has workers.
 
     Returns:
         The ranking by JOINT: its rows have `refined`, its notes say what was done.
@@ -100,44 +95,43 @@ def refine(
         ('joint', 1)
     """
     check_task(target.task)
-    flow = _Flow(ranking, zoo, how, executor=executor or InProcess(), on_progress=on_progress)
+    flow = _Flow(ranking, zoo, how, executor=executor or InProcess(), clock=clock)
+    flow.on_note, flow.on_round, flow.on_progress = on_note, on_round, on_progress
     settings = settings.for_task(target.task)
     sound, draws, _ = examine_target(target, settings, cache)
     if ranking.target.get("fingerprint", sound.fingerprint) != sound.fingerprint:
         raise UsageError("the ranking is of another target", hint="give the data that it was made with")
     sides = choose_sides(sound, draws, seed=settings.seed)
     flow.prepare(sides, settings, work_dir=work_dir, resume=resume)
-    flow.on_round = on_round
     return flow.run()
 
 
 class _Flow:
     """The trainings of a ranking."""
 
+    on_note: Callable[[str], None] | None
+    on_round: Callable[[Ranking], None] | None
+    on_progress: Callable[[RefineProgress], None] | None
+
     def __init__(
-        self,
-        ranking: Ranking,
-        zoo: Zoo,
-        how: RefineSettings,
-        *,
-        executor: TaskExecutor,
-        on_progress: Callable[[RefineProgress], None] | None,
+        self, ranking: Ranking, zoo: Zoo, how: RefineSettings, *, executor: TaskExecutor, clock: Callable[[], float]
     ) -> None:
         plain = [dataclasses.replace(row, refined=None) for row in ranking.rows]
         self.before = joined(dataclasses.replace(ranking, rows=plain))
         self.chosen, self.notes = first_candidates(self.before, how.refine or 1)
         self.candidates = {one.id: one for one in zoo.candidates}
-        self.how, self.executor, self.on_progress = how, executor, on_progress
-        self.on_round: Callable[[Ranking], None] | None = None
+        self.how, self.executor, self.clock = how, executor, clock
+        self.budget = Budget.of(how, clock)
+        self.plan: TrainingPlan | None = None
         self.known: dict[str, Refined] = {}
         self.outcomes: dict[str, tuple[int, Outcome]] = {}
         if missing := [model for model in self.chosen if model not in self.candidates]:
             raise UsageError(f"the manifest has no {missing[0]}", hint="give the zoo that the ranking was made with")
 
     def prepare(self, sides: Sides, settings: Settings, work_dir: Path, *, resume: bool) -> None:
-        """Open the work folder, and fix what all rounds share."""
+        """Fix what all rounds share, by the plan of an earlier run here, or by a new one."""
         self.sides, self.work_dir, self.seed = sides, work_dir, settings.seed
-        base = FinetuneSettings(
+        self.base = FinetuneSettings(
             lrs=RATES,
             patience=0,
             device=settings.device,
@@ -145,31 +139,63 @@ class _Flow:
             allow_code=settings.allow_code,
             allow_download=settings.allow_download,
         ).for_task(sides.train.target.task)
-        self.base = dataclasses.replace(base, epochs=first_epochs(sides, base))
-        self.images = sides.digest
         if not resume:
             delete_rounds(work_dir)
-        seconds = self.how.seconds
-        self.deadline = None if seconds is None else time.monotonic() + seconds
+        known = TrainingPlan.load(work_dir / PLAN)
+        if known is not None and known.chosen != self.chosen:
+            known = dataclasses.replace(known, chosen=self.chosen, models=self.chosen)
+        self.plan = known or self._new_plan()
+        if self.plan is None:
+            return
+        self._note(self.plan.note)
+        how = self.plan.treatment
+        self.base = dataclasses.replace(self.base, lrs=how.rates, epochs=how.epochs)
+        self.sides = fewer_images(sides, train=how.train, val=how.val, seed=self.seed)
+        self.images = self.sides.digest
+        work_dir.mkdir(parents=True, exist_ok=True)
+        self.plan.save(work_dir / PLAN)
+
+    def _new_plan(self) -> TrainingPlan | None:
+        """What fits into the budget; None where nothing does."""
+        full = full_treatment(self.sides, self.base, least_steps=LEAST_STEPS)
+        if self.budget is None:
+            return TrainingPlan(chosen=self.chosen, models=self.chosen, treatment=full)
+        about: dict[str, Any] = {"full": full, "measure": self._costs, "workers": workers_of(self.executor)}
+        found, note = plan_within(self.budget, self.chosen, self.sides, settings=self.base, **about)
+        self._note("" if found else note)
+        return found
+
+    def _costs(self) -> dict[str, Cost]:
+        entries = [Contestant(candidate=self.candidates[model], rates=RATES) for model in self.chosen]
+        return measured_costs(entries, self.sides, self.base, seed=self.seed, clock=self.clock, executor=self.executor)
+
+    def _note(self, text: str) -> None:
+        self.notes += [text] if text else []
+        if text and self.on_note is not None:
+            self.on_note(text)
 
     def run(self) -> Ranking:
         """All rounds; the ranking with what they gave."""
+        if self.plan is None:
+            return self._ranking(Stop.BUDGET)
         score, rows = self.before.scored_by, self.before.rows
         shares = shares_of(rows, score, higher_is_better=self.before.higher_is_better[score])
         expected = expectations(shares, {row.model: row.prior for row in rows})
-        self.known, why = successive_halving(self.chosen, expected, self._round)
+        self.known, why = successive_halving(self.plan.models, expected, self._round)
         if self.outcomes:
-            self._write_truth()
+            write_truth(self.work_dir, [(one, self._epochs(number)) for number, one in self.outcomes.values()])
         return self._ranking(why)
 
     def _round(self, number: int, models: Sequence[str], rates: Mapping[str, float]) -> dict[str, Refined] | None:
         if number > 1 and self.on_round is not None:
             self.on_round(self._ranking())
         entries = [
-            Contestant(candidate=self.candidates[model], rates=(rates[model],) if model in rates else RATES)
+            Contestant(candidate=self.candidates[model], rates=(rates[model],) if model in rates else self.base.lrs)
             for model in models
         ]
         this = self._this_round(number, entries)
+        if not self._has_time_for(this, entries):
+            return None
         found: dict[str, Outcome] = {}
         for entry, outcome in run_tasks(self.executor, partial(train_candidate, this), entries):
             if isinstance(outcome, BudgetSpentError):
@@ -179,47 +205,62 @@ class _Flow:
             model = entry.candidate.id
             found[model] = failed(this, entry, outcome) if isinstance(outcome, Exception) else outcome
             self._tell(refined_of(found[model], number), model, done=len(found), total=len(entries))
-        if len(found) < len(entries):
-            self.notes.append(
-                f"--refine-budget was spent in round {number} after {len(found)} of {len(entries)} candidates: "
-                "that round does not count (--resume goes on with it)"
-            )
-            return None
-        self.outcomes.update({model: (number, outcome) for model, outcome in found.items()})
-        results = {model: refined_of(found[model], number) for model in models}
+        counted = self._counted(number, models, found)
+        self.outcomes.update({model: (number, found[model]) for model in counted})
+        results = {model: refined_of(found[model], number) for model in counted}
         self.known.update(results)
-        return results
+        return results or None
+
+    def _has_time_for(self, this: Round, entries: Sequence[Contestant]) -> bool:
+        """Whether a later round, as long as it will take by the round before, fits into what is left."""
+        if self.budget is None or this.number == 1:
+            return True
+        each = []
+        for entry in entries:
+            before = self.outcomes[entry.candidate.id][1]
+            trained = sum(trial["epochs"] for trial in before.trials) or 1
+            is_done = this.folder.outcome(entry.key(this.seed)) is not None
+            each.append(0.0 if is_done else float(before.details["seconds"]) * this.settings.epochs / trained)
+        wanted, left = wall_seconds(each, workers_of(self.executor)), max(0.0, self.budget.left)
+        if wanted > left:
+            self.notes.append(
+                f"round {this.number} would take about {as_duration(wanted)}, and {as_duration(left)} of "
+                f"--refine-budget {self.budget.text} are left: it was not begun (--resume goes on with it)"
+            )
+        return wanted <= left
+
+    def _counted(self, number: int, models: Sequence[str], found: Mapping[str, Outcome]) -> list[str]:
+        """Those whose training counts: all; of a first round that was cut short the first ones, if two are done."""
+        if len(found) == len(models):
+            return list(models)
+        done = list(itertools.takewhile(found.__contains__, models)) if number == 1 else []
+        what = f"the first {len(done)} count" if len(done) > 1 else "that round does not count"
+        self.notes.append(
+            f"--refine-budget was spent in round {number} after {len(found)} of {len(models)} candidates: "
+            f"{what} (--resume goes on with it)"
+        )
+        return done if len(done) > 1 else []
 
     def _this_round(self, number: int, entries: Sequence[Contestant]) -> Round:
-        settings = dataclasses.replace(self.base, epochs=self.base.epochs * 2 ** (number - 1))
+        settings = dataclasses.replace(self.base, epochs=self._epochs(number))
         depends_on = {"settings": settings.record(), "images": self.images}
-        folder = WorkFolder(self.work_dir / f"round-{number}", depends_on, resume=True)
         this = Round(
             number=number,
             sides=self.sides,
             settings=settings,
-            folder=folder,
+            folder=WorkFolder(self.work_dir / f"round-{number}", depends_on, resume=True),
             seed=self.seed,
-            deadline=self.deadline,
+            deadline=self.budget.deadline if self.budget else None,
+            clock=self.clock,
         )
         if self.on_progress is None or not isinstance(self.executor, InProcess):
             return this
-        return dataclasses.replace(this, on_epoch=self._epochs_of(number, entries, settings.epochs))
+        return dataclasses.replace(
+            this, on_epoch=epoch_counter(self.on_progress, number, entries, epochs=settings.epochs)
+        )
 
-    def _epochs_of(self, number: int, entries: Sequence[Contestant], epochs: int) -> Callable[[str, float, int], None]:
-        """Counts the epochs of a round, and tells them."""
-        places = {entry.candidate.id: place for place, entry in enumerate(entries)}
-        rates = entries[0].rates
-        each = epochs * len(rates)
-
-        def on_epoch(model: str, rate: float, epoch: int) -> None:
-            trial = rates.index(rate) if rate in rates else 0
-            done = places[model] * each + trial * epochs + epoch
-            total = each * len(entries)
-            if self.on_progress is not None:
-                self.on_progress(RefineProgress(round=number, model=model, epoch=epoch, done=done, total=total))
-
-        return on_epoch
+    def _epochs(self, number: int) -> int:
+        return int(self.base.epochs * 2 ** (number - 1))
 
     def _tell(self, found: Refined, model: str, done: int, total: int) -> None:
         if self.on_progress is not None:
@@ -236,8 +277,12 @@ class _Flow:
         return joined(dataclasses.replace(self.before, rows=rows, notes=notes, settings=settings))
 
     def _about(self) -> dict[str, Any]:
+        if self.plan is None:
+            return {"trained": []}
         return {
-            "trained": list(self.chosen),
+            "plan": self.plan.record(),
+            "rates": list(self.base.lrs),
+            "trained": list(self.plan.models),
             "epochs": self.base.epochs,
             "train": len(self.sides.train),
             "val": len(self.sides.val),
@@ -251,44 +296,3 @@ class _Flow:
             f"round{'s' if rounds > 1 else ''}, {self.sides.note} ({len(self.sides.val)})"
         )
         return f"{text}; {why.value}" if why else text
-
-    def _write_truth(self) -> None:
-        """The table of ground truth: of each candidate its last round."""
-        buffer = io.StringIO(newline="")
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow([*COLUMNS, "epochs"])
-        for number, outcome in self.outcomes.values():
-            writer.writerow([*outcome.cells(), self.base.epochs * 2 ** (number - 1)])
-        atomic_write(self.work_dir / TRUTH, buffer.getvalue())
-
-
-def first_candidates(ranking: Ranking, count: int) -> tuple[list[str], list[str]]:
-    """The first `count` candidates and what else is in the leading band, up to twice as many; notes on those left out.
-
-    Raises:
-        UsageError: nothing is ranked.
-    """
-    ranked = [row for row in ranking.rows if row.rank is not None]
-    if not ranked:
-        raise UsageError("no candidate is ranked, so none can be refined", hint="see the reasons in the table")
-    leading = [row for row in ranked if row.band is not None and row.band == ranked[0].band]
-    wanted = min(max(count, len(leading)), 2 * count, len(ranked))
-    notes = []
-    if len(leading) > wanted:
-        notes.append(f"{len(leading)} candidates are in the leading band: --refine trains the first {wanted}")
-    return [row.model for row in ranked[:wanted]], notes
-
-
-def first_epochs(sides: Sides, settings: FinetuneSettings) -> int:
-    """Epochs of a training of the first round: enough of them for LEAST_STEPS steps."""
-    is_masks = sides.train.target.task == "segmentation"
-    inputs = len(sides.train) * (settings.patches if is_masks else 1)
-    steps = max(1, math.ceil(inputs / (settings.batch_size or 1)))
-    return max(LEAST_EPOCHS, math.ceil(LEAST_STEPS / steps))
-
-
-def delete_rounds(work_dir: Path) -> None:
-    """Delete the rounds of an earlier run, and nothing else."""
-    for folder in work_dir.glob("round-[0-9]*"):
-        if (folder / "settings.json").is_file() and not folder.is_symlink():
-            shutil.rmtree(folder)

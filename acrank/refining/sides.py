@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,6 +107,20 @@ def is_enough(target: Target, places: Indices) -> bool:
     return len(places) >= bounds.least and bool((sizes >= bounds.each).all())
 
 
+def fewer_images(sides: Sides, *, train: int, val: int, seed: int) -> Sides:
+    """Stratified samples of both sides, of at most so many images, but at least one of each class."""
+    target = sides.train.target
+    if train >= len(sides.train) and val >= len(sides.val):
+        return sides
+    training = _at_most(target, sides.train.indices, train, words=(seed, 0))
+    validating = _at_most(target, sides.val.indices, val, words=(seed, 1))
+    return _sides_of(
+        _restricted(target, np.union1d(training, validating)),
+        {target.ids[place] for place in training},
+        note=sides.note,
+    )
+
+
 def _unused(
     target: Target, used: npt.NDArray[np.bool_], codes: Indices | None, *, seed: int
 ) -> tuple[Indices, Indices]:
@@ -134,16 +148,22 @@ def _at_most(target: Target, places: Indices, most: int, *, words: tuple[int, in
 
 def _examined(target: Target, *, train: Indices, val: Indices, note: str) -> Sides:
     """The sides as parts of a target with their images only, less those that cannot be decoded."""
-    places = np.union1d(train, val)
-    groups = target.groups and tuple(target.groups[place] for place in places)
-    small = dataclasses.replace(
+    small = _restricted(target, np.union1d(train, val))
+    return _sides_of(Examination().look(small, range(len(small))), {target.ids[place] for place in train}, note=note)
+
+
+def _restricted(target: Target, places: Indices) -> Target:
+    """The target with some of its images only."""
+    return dataclasses.replace(
         target,
         ids=tuple(target.ids[place] for place in places),
         labels=target.labels[places],
         images=SubsetStore(target.images, tuple(int(place) for place in places)),
-        groups=groups,
+        groups=target.groups and tuple(target.groups[place] for place in places),
     )
-    sound = Examination().look(small, range(len(small)))
-    training = {target.ids[place] for place in train}
-    here = np.array([name in training for name in sound.ids], dtype=bool)
-    return Sides(train=Part(sound, np.flatnonzero(here)), val=Part(sound, np.flatnonzero(~here)), note=note)
+
+
+def _sides_of(target: Target, training: Collection[str], *, note: str) -> Sides:
+    """Both sides of a target's images: those with some names train."""
+    here = np.array([name in training for name in target.ids], dtype=bool)
+    return Sides(train=Part(target, np.flatnonzero(here)), val=Part(target, np.flatnonzero(~here)), note=note)

@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from acrank.cache.keys import dependencies_of
@@ -25,9 +26,10 @@ from acrank.records import Refined
 from acrank.refining.intervals import quality_interval
 from acrank.refining.sides import Sides
 from acrank.system.machine import pick_device, reason_of
+from acrank.targets import Target
 from acrank.targets.grouping import group_codes
 from acrank.zoo import Candidate
-from acrank.zoo.loading import LoadedModel, load_candidate
+from acrank.zoo.loading import load_candidate
 
 METHOD = "vanilla"
 
@@ -46,7 +48,8 @@ class Round:
         settings: of finetuning, with the epochs of this round and the task's defaults filled in.
         folder: holds its finished trainings and the states of the others.
         seed: of heads and batches.
-        deadline: by `time.monotonic`, after which nothing more is trained; None for none.
+        deadline: by the clock, after which nothing more is trained; None for none.
+        clock: gives seconds from any moment on.
         on_epoch: called after every epoch with the candidate, the learning rate and the epoch.
     """
 
@@ -56,11 +59,12 @@ class Round:
     folder: WorkFolder
     seed: int
     deadline: float | None = None
+    clock: Callable[[], float] = time.monotonic
     on_epoch: Callable[[str, float, int], None] | None = None
 
     def check_budget(self) -> None:
         """Raise BudgetSpentError after the deadline."""
-        if self.deadline is not None and time.monotonic() >= self.deadline:
+        if self.deadline is not None and self.clock() >= self.deadline:
             raise BudgetSpentError
 
 
@@ -95,14 +99,14 @@ def train_candidate(this: Round, entry: Contestant) -> Outcome:
     if known is not None and known.details.get("entry") == entry.digest:
         return known
     this.check_budget()
-    started = time.perf_counter()
+    started = this.clock()
     try:
         outcome = _train(this, entry, key)
     except (TargetError, OutputError, UsageError, BudgetSpentError):
         raise
     except Exception as error:  # any error of one network must not end the trainings of the others
         return failed(this, entry, error)
-    outcome.details["seconds"] = round(time.perf_counter() - started, 3)
+    outcome.details["seconds"] = round(this.clock() - started, 3)
     this.folder.save_outcome(key, outcome)
     return outcome
 
@@ -133,10 +137,11 @@ def refined_of(outcome: Outcome, number: int) -> Refined:
     )
 
 
-def _train(this: Round, entry: Contestant, key: RunKey) -> Outcome:
+def context_of(this: Round, entry: Contestant) -> RunContext:
+    """The candidate of a run, loaded, and what the run needs beside."""
     settings = dataclasses.replace(this.settings, lrs=entry.rates)
     loaded = load_candidate(entry.candidate, allow_code=settings.allow_code, allow_download=settings.allow_download)
-    context = RunContext(
+    return RunContext(
         loaded=loaded,
         entry=entry.digest,
         target=this.sides.train.target,
@@ -146,12 +151,17 @@ def _train(this: Round, entry: Contestant, key: RunKey) -> Outcome:
         save_dir=None,
     )
 
+
+def _train(this: Round, entry: Contestant, key: RunKey) -> Outcome:
+    context = context_of(this, entry)
+
     def on_epoch(rate: float, epoch: int, done: int) -> None:
         if this.on_epoch is not None:
             this.on_epoch(key.model, rate, epoch)
         this.check_budget()
 
-    run = ShortRun(key, _loaders(this.sides, loaded, settings), context)
+    loader = loader_for(this.sides.train.target, context)
+    run = ShortRun(key, {"train": loader(this.sides.train), "val": loader(this.sides.val)}, context)
     run.val = this.sides.val
     return run.finish(on_epoch)
 
@@ -191,11 +201,9 @@ class ShortRun(Run):
         self.state["current"] = None
 
 
-def _loaders(sides: Sides, loaded: LoadedModel, settings: FinetuneSettings) -> dict[str, PartLoader]:
-    target = sides.train.target
-    parts = {"train": sides.train, "val": sides.val}
+def loader_for(target: Target, context: RunContext) -> Callable[[Part], PartLoader]:
+    """Makes a loader of a part of a target, whose images are prepared for one candidate."""
+    loaded, settings = context.loaded, context.settings
     if target.task == "segmentation":
-        patches = PatchSource(target, loaded, settings.memory)
-        return {name: PatchLoader(patches, part, settings.patches) for name, part in parts.items()}
-    images = ImageSource(target, loaded, settings.memory)
-    return {name: ImageLoader(images, part) for name, part in parts.items()}
+        return partial(PatchLoader, PatchSource(target, loaded, settings.memory), patches=settings.patches)
+    return partial(ImageLoader, ImageSource(target, loaded, settings.memory))

@@ -26,15 +26,19 @@ class ReadableScale:
         meaning: what 100 is, and what 0.
         places: each value on the scale; None where there is none.
         bars: each value and its interval on an axis from 0 to 1; None where there is none.
+        zeros: what drawn weights get, on the same scale.
     """
 
     name: str
     meaning: str
     places: list[float | None]
     bars: list[Bar | None]
+    zeros: list[float | None] = dataclasses.field(default_factory=list)
 
 
-def readable_scale(values: Sequence[Interval], *, higher_is_better: bool) -> ReadableScale:
+def readable_scale(
+    values: Sequence[Interval], *, higher_is_better: bool, zeros: Sequence[float | None] = ()
+) -> ReadableScale:
     """Values as shares of the best, or as places between the last and the first where shares mean nothing.
 
     Shares need values that are not negative: v / best where higher is better, best / v where lower is. Otherwise 0 is
@@ -50,7 +54,7 @@ def readable_scale(values: Sequence[Interval], *, higher_is_better: bool) -> Rea
     known = [value for value, _, _ in values if value is not None and math.isfinite(value)]
     if not known:
         nothing: list[Any] = [None] * len(values)
-        return ReadableScale(name="% of best", meaning="", places=nothing, bars=nothing)
+        return ReadableScale(name="% of best", meaning="", places=nothing, bars=nothing, zeros=[None] * len(zeros))
     best = max(known) if higher_is_better else min(known)
     worst = min(known) if higher_is_better else max(known)
     as_shares = min(known) >= 0 and best > 0
@@ -72,6 +76,7 @@ def readable_scale(values: Sequence[Interval], *, higher_is_better: bool) -> Rea
         meaning=meaning,
         places=[None if one is None else round(100 * one[0], 1) for one in found],
         bars=[None if one is None else _bar(one, axis) for one in found],
+        zeros=[None if one is None else round(100 * share(one), 1) for one in zeros],
     )
 
 
@@ -98,6 +103,8 @@ def ranked_view(
     higher_is_better: bool,
     target: str,
     noted: Sequence[bool],
+    zero: Sequence[float | None] = (),
+    within_zero: Sequence[bool] = (),
     more: Sequence[Column] = (),
     footer: Sequence[str] = (),
 ) -> View:
@@ -111,6 +118,8 @@ def ranked_view(
         higher_is_better: direction of the ranking score.
         target: its name.
         noted: for each row, whether it has notes.
+        zero: what drawn weights get of the ranking score, for each row; none where that is not known.
+        within_zero: for each row, whether its value is within what they get.
         more: further columns, which stand behind the interval.
         footer: sentences at the end.
     """
@@ -123,7 +132,15 @@ def ranked_view(
         view,
         title=f"{target}: by {name} ({direction} is better)",
         brief=[*brief, "status", "reason"] if skipped else brief,
-        layout=_layout(values, name, others, higher_is_better=higher_is_better, noted=noted, more=more),
+        layout=_layout(
+            values,
+            name,
+            others,
+            scale=readable_scale(values, higher_is_better=higher_is_better, zeros=zero),
+            within_zero=within_zero,
+            noted=noted,
+            more=more,
+        ),
         parted_by="band",
         table_rows=len(view.rows) - len(skipped),
         below=[(f"skipped {row[model]}", row[reason]) for row in skipped],
@@ -163,11 +180,11 @@ def _layout(
     score: str,
     others: Sequence[str],
     *,
-    higher_is_better: bool,
+    scale: ReadableScale,
+    within_zero: Sequence[bool],
     noted: Sequence[bool],
     more: Sequence[Column],
 ) -> list[Column]:
-    scale = readable_scale(values, higher_is_better=higher_is_better)
     bounded = any(low is not None for _, low, _ in values)
     bar = "├──●──┤ its 95% interval" if bounded else "━━● as a bar"
     legend = f"{scale.name}: {score} {scale.meaning}; {bar}" + ("; a rule parts the bands" if bounded else "")
@@ -185,6 +202,7 @@ def _layout(
             ease=16,
             most=24,
         ),
+        *_zero_columns(scale, within_zero),
         *more,
         Column(name=score, priority=EXTRA + 10_001),
         *([Column(name=f"{score}_sd", priority=EXTRA + 10_002)] if bounded else []),
@@ -193,6 +211,16 @@ def _layout(
         Column(name="seconds", priority=4, digits=1),
         *([_marks(noted)] if any(noted) else []),
     ]
+
+
+def _zero_columns(scale: ReadableScale, within: Sequence[bool]) -> list[Column]:
+    """The column of what drawn weights get, where that is known of any row."""
+    if all(one is None for one in scale.zeros):
+        return []
+    pairs = zip(scale.zeros, within, strict=True)
+    cells = [None if zero is None else f"{'=' if same else ' '} {zero:.1f}" for zero, same in pairs]
+    legend = "untrained: its architecture with drawn weights, on the same scale; = where it is no better than those"
+    return [Column(name="untrained", cells=list(cells), priority=2, legend=legend)]
 
 
 def _marks(noted: Sequence[bool]) -> Column:

@@ -12,7 +12,7 @@ from acrank.errors import TableError
 RESERVED = frozenset(
     {"rank", "band", "model", "status", "params", "seconds", "reason", "dataset", "family", "half", "method", "seed"}
     | {"split", "ground_truth", "ground_truth_se", "metric", "task", "cluster"}
-    | {"refined", "refined_low", "refined_high", "epochs"}
+    | {"refined", "refined_low", "refined_high", "epochs", "untrained"}
     | {"score_share", "earlier", "earlier_targets", "earlier_same_task", "earlier_weight"}
 )
 #: How the columns of an interval's ends are called, behind the name of what it is of.

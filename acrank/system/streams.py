@@ -40,6 +40,7 @@ class Purpose(StrEnum):
     REFINE_PART = "images of short trainings, where not all are"  # seed, 0 to train and 1 to validate
     FINETUNE_HEAD = "new weights of a finetuning run"  # seed, split
     FINETUNE_BATCHES = "batches of a finetuning run"  # seed, split
+    UNTRAINED = "weights of an untrained twin"  # seed, number of the twin
     FINETUNE_PATCH = "training patches of a finetuning run"  # a number from the stream of its batches
 
 

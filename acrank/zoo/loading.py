@@ -23,10 +23,11 @@ from acrank.zoo.hub import resolve_recipe
 from acrank.zoo.input_resolution import resolve_input
 from acrank.zoo.matching import adapt_channels, check_fit, fill, fit, has_untouched_statistics
 from acrank.zoo.schema import Candidate
-from acrank.zoo.skip_init import without_data
+from acrank.zoo.skip_init import with_init, without_data
 from acrank.zoo.structure import CONVOLUTIONS, last_linear
 from acrank.zoo.tensor_names import renamed
 from acrank.zoo.translation import translated
+from acrank.zoo.untrained import UntrainedTwin
 from acrank.zoo.weights import check_hash, kind_of, read_state_dict
 
 _EXAMPLES = 10
@@ -58,7 +59,8 @@ def load_candidate(candidate: Candidate, *, allow_code: bool = False, allow_down
     """A candidate's network, built and filled with its weights.
 
     Weights are read as safetensors or with `torch.load(weights_only=True)`, nothing else. Missing tensors are
-    initialised from a fixed seed; the global random state stays as it was.
+    initialised from a fixed seed, those of an `UntrainedTwin` all from its own; the global random state stays as it
+    was.
 
     Args:
         candidate: from `load_zoo`.
@@ -79,8 +81,10 @@ def load_candidate(candidate: Candidate, *, allow_code: bool = False, allow_down
         >>> loaded.source_classes, loaded.weights["missing"], loaded.input.size
         (7, 0, (176, 176))
     """
-    with seeded(0):
-        loaded = _loaded(candidate, _network(candidate, allow_code=allow_code, allow_download=allow_download))
+    seed = candidate.drawn_with if isinstance(candidate, UntrainedTwin) else None
+    with seeded(seed or 0), contextlib.nullcontext() if seed is None else with_init():
+        network = _network(candidate, allow_code=allow_code, allow_download=allow_download)
+        loaded = _loaded(candidate, network, fills=seed is None)
     loaded.model.to(torch.float32).eval()
     return loaded
 
@@ -181,14 +185,15 @@ def _with_stem(
     return built
 
 
-def _loaded(candidate: Candidate, network: _Network) -> LoadedModel:
-    """The network filled with its tensors."""
+def _loaded(candidate: Candidate, network: _Network, *, fills: bool) -> LoadedModel:
+    """The network filled with its tensors, or as it was drawn."""
     built = network.built
     model, tensors = built.model, built.tensors
     found = fit(model, tensors, built.heads)
-    fitting = partial(fitting_architecture, candidate, tensors)
-    check_fit(model, tensors, found, **_rules(candidate), fitting=fitting)
-    fill(model, tensors, found)
+    if fills:
+        fitting = partial(fitting_architecture, candidate, tensors)
+        check_fit(model, tensors, found, **_rules(candidate), fitting=fitting)
+        fill(model, tensors, found)
     cfg: dict[str, Any] = {"cfg": network.cfg, "own_cfg": network.own_cfg}
     network_input, notes = resolve_input(candidate.input, built.channels, axes=built.axes, **cfg)
     notes = [*built.notes, *notes, *(f"{name} left out: {why}" for name, why in found.clashes.items())]

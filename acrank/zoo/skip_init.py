@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Self
 
 import torch
@@ -17,6 +19,7 @@ _DRAWS = (init.uniform_, init.normal_, init.kaiming_uniform_, Tensor.uniform_, T
 # in place, on tensors without data: nothing to do, though torch takes its time for it
 _IN_PLACE = (*_DRAWS, Tensor.clamp_, Tensor.mul_, Tensor.add_, Tensor.fill_, Tensor.zero_, Tensor.copy_)
 
+_draws_all: ContextVar[bool] = ContextVar("_draws_all", default=False)
 _Reference: Any = StorageWeakRef  # untyped in torch
 
 
@@ -41,7 +44,7 @@ class skip_init(TorchFunctionMode):  # noqa: N801 - a context manager
     def __torch_function__(
         self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        if func not in _DRAWS:
+        if func not in _DRAWS or _draws_all.get():
             return func(*args, **(kwargs or {}))
         tensor = args[0] if args else kwargs["tensor"]
         self._skipped.add(_Reference(tensor.untyped_storage()))
@@ -60,6 +63,21 @@ class skip_init(TorchFunctionMode):  # noqa: N801 - a context manager
         stores = [(tensor.untyped_storage(), tensor.nbytes) for tensor in own]
         filled = {_Reference(storage) for storage, size in stores if storage.nbytes() == size}
         return {one for one in self._skipped if not one.expired()} <= filled
+
+
+@contextmanager
+def with_init() -> Iterator[None]:
+    """Inside this context `skip_init` skips nothing: networks get their random initialisation.
+
+    >>> with with_init(), skip_init():
+    ...     bool(nn.Linear(2, 1).weight.any())
+    True
+    """
+    token = _draws_all.set(True)
+    try:
+        yield
+    finally:
+        _draws_all.reset(token)
 
 
 class without_data(TorchFunctionMode):  # noqa: N801 - a context manager

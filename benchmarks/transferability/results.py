@@ -16,8 +16,8 @@ from candidates import PANEL, PROTONETS
 from study import HERE, SIMULATIONS, Truth, runs_written, truths
 from targets import STUDIES
 
-from acrank.settings import PROTOCOLS
 from acrank.system.machine import run_environment
+from acrank.system.protocols import PROTOCOLS
 
 
 def main() -> None:

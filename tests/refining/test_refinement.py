@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import pickle
+import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +17,15 @@ from helpers.workbench import dense_entry, make_images, make_masks, make_zoo, ne
 
 from acrank.comparison.tables import read_truth
 from acrank.errors import TargetError, UsageError
-from acrank.executors import ProcessExecutor
+from acrank.executors import InProcess, ProcessExecutor
+from acrank.finetuning.network import Network
 from acrank.ranking.scoring import score
 from acrank.records import Ranking, Row
-from acrank.refining import RefineSettings, refine
+from acrank.refining import RefineSettings, budgeting, refine
 from acrank.refining import refinement as module
-from acrank.refining.refinement import RefineProgress, first_candidates
+from acrank.refining.kept_files import delete_rounds
+from acrank.refining.refine_progress import RefineProgress
+from acrank.refining.shortlist import first_candidates
 from acrank.settings import Settings
 from acrank.targets import Target, open_target
 from acrank.zoo import Zoo, load_zoo
@@ -29,9 +35,13 @@ SETTINGS = Settings(samples=12, repeats=1, scores=("channel_alignment", "knn"), 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test has its own module of networks, and trainings take a few steps."""
+    """Each test has its own module of networks, and trainings take a few steps at two learning rates."""
     monkeypatch.delitem(sys.modules, "small_networks", raising=False)
-    monkeypatch.setattr(module, "LEAST_STEPS", 4)
+    monkeypatch.setattr(module, "LEAST_STEPS", 2)
+    monkeypatch.setattr(budgeting, "FEWEST_STEPS", 1)
+    monkeypatch.setattr(budgeting, "_LEAST_VAL", dict.fromkeys(budgeting._LEAST_VAL, 12))
+    for place in (module, budgeting):
+        monkeypatch.setattr(place, "RATES", (0.1, 0.03))
 
 
 class Bench:
@@ -49,9 +59,12 @@ class Bench:
         return refine(self.ranking, self.zoo, self.target, **about, **more)
 
 
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(make_zoo(tmp_path / "zoo", 4), make_images(tmp_path / "target", each=24, size=16))
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """Shared: tests leave its zoo and its ranking as they are."""
+    sys.modules.pop("small_networks", None)
+    folder = tmp_path_factory.mktemp("bench")
+    return Bench(make_zoo(folder / "zoo", 4), make_images(folder / "target", each=24, size=16))
 
 
 def without_seconds(ranking: Ranking) -> list[Row]:
@@ -63,7 +76,7 @@ def without_seconds(ranking: Ranking) -> list[Row]:
 
 def trials_in(work_dir: Path) -> dict[str, Any]:
     """Every trial of every round: qualities, curves, intervals."""
-    files = [path for path in work_dir.rglob("*.json") if path.name != "settings.json"]
+    files = [path for path in work_dir.rglob("*.json") if path.name.startswith("net")]
     return {str(path.relative_to(work_dir)): json.loads(path.read_text())["trials"] for path in files}
 
 
@@ -111,24 +124,128 @@ def test_going_on_after_an_interruption_gives_the_same(bench: Bench, tmp_path: P
         whole
     )
     assert not any(one.epoch for one in told)  # everything was there
-    bench.refine(tmp_path / "work", on_progress=told.append)
-    assert any(one.epoch for one in told)  # without resume, nothing is kept
+    epochs = 4
+    with pytest.raises(KeyboardInterrupt):
+        bench.refine(tmp_path / "work", on_progress=interrupt)  # without resume, nothing is kept
 
 
-def test_the_budget(bench: Bench, tmp_path: Path) -> None:
-    cut = bench.refine(tmp_path / "work", budget="0.001s")
+class WorkClock:
+    """Counts what networks do: an image that is trained on takes three seconds, one that is validated on takes one."""
+
+    def __init__(self) -> None:
+        self.now, self.each = 0.0, 1.0
+        self.hook = torch.nn.modules.module.register_module_forward_hook(self._count)
+
+    def _count(self, module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], _: Any) -> None:
+        if isinstance(module, Network):
+            self.now += self.each * len(inputs[0]) * (3 if module.training else 1)
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Iterator[WorkClock]:
+    found = WorkClock()
+    yield found
+    found.hook.remove()
+
+
+def test_a_budget_gives_all_the_same_and_is_kept(bench: Bench, tmp_path: Path, clock: WorkClock) -> None:
+    told: list[str] = []
+    found = bench.refine(tmp_path / "work", budget="2000s", clock=clock, on_note=told.append)
+    plan = found.settings["refine"]["plan"]
+    sizes = found.settings["refine"]["train"], found.settings["refine"]["val"]
+    cost = {"load": 0.0, "read": 0.0, "train": 3.0, "val": 1.0, "held": True}
+    assert [plan["costs"][model] for model in plan["chosen"]] == [cost] * 3
+    assert plan["cuts"] == ["one learning rate (0.1) of 2"]
+    first = next(iter(json.loads(path.read_text()) for path in (tmp_path / "work" / "round-1").glob("net*.json")))
+    assert plan["seconds"] == 3 * 2 * (3 * sizes[0] + sizes[1])
+    assert first["details"]["seconds"] == pytest.approx(plan["seconds"] / 3, abs=20)  # setting up is not foreseen
+    assert {len(trials) for trials in trials_in(tmp_path / "work").values()} == {1}
+    assert clock.now <= 2000
+    assert told == [note for note in found.notes if note.startswith("planned for --refine-budget 2000s: one learning")]
+    assert Ranking.from_record(found.to_record()).to_record() == found.to_record()
+
+
+def test_a_short_budget_leaves_out_images_but_no_candidate(bench: Bench, tmp_path: Path, clock: WorkClock) -> None:
+    found = bench.refine(tmp_path / "work", budget="450s", clock=clock)
+    assert 12 < found.settings["refine"]["val"] < 60
+    trained = [row.refined for row in found.rows if row.refined]
+    assert len(trained) == 3
+    assert {(one.epochs, one.rounds, one.learning_rate) for one in trained} == {(1, 1, 0.1)}
+    assert trained[0].seconds < 450 / 3
+
+
+def test_too_small_a_budget_is_said_before_training_with_one_that_does(
+    bench: Bench, tmp_path: Path, clock: WorkClock
+) -> None:
+    told: list[str] = []
+    cut = bench.refine(tmp_path / "work", budget="0.001s", clock=clock, on_note=told.append)
     assert cut.rank_by == "channel_alignment"
     assert [row.model for row in cut.rows] == [row.model for row in bench.ranking.rows]
-    assert any("--refine-budget was spent in round 1 after 0 of 3" in note for note in cut.notes)
-    ample = bench.refine(tmp_path / "work", budget="1h", resume=True)
-    assert without_seconds(ample) == without_seconds(bench.refine(tmp_path / "other"))
+    assert not (tmp_path / "work").exists()
+    assert told == [cut.notes[-1]]
+    enough = re.search(r"--resume --refine-budget (\w+)", told[0])
+    assert enough is not None
+    clock.now = 0.0
+    found = bench.refine(tmp_path / "work", budget=enough[1], resume=True, clock=clock)
+    assert sum(row.refined is not None for row in found.rows) == 2
+    assert "2 of 3 candidates" in found.settings["refine"]["plan"]["cuts"]
 
 
+def test_a_resumed_run_keeps_its_plan(bench: Bench, tmp_path: Path, clock: WorkClock) -> None:
+    whole = bench.refine(tmp_path / "whole", budget="800s", clock=clock)
+
+    def interrupt(at: RefineProgress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bench.refine(tmp_path / "work", budget="800s", clock=clock, on_progress=interrupt)
+    again = bench.refine(tmp_path / "work", budget="1h", resume=True, clock=clock)
+    assert again.settings["refine"]["plan"] == whole.settings["refine"]["plan"]
+    assert trials_in(tmp_path / "whole").items() <= trials_in(tmp_path / "work").items()
+    assert [row.refined.rounds for row in again.rows if row.refined] == [2, 2, 1]  # an hour is time for another round
+
+
+def test_of_a_round_that_is_cut_short_the_first_two_count(bench: Bench, tmp_path: Path, clock: WorkClock) -> None:
+    def slow_down(note: str) -> None:
+        clock.each = 1.5  # once the plan is made
+
+    found = bench.refine(tmp_path / "work", budget="600s", clock=clock, on_note=slow_down)
+    first = [row.model for row in bench.ranking.rows[:2]]
+    assert {row.model for row in found.rows if row.refined} == set(first)
+    assert {row.model for row in found.rows[:2]} == set(first)
+    assert any("after 2 of 3 candidates: the first 2 count" in note for note in found.notes)
+
+
+def test_a_later_round_is_not_begun_without_time_for_it(bench: Bench, tmp_path: Path, clock: WorkClock) -> None:
+    told: list[RefineProgress] = []
+    found = bench.refine(tmp_path / "work", budget="1000s", clock=clock, on_progress=told.append)
+    assert {one.round for one in told} == {1}
+    assert any(note.startswith("round 2 would take about") for note in found.notes)
+    assert found.settings["refine"]["stopped"] == "the budget is spent"
+
+
+class Pickling(InProcess):
+    """Runs what arrives when a task is sent to another process and back."""
+
+    def submit(self, fn: Any, /, *args: Any) -> Any:
+        task, own = pickle.loads(pickle.dumps((fn, args)))
+        return super().submit(task, *own)
+
+
+def test_tasks_may_run_elsewhere(bench: Bench, tmp_path: Path) -> None:
+    here = bench.refine(tmp_path / "here", count=1)
+    assert without_seconds(bench.refine(tmp_path / "there", count=1, executor=Pickling())) == without_seconds(here)
+
+
+@pytest.mark.slow
 def test_workers_give_the_same(bench: Bench, tmp_path: Path) -> None:
     torch.set_num_threads(1)
     here = bench.refine(tmp_path / "here", count=2)
     with ProcessExecutor(1, threads=1) as executor:
-        there = bench.refine(tmp_path / "there", count=2, executor=executor)
+        there = bench.refine(tmp_path / "there", count=2, budget="1h", executor=executor)
     assert without_seconds(there) == without_seconds(here)
 
 
@@ -154,12 +271,14 @@ def test_a_candidate_that_fails_drops_behind(bench: Bench, tmp_path: Path, monke
     assert first in read_truth(tmp_path / "work" / "truth.csv").unknown["target"]
 
 
-def test_a_changed_checkpoint_is_trained_anew(bench: Bench, tmp_path: Path) -> None:
-    bench.refine(tmp_path / "work")
+def test_a_changed_checkpoint_is_trained_anew(tmp_path: Path) -> None:
+    zoo = make_zoo(tmp_path / "zoo", 2)
+    bench = Bench(zoo, make_images(tmp_path / "target", each=24, size=16))
+    bench.refine(tmp_path / "work", count=2)
     changed = bench.ranking.rows[0].model
     torch.save(network(9).state_dict(), tmp_path / "zoo" / f"{changed}.pth")
     told: list[RefineProgress] = []
-    bench.refine(tmp_path / "work", resume=True, on_progress=told.append)
+    bench.refine(tmp_path / "work", count=2, resume=True, on_progress=told.append)
     assert {one.model for one in told if one.epoch and one.round == 1} == {changed}
 
 
@@ -205,5 +324,5 @@ def test_earlier_rounds_alone_are_deleted(tmp_path: Path) -> None:
     work = tmp_path / "work"
     (work / "round-1").mkdir(parents=True)
     (work / "round-1" / "notes.txt").write_text("mine")
-    module.delete_rounds(work)
+    delete_rounds(work)
     assert (work / "round-1" / "notes.txt").exists()

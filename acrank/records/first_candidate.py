@@ -1,0 +1,89 @@
+"""What there is to say of the first candidate beside its place: labels, drawn weights, and what studies found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from acrank.records.study_figures import SHORTLIST
+
+if TYPE_CHECKING:
+    from acrank.records.row import Row, ZeroPoint
+    from acrank.records.run import Ranking
+
+#: Above this Kendall tau-b with the ranking under shuffled labels, the ranking is hardly about the target.
+LABEL_BLIND = 0.7
+
+
+def about_the_first(ranking: Ranking, best: Row) -> list[str]:
+    """Sentences on whether its place is about this target, whether it is trained at all, and what studies found.
+
+    Where it was trained on the target, that is told by its quality, and nothing is said here.
+
+    Args:
+        ranking: with at least two ranked rows.
+        best: the first of them.
+    """
+    if best.refined is not None and best.refined.quality is not None:
+        return []
+    found = [_about_the_labels(ranking, best), *_untrained(ranking, best), _shortlist(ranking)]
+    return [sentence for sentence in found if sentence]
+
+
+def zero_of(ranking: Ranking, row: Row) -> ZeroPoint | None:
+    """The zero point of a row, where it is of the score that ranks and has a value."""
+    found = row.untrained
+    return found if found is not None and found.score == ranking.scored_by and found.mean is not None else None
+
+
+def is_within_zero(ranking: Ranking, row: Row) -> bool:
+    """Whether the ranking score of a row is within what its untrained twins get."""
+    zero, value = zero_of(ranking, row), row.value(ranking.scored_by)
+    if zero is None or value is None:
+        return False
+    return zero.reaches(value, higher_is_better=ranking.higher_is_better[ranking.scored_by])
+
+
+def _about_the_labels(ranking: Ranking, best: Row) -> str:
+    score = ranking.scored_by
+    tau, one = ranking.controls.get("tau_shuffled"), best.scores.get(score)
+    if tau is not None and tau > LABEL_BLIND:
+        return (
+            f"With shuffled labels the ranking by {score} is nearly the same (tau {tau:.2f}): "
+            "it is about the checkpoints in general, not about this target."
+        )
+    if one is not None and one.value is not None and one.shuffled is not None:
+        sign = 1.0 if ranking.higher_is_better[score] else -1.0
+        if sign * one.shuffled >= sign * one.value:
+            return (
+                f"{best.model} does as well with shuffled labels ({one.shuffled:.3g}, {one.value:.3g} with yours): "
+                "its place is not about this target."
+            )
+    if tau is None:
+        return ""
+    return f"With shuffled labels the ranking by {score} is another one (tau {tau:.2f}): it depends on your labels."
+
+
+def _untrained(ranking: Ranking, best: Row) -> list[str]:
+    out = []
+    if best.layers and all(layer.get("untouched") for layer in best.layers):
+        out.append(f"{best.model} looks untrained: all its normalisation layers are as they begin.")
+    zero, value = zero_of(ranking, best), best.value(ranking.scored_by)
+    if zero is not None and value is not None and is_within_zero(ranking, best):
+        spread = "" if zero.sd is None else f" ± {zero.sd:.2g}"
+        out.append(
+            f"{best.model} is no better than its architecture with drawn weights "
+            f"({value:.3g}, untrained {zero.mean:.3g}{spread}): its checkpoint adds nothing here."
+        )
+    return out
+
+
+def _shortlist(ranking: Ranking) -> str:
+    """What the studies found of the first few, where this is a ranking like theirs."""
+    ranked = [row for row in ranking.rows if row.rank is not None]
+    alike = ranking.scored_by == SHORTLIST.score and ranking.settings.get("protocol") == "one-step"
+    if not alike or len(ranked) <= SHORTLIST.first or any(row.refined for row in ranked):
+        return ""
+    return (
+        f"In the studies the best of the first {SHORTLIST.first} was within {SHORTLIST.within:g} of the best on "
+        f"{SHORTLIST.times} of {SHORTLIST.targets} targets."
+    )

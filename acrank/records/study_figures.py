@@ -1,0 +1,29 @@
+"""Figures of the committed studies that a verdict tells; a test works them out again from the studies' tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShortlistFigure:
+    """How far the best of the first candidates was behind the best of all, by finetuning.
+
+    Attributes:
+        score: that ordered them, under the one-step protocol.
+        first: how many of them.
+        within: the quality of the best of all less that of the best of the first, at most.
+        times: on how many targets that held.
+        targets: of how many.
+    """
+
+    score: str
+    first: int
+    within: float
+    times: int
+    targets: int
+
+
+#: benchmarks/transferability: results.csv (eleven targets of the first study, 33 to 44 candidates each) and
+#: study2/results_a_choosing.csv (eight of the second, 19 each); tests/benchmarks/test_shortlist_figure.py.
+SHORTLIST = ShortlistFigure(score="finetunability", first=5, within=0.01, times=18, targets=19)

@@ -1,0 +1,32 @@
+"""The files of the work folder beside those of its rounds."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from acrank.finetuning.outcomes import COLUMNS, Outcome
+from acrank.system.files import atomic_write
+
+TRUTH, PLAN = "truth.csv", "plan.json"
+
+
+def write_truth(work_dir: Path, outcomes: Iterable[tuple[Outcome, int]]) -> None:
+    """The table of ground truth: of each candidate its last round, with its epochs."""
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([*COLUMNS, "epochs"])
+    for outcome, epochs in outcomes:
+        writer.writerow([*outcome.cells(), epochs])
+    atomic_write(work_dir / TRUTH, buffer.getvalue())
+
+
+def delete_rounds(work_dir: Path) -> None:
+    """Delete the plan and the rounds of an earlier run, and nothing else."""
+    (work_dir / PLAN).unlink(missing_ok=True)
+    for folder in work_dir.glob("round-[0-9]*"):
+        if (folder / "settings.json").is_file() and not folder.is_symlink():
+            shutil.rmtree(folder)
