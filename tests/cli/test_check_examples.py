@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from helpers.doc_pages import ROOT, block_with
+from helpers.doc_pages import commands as shown
 
 from acrank.gates import Gates, load_gates
 from acrank.records import Ranking, Refined, Row, Value
@@ -69,3 +70,10 @@ def test_the_commands_of_the_ci_examples_run(project: Path, acrank: Callable[...
     assert found
     for words in found:
         assert acrank(*words[1:]).code == 0
+
+
+def test_the_command_lines_of_the_page_pass_on_such_a_run(project: Path, acrank: Callable[..., Any]) -> None:
+    lines = [line for page, line in shown() if page.name == "ci.md"]
+    assert len(lines) >= 3
+    for line in lines:
+        assert acrank(*shlex.split(line)[1:]).code == 0, line
