@@ -53,20 +53,20 @@ def table(columns: list[str], rows: list[list[str]]) -> str:
 
 
 def scores_table() -> str:
-    """A row for every score."""
-    rows = [
+    """Two tables with a row for every score: what it is for, and what it reads and comes from."""
+    told = [
         [
             f"**`{score.name}`**" if score.shown_by_default else f"`{score.name}`",
             "higher" if score.higher_is_better else "lower",
             _range(score),
             ", ".join(score.tasks) + ("; relative to the pool" if score.pool_relative else ""),
-            ", ".join(f"`{name}`" for name in score.needs),
             score.cost,
-            score.paper,
         ]
         for score in SCORES.values()
     ]
-    return table(["score", "better", "range", "tasks", "reads", "cost", "from"], rows)
+    sources = [[f"`{one.name}`", ", ".join(f"`{name}`" for name in one.needs), one.paper] for one in SCORES.values()]
+    uses = table(["score", "better", "range", "tasks", "cost"], told)
+    return f"{uses}\n{table(['score', 'reads', 'from'], sources)}"
 
 
 def _range(score: Score) -> str:
@@ -102,18 +102,25 @@ def commands() -> str:
 
 
 def _options(found: list[tuple[str | None, str, str]]) -> str:
-    """A table of options, by the panels of the help."""
-    order = [*PANELS, None]
-    rows = []
-    for panel, flags, text in sorted(found, key=lambda one: order.index(one[0] if one[0] in PANELS else None)):
-        variable = re.search(r"env var: (\w+)", text)
-        default = re.search(r"\bdefault: ([^\]]+)\]", text)
-        need = "required" if re.search(r"[\[ ;]required\]", text) else f"`{default[1]}`" if default else ""
-        said = re.sub(r"\s*\[(env var|default|required)[^\]]*\]$", "", text)
-        rows.append([f"`{flags}`", _plain(said), need, f"`{variable[1]}`" if variable else "", panel or ""])
-    columns = ["option", "what", "default", "variable", "group"]
-    used = [place for place, _ in enumerate(columns) if place < 2 or any(row[place] for row in rows)]
-    return table([columns[place] for place in used], [[row[place] for place in used] for row in rows])
+    """A table of options for each panel of the help."""
+    parts = []
+    for panel in (*PANELS, None):
+        rows = [_option(flags, text) for one, flags, text in found if (one if one in PANELS else None) == panel]
+        title = f"*{panel}*\n\n" if panel else "*Options*\n\n" if parts else ""
+        if rows:
+            used = [0, 1, *(place for place in (2, 3) if any(row[place] for row in rows))]
+            columns = [("option", "what", "default", "variable")[place] for place in used]
+            parts.append(title + table(columns, [[row[place] for place in used] for row in rows]))
+    return "\n".join(parts)
+
+
+def _option(flags: str, text: str) -> list[str]:
+    """Flags, what the option does, its default and its variable."""
+    variable = re.search(r"env var: (\w+)", text)
+    default = re.search(r"\bdefault: ([^\]]+)\]", text)
+    need = "required" if re.search(r"[\[ ;]required\]", text) else f"`{default[1]}`" if default else ""
+    said = re.sub(r"\s*\[(env var|default|required)[^\]]*\]$", "", text)
+    return [f"`{flags.replace('|', ' | ')}`", _plain(said), need, f"`{variable[1]}`" if variable else ""]
 
 
 def _plain(text: str) -> str:

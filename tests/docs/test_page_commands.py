@@ -77,7 +77,8 @@ def test_the_options_of_every_line_parse(page: Path, line: str) -> None:
 
 
 def run_line(line: str, folder: Path) -> tuple[int, str]:
-    """Exit code and all output of a line in bash, as a reader would type it in that folder."""
+    """Exit code and all output of a line in bash, as a reader would type it in that folder; trainings get seconds."""
+    line = re.sub(r"--refine-budget \w+", "--refine-budget 2s", line)
     (folder / "bin").mkdir(exist_ok=True)
     (folder / "bin" / "acrank").write_text(f'#!/bin/sh\nexec {sys.executable} -m acrank "$@"\n')
     (folder / "bin" / "acrank").chmod(0o755)
