@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import re
 import shlex
@@ -145,6 +146,14 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         code, said = run_line(line, folder)
         assert code == 0, f"{line}\n{said}"
     return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["settings", "environment", "target", "controls"])
+def test_the_open_parts_of_the_record_are_described(prepared: Path, part: str) -> None:
+    rows = re.findall(rf"^\| `{part}` \| (.*) \|$", (ROOT / "docs" / "record.md").read_text("utf-8"), re.MULTILINE)
+    told = {*re.findall(r"`(\w+)`", rows[-1])}  # the first row of that name is about the type
+    assert told - {"refine"} == {*json.loads((prepared / "run.json").read_text("utf-8"))[part]}
 
 
 #: Outputs that a line writes for the first time.
