@@ -79,7 +79,7 @@ def test_the_options_of_every_line_parse(page: Path, line: str) -> None:
 
 def run_line(line: str, folder: Path) -> tuple[int, str]:
     """Exit code and all output of a line in bash, as a reader would type it in that folder; trainings get seconds."""
-    line = re.sub(r"--refine-budget \w+", "--refine-budget 2s", line)
+    line = re.sub(r"--refine( \d+)?", r"\g<0> --refine-budget 2s", re.sub(r"--refine-budget \w+", "", line))
     (folder / "bin").mkdir(exist_ok=True)
     (folder / "bin" / "acrank").write_text(f'#!/bin/sh\nexec {sys.executable} -m acrank "$@"\n')
     (folder / "bin" / "acrank").chmod(0o755)
@@ -131,6 +131,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the pages speak of: manifests, a run with its truth, a comparison, records of shards."""
     folder = begin(tmp_path_factory.mktemp("pages") / "folder")
     truth = "model,ground_truth,method\nimagenet,0.6,vanilla\nmoco,0.4,vanilla\n"
+    (folder / "history.csv").write_text("dataset,model,ground_truth\nold,imagenet,0.7\nold,moco,0.5\n")
+    shutil.copytree(folder / "target", folder / "earlier")
     (folder / "run.work").mkdir()
     for name in ("finetune.csv", "truth.csv", "run.work/truth.csv"):
         (folder / name).write_text(truth)
