@@ -8,10 +8,10 @@ SHARED ?= ../shared
 
 STUDY2 := $(BIN)/python -m benchmarks.transferability.study2
 
-.PHONY: help setup demo test test-slow test-lowest lint man study study2 tables clean
+.PHONY: help setup demo test test-slow test-lowest lint docs man study study2 tables clean
 
 help:
-	@echo "make setup | demo | test | test-slow | test-lowest | lint | man | tables | study SHARED=FOLDER | study2 SHARED=FOLDER | clean"
+	@echo "make setup | demo | test | test-slow | test-lowest | lint | docs | man | tables | study SHARED=FOLDER | study2 SHARED=FOLDER | clean"
 
 setup: $(READY)
 
@@ -41,6 +41,11 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The site in build/docs. A link that leads nowhere, and any other warning, is an error.
+docs: setup
+	$(BIN)/python .ci/pages.py
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -b html docs build/docs
 
 # man/acrank.1 from the help: man ./man/acrank.1
 man: setup
@@ -73,4 +78,4 @@ study2: setup
 	$(STUDY2).tables2
 
 clean:
-	rm -rf .venv demo-run .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build/docs demo-run .pytest_cache .mypy_cache .ruff_cache .hypothesis

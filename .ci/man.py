@@ -13,11 +13,11 @@ from acrank import __version__
 from acrank.cli.app import build
 
 CODES = {
-    "0": "done; gates passed",
+    "0": "done; gates passed (skipped candidates alone are no failure)",
     "1": "a gate failed",
     "2": "usage, an invalid manifest, table, gates or configuration file, or an output that cannot be written",
     "3": "target or checkpoints unusable: nothing ranked",
-    "4": "internal error",
+    "4": "internal error (please report it; `-vv` shows the traceback)",
     "130": "interrupted; what was finished is kept",
 }
 

@@ -18,7 +18,7 @@ from acrank.system.yaml_reader import read_yaml
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-_README = "see gates.yaml in the README"
+_README = "see gates.yaml in docs/ci.md"
 
 
 class _Strict(BaseModel):

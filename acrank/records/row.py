@@ -33,7 +33,8 @@ class Details:
         at_once: how many inputs went through the network together; batch statistics are theirs.
         lowered: from how many inputs at a time to how many that was lowered for lack of memory.
         depends_on: digests of its weights and code, and acrank's scheme; a row with others is computed anew.
-        cached, cache_failure: whether every observation came from the cache; why it could not be written.
+        cached: whether every observation came from the cache.
+        cache_failure: why the cache could not be written.
         parts: pool-relative score -> this candidate's part of it, for each draw.
         entry: digest of the manifest entry.
     """
@@ -179,15 +180,18 @@ class Row:
         status: "scored" or "skipped".
         reason: why it was skipped (empty when scored); at most 2000 characters, as each note.
         scores: name of the score -> Value.
-        rank, band: 1-based; the sample cannot distinguish candidates of a band. None when not ranked or not known.
+        rank: place, from 1; None when not ranked.
+        band: from 1; the sample cannot distinguish candidates of a band. None when not known.
         params: number of parameters of the network.
         seconds: wall time that the run spent on this candidate; loading while another is computed adds nothing.
         notes: what a reader should know about this candidate.
         weights: sha256 of the weights and how many tensors matched, were missing and were left over.
         layers: per normalisation layer: name, channels and values after the step (that under the random head where no
             score takes another).
-        reference, details: figures from the manifest, for comparison; what scoring it took.
-        prior, refined: what earlier targets and a short training say of it; None where there is nothing.
+        reference: figures from the manifest, for comparison.
+        details: what scoring it took.
+        prior: what earlier targets say of it; None where there are none.
+        refined: what a short training says of it; None where there was none.
         untrained: what its untrained twins get; None where none were scored.
     """
 

@@ -38,12 +38,16 @@ class Ranking:
 
     Attributes:
         rows: ranked rows first, best first, then rows without a value, then skipped rows.
-        rank_by: the score that orders the rows; JOINT where earlier targets or short trainings have a say.
+        rank_by: the score that orders the rows; `joint` where earlier targets or short trainings have a say.
         higher_is_better: direction of every score, the same under every protocol.
-        settings, environment, target: how the run was made.
+        settings: the options of the run, and what follows from them.
+        environment: versions, machine and executor.
+        target: what was ranked on: layout, task, classes, draws, and what was understood of the data.
         controls: figures about the ranking as a whole, such as its agreement with layer width.
-        notes, warnings: what a reader should know about the target, and must know about the run.
-        candidates, complete: how many there were; whether the run ended. None in records of earlier versions.
+        notes: what a reader should know about the target.
+        warnings: what a reader must know about the run.
+        candidates: how many there were; None in records of earlier versions.
+        complete: whether the run ended; None in records of earlier versions.
 
     Example:
         >>> rows = [Row(name, "scored", scores={"s": Value(x)}) for name, x in (("a", 1.0), ("b", 2.0))]

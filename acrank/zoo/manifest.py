@@ -110,7 +110,7 @@ def load_zoo(path: str | Path) -> Zoo:
     if problems:
         first, count = problems[0], len(problems) - 1
         more = f" (and {count} more problem{'s' if count > 1 else ''})" if count else ""
-        hint = "`acrank zoo validate` lists all problems" if more else "see the README for the manifest's keys"
+        hint = "`acrank zoo validate` lists all problems" if more else "see docs/own-zoo.md for the manifest's keys"
         raise ManifestError(f"{location(zoo.path, first)}: {first}{more}", hint=first.hint or hint)
     return zoo
 

@@ -1,8 +1,7 @@
-"""The README's gates.yaml, workflow and pre-commit hook: they parse, and the commands in them run."""
+"""The gates.yaml of docs/ci.md, its workflow and pre-commit hook: they parse, and the commands in them run."""
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -10,25 +9,21 @@ from typing import Any
 
 import pytest
 import yaml
+from helpers.doc_pages import ROOT, block_with
+from helpers.doc_pages import commands as shown
 
 from acrank.gates import Gates, load_gates
 from acrank.records import Ranking, Refined, Row, Value
 
-README = Path(__file__).resolve().parents[2] / "README.md"
-
 
 def example(name: str) -> str:
-    """The YAML block of the README whose first line is `# <name>`; the test skips where there is none."""
-    blocks = re.findall(r"```yaml\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    found = [block for block in blocks if block.startswith(f"# {name}\n")]
-    if not found:
-        pytest.fail(f"the README shows no {name}")
-    return str(found[0])
+    """The YAML block of docs/ci.md whose first line is `# <name>`."""
+    return block_with(f"# {name}", "yaml", ROOT / "docs" / "ci.md")
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository as in the README: gates.yaml, a run, the committed baseline and a truth table."""
+    """A repository as in docs/ci.md: gates.yaml, a run, the committed baseline and a truth table."""
     monkeypatch.chdir(tmp_path)
     for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "ACRANK_GATES", "ACRANK_FORMAT"):
         monkeypatch.delenv(name, raising=False)
@@ -75,3 +70,10 @@ def test_the_commands_of_the_ci_examples_run(project: Path, acrank: Callable[...
     assert found
     for words in found:
         assert acrank(*words[1:]).code == 0
+
+
+def test_the_command_lines_of_the_page_pass_on_such_a_run(project: Path, acrank: Callable[..., Any]) -> None:
+    lines = [line for page, line in shown() if page.name == "ci.md"]
+    assert len(lines) >= 3
+    for line in lines:
+        assert acrank(*shlex.split(line)[1:]).code == 0, line
