@@ -196,5 +196,5 @@ def _layout(
 
 
 def _marks(noted: Sequence[bool]) -> Column:
-    legend = "*: the run record has notes on this row; they are on stderr, too"
+    legend = "*: the run record has notes on this row"
     return Column(name="notes", cells=["*" if one else "" for one in noted], priority=3, legend=legend)
