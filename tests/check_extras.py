@@ -161,7 +161,7 @@ def dicom(files: Path) -> list[list[object]]:
     from pydicom.uid import JPEG2000Lossless
 
     for place in range(12):
-        values = np.random.default_rng(place).integers(0, 200, (24, 24), np.uint16)
+        values = np.random.default_rng(place).integers(0, 200, (64, 64), np.uint16)
         path = write_dicom(files / "dicom" / f"class{place % 2}" / f"{place}.dcm", values)
         if place < 6:
             compressed = pydicom.dcmread(path)

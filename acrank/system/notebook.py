@@ -14,8 +14,9 @@ from acrank.system.words import shortened
 MOST_ROWS = 200
 _NAME = 60  # characters of a name in a repr
 _BAR_WIDTH = 20  # characters
-_LEFT, _RIGHT = "text-align: left", "text-align: right"
-_BAR = f"{_LEFT}; white-space: pre; font-family: monospace; line-height: 1"
+_WRAPPED, _RIGHT = "text-align: left", "text-align: right"
+_LEFT = f"{_WRAPPED}; white-space: nowrap"
+_BAR = f"{_WRAPPED}; white-space: pre; font-family: monospace; line-height: 1"
 _RULE = "border-top: 2px solid currentColor"
 
 
@@ -66,7 +67,7 @@ def _style(column: Column, cells: Sequence[Any]) -> str:
     if column.fit == "bar":
         return _BAR
     is_numeric = any(isinstance(cell, int | float) and not isinstance(cell, bool) for cell in cells)
-    return _RIGHT if is_numeric else _LEFT
+    return _RIGHT if is_numeric else _WRAPPED if column.fit == "wrap" else _LEFT
 
 
 def short_name(name: str) -> str:
