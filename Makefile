@@ -8,10 +8,10 @@ SHARED ?= ../shared
 
 STUDY2 := $(BIN)/python -m benchmarks.transferability.study2
 
-.PHONY: help setup demo test test-slow test-lowest lint docs man study study2 tables clean
+.PHONY: help setup demo test test-slow test-lowest check-extras lint docs man notebook study study2 tables clean
 
 help:
-	@echo "make setup | demo | test | test-slow | test-lowest | lint | docs | man | tables | study SHARED=FOLDER | study2 SHARED=FOLDER | clean"
+	@echo "make setup | demo | test | test-slow | test-lowest | check-extras | lint | docs | man | notebook | tables | study SHARED=FOLDER | study2 SHARED=FOLDER | clean"
 
 setup: $(READY)
 
@@ -37,6 +37,10 @@ test-lowest:
 test-slow: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
 
+# The wheel in a clean environment, and each extra of pyproject.toml in one of its own, with a command that needs it.
+check-extras: setup
+	$(BIN)/python tests/check_extras.py --constraints $(CONSTRAINTS)
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -51,6 +55,10 @@ docs: setup
 man: setup
 	mkdir -p man
 	$(BIN)/python .ci/man.py > man/acrank.1
+
+# docs/notebook.ipynb, run anew.
+notebook: setup
+	$(BIN)/python benchmarks/screenshots/notebook.py
 
 # Every table of both transferability studies from the committed files, in less than two minutes.
 tables: setup

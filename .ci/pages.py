@@ -21,7 +21,7 @@ from man import commands as named_commands
 import acrank
 from acrank.cli.app import build
 from acrank.cli.commands import PANELS
-from acrank.records import KIND, SCHEMA_VERSION, Details, Prior, Ranking, Refined, Row, Value
+from acrank.records import KIND, SCHEMA_VERSION, Details, Prior, Ranking, Refined, Row, Value, ZeroPoint
 from acrank.scores import SCORES, Score
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -33,6 +33,7 @@ RECORDS = {
     Value: "`scores`: one score of a candidate",
     Details: "`details`: what scoring a candidate took",
     Prior: "`prior`: what earlier targets say",
+    ZeroPoint: "`untrained`: what untrained twins get",
     Refined: "`refined`: a short training",
 }
 #: What `Ranking.to_record` writes beside the fields of `Ranking`.

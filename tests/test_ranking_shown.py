@@ -36,7 +36,11 @@ def test_html_has_every_row_the_verdict_and_the_warnings_escaped() -> None:
     shown = ranking(warnings=["a & b"])
     shown.rows[0].model = "<net00>"
     page = shown._repr_html_()
-    assert page.count("<tr") == 14  # 12 ranked, one skipped, the heading
+    assert page.count("<tr") == 13  # 12 ranked, and the heading
+    assert "skipped bad: its file is damaged" in page
+    assert page.count('<tr style="border-top') == 5  # a rule between any two of the six bands
+    assert "0 to 100" in page  # the scale of the terminal's table, for values below 0
+    assert page.count("●") == 12 + 1  # a bar each, and the legend
     assert "&lt;net00&gt; is first by s, but the sample cannot tell it from net01" in page
     assert "<net00>" not in page
     assert "warning: a &amp; b" in page

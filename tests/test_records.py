@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from acrank.demo import make_target
 from acrank.errors import OutputError, TableError
+from acrank.gates import load_gates, read_changes
 from acrank.ranking.joining import merge
 from acrank.records import KIND, SCHEMA_VERSION, Details, Ranking, Row, Value
 from acrank.records.csv_columns import EARLIER_COLUMNS, TRAINING_COLUMNS
@@ -174,6 +176,17 @@ def test_a_record_comes_back_equal(tmp_path: Path) -> None:
     record = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
     assert (record["kind"], record["schema_version"]) == (KIND, SCHEMA_VERSION)
     assert record == full().to_record()
+
+
+def test_paths_may_be_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    full().save("run.json")
+    assert Ranking.load("run.json") == full()
+    assert read_changes("run.json", full()).models
+    Path("gates.yaml").write_text("no_skipped: true\n")
+    assert load_gates("gates.yaml").enabled() == ["no_skipped"]
+    make_target("retina", n=20)
+    assert len([*Path("retina").glob("*/*.png")]) == 20
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=6))

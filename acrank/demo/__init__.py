@@ -7,6 +7,7 @@ by benchmarks/demo_zoo/pretrain.py.
 from __future__ import annotations
 
 import itertools
+import os
 from pathlib import Path
 
 from acrank.errors import OutputError, UsageError
@@ -55,7 +56,7 @@ def grade_counts(n: int) -> tuple[int, ...]:
     return tuple(end - start for start, end in itertools.pairwise(edges))
 
 
-def make_target(folder: Path, *, seed: int = 0, n: int = 240) -> None:
+def make_target(folder: str | os.PathLike[str], *, seed: int = 0, n: int = 240) -> None:
     """Write `n` graded retinas as PNG files of 96 × 96 pixels, one folder per grade, as `folder/2_moderate/017.png`.
 
     An image depends only on `seed`, its grade and its number within the grade; under no seed is one of them in the
@@ -66,7 +67,7 @@ def make_target(folder: Path, *, seed: int = 0, n: int = 240) -> None:
         OutputError: `folder` is not empty, or cannot be written.
     """
     counts = grade_counts(n)
-    claim(folder)
+    folder = claim(folder)
     for grade, (name, count) in enumerate(zip(GRADES, counts, strict=True)):
         (folder / name).mkdir()
         for index in range(count):
@@ -82,12 +83,13 @@ def _draw(path: Path, words: tuple[int, int, int, int]) -> None:
     Image.fromarray(fundus(np.random.default_rng(words), words[2], TARGET_SIZE)).save(path)
 
 
-def claim(folder: Path) -> None:
-    """Create a folder, or accept an empty one.
+def claim(folder: str | os.PathLike[str]) -> Path:
+    """Create a folder, or accept an empty one; its path.
 
     Raises:
         OutputError: it is not empty, or cannot be written.
     """
+    folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         occupied = any(folder.iterdir())
@@ -97,3 +99,4 @@ def claim(folder: Path) -> None:
         ) from error
     if occupied:
         raise OutputError(f"{folder} is not empty", hint="choose a new folder, or delete this one first")
+    return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -50,7 +51,9 @@ def nodule_scan(seed: int, index: int, *, size: int = SIZE) -> tuple[Volume, Mas
     return np.clip(np.round(noisy), -1024, 3071).astype(np.int16), mask
 
 
-def make_nodules(folder: Path, *, layout: Layout = "decathlon", seed: int = 0, n: int = 16, size: int = SIZE) -> None:
+def make_nodules(
+    folder: str | os.PathLike[str], *, layout: Layout = "decathlon", seed: int = 0, n: int = 16, size: int = SIZE
+) -> None:
     """Write `n` scans and masks as NIfTI in the layout of Decathlon or nnU-Net (raw); the content is the same in both.
 
     Raises:
@@ -60,7 +63,7 @@ def make_nodules(folder: Path, *, layout: Layout = "decathlon", seed: int = 0, n
     """
     if layout not in ("decathlon", "nnunet") or n < 4:
         raise UsageError(f"cannot write {n} scans as {layout!r}", hint="four or more, as decathlon or nnunet")
-    claim(folder)
+    folder = claim(folder)
     for part in ("imagesTr", "labelsTr"):
         (folder / part).mkdir()
     names = [f"nodule_{index:03d}" for index in range(n)]

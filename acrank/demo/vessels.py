@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 import numpy as np
 from PIL import Image
@@ -36,7 +36,7 @@ def vessel_retina(seed: int, index: int, *, size: int = SIZE) -> tuple[Pixels, P
     return develop(rng, image, TARGET_CAMERA.noise), ((vessels > _VESSEL) & seen).astype(np.uint8)
 
 
-def make_vessels(folder: Path, *, seed: int = 0, n: int = 24, size: int = SIZE) -> None:
+def make_vessels(folder: str | os.PathLike[str], *, seed: int = 0, n: int = 24, size: int = SIZE) -> None:
     """Write `n` retinas and the masks of their vessels as PNG files in `folder/images` and `folder/masks`.
 
     Raises:
@@ -45,7 +45,7 @@ def make_vessels(folder: Path, *, seed: int = 0, n: int = 24, size: int = SIZE) 
     """
     if n < 4:
         raise UsageError(f"{n} images are too few to rank on", hint="ask for four or more")
-    claim(folder)
+    folder = claim(folder)
     for part in ("images", "masks"):
         (folder / part).mkdir()
     for index in range(n):

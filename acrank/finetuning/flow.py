@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ def finetune(
     methods: Sequence[str] = ("vanilla",),
     settings: FinetuneSettings | None = None,
     *,
-    work_dir: Path,
+    work_dir: str | os.PathLike[str],
     seeds: int = 1,
     splits: int = 1,
     resume: bool = False,
@@ -117,7 +118,7 @@ def finetune(
     plan = make_plan(zoo, targets, names, settings=settings, seeds=seeds, splits=splits)
     device = pick_device(settings.device)
     depends_on = {"settings": plan.settings.record(), "target": plan.target_record, "saves": save_dir is not None}
-    folder = WorkFolder(work_dir, depends_on, resume=resume)
+    folder = WorkFolder(Path(work_dir), depends_on, resume=resume)
     with bar("finetuning", shown=progress) as report:
 
         def on_step(reached: Progress) -> None:

@@ -133,31 +133,9 @@ def _cell(one: _Shown, row: int, width: int) -> Text:
 
     cell, text = one.cells[row], one.texts[row]
     if isinstance(cell, Bar):
-        return Text(bar_text(cell, width), style=TONES["bar"])
+        return Text(cell.drawn(width), style=TONES["bar"])
     style = TONES[one.column.tones.get(text, "plain")]
     return Text(wrapped(text, width) if one.column.fit == "wrap" else shortened_to(text, width), style=style)
-
-
-def bar_text(bar: Bar, width: int) -> str:
-    """A bar of `width` cells: a line up to the value, and whiskers at the ends of its interval.
-
-    Example:
-        >>> bar_text(Bar(0.5), 8), bar_text(Bar(0.5, 0.25, 0.8), 12)
-        ('━━━●', '━━├──●───┤')
-    """
-    at = _place(bar.value, width)
-    cells = ["━"] * at + ["●"] + [" "] * (width - at - 1)
-    if bar.low is not None and bar.high is not None:
-        low, high = _place(bar.low, width), _place(bar.high, width)
-        for place in range(low, high + 1):
-            cells[place] = "─"
-        cells[low], cells[high] = "├", "┤"
-        cells[at] = "●"
-    return "".join(cells).rstrip()
-
-
-def _place(share: float, width: int) -> int:
-    return min(width - 1, max(0, round(share * width) - 1))
 
 
 def _below(console: Console, view: View, kept: Sequence[Column], *, width: int | None, missing: int) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from acrank.errors import GatesError
@@ -84,7 +84,7 @@ def changes_since(baseline: Ranking, ranking: Ranking, *, where: str = "the base
     return Changes(score=one_line(name), baseline=one_line(where), models=models, notes=_notes(baseline, ranking))
 
 
-def read_changes(path: Path, ranking: Ranking) -> Changes:
+def read_changes(path: str | os.PathLike[str], ranking: Ranking) -> Changes:
     """The changes since a baseline on disk; raises TableError where that is no run record."""
     return changes_since(Ranking.load(path), ranking, where=str(path))
 

@@ -7,12 +7,15 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from acrank.system.notebook import first_lines, html_of, short_name
 from acrank.system.view import Column, View
+from acrank.system.words import shortened
 
 if TYPE_CHECKING:
     from acrank.gates.changes import Changes
 
 _MAX_LENGTH = 2000
+_MOST_LINES, _LINE = 12, 120  # of a repr: as many as there are kinds of gates; characters of a message
 #: Invisible characters that letters of some scripts need, and that break up commands to runners.
 _JOINERS = "\u200b\u200c\u200d"
 
@@ -69,6 +72,14 @@ class CheckReport:
             return f"acrank check of {one_line(self.run)}: no gates, what changed"
         outcome = f"{failed} of {total} gates failed" if failed else f"{total} of {total} gates passed"
         return f"acrank check of {one_line(self.run)}: {outcome}"
+
+    def __repr__(self) -> str:
+        outcomes = [("passed" if one.passed else "FAILED", one) for one in self.results]
+        lines = [f"{outcome} {one.name}: {shortened(one_line(one.message), _LINE)}" for outcome, one in outcomes]
+        return "\n".join([f"<{short_name(self.title)}", *first_lines(lines, most=_MOST_LINES)]) + ">"
+
+    def _repr_html_(self) -> str:
+        return "\n".join(map(html_of, self.views()))
 
     def view(self) -> View:
         """The report as a View: columns gate, result, observed, required, message."""

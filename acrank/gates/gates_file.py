@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -167,13 +168,13 @@ _PATHS = ("baseline", "truth")
 _FLAGS = {"k": "--top-k", "at_least": "--min-tau", "at_most": "--max-slowdown"}
 
 
-def load_gates(path: Path) -> Gates:
+def load_gates(path: str | os.PathLike[str]) -> Gates:
     """Read and check a gates file.
 
     Raises:
         GatesError: missing, not YAML, an unknown or duplicate key, a value out of range, or no gate at all.
     """
-    return parse_gates(read_gates(path), where=str(path))
+    return parse_gates(read_gates(Path(path)), where=str(path))
 
 
 def read_gates(path: Path) -> dict[str, Any]:

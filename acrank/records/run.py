@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -186,11 +187,11 @@ class Ranking:
         except ValueError as error:
             raise TableError(f"{where} is damaged: {error}", hint="run `acrank score` again") from error
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write the run record as JSON, whole or not at all."""
-        atomic_write(path, dumps(self.to_record()))
+        atomic_write(Path(path), dumps(self.to_record()))
 
     @classmethod
-    def load(cls, path: Path) -> Ranking:
+    def load(cls, path: str | os.PathLike[str]) -> Ranking:
         """Read a run record; raises TableError where it is missing, not JSON, or no run record."""
-        return cls.from_record(read_json(path, "run.json that `acrank score` wrote"), where=str(path))
+        return cls.from_record(read_json(Path(path), "run.json that `acrank score` wrote"), where=str(path))

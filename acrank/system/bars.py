@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from acrank.system.printable import printable
 
@@ -26,9 +29,7 @@ def bar(text: str, *, shown: bool) -> Iterator[Report]:
     if not shown:
         yield lambda done, total, text: None
         return
-    from tqdm.auto import tqdm
-
-    with tqdm(desc=printable(text), total=None) as shown_bar:
+    with notebook_tqdm()(desc=printable(text), total=None) as shown_bar:
 
         def report(done: int, total: int, text: str) -> None:
             shown_bar.total = total
@@ -37,3 +38,17 @@ def bar(text: str, *, shown: bool) -> Iterator[Report]:
             shown_bar.refresh()
 
         yield report
+
+
+def notebook_tqdm() -> Any:
+    """tqdm's bar for where Python runs; a notebook without ipywidgets gets text, and no warning with a path in it.
+
+    Other packages import the same module, timm among them; the warning comes with the first import only.
+
+    Example:
+        >>> notebook_tqdm().__name__
+        'tqdm_asyncio'
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        return importlib.import_module("tqdm.auto").tqdm

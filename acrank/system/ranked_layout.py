@@ -224,5 +224,5 @@ def _zero_columns(scale: ReadableScale, within: Sequence[bool]) -> list[Column]:
 
 
 def _marks(noted: Sequence[bool]) -> Column:
-    legend = "*: the run record has notes on this row; they are on stderr, too"
+    legend = "*: the run record has notes on this row"
     return Column(name="notes", cells=["*" if one else "" for one in noted], priority=3, legend=legend)

@@ -20,6 +20,27 @@ class Bar:
     low: float | None = None
     high: float | None = None
 
+    def drawn(self, width: int) -> str:
+        """A line of `width` characters up to the value, and whiskers at the ends of its interval.
+
+        Example:
+            >>> Bar(0.5).drawn(8), Bar(0.5, 0.25, 0.8).drawn(12)
+            ('━━━●', '━━├──●───┤')
+        """
+        at = _place(self.value, width)
+        cells = ["━"] * at + ["●"] + [" "] * (width - at - 1)
+        if self.low is not None and self.high is not None:
+            low, high = _place(self.low, width), _place(self.high, width)
+            for place in range(low, high + 1):
+                cells[place] = "─"
+            cells[low], cells[high] = "├", "┤"
+            cells[at] = "●"
+        return "".join(cells).rstrip()
+
+
+def _place(share: float, width: int) -> int:
+    return min(width - 1, max(0, round(share * width) - 1))
+
 
 #: Columns of this priority and beyond are for wide terminals: nothing else becomes narrow for them.
 EXTRA = 10

@@ -14,7 +14,7 @@ from acrank.formats import View
 from acrank.formats.cells import cell_text, visible
 from acrank.formats.fitting import pieces_of, shortened_to, wrapped
 from acrank.formats.markdown import to_markdown
-from acrank.formats.table import bar_text, to_table
+from acrank.formats.table import to_table
 from acrank.records import Prior, Ranking, Refined, Row, Value
 from acrank.system.ranked_layout import readable_scale
 from acrank.system.view import Bar, Column
@@ -248,7 +248,7 @@ def test_shares_where_they_mean_something(values: list[float], higher: bool, nam
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.integers(8, 40))
 def test_a_bar_has_one_dot_within_its_whiskers(one: float, two: float, three: float, width: int) -> None:
     low, value, high = sorted((one, two, three))
-    text = bar_text(Bar(value, low, high), width)
+    text = Bar(value, low, high).drawn(width)
     assert len(text) <= width
     assert text.count("●") == 1
     assert re.fullmatch("━*├?─*●─*┤?", text)

@@ -156,3 +156,13 @@ def test_the_record_says_all_that_the_table_says() -> None:
             "message": result.message,
         }
     assert set(Gates.model_fields) >= {entry["gate"] for entry in record["results"]}
+
+
+def test_it_shows_itself_in_a_few_lines_and_escaped_in_a_notebook() -> None:
+    report = report_on("<b>net</b>", "it is damaged")
+    first, *lines = repr(report).splitlines()
+    assert first == "<acrank check of <b>net</b>: 4 of 5 gates failed"
+    assert [line.split()[0] for line in lines] == ["passed" if one.passed else "FAILED" for one in report.results]
+    page = report._repr_html_()
+    assert page.count("<tr") == 1 + len(report.results)
+    assert "<b>" not in page

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,3 +24,18 @@ def test_a_bar_counts_every_candidate(tmp_path: Path, capsys: pytest.CaptureFixt
     said = capsys.readouterr().err
     assert re.search(r"3/3 \[", said)
     assert re.search(r"1/3 \[", said)
+
+
+def test_a_notebook_without_widgets_is_told_nothing() -> None:
+    """In one of its own, for tqdm looks where it runs when it is first imported."""
+    code = """
+import sys, types
+kernel = types.ModuleType("IPython")
+kernel.get_ipython = lambda: types.SimpleNamespace(config={"IPKernelApp": {}})
+sys.modules |= {"IPython": kernel, "ipywidgets": None}
+from acrank.system.bars import notebook_tqdm
+notebook_tqdm()
+import tqdm.auto
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""

@@ -35,7 +35,7 @@ def test_a_browser_shows_hostile_names_as_text() -> None:
     found = Words(html_of(view, [name]))
     assert found.tags <= {"table", "thead", "tbody", "tr", "th", "td", "p", "strong"}
     text = "".join(found.words)
-    assert text.count("<img src=x onerror=alert(1)>\\u202e") == 3  # title, cell, line
+    assert text.count("<img src=x onerror=alert(1)>\\u202e") == 4  # title, heading, cell, line
     assert "0.1235" in text
     assert "–" in text
 

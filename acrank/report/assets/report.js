@@ -1,4 +1,5 @@
 "use strict";
+const FIRST_ROWS = 50; // of a long table: those of its first page
 const status = document.getElementById("report-status");
 
 /** Text of what `acrank.report.packing.packed` made, or null where the data is not packed. */
@@ -46,12 +47,23 @@ function initTheme() {
   showTheme();
 }
 
+/** The rows of a table past the first ones, taken out of the document. */
+function takeOut(table, most) {
+  const body = table.tBodies[0];
+  if (body.rows.length <= most) return [];
+  const range = document.createRange();
+  range.setStartAfter(body.rows[most - 1]);
+  range.setEndAfter(body.lastChild);
+  return [...range.extractContents().children];
+}
+
 async function initTables(DataTable) {
   for (const table of document.querySelectorAll("table.interactive")) {
     const rows = table.tBodies[0].rows.length;
+    const rest = takeOut(table, FIRST_ROWS); // DataTables reads rows much faster outside the document
     const shown = new DataTable(table, {
       order: [],
-      pageLength: Number(table.dataset.pageLength || 50),
+      pageLength: Number(table.dataset.pageLength || FIRST_ROWS),
       lengthMenu: [25, 50, 100, 250, { label: "all", value: -1 }],
       paging: rows > 25,
       autoWidth: false,
@@ -60,6 +72,7 @@ async function initTables(DataTable) {
       layout: { topStart: "search", topEnd: rows > 25 ? "pageLength" : null, bottomStart: "info" },
       language: { search: "Filter:", searchPlaceholder: "model, score, reason …" },
     });
+    if (rest.length) shown.rows.add(rest).draw();
     const outer = table.closest(".scroll");
     const inner = table.parentElement; // the filter stays in place where the table scrolls
     for (const name of ["tabindex", "role", "aria-label"]) {
@@ -98,10 +111,16 @@ function chartConfig(narrow) {
   };
 }
 
+/** A moment in which the page has nothing else to do: what a reader does comes before the next chart. */
+function idle() {
+  return new Promise((resolve) => (window.requestIdleCallback ?? setTimeout)(resolve));
+}
+
 async function initCharts() {
   const page = await dataOf("page-data");
   const narrow = innerWidth < 700;
   for (const chart of page.charts) {
+    await idle();
     const place = document.getElementById(`chart-${chart.id}`);
     const datasets = Object.fromEntries(chart.data.map((name) => [name, page.datasets[name]]));
     const spec = { ...chart.spec, datasets, description: chart.description };
@@ -116,6 +135,13 @@ async function initCharts() {
     });
     const menu = place.querySelector("summary");
     menu.setAttribute("aria-label", `Save the chart "${chart.title}"`);
+  }
+}
+
+/** Long tables in closed details become elements when these are opened. */
+function initDetails() {
+  for (const later of document.querySelectorAll("details > noscript")) {
+    later.parentElement.addEventListener("toggle", () => (later.outerHTML = later.textContent), { once: true });
   }
 }
 
@@ -135,8 +161,11 @@ function initRecord() {
 async function start() {
   initTheme();
   initRecord();
+  initDetails();
   const tables = await library("datatables");
   await initTables(tables.default);
+  document.documentElement.dataset.ready = "tables";
+  await idle();
   await library("vega");
   await initCharts();
   document.documentElement.dataset.ready = "yes";

@@ -15,6 +15,7 @@ from acrank.targets.layouts.listing import entries, files_below, suffix_of, with
 from acrank.targets.layouts.mask_names import first_manual, is_mask_beside, pair_names, role_of
 from acrank.targets.split_names import choose_splits, split_kind
 from acrank.targets.stores.images import IMAGE_SUFFIXES
+from acrank.targets.stores.stored_volumes import is_volume
 from acrank.targets.target import first_few
 
 _IMAGES, _MASKS = ("images", "image", "imgs", "img"), ("masks", "mask", "labels", "annotations")
@@ -83,7 +84,7 @@ def paired(data: DataFolder, split: str, pair: _Pair, *, notes: list[str], is_al
     if not pictures or not truths:
         refuse_dicom(path, (f"{folder}/{name}" for folder in pair for name in chain(*entries(data, folder))))
     if not pictures:
-        volumes = any(name.lower().endswith((".nii", ".nii.gz")) for name in entries(data, pair[0])[1])
+        volumes = any(map(is_volume, entries(data, pair[0])[1]))
         hint = "describe volumes in a dataset.json, as Decathlon does" if volumes else "put PNG or TIFF files there"
         raise TargetError(f"no images in {path / pair[0]}", hint=hint)
     found = pair_names(list(pictures), list(truths))

@@ -7,6 +7,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from acrank.system.bars import notebook_tqdm
 from acrank.system.imports import gc_paused
 
 # The operators that torchvision describes on import but that only its missing binary part would declare.
@@ -28,6 +29,7 @@ def import_timm() -> ModuleType:
         >>> import_timm().__name__
         'timm'
     """
+    notebook_tqdm()  # timm imports the same module, which would warn where there is no ipywidgets
     try:
         return importlib.import_module("timm")
     except RuntimeError as error:

@@ -146,10 +146,11 @@ def test_splits_of_images_and_masks(tmp_path: Path, build: Callable[[Path], Path
         open_target(folder, split="test")
 
 
-def test_volumes_in_folders_of_masks_need_a_description(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", [".nii.gz", ".mha"])
+def test_volumes_in_folders_of_masks_need_a_description(tmp_path: Path, ending: str) -> None:
     for part in ("images", "masks"):
         (tmp_path / part).mkdir()
-        (tmp_path / part / "a.nii.gz").write_bytes(b"")
+        (tmp_path / part / f"a{ending}").write_bytes(b"")
     with pytest.raises(TargetError, match="no images in") as caught:
         open_target(tmp_path)
     assert "dataset.json" in (caught.value.hint or "")
