@@ -25,6 +25,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fuzz.processes import FairClock, kill, left, session
+
 #: Address space beyond the server's own. More than the bound on resident memory: libraries reserve what they never use.
 ADDRESS_SPACE = 5 * 2**30
 FILE_SIZE = 2**30
@@ -62,7 +64,9 @@ def warm_up() -> None:
         __import__(name)
     for name in ("acrank.finetuning.flow", "acrank.comparison", "acrank.gates"):
         __import__(name)
-    for extra in ("nibabel", "monai.networks.nets", "segmentation_models_pytorch"):
+    for name in ("acrank.refining.refinement", "acrank.report.html_page", "acrank.zoo.scanning"):
+        __import__(name)
+    for extra in ("nibabel", "monai.networks.nets", "segmentation_models_pytorch", "pydicom.pixels", "altair"):
         with contextlib.suppress(ImportError):
             __import__(extra)
     import torch
@@ -91,8 +95,8 @@ def perform(request: dict[str, Any]) -> dict[str, Any]:
         _run(request)
     watchers = [kind(request, child) for name, kind in _WATCHERS.items() if request.get(name)]
     code, usage, timed_out = _wait(child, request["timeout"], watchers)
-    left = _left(child, 0 if timed_out else request.get("grace", 0))
-    _kill(left)
+    orphans = left(child, 0 if timed_out else request.get("grace", 0))
+    kill(orphans)
     if request.get("terminal"):
         os.close(request["master"])
     return {
@@ -101,7 +105,7 @@ def perform(request: dict[str, Any]) -> dict[str, Any]:
         "seconds": time.monotonic() - started,
         "cpu": usage.ru_utime + usage.ru_stime,
         "memory": max(0, usage.ru_maxrss * 1024 - before),
-        "orphans": 0 if timed_out else len(left),
+        "orphans": 0 if timed_out else len(orphans),
     }
 
 
@@ -212,63 +216,21 @@ class _Reader:
 _WATCHERS = {"signal": _Sender, "meanwhile": _Saboteur, "terminal": _Reader}
 
 
-def _left(child: int, grace: float) -> list[int]:
-    """Processes of the child's session that are still there when the grace is over."""
-    until = time.monotonic() + grace
-    while (found := _session(child)) and time.monotonic() < until:
-        time.sleep(0.02)
-    return found
-
-
 def _wait(child: int, limit: float, watchers: list[Any]) -> tuple[int, resource.struct_rusage, bool]:
     """The child's exit code (negative: of a signal), what it used, and whether it had to be killed."""
     timed_out = False
-    until, pause = time.monotonic() + limit, 0.002
+    clock, pause = FairClock(child), 0.002
     while True:
         found, status, usage = os.wait4(child, os.WNOHANG)
         for watcher in watchers:
             watcher.poll()
         if found:
             return os.waitstatus_to_exitcode(status), usage, timed_out
-        if not timed_out and time.monotonic() > until and _is_over(child, until, limit):
+        if not timed_out and clock.seconds() > limit:
             timed_out = True
-            _kill([*_session(child), child])
+            kill([*session(child), child])
         time.sleep(pause)
         pause = min(0.003 if watchers else 0.02, pause * 1.2)
-
-
-def _is_over(child: int, until: float, limit: float) -> bool:
-    """Whether a command whose time has passed has really had it, or was kept waiting by a busy machine.
-
-    It has had it where it worked for so long, or hardly worked at all, or thrice the time has passed.
-    """
-    used = sum(_seconds_used(one) for one in [*_session(child), child])
-    return used > limit or used < limit / 4 or time.monotonic() > until + 2 * limit
-
-
-def _seconds_used(process: int) -> float:
-    with contextlib.suppress(OSError):
-        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
-    return 0.0
-
-
-def _kill(processes: list[int]) -> None:
-    for process in processes:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
-
-
-def _session(leader: int) -> list[int]:
-    """Processes of a child's session that are alive, without the child."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit() and int(folder.name) != leader:
-            with contextlib.suppress(OSError):
-                state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
-                if os.getsid(int(folder.name)) == leader and state != "Z":
-                    found.append(int(folder.name))
-    return found
 
 
 def _resident() -> int:
