@@ -54,11 +54,11 @@ class Campaign:
         """Until the cases or the time are over."""
         with Server() as server:
             materials = Materials(self.folder / "materials", server)
-        threads = [threading.Thread(target=self._work, args=(stream, materials)) for _ in range(self.jobs)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+            threads = [threading.Thread(target=self._work, args=(stream, materials)) for _ in range(self.jobs)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
 
     def _work(self, stream: Iterator[tuple[str, int]], materials: Materials) -> None:
         with Server() as server:

@@ -1,7 +1,7 @@
 """A process that has imported everything and forks a child for each command: a command then starts in milliseconds.
 
 Reads one request a line from stdin and answers one line to stdout, both JSON. A child is a session of its own with
-bounds on address space and file sizes; it is killed with all that it started when its time is over.
+bounds on memory and file sizes; it is killed with all that it started when its time is over.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from typing import Any
 
 from fuzz.processes import FairClock, kill, left, session
 
-#: Address space beyond the server's own. More than the bound on resident memory: libraries reserve what they never use.
-ADDRESS_SPACE = 5 * 2**30
+#: Memory beyond the server's own that a command may ask for; what libraries reserve and cannot write does not count.
+#: More than the bound on resident memory, for not all that is asked for is used.
+DATA = 5 * 2**30
 FILE_SIZE = 2**30
 #: What a command may do with the rest of the world: nothing. Each such event is refused and told.
 WATCHED = ("socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.system", "os.posix_spawn", "os.exec")
@@ -330,8 +331,8 @@ def _clean_environment(env: dict[str, str]) -> None:
 
 
 def _bound() -> None:
-    address_space = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + ADDRESS_SPACE
-    resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
+    data = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize() + DATA
+    resource.setrlimit(resource.RLIMIT_DATA, (data, data))
     resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_SIZE, FILE_SIZE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
