@@ -18,13 +18,15 @@ import numpy as np
 
 from acrank.errors import AcrankError, MissingExtraError, TargetError
 from acrank.system.bounds import check_fits, check_regular
+from acrank.system.files import open_regular
 from acrank.system.imports import extra
+from acrank.targets.stores.dicom_bounds import check_frames, check_inflated
 
 #: Suffixes of DICOM files, lower case; files without a suffix are known by their first bytes.
 DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".dic", ".ima"})
 _MAGIC_AT = 128
-#: Deflate makes at most so many bytes of one.
-_MOST_INFLATION = 1032
+#: Where the fields are that FileMetaInformationGroupLength counts: behind the magic letters and that field.
+_META_AT = _MAGIC_AT + 4 + 12
 #: (is implicit, is little endian) -> name of the transfer syntax.
 _SYNTAXES: dict[tuple[bool, ...], str] = {
     (True, True): "ImplicitVRLittleEndian",
@@ -95,7 +97,7 @@ def has_magic(path: Path) -> bool:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode) or status.st_size < _MAGIC_AT + 4:  # files of /proc may never end
             return False
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(_MAGIC_AT + 4)[_MAGIC_AT:] == b"DICM"
     except OSError as error:
         raise TargetError(f"cannot read {path}: {error.strerror}", hint="check the file") from error
@@ -114,6 +116,7 @@ def read_header(path: Path) -> DicomHeader | None:
             raise ValueError("neither an image nor another object")
         header = _header(dataset)
         if header is not None:
+            check_frames(header.frames, path)
             refuse_compression(dataset, path)
         return header
 
@@ -124,7 +127,8 @@ def _header(dataset: Any) -> DicomHeader | None:
     if lacking or modality in _NO_IMAGES:
         return None
     frames = int(first_number(dataset, "NumberOfFrames") or 1)
-    places = [frame_item(dataset, frame, "PlanePositionSequence") for frame in range(frames)]
+    own = len(dataset.get("PerFrameFunctionalGroupsSequence") or ())  # without them all frames lie at one place
+    places = [frame_item(dataset, frame, "PlanePositionSequence") for frame in range(min(frames, max(own, 1)))]
     positions = tuple(_numbers(place, "ImagePositionPatient") for place in places)
     between = frame_item(dataset, 0, "PixelMeasuresSequence")
     rows, columns = (*_numbers(between, "PixelSpacing"), 0.0, 0.0)[:2]
@@ -216,10 +220,12 @@ def read_dataset(path: Path, *, tags: Sequence[str] | None = None) -> Any:
     options = {} if tags is None else {"stop_before_pixels": True, "specific_tags": list(tags)}
     is_named = has_magic(path)
     with no_field_in_errors(path):
-        syntax = pydicom.filereader.read_file_meta_info(path).get("TransferSyntaxUID") if is_named else None
-        is_deflated = syntax is not None and syntax.is_deflated
-        if is_deflated or tags is None:  # of others only the header is read; the check loads torch
-            check_fits(path.stat().st_size * (_MOST_INFLATION if is_deflated else 1), str(path), TargetError)
+        meta = pydicom.filereader.read_file_meta_info(path) if is_named else {}
+        syntax = meta.get("TransferSyntaxUID")
+        if syntax is not None and syntax.is_deflated:
+            check_inflated(path, _META_AT + meta.FileMetaInformationGroupLength)
+        elif tags is None:  # else only the header is read; the check loads torch
+            check_fits(path.stat().st_size, str(path), TargetError)
         dataset = pydicom.dcmread(path, force=not is_named, **options)
         if dataset.file_meta.get("TransferSyntaxUID") is None:
             name = _SYNTAXES.get(tuple(map(bool, dataset.original_encoding)), "ExplicitVRBigEndian")
