@@ -332,7 +332,7 @@ def _clean_environment(env: dict[str, str]) -> None:
 
 def _bound() -> None:
     data = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize() + DATA
-    resource.setrlimit(resource.RLIMIT_DATA, (data, data))
+    resource.setrlimit(resource.RLIMIT_DATA, (data, resource.getrlimit(resource.RLIMIT_DATA)[1]))
     resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_SIZE, FILE_SIZE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
