@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from acrank.system.words import closest
 
 #: Spellings of an empty cell, in lower case.
 EMPTY = frozenset({"", "nan", "na", "n/a", "null", "none"})
+_NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf|infinity)", re.ASCII | re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
 
 
@@ -41,14 +41,15 @@ class CsvRow:
         """
         text = self.text(column)
         with_comma = self.delimiter != "," and _DECIMAL_COMMA.fullmatch(text)
-        try:
-            value = math.nan if text.lower() in EMPTY else float(text.replace(",", ".") if with_comma else text)
-        except ValueError as error:
+        number = text.replace(",", ".") if with_comma else text
+        if text.lower() in EMPTY:
+            return None
+        if not _NUMBER.fullmatch(number):  # float() would take 1_000, and digits of other scripts
             raise self.error(
                 f"column {column!r} holds {text!r}, not a number",
                 hint="leave the cell empty where there is no value, or name the score columns with --score",
-            ) from error
-        return None if math.isnan(value) else value
+            )
+        return float(number)
 
     def error(self, problem: str, *, hint: str) -> TableError:
         """The error to raise for a problem in this row."""

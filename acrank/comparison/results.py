@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from acrank.comparison.aligning import AlignedDataset
+from acrank.comparison.comparison_record import KIND, SCHEMA_VERSION
 from acrank.comparison.resampling import CORRELATIONS, TAUS, interval, top_names
 from acrank.comparison.statistics import Floats
 from acrank.system.notebook import first_lines, html_of, short_name
@@ -146,8 +147,8 @@ class Comparison:
     def to_record(self) -> dict[str, Any]:
         """The comparison as plain data, ready for JSON."""
         return {
-            "kind": "acrank-comparison",
-            "schema_version": 1,
+            "kind": KIND,
+            "schema_version": SCHEMA_VERSION,
             "settings": self.settings,
             "warnings": self.warnings,
             "missing": self.missing,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from acrank.comparison.column_rules import check_truths, finite_number, is_skipped
 from acrank.comparison.csvtable import CsvRow, CsvTable, model_of, read_csv
 from acrank.errors import TableError
 from acrank.records import Ranking
@@ -115,7 +116,7 @@ def read_scores(path: Path, *, only: Iterable[str] = (), method: str | None = No
         method: the finetuning method to keep, for a long table with several.
 
     Raises:
-        TableError: unreadable, a missing column, a duplicate model, or text in place of a number.
+        TableError: unreadable, a missing column, a duplicate model, or text or an infinity in place of a number.
     """
     wanted = list(only)
     is_record = path.suffix.lower() == ".json"
@@ -136,9 +137,11 @@ def read_truth(path: Path, *, method: str | None = None) -> Truth:
     Several rows of a model are its seeds. A row with an empty `ground_truth` lists a model without a value.
 
     Raises:
-        TableError: unreadable, a missing column, several methods and none chosen, a duplicate seed, an infinite value
-            or a negative standard error.
+        TableError: unreadable, a missing column, several methods and none chosen, a duplicate row or seed, two
+            measures for one dataset, or a value that cannot be.
     """
+    if path.suffix.lower() == ".json":
+        raise TableError(f"{path} is no table", hint="give the CSV that `acrank finetune` wrote beside it")
     return truth_in(read_csv(path), method)
 
 
@@ -149,12 +152,12 @@ def truth_in(table: CsvTable, method: str | None = None) -> Truth:
     label_columns = [name for name in ("split", "seed") if name in table.columns]
     seeds: dict[str, dict[str, dict[str, float]]] = {}  # dataset -> model -> label -> value
     errors: dict[tuple[str, str], float] = {}
-    for row in table.rows:
-        if chosen is not None and row.text("method") != chosen:
-            continue
+    rows = [row for row in table.rows if chosen is None or row.text("method") == chosen]
+    check_truths(rows)
+    for row in rows:
         dataset, model = row.text("dataset"), model_of(row)
         own = seeds.setdefault(dataset, {}).setdefault(model, {})
-        value = _finite(row, "ground_truth")
+        value = finite_number(row, "ground_truth")
         if value is None:
             continue
         label = "/".join(row.text(name) for name in label_columns) if label_columns else str(len(own))
@@ -164,7 +167,7 @@ def truth_in(table: CsvTable, method: str | None = None) -> Truth:
                 hint="remove the duplicate, or number the seeds in a column `seed`",
             )
         own[label] = value
-        error = _finite(row, "ground_truth_se")
+        error = finite_number(row, "ground_truth_se")
         if error is not None:
             errors[dataset, model] = error
     known = {
@@ -243,7 +246,7 @@ def _add_row(scores: Scores, row: CsvRow, names: Sequence[str]) -> None:
         models.append(model)
     elif scores.truth is None:
         raise row.error(f"model {model!r} appears twice", hint="keep one row per model")
-    if row.text("status") == "skipped":
+    if is_skipped(row):
         scores.skipped[model] = row.text("reason")
         return
     for name in names:
@@ -256,7 +259,7 @@ def _add_row(scores: Scores, row: CsvRow, names: Sequence[str]) -> None:
 
 def _add_cell(column: Column, row: CsvRow, name: str) -> None:
     """Add a value to a column; a long table repeats it for every seed, and must not change it."""
-    value, model = row.number(name), row.text("model")
+    value, model = finite_number(row, name), row.text("model")
     if value is not None and column.setdefault(model, value) != value:
         raise row.error(
             f"column {name!r} has two values for model {model!r}",
@@ -273,13 +276,6 @@ def _choose_method(table: CsvTable, wanted: str | None) -> str | None:
         has = f"it has {listed}" if methods else "it has no column `method`"
         raise TableError(f"{table.path} has no method {wanted!r}", hint=closest(wanted, methods, has))
     return methods[0] if wanted is None and methods else wanted
-
-
-def _finite(row: CsvRow, column: str) -> float | None:
-    value = row.number(column)
-    if value is not None and (math.isinf(value) or (column == "ground_truth_se" and value < 0)):
-        raise row.error(f"column {column!r} holds {value}", hint="leave the cell empty where there is no value")
-    return value
 
 
 def _measurement(seeds: dict[str, float], given: float | None, *, labelled: bool) -> Measurement:

@@ -51,6 +51,41 @@ class Outcome:
         return [getattr(self, name) for name in COLUMNS]
 
 
+def check_outcome(outcome: Outcome) -> None:
+    """Hold an outcome that was read again against what its types do not say.
+
+    Raises:
+        ValueError: a run without a value or a reason, a value out of range, or a damaged trial; the text names it.
+
+    Example:
+        >>> check_outcome(Outcome(dataset="d", model="m", method="vanilla", seed=0, split=0, metric="auc"))
+        Traceback (most recent call last):
+        ...
+        ValueError: ground_truth: neither a value nor a reason is there
+    """
+    value = outcome.ground_truth
+    if value is None:
+        if not outcome.reason:
+            raise ValueError("ground_truth: neither a value nor a reason is there")
+    elif not -1 <= value <= 1:
+        raise ValueError(f"ground_truth: {value} is not from -1 to 1")
+    elif outcome.lr is None or outcome.lr <= 0:
+        raise ValueError(f"lr: {outcome.lr} is not above 0")
+    for place, trial in enumerate(outcome.trials):
+        numbers = {name: trial.get(name) for name in ("validation", "test", "low", "high", "epoch")}
+        odd = [name for name, number in numbers.items() if number is not None and not _is_number(number)]
+        odd += [name for name in ("lr", "epochs") if not _is_number(trial.get(name))]
+        odd += [] if isinstance(trial.get("curve"), list) else ["curve"]
+        if odd:
+            raise ValueError(f"trials.{place}.{odd[0]}: {trial.get(odd[0])!r} cannot be")
+    if value is not None and outcome.lr not in [trial["lr"] for trial in outcome.trials]:
+        raise ValueError(f"trials: none has the learning rate {outcome.lr}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 @dataclass(frozen=True)
 class Results:
     """All outcomes so far, in the order of the plan.

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from acrank.errors import OutputError, TableError, UsageError
-from acrank.finetuning.outcomes import Outcome
+from acrank.finetuning.outcomes import Outcome, check_outcome
 from acrank.system.bounds import read_bounded
 from acrank.system.files import atomic_write
 from acrank.system.plain_data import check_plain, validated
@@ -92,10 +92,13 @@ class WorkFolder:
         """The outcome of a finished run, else None.
 
         Raises:
-            TableError: the file is damaged.
+            TableError: the file is damaged, or of another run.
         """
         path = self._file(key, ".json")
-        return _read_outcome(path) if path.exists() else None
+        found = _read_outcome(path) if path.exists() else None
+        if found and RunKey(model=found.model, method=found.method, seed=found.seed, split=found.split) != key:
+            raise TableError(f"{path} is of another run: {found.model}", hint="delete it: that run starts again")
+        return found
 
     def unplanned(self, keys: Iterable[RunKey]) -> list[Outcome]:
         """Outcomes of an earlier, larger plan that are not among `keys`, sorted by file name."""
@@ -138,7 +141,17 @@ class WorkFolder:
 
 
 def _changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    return sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+    """What differs, with the names within it: `settings (epochs, seeds)`."""
+    found = []
+    for name in _differing(before, now):
+        one, other = before.get(name), now.get(name)
+        inner = ", ".join(_differing(one, other)) if isinstance(one, dict) and isinstance(other, dict) else ""
+        found.append(f"{name} ({inner})" if inner else name)
+    return found
+
+
+def _differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    return sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -154,6 +167,8 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _read_outcome(path: Path) -> Outcome:
     try:
-        return validated(Outcome, _read_json(path))
+        found = validated(Outcome, _read_json(path))
+        check_outcome(found)
     except ValueError as error:
         raise TableError(f"{path} is not a finished run: {error}", hint="delete it: that run starts again") from error
+    return found

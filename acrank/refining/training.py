@@ -123,8 +123,8 @@ def refined_of(outcome: Outcome, number: int) -> Refined:
     return Refined(
         metric=outcome.metric,
         quality=outcome.ground_truth,
-        low=best["low"],
-        high=best["high"],
+        low=best.get("low"),
+        high=best.get("high"),
         epochs=epochs,
         rounds=number,
         learning_rate=outcome.lr,

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from acrank.errors import TableError
+from acrank.comparison.comparison_record import check_comparison
 from acrank.formats.cells import cell_text, is_number, visible
 
 if TYPE_CHECKING:
@@ -158,7 +158,8 @@ def comparison_table(record: Mapping[str, Any]) -> PageTable:
     Raises:
         TableError: it is something else, or damaged.
     """
-    results = [*_results(record, "results"), *_results(record, "averages")]
+    check_comparison(record)
+    results: list[Mapping[str, Any]] = [*record.get("results", []), *record.get("averages", [])]
     several = len({str(one.get("dataset")) for one in results}) > 1
     figures = [name for name in _FIGURES if any(one.get(name) is not None for one in results)]
     tops = [name for name in (results[0] if results else {}) if name.startswith(("top", "rel@", "regret"))]
@@ -180,16 +181,6 @@ def comparison_table(record: Mapping[str, Any]) -> PageTable:
         for one in results
     ]
     return PageTable(columns=columns, rows=rows)
-
-
-def _results(record: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    found = record.get(name, []) if record.get("kind") == "acrank-comparison" else None
-    if not isinstance(found, list) or not all(isinstance(one, Mapping) for one in found):
-        raise TableError(
-            "the comparison is no record of `acrank compare`",
-            hint="write it with `acrank compare run.json --truth truth.csv -o comparison.json`",
-        )
-    return found
 
 
 def _estimate(one: Mapping[str, Any], name: str) -> Cell:

@@ -76,13 +76,15 @@ def test_a_candidate_in_two_parts_is_kept_once(acrank: Command, folder: Path) ->
 def test_what_is_not_one_run_is_refused(acrank: Command, folder: Path) -> None:
     acrank(*words("-o", "a.json", "--model", "net[01]"))
     acrank(*words("-o", "seed.json", "--model", "net2", "--seed", 1))
+    acrank(*words("-o", "samples.json", "--model", "net2", "--samples", 10))
     record = json.loads(Path("a.json").read_text())
     record["rows"][0]["scores"]["ac_corr"]["value"] += 1e-9
     Path("value.json").write_text(json.dumps(record))
     (folder / "target" / "class0" / "000.png").unlink()
     acrank(*words("-o", "target.json", "--model", "net2"))
     for name, message in {
-        "seed.json": "their settings differ in seed",
+        "seed.json": "their settings differ in seed\n",
+        "samples.json": "their settings differ in samples\n",
         "target.json": "their targets differ in",
         "value.json": f"{record['rows'][0]['model']} has other values in value.json than in a.json",
     }.items():

@@ -283,9 +283,10 @@ def test_resume_scores_a_changed_entry_again(acrank: Command, folder: Path) -> N
 
 def test_resume_refuses_other_settings_or_another_target(acrank: Command, folder: Path) -> None:
     assert acrank(*words()).code == 0
-    done = acrank(*words("--resume", "--seed", 5))
-    assert done.code == 2
-    assert "cannot resume: settings differ from the earlier run in seed" in done.err
+    for option, value in (("--seed", 5), ("--samples", 10)):
+        done = acrank(*words("--resume", option, value))
+        assert done.code == 2
+        assert f"cannot resume: settings differ from the earlier run in {option[2:]}\n" in done.err
     (folder / "target" / "class0" / "000.png").unlink()
     done = acrank(*words("--resume"))
     assert done.code == 2

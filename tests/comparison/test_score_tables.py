@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from acrank.comparison.column_rules import RANGES
 from acrank.comparison.tables import read_scores, read_truth
 from acrank.errors import TableError
+from acrank.finetuning.tasks import METRICS
 from acrank.records import Ranking, Row, Value
 
 
@@ -113,6 +115,12 @@ def test_only_the_wanted_scores_are_read_even_where_others_are_text(tmp_path: Pa
         ("model,s\n,1\n", r"line 2: column 'model' is empty"),
         ("model,params\na,1\n", "no score columns"),
         ("model,s\na,1,5\n", "3 cells"),
+        ("model,s\nb,2\na,inf\n", r"table.csv, line 3: column 's' holds inf"),
+        ("model,s\na,1_000\n", r"line 2: column 's' holds '1_000', not a number"),
+        ("model,s\na,١\n", r"line 2: column 's' holds '١', not a number"),
+        ("model,s,s_sd\na,1,-0.1\n", r"line 2: column 's_sd' holds -0.1"),
+        ("model,s,params\na,1,-7\n", r"line 2: column 'params' holds -7.0"),
+        ("model,s,status\na,1,scored\nb,2,ok\n", r"line 3: column 'status' holds 'ok'"),
         ('model,s\n"a,1\n', "not a CSV file"),
     ],
 )
@@ -132,6 +140,14 @@ def test_a_broken_score_table_is_named_with_its_place(tmp_path: Path, text: str,
         ("model,ground_truth,ground_truth_se\na,1,-1\n", "column 'ground_truth_se' holds -1.0"),
         ("model,ground_truth,seed\na,1,1\na,2,1\n", "seed '1' twice"),
         ("model,ground_truth\na,high\n", "holds 'high', not a number"),
+        ("model,ground_truth\na,1\nb,2\na,1\n", r"line 4: column 'model': the row is that of line 2"),
+        ("dataset,model,method,ground_truth\nx,a,m,1\nx,a,m,1\n", r"line 3: column 'model': the row is that of line 2"),
+        (
+            "model,metric,ground_truth\na,auc,850\n",
+            r"line 2: column 'ground_truth' holds 850, and auc lies from 0 to 1",
+        ),
+        ("model,metric,ground_truth\na,dice,-0.1\n", r"line 2: column 'ground_truth' holds -0.1"),
+        ("model,metric,ground_truth\na,auc,1\nb,dice,1\n", r"line 3: column 'metric' holds 'dice', line 2 has 'auc'"),
     ],
 )
 def test_a_broken_truth_table_is_named_with_its_place(tmp_path: Path, text: str, message: str) -> None:
@@ -139,9 +155,24 @@ def test_a_broken_truth_table_is_named_with_its_place(tmp_path: Path, text: str,
         read_truth(written(tmp_path, text))
 
 
+def test_each_measure_of_finetuning_has_its_range_and_percent_are_taken(tmp_path: Path) -> None:
+    assert set(RANGES) == {name for names in METRICS.values() for name in names}
+    for name, (low, high) in RANGES.items():
+        lines = "".join(f"{i},{name},{x}\n" for i, x in enumerate((low, high, 100 * low, 100 * high)))
+        assert len(read_truth(written(tmp_path, f"model,metric,ground_truth\n{lines}")).datasets[""]) == 4
+
+
+def test_measures_may_differ_between_datasets_and_methods(tmp_path: Path) -> None:
+    rows = "x,a,m,auc,0.5\ny,a,m,dice,0.5\nx,a,n,kappa,-0.5\n"
+    path = written(tmp_path, f"dataset,model,method,metric,ground_truth\n{rows}")
+    assert list(read_truth(path, method="m").datasets) == ["x", "y"]
+
+
 def test_a_missing_file_and_other_encodings_are_expected_errors(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="cannot read"):
         read_scores(tmp_path / "none.csv")
+    with pytest.raises(TableError, match=r"truth\.json is no table"):
+        read_truth(written(tmp_path, "{}", name="truth.json"))
     (tmp_path / "latin.csv").write_bytes("model,s\né,1\n".encode("latin-1"))
     with pytest.raises(TableError, match="is not UTF-8"):
         read_scores(tmp_path / "latin.csv")

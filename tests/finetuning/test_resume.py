@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import json
 import os
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +19,7 @@ from helpers.finetuning_bench import make_bench, quick
 from acrank.errors import TableError, UsageError
 from acrank.finetuning.flow import Progress, finetune
 from acrank.finetuning.outcomes import Outcome, Results
-from acrank.finetuning.work_folder import RunKey
+from acrank.finetuning.work_folder import RunKey, WorkFolder
 from acrank.zoo import load_zoo
 
 METHODS = ["vanilla", "stochnorm", "ac-norm+l2-sp", "delta", "bss"]
@@ -94,13 +96,48 @@ def test_other_settings_or_data_cannot_be_resumed(tmp_path: Path) -> None:
     finetune(zoo, target, ["vanilla"], quick(), work_dir=work)
     with pytest.raises(UsageError, match="holds an earlier run"):
         finetune(zoo, target, ["vanilla"], quick(), work_dir=work)
-    with pytest.raises(TableError, match="settings differ"):
+    with pytest.raises(TableError, match=r"resume: settings \(epochs\) differ from"):
         finetune(zoo, target, ["vanilla"], quick(epochs=2), work_dir=work, resume=True)
     image = next(iter(target.rglob("*.png")))
     other = next(path for path in (target / "class2").iterdir())
     image.write_bytes(other.read_bytes())
-    with pytest.raises(TableError, match="target differ"):
+    with pytest.raises(TableError, match=r"resume: target \(parts\) differ from"):
         finetune(zoo, target, ["vanilla"], quick(), work_dir=work, resume=True)
+
+
+TRIAL = {"lr": 0.1, "validation": 0.5, "test": 0.5, "epoch": 1, "epochs": 2, "curve": [[0.5, 1.0], None]}
+FINISHED = {"dataset": "d", "model": "m", "method": "vanilla", "seed": 0, "split": 0, "metric": "auc"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({}, ""),
+        ({"model": "other"}, "is of another run: other"),
+        ({"split": 1}, "is of another run"),
+        ({"ground_truth": 7}, "ground_truth: 7.0 is not from -1 to 1"),
+        ({"ground_truth": "high"}, "is not a finished run: ground_truth: "),
+        ({"ground_truth": None}, "neither a value nor a reason"),
+        ({"lr": None}, "lr: None is not above 0"),
+        ({"lr": 0.2}, "trials: none has the learning rate 0.2"),
+        ({"trials": [{}]}, "trials.0.lr: None cannot be"),
+        ({"trials": [{**TRIAL, "curve": 7}]}, "trials.0.curve: 7 cannot be"),
+        ({"trials": [{**TRIAL, "low": "x"}]}, "trials.0.low: 'x' cannot be"),
+    ],
+)
+def test_a_finished_run_is_believed_only_where_it_can_be_one(
+    tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    folder = WorkFolder(tmp_path, {}, resume=False)
+    key = RunKey(model="m", method="vanilla", seed=0, split=0)
+    record = {**FINISHED, "lr": 0.1, "ground_truth": 0.5, "trials": [TRIAL], **change}
+    (tmp_path / f"{key.slug}.json").write_text(json.dumps(record))
+    if not message:
+        assert folder.outcome(key) == Outcome(**record)  # type: ignore[arg-type]
+        return
+    with pytest.raises(TableError, match=re.escape(message)) as caught:
+        folder.outcome(key)
+    assert caught.value.hint == "delete it: that run starts again"
 
 
 def test_every_run_has_a_file_name_of_its_own() -> None:

@@ -13,7 +13,7 @@ class FairClock:
     """The seconds that a command has had: those in which the machine had other work than it are not counted.
 
     The kernel says how long each thread was ready to run and waited for a core. Of every second that passes, the
-    longest wait of a thread of the command is taken off; at most four fifths of all time.
+    longest wait of a thread of the command is taken off; at most nineteen twentieths of all time.
 
     Args:
         child: the process, the first of its session.
@@ -34,7 +34,7 @@ class FairClock:
             self._taken_off += min(longest, now - self._then)
             self._then, self._waits = now, waits
         passed = now - self._start
-        return passed - min(self._taken_off, 0.8 * passed)
+        return passed - min(self._taken_off, 0.95 * passed)
 
 
 def _waits(processes: list[int]) -> dict[str, int]:

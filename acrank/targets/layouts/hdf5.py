@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from acrank.errors import TargetError
+from acrank.system.bounds import MOST_TEXT, in_words
 from acrank.targets.layouts.arrays import ArrayFile, refuse_odd_dtype
+from acrank.targets.layouts.hdf5_chunks import check_chunks, check_filters
 from acrank.targets.stores.reading import MOST_OF_VOLUME, check_decoded, damage_of
 
 NAME = "hdf5"
@@ -48,7 +50,9 @@ class StoredDataset:
             self.dtype: np.dtype = dataset.dtype
             _refuse_odd_type(self.dtype, f"{path}: {key!r}")
             chunk = math.prod(dataset.chunks or ()) * self.dtype.itemsize
+            check_filters(dataset, f"{path}: {key!r}")
         check_decoded(chunk, f"a chunk of {path}: {key!r}", most=MOST_OF_VOLUME)
+        self._checked: set[tuple[int, ...]] = set()  # where the chunks begin that were looked at
         self._dataset: Any = None
         self._process: int | None = None
 
@@ -56,6 +60,7 @@ class StoredDataset:
         with _damage(self.path):
             if self._dataset is None or self._process != os.getpid():
                 self._dataset, self._process = _open(self.path)[self.key], os.getpid()
+            check_chunks(self._dataset, index, f"{self.path}: {self.key!r}", self._checked)
             values: np.ndarray = self._dataset[index]
             return values
 
@@ -63,10 +68,29 @@ class StoredDataset:
         """All of the dataset."""
         check_decoded(math.prod(self.shape) * self.dtype.itemsize, f"{self.path}: {self.key!r}", most=MOST_OF_VOLUME)
         with _damage(self.path), _open(self.path) as file:
-            return np.asarray(file[self.key][()])
+            dataset = file[self.key]
+            check_chunks(dataset, None, f"{self.path}: {self.key!r}", set())
+            return _strings(dataset, self.path) if self.dtype.kind == "O" else np.asarray(dataset[()])
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_dataset": None, "_process": None}
+
+
+def _strings(dataset: Any, path: Path) -> np.ndarray:
+    """All strings of a dataset, which may share their bytes, so that few of the file become many here.
+
+    Raises:
+        TargetError: they are larger than a text may be.
+    """
+    most, step = MOST_TEXT, max(100, MOST_TEXT // max(path.stat().st_size, 2**14))
+    found = []
+    for start in range(0, len(dataset), step) if dataset.ndim else ():
+        part = dataset[start : start + step]
+        most -= sum(len(text) for text in part.flat)
+        if most < 0:
+            raise TargetError(f"{path}: {dataset.name!r} holds more than {in_words(MOST_TEXT)}", hint="is it damaged?")
+        found.append(part)
+    return np.concatenate(found) if found else np.asarray(dataset[()])
 
 
 def _keys(path: Path) -> list[str]:

@@ -13,12 +13,14 @@ import numpy as np
 
 from acrank.errors import TargetError
 from acrank.targets.layouts.arrays import ArrayFile, refuse_odd_dtype
+from acrank.targets.layouts.npy import array_header
 from acrank.targets.stores.reading import MOST_OF_VOLUME, check_decoded, damage_of
 
 NAME = "npz"
 
 #: Arrays up to this size are held in memory once an image is read; larger ones are read image by image.
 HELD_BYTES = 512 * 2**20
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def npz_file(path: Path) -> ArrayFile:
@@ -52,10 +54,14 @@ class ZippedArray:
         self._file: IO[bytes] | None = None
         self._values: np.ndarray | None = None
         self._process: int | None = None
-        with _damage(path), zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as file:
-            self.shape, self._fortran, self.dtype = _header(file)
-            self._start = file.tell()
-            stored = archive.getinfo(f"{key}.npy").file_size - self._start
+        with _damage(path), zipfile.ZipFile(path) as archive:
+            member = archive.getinfo(f"{key}.npy")
+            if member.compress_type not in _METHODS:  # numpy writes no other, and theirs inflate without a bound
+                raise ValueError(f"{key!r} is neither stored nor deflated")
+            with archive.open(member) as file:
+                self.shape, self._fortran, self.dtype = array_header(file)
+                self._start = file.tell()
+            stored = member.file_size - self._start
         refuse_odd_dtype(self.dtype, f"{path}: {key!r}")
         self._size = self.dtype.itemsize * math.prod(self.shape)
         if stored != self._size:
@@ -90,17 +96,6 @@ class ZippedArray:
         size = self.dtype.itemsize * math.prod(self.shape[1:])
         self._file.seek(self._start + index * size)
         return np.frombuffer(self._file.read(size), self.dtype).reshape(self.shape[1:])
-
-
-def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    version = np.lib.format.read_magic(file)
-    if version not in readers:
-        raise ValueError(f"array format {version} is not one of plain numbers")
-    shape, fortran, dtype = readers[version](file)
-    if any(isinstance(size, bool) or size < 0 for size in shape):
-        raise ValueError(f"an array of shape {list(shape)}")
-    return shape, fortran, dtype
 
 
 def _damage(path: Path) -> AbstractContextManager[None]:

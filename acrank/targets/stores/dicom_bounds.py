@@ -1,4 +1,4 @@
-"""Bounds on what a DICOM file declares and unfolds to, held before its pixels are read."""
+"""A bound on what a deflated DICOM file unfolds to, held before pydicom reads it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,6 @@ from acrank.system.files import open_regular
 
 #: A deflated file holds no more bytes once it is inflated; pydicom has them twice.
 _MOST_INFLATED = 5 * 2**27
-
-
-def check_frames(frames: int, path: Path) -> None:
-    """Refuse a file that declares more frames than it has bytes.
-
-    Raises:
-        TargetError: it does.
-    """
-    if not 0 < frames <= path.stat().st_size:
-        raise TargetError(f"{path} declares {frames:,} frames", hint="it may be damaged: write it again")
 
 
 def check_inflated(path: Path, start: int) -> None:

@@ -20,13 +20,15 @@ from acrank.errors import AcrankError, MissingExtraError, TargetError
 from acrank.system.bounds import check_fits, check_regular
 from acrank.system.files import open_regular
 from acrank.system.imports import extra
-from acrank.targets.stores.dicom_bounds import check_frames, check_inflated
+from acrank.targets.stores.dicom_bounds import check_inflated
 
 #: Suffixes of DICOM files, lower case; files without a suffix are known by their first bytes.
 DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".dic", ".ima"})
 _MAGIC_AT = 128
 #: Where the fields are that FileMetaInformationGroupLength counts: behind the magic letters and that field.
 _META_AT = _MAGIC_AT + 4 + 12
+#: A file has no more frames, nor more than it has bytes.
+_MOST_FRAMES = 10**6
 #: (is implicit, is little endian) -> name of the transfer syntax.
 _SYNTAXES: dict[tuple[bool, ...], str] = {
     (True, True): "ImplicitVRLittleEndian",
@@ -114,19 +116,20 @@ def read_header(path: Path) -> DicomHeader | None:
     with no_field_in_errors(path):
         if not (dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID")):
             raise ValueError("neither an image nor another object")
-        header = _header(dataset)
+        header = _header(dataset, most_frames=min(_MOST_FRAMES, path.stat().st_size))
         if header is not None:
-            check_frames(header.frames, path)
             refuse_compression(dataset, path)
         return header
 
 
-def _header(dataset: Any) -> DicomHeader | None:
+def _header(dataset: Any, *, most_frames: int) -> DicomHeader | None:
     modality = upper_text(dataset, "Modality")
     lacking = any(first_number(dataset, name) is None for name in ("Rows", "Columns", "BitsAllocated"))
     if lacking or modality in _NO_IMAGES:
         return None
     frames = int(first_number(dataset, "NumberOfFrames") or 1)
+    if not 0 < frames <= most_frames:
+        raise ValueError("more frames than the file can hold")
     own = len(dataset.get("PerFrameFunctionalGroupsSequence") or ())  # without them all frames lie at one place
     places = [frame_item(dataset, frame, "PlanePositionSequence") for frame in range(min(frames, max(own, 1)))]
     positions = tuple(_numbers(place, "ImagePositionPatient") for place in places)

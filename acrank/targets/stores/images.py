@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from acrank.errors import TargetError
 from acrank.system.files import open_regular
 from acrank.targets.stores.intensity import parse_intensity
 from acrank.targets.stores.item_axes import item_axes_of
-from acrank.targets.stores.reading import MOST_OF_IMAGE, check_decoded, damage_of, read_stored
+from acrank.targets.stores.reading import MOST_OF_IMAGE, MOST_OF_VOLUME, check_decoded, damage_of, read_stored
 from acrank.targets.stores.value_range import FULL_RANGE, ValueRange, sampled_range
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ _FORMATS = ("PNG", "JPEG", "BMP", "DIB", "TIFF", "GIF", "WEBP", "PPM", "JPEG2000
 ALPHA_DROPPED = "alpha is dropped, though parts are transparent"
 #: Bytes that a pixel takes while it is decoded: three as stored and three as an array, or float32 of three channels.
 _BYTES_OF_PIXEL = 15
+_BYTES_OF_VOXEL = 8  # of a stack of pages: as stored, and as float32
+_TILE = (322, 323)  # TIFF's tags of the width and height of a tile
 _TO_GREY = frozenset({"1", "LA", "La"})
 _WHOLE = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
 
@@ -165,9 +168,25 @@ def read_with_pillow(path: Path, kind: str, convert: Callable[[Image.Image], Fou
             file = Image.open(stored, formats=_formats())
         except UnidentifiedImageError:
             raise ValueError("cannot identify image file") from None
-        width, height = file.size
-        check_decoded(_BYTES_OF_PIXEL * width * height, f"the {kind} {path}", most=MOST_OF_IMAGE)
+        check_page(file, f"the {kind} {path}")
         return convert(file)
+
+
+def check_page(file: Image.Image, what: str, *, pages: int = 1) -> None:
+    """Hold what the header of the current page declares against a bound, before any of its pixels is decoded.
+
+    Args:
+        file: the image; its tiles may be larger than itself, and are decoded whole.
+        what: would take the bytes, as the subject of a sentence.
+        pages: how many such pages are held at once.
+
+    Raises:
+        TargetError: it is more than MOST_OF_IMAGE, or more than is free.
+    """
+    tags = getattr(file, "tag_v2", {})
+    for width, height in (file.size, [tags.get(tag, 0) for tag in _TILE]):
+        check_decoded(_BYTES_OF_PIXEL * width * height, what, most=MOST_OF_IMAGE)
+    check_decoded(_BYTES_OF_VOXEL * math.prod(file.size) * pages, what, most=MOST_OF_VOLUME)
 
 
 @functools.cache

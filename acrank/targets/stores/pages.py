@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from acrank.errors import TargetError
-from acrank.targets.stores.images import FileStore, pages_of, read_with_pillow, to_array
+from acrank.targets.stores.images import FileStore, check_page, pages_of, read_with_pillow, to_array
 from acrank.targets.stores.intensity import Intensity, rescale
 
 
@@ -54,11 +54,12 @@ def stack_of(file: Image.Image) -> np.ndarray:
     """The grey values of all pages, [pages, H, W].
 
     Raises:
-        TargetError: pages of several sizes, or in colour.
+        TargetError: pages of several sizes, in colour, or more than MOST_OF_VOLUME allows.
     """
-    pages = []
-    for number in range(pages_of(file)):
+    pages, count = [], pages_of(file)
+    for number in range(count):
         file.seek(number)
+        check_page(file, f"page {number + 1}", pages=count)
         pages.append(to_array(file))
     if len({page.shape for page in pages}) > 1 or pages[0].ndim != 2:
         shapes = sorted({str(list(page.shape)) for page in pages})

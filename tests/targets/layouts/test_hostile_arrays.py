@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -152,6 +153,34 @@ def test_a_bomb_of_one_array_is_refused_before_it_is_read(tmp_path: Path) -> Non
     assert path.stat().st_size < 20 * 2**20
     with pytest.raises(TargetError, match=r"'labels' would take 2\.5 GiB, more than 2\.0 GiB"):
         open_target(path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_methods_that_inflate_without_a_bound_are_refused(tmp_path: Path, method: int) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", method) as archive:
+        archive.writestr("images.npy", saved(IMAGES))
+        archive.writestr("labels.npy", saved(LABELS))
+    with pytest.raises(TargetError, match="'images' is neither stored nor deflated"):
+        open_target(tmp_path / "a.npz")
+
+
+def test_a_header_without_end_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    size = 2**28
+    start = b"\x93NUMPY\x02\x00" + size.to_bytes(4, "little")
+    np.save(tmp_path / "labels.npy", LABELS)
+    with (tmp_path / "a.npy").open("wb") as file:
+        file.write(start)
+        file.truncate(size + 99)
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("labels.npy", saved(LABELS))
+        with archive.open("images.npy", "w") as member:
+            member.write(start + bytes(2**24))
+    tracemalloc.start()
+    for path, options in ((tmp_path / "a.npz", {}), (tmp_path / "a.npy", {"labels_file": tmp_path / "labels.npy"})):
+        with pytest.raises(TargetError, match="its header declares 268,435,456 bytes"):
+            open_target(path, **options)
+    assert tracemalloc.get_traced_memory()[1] < 2**22
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("side", [20_000, 10**6])

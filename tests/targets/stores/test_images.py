@@ -158,6 +158,26 @@ def test_what_a_header_declares_is_bounded(tmp_path: Path, size: int, message: s
     assert caught.value.hint
 
 
+def test_tiles_larger_than_their_image_are_bounded(tmp_path: Path) -> None:
+    """libtiff decodes a tile whole: one of a GiB of zeros fits in a file of a MB."""
+    tags = {256: 16, 257: 16, 258: 8, 259: 8, 262: 1, 277: 1, 322: 32_768, 323: 32_768, 324: 8, 325: 9}
+    entries = b"".join(struct.pack("<HHLL", tag, 4, 1, value) for tag, value in tags.items())
+    (tmp_path / "a.tif").write_bytes(b"II*\0" + struct.pack("<LH", 8, len(tags)) + entries + bytes(4))
+    with pytest.raises(TargetError, match=r"the image .*a\.tif would take 15\.0 GiB, more than 1\.2 GiB"):
+        decode_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize(("kind", "start"), [(b"zTXt", b"a\0\0"), (b"iTXt", b"a\0\1\0\0\0"), (b"iCCP", b"a\0\0")])
+def test_text_that_unfolds_is_bounded(tmp_path: Path, kind: bytes, start: bytes) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(COLOUR).save(path)
+    raw, body = path.read_bytes(), start + zlib.compress(bytes(2**25), 1)
+    chunk = struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    path.write_bytes(raw[:33] + chunk + raw[33:])
+    with pytest.raises(TargetError, match=r"cannot read the image .*a\.png: Decompressed data too large"):
+        decode_image(path)
+
+
 def test_files_that_never_end_are_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.png")
     (tmp_path / "b.png").symlink_to("/dev/zero")

@@ -10,6 +10,7 @@ from PIL import Image
 
 from acrank.errors import TargetError, UsageError
 from acrank.targets import open_target
+from acrank.targets.stores import images
 
 RNG = np.random.default_rng(8)
 STACKS = RNG.integers(0, 256, (6, 5, 8, 7)).astype(np.uint8)
@@ -71,6 +72,19 @@ def test_pages_of_several_sizes_are_no_volume(tmp_path: Path) -> None:
     with pytest.raises(TargetError, match=r"its pages are \[4, 3\], \[8, 7\]"):
         target.read(0)
     assert open_target(folder, pages="first").read(0).shape == (1, 8, 7)
+
+
+def test_a_page_larger_than_the_first_and_many_pages_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "MOST_OF_IMAGE", 80 * 2**20)
+    folder = write(tmp_path / "f", STACKS[:2])
+    small, large = Image.new("L", (9, 9)), Image.new("L", (2500, 2500))
+    small.save(folder / "a" / "0.tif", save_all=True, append_images=[large], compression="tiff_deflate")
+    with pytest.raises(TargetError, match=r"page 2 would take 89\.4 MiB, more than 80\.0 MiB"):
+        open_target(folder, pages="volume").read(0)
+    with pytest.raises(TargetError, match=r"x would take 6\.0 GiB, more than 2\.0 GiB"):
+        images.check_page(small, "x", pages=10**7)
 
 
 def test_other_layouts_do_not_take_the_option(tmp_path: Path) -> None:

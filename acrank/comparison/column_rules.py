@@ -1,0 +1,80 @@
+"""What the cells of score and truth tables may hold, beside their types; every error names file, line and column."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from acrank.comparison.csvtable import CsvRow
+
+#: Quality measure -> the range of a share; percent have a hundred times as much.
+RANGES = {
+    "accuracy": (0.0, 1.0),
+    "balanced_accuracy": (0.0, 1.0),
+    "auc": (0.0, 1.0),
+    "kappa": (-1.0, 1.0),
+    "dice": (0.0, 1.0),
+    "iou": (0.0, 1.0),
+}
+_STATUS = ("scored", "skipped")
+_TWICE = "remove one of the two, or number the seeds in a column `seed`"
+_EMPTY = "leave the cell empty where there is no value"
+
+
+def finite_number(row: CsvRow, column: str) -> float | None:
+    """A cell as a finite float; counts and standard deviations are not negative. None if it is empty.
+
+    Raises:
+        TableError: the cell holds text, an infinity, or a negative number that cannot be.
+    """
+    value = row.number(column)
+    is_size = column in ("params", "ground_truth_se") or column.endswith("_sd")
+    if value is not None and (math.isinf(value) or (is_size and value < 0)):
+        raise row.error(f"column {column!r} holds {value}", hint=_EMPTY)
+    return value
+
+
+def is_skipped(row: CsvRow) -> bool:
+    """Whether a row of a score table is of a skipped candidate; a table without the column `status` has none.
+
+    Raises:
+        TableError: the status is no known one.
+    """
+    status = row.text("status")
+    if status and status not in _STATUS:
+        raise row.error(f"column 'status' holds {status!r}", hint=f"it is {' or '.join(_STATUS)}")
+    return status == "skipped"
+
+
+def check_truths(rows: Iterable[CsvRow]) -> None:
+    """Hold the rows of a truth table, of one method, against each other and against the ranges of their measures.
+
+    Raises:
+        TableError: a value beyond the range of its measure, two measures for one dataset, or a row that is there twice.
+    """
+    first_of: dict[str, CsvRow] = {}  # dataset -> its first row
+    known: dict[tuple[str, ...], CsvRow] = {}
+    for row in rows:
+        dataset, metric = row.text("dataset"), row.text("metric")
+        before = first_of.setdefault(dataset, row)
+        if metric != before.text("metric"):
+            raise row.error(
+                f"column 'metric' holds {metric!r}, line {before.line} has {before.text('metric')!r}",
+                hint="values of two measures cannot be compared: keep one of them for each dataset",
+            )
+        twin = known.setdefault(tuple(row.cells.values()), row)
+        if twin is not row and finite_number(row, "ground_truth") is not None:
+            raise row.error(f"column 'model': the row is that of line {twin.line}", hint=_TWICE)
+        _check_range(row, metric)
+
+
+def _check_range(row: CsvRow, metric: str) -> None:
+    value = finite_number(row, "ground_truth")
+    if metric not in RANGES or value is None:
+        return
+    low, high = RANGES[metric]
+    if not 100 * low <= value <= 100 * high:
+        raise row.error(
+            f"column 'ground_truth' holds {value:g}, and {metric} lies from {low:g} to {high:g}, or {100 * high:g} %",
+            hint="correct the value, or its column `metric`",
+        )
