@@ -155,7 +155,7 @@ def _outputs(case: Case) -> list[Path]:
     """Files that the command may have written: those given by -o, and the usual ones."""
     words = case.argv
     named = [words[i + 1] for i, word in enumerate(words[:-1]) if word in ("-o", "--output")]
-    names = dict.fromkeys([*named, "run.json", "scores.csv", "truth.csv", "report.html"])
+    names = dict.fromkeys([*named, *case.written, "run.json", "scores.csv", "truth.csv", "report.html"])
     found = [case.folder / name for name in names if "\0" not in name and len(os.fsencode(name)) < 255]
     return [path for path in found if path.is_file() and str(path.relative_to(case.folder)) not in case.kept]
 
