@@ -85,17 +85,21 @@ def _project_file(folder: Path) -> Configuration | None:
 def _has_table(text: str) -> bool:
     """Whether a pyproject.toml has [tool.acrank]; one that is not TOML is its other readers' business."""
     try:
-        return "acrank" in tomllib.loads(text).get("tool", {})
-    except (tomllib.TOMLDecodeError, RecursionError):
+        tools = tomllib.loads(text).get("tool")
+        return isinstance(tools, dict) and "acrank" in tools
+    except (ValueError, RecursionError):  # ValueError: no TOML, or a number of thousands of digits
         return False
 
 
 def _content_of(path: Path) -> Any:
     try:
         content: Any = tomllib.loads(read_bounded(path, UsageError))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is not TOML: {error}", hint="see docs/tools.md for an example") from error
-    return content.get("tool", {}).get("acrank", {}) if path.name == "pyproject.toml" else content
+    if path.name != "pyproject.toml":
+        return content
+    tools = content.get("tool", {})
+    return tools.get("acrank", {}) if isinstance(tools, dict) else {}
 
 
 def _parsed(path: Path, content: Any) -> Configuration:

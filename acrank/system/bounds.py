@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 from acrank.errors import AcrankError
+from acrank.system.files import open_regular
 from acrank.system.memory import free_memory
 
 #: Text files (manifests, records, tables, gates) are not larger; nor is what they hold.
@@ -54,7 +55,7 @@ def first_bytes(path: Path, count: int, error: type[AcrankError], *, hint: str =
     """
     check_regular(path, error)
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(count)
     except OSError as problem:
         raise error(f"cannot read {path}: {problem.strerror}", hint=hint) from problem

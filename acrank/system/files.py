@@ -6,9 +6,11 @@ import errno
 import functools
 import hashlib
 import os
+import stat
 import tempfile
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 from acrank.errors import OutputError
 
@@ -76,6 +78,22 @@ def sha256_of(path: Path) -> str:
     return _remembered_digest(path, stamp) if is_settled else _digest(path)
 
 
+def open_regular(path: Path) -> BinaryIO:
+    """Open an ordinary file to read its bytes; what a FIFO or a device would keep waiting for is refused at once.
+
+    Unlike a check before opening it holds for the file that is opened: another may take its place in between.
+
+    Raises:
+        OSError: it cannot be opened, or is no ordinary file.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    file = os.fdopen(os.open(path, flags), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "not an ordinary file", str(path))
+    return file
+
+
 def stamp_of(path: Path) -> tuple[tuple[int, ...], bool]:
     """What changes with a file: device, inode, size, times of the last change; and whether it can be relied on.
 
@@ -92,7 +110,7 @@ def _remembered_digest(path: Path, _: tuple[int, ...]) -> str:
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from acrank.errors import CandidateError
+from acrank.system.files import open_regular
 from acrank.zoo.payload import RESAVE
 from acrank.zoo.storages import check_storages
 
@@ -42,7 +43,7 @@ def check_archive(path: Path) -> None:
     Raises:
         CandidateError: a member is damaged, or smaller than the pickle says; the message names it.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         if file.read(2) != b"PK":
             return
     with zipfile.ZipFile(path) as archive:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from acrank.system.files import open_regular
+
 _PARTS = 5  # of a legacy file: magic number, version, machine, payload, names of its storages
 #: Types of numbers and text that arrays may have.
 _CODES = "?bBhHiIlLqQefdFDSU"
@@ -157,9 +159,9 @@ def _operations(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _pickle_of(path: Path) -> Any:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         if file.read(2) != b"PK":
-            return path.open("rb")
+            return open_regular(path)
     with zipfile.ZipFile(path) as archive:
         name = next((name for name in archive.namelist() if name.rpartition("/")[2] == "data.pkl"), None)
         return io.BytesIO(archive.read(name) if name else b"")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from acrank.errors import CandidateError
 from acrank.system.bounds import first_bytes
-from acrank.system.files import sha256_of
+from acrank.system.files import open_regular, sha256_of
 from acrank.zoo.archives import archive_names, check_archive
 from acrank.zoo.conversions import other_archive, other_format, pickle_line
 from acrank.zoo.payload import RESAVE, only_tensors, tensors_at
@@ -136,7 +136,7 @@ def safetensors_entries(path: Path) -> dict[str, Any]:
         CandidateError: it is damaged.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             entries = json.loads(file.read(int.from_bytes(file.read(8), "little")))
         return {name: entry for name, entry in entries.items() if name != "__metadata__"}
     except (ValueError, AttributeError, RecursionError) as error:
@@ -185,7 +185,8 @@ def _load_safetensors(path: Path, device: str) -> dict[str, Tensor]:
         if device == "meta":
             return _described_by_header(path)
         # read, not mapped: a mapped file that is cut short meanwhile ends the process
-        return safetensors.torch.load(path.read_bytes())
+        with open_regular(path) as file:
+            return safetensors.torch.load(file.read())
     except (safetensors.SafetensorError, ValueError, TypeError, RuntimeError, OSError) as error:
         raise CandidateError(f"cannot read {path}: {error}", hint=_DAMAGED) from error
 
@@ -222,7 +223,7 @@ def _load_torch(path: Path, key: str | None, device: str) -> Any:
         device = "cpu"  # torch reads old files into memory
     try:
         # an open file: torch treats a path by its suffix
-        with _ONE_READER, torch.serialization.safe_globals(allowed_globals()), path.open("rb") as file:
+        with _ONE_READER, torch.serialization.safe_globals(allowed_globals()), open_regular(path) as file:
             return torch.load(file, map_location=device, weights_only=True)
     except pickle.UnpicklingError as error:
         wanted = refused_globals(path) or [name for name in [_wanted(str(error))] if name]

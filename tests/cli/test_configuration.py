@@ -59,6 +59,7 @@ def test_flag_over_variable_over_file_over_default(home: Path, acrank: Run, monk
         ("device = 2026-01-01", "'device' must be text or a number", ""),
         ("head = 'rigde'", "unknown --head 'rigde'", "ridge"),
         ("a = ", "is not TOML", ""),
+        ("samples = " + "9" * 5000, "is not TOML: Exceeds the limit", ""),
         ("allow-code = true", "'allow-code' cannot be set in a file", "give --allow-code, or set ACRANK_ALLOW_CODE"),
         ("[score]\nallow_download = true", "'allow_download' cannot be set in a file", "--allow-download"),
         ("allow-outside = false", "cannot be set in a file", ""),
@@ -71,6 +72,16 @@ def test_what_a_file_may_not_say_is_an_error(home: Path, acrank: Run, text: str,
     assert found.code == 2
     assert said in found.err
     assert hint in found.err
+
+
+@pytest.mark.parametrize("text", ["tool = 'acrank'", "[[tool]]\nacrank = 1", "tool = []  # acrank"])
+def test_a_project_file_of_another_shape_says_nothing(home: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    (home / "pyproject.toml").write_text(text)
+    assert find_configuration(home) is None
+    monkeypatch.setenv("ACRANK_CONFIG", str(home / "pyproject.toml"))
+    found = find_configuration(home)
+    assert found is not None
+    assert found.keys_of("score") == {}
 
 
 def test_no_option_that_opens_a_door_may_be_set() -> None:

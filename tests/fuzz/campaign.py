@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -54,11 +55,15 @@ class Campaign:
         """Until the cases or the time are over."""
         with Server() as server:
             materials = Materials(self.folder / "materials", server)
-        threads = [threading.Thread(target=self._work, args=(stream, materials)) for _ in range(self.jobs)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+            threads = [threading.Thread(target=self._work, args=(stream, materials)) for _ in range(self.jobs)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+
+    def stop(self) -> None:
+        """Begin no more cases."""
+        self.cases = 0
 
     def _work(self, stream: Iterator[tuple[str, int]], materials: Materials) -> None:
         with Server() as server:
@@ -90,7 +95,7 @@ class Campaign:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command line; 1 where a case failed."""
+    """The command line; 1 where a case failed. Ctrl-C and SIGTERM end it after the cases at hand, with its summary."""
     given = _parser().parse_args(argv)
     if given.signals:
         from fuzz.signals import many
@@ -106,6 +111,8 @@ def main(argv: list[str] | None = None) -> int:
         entry, _, seed = given.repeat.partition(":")
         stream, given.cases = iter([(entry, int(seed))]), 1
     campaign = Campaign(folder, cases=given.cases, until=until, jobs=given.jobs)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: campaign.stop())
     campaign.run(stream)
     _summarise(campaign)
     return 1 if campaign.failures else 0

@@ -23,6 +23,8 @@ class Case:
         unranked: models that no record in the folder may have a rank for.
         kept: files that the command must leave as they are, by their bytes; relative to `folder`.
         secret: a word that is in a file outside the data set; it must not be in any output.
+        written: files that the command writes where it succeeds: they must be whole, and nothing in them foreign.
+        unlisted: weights that no manifest among `written` may have an entry of.
         values: what the ranking score must be, by model, where the model is ranked.
         terminal: stdout and stderr are a terminal, on which colours and progress are no fault; foreign text still is.
         meanwhile: what happens to a file while the command runs: {file, count, rows, after} as for a signal, and
@@ -41,6 +43,8 @@ class Case:
     unranked: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     secret: str = ""
+    written: tuple[str, ...] = ()
+    unlisted: tuple[str, ...] = ()
     values: dict[str, float] = field(default_factory=dict)
     network: bool = False
     terminal: bool = False

@@ -14,6 +14,7 @@ from typing import Any
 
 from fuzz.case import Case
 from fuzz.odd import HOSTILE
+from fuzz.written import faults_of_file
 
 DOCUMENTED = (0, 1, 2, 3, 130)
 SECONDS = 20.0
@@ -60,6 +61,7 @@ def faults_of(case: Case, ended: Ended, digests: Mapping[str, str]) -> list[str]
         *_of_the_talk(case, ended),
         *_of_the_files(case, digests),
         *_of_ranks(case, ended),
+        *_of_what_was_written(case, ended),
     ]
 
 
@@ -141,11 +143,19 @@ def _of_ranks(case: Case, ended: Ended) -> Iterator[str]:
                 yield f"{model} has {value:g} in {path.name}, not {wanted:g}"
 
 
+def _of_what_was_written(case: Case, ended: Ended) -> Iterator[str]:
+    """Outputs of a command that succeeded; others may be inputs that it refused."""
+    if ended.code == 0:
+        for path in _outputs(case):
+            if str(path.relative_to(case.folder)) in case.written or path.suffix == ".html":
+                yield from faults_of_file(path, case.unlisted)
+
+
 def _outputs(case: Case) -> list[Path]:
     """Files that the command may have written: those given by -o, and the usual ones."""
     words = case.argv
     named = [words[i + 1] for i, word in enumerate(words[:-1]) if word in ("-o", "--output")]
-    names = dict.fromkeys([*named, "run.json", "scores.csv", "truth.csv"])
+    names = dict.fromkeys([*named, *case.written, "run.json", "scores.csv", "truth.csv", "report.html"])
     found = [case.folder / name for name in names if "\0" not in name and len(os.fsencode(name)) < 255]
     return [path for path in found if path.is_file() and str(path.relative_to(case.folder)) not in case.kept]
 

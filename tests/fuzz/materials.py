@@ -20,6 +20,8 @@ _SOURCES = {"a": ("test_efficientnet", "efficientnet-digits"), "b": ("test_effic
 INPUT = {"size": 32, "mean": [0.5] * 3, "std": [0.5] * 3}
 #: Quick settings of `acrank score`; the cache of the materials is of these.
 QUICK = ("--samples", "8", "--repeats", "1", "--scores", "probe_accuracy,channel_alignment")
+#: Architectures that `acrank zoo scan` knows.
+INDEXED = ["test_efficientnet", "test_resnet", "resnet10t"]
 QUICK_FINETUNING = ("--epochs", "1", "--splits", "1", "--lr", "0.01")
 
 
@@ -32,6 +34,8 @@ class Materials:
         run: record of a sound run.
         truth: CSV of a sound finetuning; its work folder lies beside it.
         cache: of the run.
+
+    What few cases need is made when the first of them asks for it: the server must still be there.
     """
 
     def __init__(self, folder: Path, server: Server) -> None:
@@ -43,9 +47,9 @@ class Materials:
             shutil.copy(_WEIGHTS / f"{file}.safetensors", folder / f"{name}.safetensors")
         write_images(self.data)
         self.zoo.write_text(yaml.safe_dump({"version": 1, "models": [self.entry("a"), self.entry("b")]}))
-        where = ("--zoo", str(self.zoo), "--data", str(self.data))
-        self._make(server, "score", *where, *QUICK, "-o", "run.json")
-        self._make(server, "finetune", *where, *QUICK_FINETUNING, "-o", "truth.csv")
+        self._server, self._where = server, ("--zoo", str(self.zoo), "--data", str(self.data))
+        self._make("score", *self._where, *QUICK, "-o", "run.json")
+        self._make("finetune", *self._where, *QUICK_FINETUNING, "-o", "truth.csv")
 
     def entry(self, name: str, **more: Any) -> dict[str, Any]:
         """A sound manifest entry; its weights are given by their whole path."""
@@ -69,8 +73,33 @@ class Materials:
         """The model with the last rank."""
         return str(max(self.record["rows"], key=lambda row: row["rank"])["model"])
 
-    def _make(self, server: Server, *argv: str) -> None:
-        ended = server.run(self.folder, 120, argv=list(argv), env={"ACRANK_CACHE": str(self.cache)})
+    @cached_property
+    def comparison(self) -> dict[str, Any]:
+        """The record of a comparison of the run with the truth."""
+        self._make("compare", str(self.run), "--truth", str(self.truth), "--resamples", "100", "-o", "comparison.json")
+        found: dict[str, Any] = json.loads((self.folder / "comparison.json").read_text())
+        return found
+
+    @cached_property
+    def refined(self) -> Path:
+        """The record of a run with short trainings; their work folder lies beside it."""
+        self._make("score", *self._where, *QUICK, "--refine", "2", "-o", "refined.json")
+        return self.folder / "refined.json"
+
+    @cached_property
+    def index(self) -> Path:
+        """A cache with the index that `acrank zoo scan` reads, of a few architectures."""
+        from acrank.zoo.fingerprint_index import Index, build_index, write_index
+        from acrank.zoo.fingerprints import timm_fingerprints, torchvision_fingerprints
+
+        folder = self.folder / "index"
+        write_index(folder, "timm", build_index(timm_fingerprints(INDEXED), total=len(INDEXED)))
+        write_index(folder, "torchvision", build_index(torchvision_fingerprints(["resnet18"]), total=1))
+        write_index(folder, "smp", Index([]))
+        return folder
+
+    def _make(self, *argv: str) -> None:
+        ended = self._server.run(self.folder, 120, argv=list(argv), env={"ACRANK_CACHE": str(self.cache)})
         if ended.code:
             raise RuntimeError(f"{argv[0]}: {ended.err.decode()}")
 

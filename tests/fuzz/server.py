@@ -1,7 +1,7 @@
 """A process that has imported everything and forks a child for each command: a command then starts in milliseconds.
 
 Reads one request a line from stdin and answers one line to stdout, both JSON. A child is a session of its own with
-bounds on address space and file sizes; it is killed with all that it started when its time is over.
+bounds on memory and file sizes; it is killed with all that it started when its time is over.
 """
 
 from __future__ import annotations
@@ -25,8 +25,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-#: Address space beyond the server's own. More than the bound on resident memory: libraries reserve what they never use.
-ADDRESS_SPACE = 5 * 2**30
+from fuzz.processes import FairClock, kill, left, session
+
+#: Memory beyond the server's own that a command may ask for; what libraries reserve and cannot write does not count.
+#: More than the bound on resident memory, for not all that is asked for is used.
+DATA = 5 * 2**30
 FILE_SIZE = 2**30
 #: What a command may do with the rest of the world: nothing. Each such event is refused and told.
 WATCHED = ("socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.system", "os.posix_spawn", "os.exec")
@@ -62,7 +65,9 @@ def warm_up() -> None:
         __import__(name)
     for name in ("acrank.finetuning.flow", "acrank.comparison", "acrank.gates"):
         __import__(name)
-    for extra in ("nibabel", "monai.networks.nets", "segmentation_models_pytorch"):
+    for name in ("acrank.refining.refinement", "acrank.report.html_page", "acrank.zoo.scanning"):
+        __import__(name)
+    for extra in ("nibabel", "monai.networks.nets", "segmentation_models_pytorch", "pydicom.pixels", "altair"):
         with contextlib.suppress(ImportError):
             __import__(extra)
     import torch
@@ -91,8 +96,8 @@ def perform(request: dict[str, Any]) -> dict[str, Any]:
         _run(request)
     watchers = [kind(request, child) for name, kind in _WATCHERS.items() if request.get(name)]
     code, usage, timed_out = _wait(child, request["timeout"], watchers)
-    left = _left(child, 0 if timed_out else request.get("grace", 0))
-    _kill(left)
+    orphans = left(child, 0 if timed_out else request.get("grace", 0))
+    kill(orphans)
     if request.get("terminal"):
         os.close(request["master"])
     return {
@@ -101,7 +106,7 @@ def perform(request: dict[str, Any]) -> dict[str, Any]:
         "seconds": time.monotonic() - started,
         "cpu": usage.ru_utime + usage.ru_stime,
         "memory": max(0, usage.ru_maxrss * 1024 - before),
-        "orphans": 0 if timed_out else len(left),
+        "orphans": 0 if timed_out else len(orphans),
     }
 
 
@@ -212,63 +217,21 @@ class _Reader:
 _WATCHERS = {"signal": _Sender, "meanwhile": _Saboteur, "terminal": _Reader}
 
 
-def _left(child: int, grace: float) -> list[int]:
-    """Processes of the child's session that are still there when the grace is over."""
-    until = time.monotonic() + grace
-    while (found := _session(child)) and time.monotonic() < until:
-        time.sleep(0.02)
-    return found
-
-
 def _wait(child: int, limit: float, watchers: list[Any]) -> tuple[int, resource.struct_rusage, bool]:
     """The child's exit code (negative: of a signal), what it used, and whether it had to be killed."""
     timed_out = False
-    until, pause = time.monotonic() + limit, 0.002
+    clock, pause = FairClock(child), 0.002
     while True:
         found, status, usage = os.wait4(child, os.WNOHANG)
         for watcher in watchers:
             watcher.poll()
         if found:
             return os.waitstatus_to_exitcode(status), usage, timed_out
-        if not timed_out and time.monotonic() > until and _is_over(child, until, limit):
+        if not timed_out and clock.seconds() > limit:
             timed_out = True
-            _kill([*_session(child), child])
+            kill([*session(child), child])
         time.sleep(pause)
         pause = min(0.003 if watchers else 0.02, pause * 1.2)
-
-
-def _is_over(child: int, until: float, limit: float) -> bool:
-    """Whether a command whose time has passed has really had it, or was kept waiting by a busy machine.
-
-    It has had it where it worked for so long, or hardly worked at all, or thrice the time has passed.
-    """
-    used = sum(_seconds_used(one) for one in [*_session(child), child])
-    return used > limit or used < limit / 4 or time.monotonic() > until + 2 * limit
-
-
-def _seconds_used(process: int) -> float:
-    with contextlib.suppress(OSError):
-        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
-    return 0.0
-
-
-def _kill(processes: list[int]) -> None:
-    for process in processes:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
-
-
-def _session(leader: int) -> list[int]:
-    """Processes of a child's session that are alive, without the child."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit() and int(folder.name) != leader:
-            with contextlib.suppress(OSError):
-                state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
-                if os.getsid(int(folder.name)) == leader and state != "Z":
-                    found.append(int(folder.name))
-    return found
 
 
 def _resident() -> int:
@@ -368,8 +331,8 @@ def _clean_environment(env: dict[str, str]) -> None:
 
 
 def _bound() -> None:
-    address_space = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + ADDRESS_SPACE
-    resource.setrlimit(resource.RLIMIT_AS, (address_space, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    data = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize() + DATA
+    resource.setrlimit(resource.RLIMIT_DATA, (data, resource.getrlimit(resource.RLIMIT_DATA)[1]))
     resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_SIZE, FILE_SIZE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -51,6 +51,11 @@ def test_what_does_not_end_is_killed(fault: str, server: Server, tmp_path: Path)
     assert found.startswith("hangs: killed after ")
 
 
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="this kernel tells no times of waiting")
+def test_time_that_the_machine_gave_to_others_is_not_counted(server: Server, tmp_path: Path) -> None:
+    assert server.run(tmp_path, 2.0, plant="waits_for_a_core").code == 0
+
+
 def test_the_real_commands_run(server: Server, tmp_path: Path) -> None:
     ended = server.run(tmp_path, argv=["--version"])
     assert (ended.code, ended.out[:7], ended.err) == (0, b"acrank ", b"")

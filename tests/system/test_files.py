@@ -11,7 +11,7 @@ import pytest
 
 from acrank.errors import OutputError
 from acrank.system import files
-from acrank.system.files import atomic_write, check_writable, sha256_of
+from acrank.system.files import atomic_write, check_writable, open_regular, sha256_of
 
 
 def names(folder: Path) -> list[str]:
@@ -106,6 +106,18 @@ def test_names_as_long_as_the_file_system_allows(tmp_path: Path) -> None:
     check_writable(path)
     atomic_write(path, "text")
     assert path.read_text() == "text"
+
+
+@pytest.mark.parametrize("name", ["fifo", "folder", "zero"])
+def test_only_ordinary_files_are_opened_and_nothing_is_waited_for(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    (tmp_path / "file").write_bytes(b"x")
+    with open_regular(tmp_path / "file") as file:
+        assert file.read() == b"x"
+    with pytest.raises(OSError, match=r"not an ordinary file|Is a directory"):
+        open_regular(tmp_path / name)
 
 
 def test_sha256(tmp_path: Path) -> None:

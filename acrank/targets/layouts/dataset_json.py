@@ -196,9 +196,8 @@ def _number(value: Any) -> int | None:
     if isinstance(value, str):
         value = value.strip()
         return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else None
-    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) >= 1e9 or value != int(value):
-        return None
-    return int(value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return int(value) if is_number and abs(value) < 1e9 and value == int(value) else None  # NaN is not below
 
 
 def _whole_numbers(value: Any) -> tuple[int, ...] | None:

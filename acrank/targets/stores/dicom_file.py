@@ -18,13 +18,15 @@ import numpy as np
 
 from acrank.errors import AcrankError, MissingExtraError, TargetError
 from acrank.system.bounds import check_fits, check_regular
+from acrank.system.files import open_regular
 from acrank.system.imports import extra
+from acrank.targets.stores.dicom_bounds import check_inflated
 
 #: Suffixes of DICOM files, lower case; files without a suffix are known by their first bytes.
 DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".dic", ".ima"})
 _MAGIC_AT = 128
-#: Deflate makes at most so many bytes of one.
-_MOST_INFLATION = 1032
+#: Where the fields are that FileMetaInformationGroupLength counts: behind the magic letters and that field.
+_META_AT = _MAGIC_AT + 4 + 12
 #: A file has no more frames, nor more than it has bytes.
 _MOST_FRAMES = 10**6
 #: (is implicit, is little endian) -> name of the transfer syntax.
@@ -97,7 +99,7 @@ def has_magic(path: Path) -> bool:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode) or status.st_size < _MAGIC_AT + 4:  # files of /proc may never end
             return False
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(_MAGIC_AT + 4)[_MAGIC_AT:] == b"DICM"
     except OSError as error:
         raise TargetError(f"cannot read {path}: {error.strerror}", hint="check the file") from error
@@ -128,7 +130,8 @@ def _header(dataset: Any, *, most_frames: int) -> DicomHeader | None:
     frames = int(first_number(dataset, "NumberOfFrames") or 1)
     if not 0 < frames <= most_frames:
         raise ValueError("more frames than the file can hold")
-    places = [frame_item(dataset, frame, "PlanePositionSequence") for frame in range(frames)]
+    own = len(dataset.get("PerFrameFunctionalGroupsSequence") or ())  # without them all frames lie at one place
+    places = [frame_item(dataset, frame, "PlanePositionSequence") for frame in range(min(frames, max(own, 1)))]
     positions = tuple(_numbers(place, "ImagePositionPatient") for place in places)
     between = frame_item(dataset, 0, "PixelMeasuresSequence")
     rows, columns = (*_numbers(between, "PixelSpacing"), 0.0, 0.0)[:2]
@@ -220,10 +223,12 @@ def read_dataset(path: Path, *, tags: Sequence[str] | None = None) -> Any:
     options = {} if tags is None else {"stop_before_pixels": True, "specific_tags": list(tags)}
     is_named = has_magic(path)
     with no_field_in_errors(path):
-        syntax = pydicom.filereader.read_file_meta_info(path).get("TransferSyntaxUID") if is_named else None
-        is_deflated = syntax is not None and syntax.is_deflated
-        if is_deflated or tags is None:  # of others only the header is read; the check loads torch
-            check_fits(path.stat().st_size * (_MOST_INFLATION if is_deflated else 1), str(path), TargetError)
+        meta = pydicom.filereader.read_file_meta_info(path) if is_named else {}
+        syntax = meta.get("TransferSyntaxUID")
+        if syntax is not None and syntax.is_deflated:
+            check_inflated(path, _META_AT + meta.FileMetaInformationGroupLength)
+        elif tags is None:  # else only the header is read; the check loads torch
+            check_fits(path.stat().st_size, str(path), TargetError)
         dataset = pydicom.dcmread(path, force=not is_named, **options)
         if dataset.file_meta.get("TransferSyntaxUID") is None:
             name = _SYNTAXES.get(tuple(map(bool, dataset.original_encoding)), "ExplicitVRBigEndian")

@@ -135,10 +135,9 @@ def _pixels(dataset: Any, path: Path, frame: int) -> np.ndarray:
     """The stored values of one frame, [H, W] or [H, W, 3]; YBR is RGB."""
     pixels = extra("pydicom.pixels", "dicom", "DICOM files need")
     refuse_compression(dataset, path)
-    count = int(first_number(dataset, "NumberOfFrames") or 1)
     needed = np.prod([dataset.Rows, dataset.Columns, first_number(dataset, "SamplesPerPixel") or 1], dtype=np.float64)
     check_fits(int(needed) * 8, str(path), TargetError)
-    values = pixels.pixel_array(dataset, index=frame if count > 1 else None)
+    values = pixels.pixel_array(dataset, index=frame)  # without it, bytes beyond the last frame become frames
     return _without_overlay(np.asarray(values), dataset)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from acrank.errors import TargetError
+from acrank.system.files import open_regular
 from acrank.targets.stores.intensity import parse_intensity
 from acrank.targets.stores.item_axes import item_axes_of
 from acrank.targets.stores.reading import MOST_OF_IMAGE, MOST_OF_VOLUME, check_decoded, damage_of, read_stored
@@ -161,10 +162,14 @@ def read_with_pillow(path: Path, kind: str, convert: Callable[[Image.Image], Fou
     Raises:
         TargetError: the file or its values cannot be read, or its header declares too many pixels.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     hint = "replace the file, or take it out of the target"
-    with damage_of(path, f"cannot read the {kind} {path}", hint=hint), Image.open(path, formats=_formats()) as file:
+    with damage_of(path, f"cannot read the {kind} {path}", hint=hint), open_regular(path) as stored:
+        try:
+            file = Image.open(stored, formats=_formats())
+        except UnidentifiedImageError:
+            raise ValueError("cannot identify image file") from None
         check_page(file, f"the {kind} {path}")
         return convert(file)
 
@@ -242,7 +247,7 @@ def _needs_a_look(path: Path) -> bool:
     if suffix != ".png":
         return suffix in _DEEP_SUFFIXES
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(25)[24:] == b"\x10"  # the bit depth in the header
     except OSError:
         return False

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from acrank.errors import AcrankError, TargetError
 from acrank.system.bounds import MOST_OF_ONE, check_fits, check_regular
+from acrank.system.files import open_regular
 
 #: The most images that a target may hold.
 MOST_ITEMS = 5_000_000
@@ -79,7 +81,8 @@ def read_stored(path: Path) -> bytes:
     """
     check_regular(path, TargetError)
     try:
-        check_decoded(path.stat().st_size, str(path), most=MOST_OF_ONE)
-        return path.read_bytes()
+        with open_regular(path) as file:
+            check_decoded(os.fstat(file.fileno()).st_size, str(path), most=MOST_OF_ONE)
+            return file.read()
     except OSError as error:
         raise TargetError(f"cannot read {path}: {error.strerror}", hint="check the file") from error

@@ -15,6 +15,7 @@ import numpy as np
 
 from acrank.errors import TargetError
 from acrank.system.bounds import check_regular
+from acrank.system.files import open_regular
 from acrank.system.imports import extra
 from acrank.targets.stores.reading import MOST_OF_VOLUME, check_decoded, damage_of
 
@@ -91,7 +92,7 @@ def data_file(path: Path) -> Path | None:
     """
     if path.suffix.lower() not in ITK_READERS:
         return None
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         found = _DATA_FILE.search(file.read(_HEADER_BYTES))
     name = found[1].decode("utf-8", "replace") if found else _LOCAL
     if name.lower() == _LOCAL:

@@ -188,6 +188,7 @@ def test_cases_without_a_mask_are_said(tmp_path: Path) -> None:
         ({"labels": {"a": 1, "b": 2}}, "there must be|labels"),
         ({"labels": {"background": 0, "a": 1, "b": 1}}, "two labels have one number"),
         ({"labels": ["background", "a"]}, "not names and numbers"),
+        ({"labels": {"background": 0, "a": float("nan")}}, "not names and numbers"),
         ({"channel_names": {"0": "A", "2": "B"}}, "not numbers and names"),
         ({"channel_names": {"A": "B"}}, "not numbers and names"),
         ({"channel_names": None}, "no 'channel_names'"),

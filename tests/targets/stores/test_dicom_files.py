@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +211,27 @@ def test_a_header_of_a_huge_image_is_refused_before_it_is_decoded(tmp_path: Path
     path = write_dicom(tmp_path / "f.dcm", RAMP, Rows=65535, Columns=65535)
     with pytest.raises(TargetError, match="would take"):
         decode_dicom(path, 0, None)
+
+
+def test_bytes_behind_the_last_frame_are_no_frames(tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "f.dcm", RAMP, PixelData=RAMP.tobytes() * 50)
+    assert np.array_equal(decode_dicom(path, 0, None), shown(tmp_path))
+
+
+def test_a_deflated_file_that_unfolds_to_gibibytes_is_refused_before(tmp_path: Path) -> None:
+    path = tmp_path / "f.dcm"
+    dataset = pydicom.dcmread(write_dicom(path, RAMP))
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+    dataset.save_as(path)
+    assert decode_dicom(path, 0, None).shape == (1, 8, 8)
+    raw = path.read_bytes()
+    start = 144 + pydicom.filereader.read_file_meta_info(path).FileMetaInformationGroupLength
+    head = zlib.decompress(raw[start:], -zlib.MAX_WBITS)
+    packer = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
+    packed = [packer.compress(head), *(packer.compress(bytes(2**24)) for _ in range(41)), packer.flush()]
+    path.write_bytes(raw[:start] + b"".join(packed))
+    with pytest.raises(TargetError, match=r"more than 640\.0 MiB once inflated"):
+        read_header(path)
 
 
 @pytest.mark.parametrize("frames", ["2000000000", "-7"])
