@@ -21,21 +21,11 @@ from man import commands as named_commands
 import acrank
 from acrank.cli.app import build
 from acrank.cli.commands import PANELS
-from acrank.records import KIND, SCHEMA_VERSION, Details, Prior, Ranking, Refined, Row, Value, ZeroPoint
+from acrank.records import KIND, SCHEMA_VERSION, Ranking
 from acrank.scores import SCORES, Score
 
 DOCS = Path(__file__).parents[1] / "docs"
 SCHEMA = DOCS / "schemas" / f"run-record-{SCHEMA_VERSION}.schema.json"
-#: Class of the record -> heading of its table, outermost first.
-RECORDS = {
-    Ranking: "The record",
-    Row: "`rows`: one candidate each",
-    Value: "`scores`: one score of a candidate",
-    Details: "`details`: what scoring a candidate took",
-    Prior: "`prior`: what earlier targets say",
-    ZeroPoint: "`untrained`: what untrained twins get",
-    Refined: "`refined`: a short training",
-}
 #: What `Ranking.to_record` writes beside the fields of `Ranking`.
 ABOUT = {
     "kind": ({"const": KIND}, f"what the file is: {KIND}."),
@@ -133,6 +123,19 @@ def _plain(text: str) -> str:
 # --- the run record ---------------------------------------------------------------------------------------------------
 
 
+def record_classes(kind: Any = Ranking, place: str = "run.json") -> dict[type, str]:
+    """Class of the record -> where it stands, outermost first: `rows[]`, `rows[].scores.NAME`, and so on."""
+    found = {kind: place}
+    before = "" if kind is Ranking else f"{place}."
+    for name, hint in typing.get_type_hints(kind).items():
+        container = typing.get_origin(hint)
+        after = "[]" if container is list else ".NAME" if container is dict else ""
+        for inner in (hint, *typing.get_args(hint)):
+            if dataclasses.is_dataclass(inner):
+                found = record_classes(inner, f"{before}{name}{after}") | found
+    return {one: found[one] for one in sorted(found, key=lambda one: (one is not Ranking, found[one]))}
+
+
 def described(kind: type) -> dict[str, str]:
     """Field of a class of the record -> what its docstring's Attributes say of it.
 
@@ -149,14 +152,15 @@ def described(kind: type) -> dict[str, str]:
 def record_tables() -> str:
     """A table for each class of the record."""
     parts = []
-    for kind, heading in RECORDS.items():
+    for kind, place in record_classes().items():
         hints = typing.get_type_hints(kind)
         about = [_about(name) for name in ABOUT] if kind is Ranking else []
         told = described(kind)
         rows = [
             [_field(field), f"`{_type(hints[field.name])}`", told[field.name]] for field in dataclasses.fields(kind)
         ]
-        parts.append(f"### {heading}\n\n" + table(["field", "type", "what"], about + rows))
+        summary = inspect.getdoc(kind).splitlines()[0]  # type: ignore[union-attr]
+        parts.append(f"### `{place}`\n\n{summary}\n\n" + table(["field", "type", "what"], about + rows))
     return "\n".join(parts)
 
 
@@ -182,7 +186,7 @@ def schema() -> str:
 
     body = TypeAdapter(Ranking).json_schema()
     definitions = body.pop("$defs")
-    for kind in RECORDS:
+    for kind in record_classes():
         target = body if kind is Ranking else definitions[kind.__name__]
         target["description"] = inspect.getdoc(kind).splitlines()[0]  # type: ignore[union-attr]
         for name, text in described(kind).items():
