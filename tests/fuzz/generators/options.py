@@ -63,6 +63,7 @@ def base_of(w: Workspace, words: tuple[str, ...]) -> list[str]:
         ("check",): [run, "--no-skipped"],
         ("merge",): [run],
         ("inspect",): where[2:],
+        ("history",): [truth],
         ("report",): [run, "-o", "report.html"],
         ("zoo", "scan"): ["."],
         ("zoo", "list"): where[:2],

@@ -1,4 +1,4 @@
-"""Truths and score tables as CSV, for `compare` and `check`."""
+"""Truths and score tables as CSV, for `compare`, `check` and histories."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from fuzz.workspace import Workspace, move
 
 
 def _command(w: Workspace, name: str = "truth.csv", **known: Any) -> Case:
-    kind = w.random.randrange(3)
+    kind = w.random.randrange(5)
     formats = ("-f", w.random.choice(("table", "json", "csv", "markdown")))
     if kind == 0:
         return w.case("compare", w.materials.run, "--truth", name, "--resamples", 100, *formats, **known)
     if kind == 1:
         return w.case("compare", name, "--resamples", 100, *formats, **known)
+    if kind == 2:
+        return w.case("history", name, "--by", w.random.choice(("target", "model")), *formats, **known)
+    if kind == 3:
+        return w.score("--history", name, **known)
     return w.case("check", w.materials.run, "--truth", name, "--min-tau", "-1", *formats, **known)
 
 
