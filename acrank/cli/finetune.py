@@ -136,8 +136,12 @@ def finetune(
         raise
     write_results(results, outputs)
     history.append_finetuned(results, candidates)
+    noted = {note for part in results.target.get("understood", {}).values() for note in part["notes"]}
     for text in results.warnings:
-        warn(text)
+        if text in noted and not text.startswith("warning: "):
+            say(f"note: {text}")
+        else:
+            warn(text)
     finish(results.view(format), format, () if output else outputs)
 
 

@@ -77,7 +77,10 @@ def open_splits(path: str | Path, options: TargetOptions | None = None, *, split
         return open_target(path, options, split=split)
 
     if split_by == "seed":
-        whole = opened(None)
+        try:
+            whole = opened(None)
+        except TargetError:  # such as a column of splits without one called train: all are joined anyway
+            return {"all": opened("all")}
         return {"all": whole if whole.split is None else opened("all")}
     try:
         targets = {"train": opened("train"), "test": opened("test")}

@@ -42,7 +42,7 @@ class Cell:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableRow:
+class PageRow:
     """The cells of a row, and whether another band begins with it."""
 
     cells: list[Cell]
@@ -60,7 +60,7 @@ class PageTable:
     """
 
     columns: list[tuple[str, str]]
-    rows: list[TableRow]
+    rows: list[PageRow]
     filters: dict[int, tuple[str, list[str]]] = field(default_factory=dict)
 
 
@@ -83,7 +83,7 @@ def ranking_table(ranking: Ranking) -> PageTable:
     for row in ranking.rows:
         starts = previous is not None and row.band != previous.band
         cells = _ranking_cells(row, names, {title for title, _ in columns})
-        rows.append(TableRow(cells=cells, starts_band=starts))
+        rows.append(PageRow(cells=cells, starts_band=starts))
         previous = row
     places = {title: place for place, (title, _) in enumerate(columns)}
     filters = {1: ("Band", [str(band) for band in bands])}
@@ -141,7 +141,7 @@ def weights_table(rows: Sequence[Row]) -> PageTable:
     """Where the weights of each candidate came from, their SHA-256, and how many tensors matched."""
     names = ("file", "sha256", "matched", "missing", "left_over")
     table = [
-        TableRow(cells=[Cell(text=visible(row.model), is_head=True), *(_cell(row.weights.get(name)) for name in names)])
+        PageRow(cells=[Cell(text=visible(row.model), is_head=True), *(_cell(row.weights.get(name)) for name in names)])
         for row in rows
         if row.weights
     ]
@@ -168,7 +168,7 @@ def comparison_table(record: Mapping[str, Any]) -> PageTable:
     columns += [(visible(name).replace("_", " "), "") for name in (*figures, *tops)]
     columns += [("verdict", "against the ranking score: its interval lies above or below 0")]
     rows = [
-        TableRow(
+        PageRow(
             cells=[
                 *([_cell(one.get("dataset"))] if several else []),
                 Cell(text=visible(str(one.get("score", ""))), is_head=True),

@@ -80,6 +80,8 @@ def _tile(target: Target, index: int) -> Image.Image:
         pixels = _overlaid(pixels, mask)
     tile = Image.fromarray(pixels)
     tile.thumbnail((_SIDE, _SIDE))
+    if (times := _SIDE // max(tile.size)) > 1:  # small images in large pixels
+        tile = tile.resize((times * tile.width, times * tile.height), Image.Resampling.NEAREST)
     frame = Image.new("RGB", (_SIDE, _SIDE), "lightgray")
     frame.paste(tile, ((_SIDE - tile.width) // 2, (_SIDE - tile.height) // 2))
     return frame

@@ -206,6 +206,20 @@ def test_finetuning_keeps_groups_on_one_side(acrank: Command, folder: Path) -> N
     assert "class number 0 has too few groups (1)" in done.err
 
 
+def test_what_is_noted_is_no_warning(acrank: Command, folder: Path) -> None:
+    names = sorted(path.as_posix() for path in Path("target").rglob("*.png"))
+    rows = [f"{name},{name.split('/')[1]},{place % 3}" for place, name in enumerate(names)]
+    Path("t.csv").write_text("\n".join(["path,label,split", *rows]))
+    quick = ["--allow-code", "--model", "net0", "--method", "linear-probe", "--epochs", 1, "--lr", 0.1, "--splits", 1]
+    given = ["--group-pattern", "/([0-9]+)[.]", *quick, "-o", "noted.csv"]
+    done = acrank("finetune", "--zoo", "zoo/zoo.yaml", "--data", "t.csv", *given)
+    assert done.code == 0, done.err
+    assert f"data: t: layout table, classification, {len(names)} images" in done.err, "splits called 0, 1, 2 are joined"
+    assert "\nnote: " in done.err
+    assert "groups of" in done.err
+    assert "warning: " not in done.err
+
+
 def test_the_record_shows_that_no_group_is_in_two_parts(acrank: Command, folder: Path) -> None:
     names = sorted(path.relative_to("target").as_posix() for path in Path("target").rglob("*.png"))
     groups = [f"{name.partition('/')[0]} {place % 5}" for place, name in enumerate(names)]

@@ -79,6 +79,16 @@ def test_the_sheet_shows_images_by_class_and_masks(acrank: Command, folder: Path
     assert ((pixels[..., 0] - pixels[..., 1] > 60) & (pixels[..., 0] - pixels[..., 2] > 60)).sum() > 500
 
 
+def test_small_images_are_enlarged_on_the_sheet(acrank: Command, folder: Path) -> None:
+    for path in (folder / "target").rglob("*.png"):
+        Image.new("RGB", (10, 8), (0, 200, 0)).save(path)
+    assert acrank("inspect", "--data", "target", "--doubts", "warn", "-o", "sheet.png").code == 0
+    sheet = np.asarray(Image.open("sheet.png").convert("RGB"))
+    assert (sheet == (0, 200, 0)).all(axis=2).sum() == 18 * (12 * 10) * (12 * 8), (
+        "6 of each of 3 classes, 12 times as large"
+    )
+
+
 def test_the_cost_of_a_run_is_counted(acrank: Command, folder: Path) -> None:
     done = acrank("inspect", "--data", "target", "--zoo", "zoo/zoo.yaml", "-f", "json")
     cost = json.loads(done.out)["cost"]
@@ -187,6 +197,7 @@ def test_finetune_leaves_broken_images_out_and_says_so(acrank: Command, folder: 
     assert done.code == 0, done.err
     assert "data: target: layout folders, classification, 29 images, 3 classes" in done.err
     assert "data: left out: 1 that cannot be read: class1/003.png" in done.err
+    assert "data: no splits, no groups known" in done.err
     understood = json.loads(Path("t.json").read_text())["target"]["understood"]["all"]
     assert list(understood["left_out"]) == ["class1/003.png"]
     assert understood["examined"] == 29

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers.workbench import Outcome, make_images, make_zoo
+from helpers.workbench import Outcome, entry, make_images, make_zoo, write_zoo
 
 Command = Callable[..., Outcome]
 
@@ -49,6 +49,20 @@ def test_groups_reach_the_draws(acrank: Command, folder: Path) -> None:
     done = acrank(*words("t.csv", "--group-pattern", "class[01]"))
     assert done.code == 3
     assert "comes from one group only" in done.err
+
+
+def test_statistics_of_0_to_255_score_as_those_of_0_to_1(acrank: Command, folder: Path) -> None:
+    weights = "net0.pth"
+    twins = [
+        entry(name, weights=weights, input={"size": 16, "mean": [middle] * 3, "std": [middle] * 3})
+        for name, middle in (("units", 0.5), ("bytes", 127.5))
+    ]
+    write_zoo(folder / "zoo", *twins)
+    done = acrank(*words("target"), "-f", "json")
+    assert done.code == 0, done.err
+    one, other = json.loads(done.out)["rows"]
+    assert one["scores"]["finetunability"]["value"] == other["scores"]["finetunability"]["value"]
+    assert done.err.count("are of images from 0 to 255: divided by 255") == 1
 
 
 def test_warnings_stand_without_a_note(acrank: Command, folder: Path) -> None:

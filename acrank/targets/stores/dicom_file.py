@@ -223,7 +223,7 @@ def read_dataset(path: Path, *, tags: Sequence[str] | None = None) -> Any:
     options = {} if tags is None else {"stop_before_pixels": True, "specific_tags": list(tags)}
     is_named = has_magic(path)
     with no_field_in_errors(path):
-        meta = pydicom.filereader.read_file_meta_info(path) if is_named else {}
+        meta: Any = pydicom.filereader.read_file_meta_info(path) if is_named else {}
         syntax = meta.get("TransferSyntaxUID")
         if syntax is not None and syntax.is_deflated:
             check_inflated(path, _META_AT + meta.FileMetaInformationGroupLength)

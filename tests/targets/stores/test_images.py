@@ -6,6 +6,7 @@ import os
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,6 +65,36 @@ def test_a_palette_gives_its_colours(tmp_path: Path) -> None:
     image = saved(tmp_path / "p.png", picture)
     assert image[:, 0, 0].tolist() == [1, 0, 0]
     assert image[:, 0, 1].tolist() == [0, 0, 1]
+
+
+def transparent_files() -> dict[str, tuple[Image.Image, dict[str, Any], np.ndarray]]:
+    """Name -> an image of [6, 8], how it is saved, and its values without transparency, [C, H, W] of 8 bits."""
+    indices = np.arange(48, dtype=np.uint8).reshape(6, 8) % 3
+    colours = np.array([[10, 20, 30], [200, 100, 50], [0, 255, 7]], np.uint8)
+    palette = Image.fromarray(indices)
+    palette.putpalette(colours.reshape(-1).tolist())
+    grey = (indices * 100).astype(np.uint8)
+    alpha = Image.fromarray((indices > 0).astype(np.uint8) * 255)
+    of_palette = colours[indices].transpose(2, 0, 1)
+    return {
+        "an index of a palette": (palette, {"transparency": 1}, of_palette),
+        "an alpha of each index": (palette, {"transparency": bytes([0, 128, 255])}, of_palette),
+        "LA": (Image.merge("LA", (Image.fromarray(grey), alpha)), {}, grey[None]),
+        "a grey value": (Image.fromarray(grey), {"transparency": 100}, grey[None]),
+        "RGBA": (Image.merge("RGBA", (*[Image.fromarray(grey)] * 3, alpha)), {}, np.stack([grey] * 3)),
+    }
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_what_transparent_files_hold_is_read_as_if_they_were_not(tmp_path: Path, suffix: str) -> None:
+    for name, (image, how, expected) in transparent_files().items():
+        if suffix == ".tif" and how:
+            continue  # TIFF has no such field
+        path = tmp_path / f"{name}{suffix}"
+        image.save(path, **how)
+        found, note = decode_image(path)
+        np.testing.assert_array_equal(np.round(found * 255).astype(np.uint8), expected, err_msg=name)
+        assert note == "alpha is dropped, though parts are transparent", name
 
 
 def test_alpha_is_dropped_not_blended(tmp_path: Path) -> None:
