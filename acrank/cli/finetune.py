@@ -136,13 +136,18 @@ def finetune(
         raise
     write_results(results, outputs)
     history.append_finetuned(results, candidates)
+    _tell(results)
+    finish(results.view(format), format, () if output else outputs)
+
+
+def _tell(results: Results) -> None:
+    """Warnings, and as notes those that only say what was understood of the target."""
     noted = {note for part in results.target.get("understood", {}).values() for note in part["notes"]}
     for text in results.warnings:
         if text in noted and not text.startswith("warning: "):
             say(f"note: {text}")
         else:
             warn(text)
-    finish(results.view(format), format, () if output else outputs)
 
 
 def write_results(results: Results, paths: tuple[Path, ...]) -> None:

@@ -57,7 +57,7 @@ def groups_of_table(ids: Sequence[str], path: Path, column: str | None) -> tuple
     empty = sum(not group for group in groups)
     if empty:
         raise TargetError(f"{path}: {empty} images have no group in {header[place]!r}", hint="name the group of each")
-    _refuse_two_groups(path, rows, images, place)
+    _refuse_two_groups(path, rows, images, groups=place)
     return check_groups(groups, f"{path}: the column {header[place]!r}")
 
 
@@ -74,7 +74,7 @@ def _rows_of(ids: Sequence[str], rows: Sequence[TableRow], place: int) -> list[T
     return out
 
 
-def _refuse_two_groups(path: Path, rows: Sequence[TableRow], images: int, groups: int) -> None:
+def _refuse_two_groups(path: Path, rows: Sequence[TableRow], images: int, *, groups: int) -> None:
     first: dict[str, str] = {}
     for row in rows:
         name, group = composed(tidy_path(row.cells[images])), row.cells[groups]
