@@ -14,7 +14,7 @@ from helpers.doc_pages import PAGES, README, ROOT, block_with, blocks, written
 from markdown_it import MarkdownIt
 
 from acrank import errors
-from acrank.cli.app import build
+from acrank.cli.app import build, defaults_for
 from acrank.gates import load_gates
 from acrank.scores import SCORES
 from acrank.zoo import load_zoo
@@ -124,6 +124,13 @@ def test_the_manifest_examples_are_valid(tmp_path: Path) -> None:
 def test_the_gates_example_is_valid(tmp_path: Path) -> None:
     (tmp_path / "gates.yaml").write_text(block_with("# gates.yaml", "yaml", DOCS / "ci.md"))
     assert load_gates(tmp_path / "gates.yaml")
+
+
+def test_the_configuration_example_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "acrank.toml").write_text(block_with("# acrank.toml", "toml", DOCS / "tools.md"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ACRANK_CONFIG")
+    assert {"samples", "scores", "race", "device", "memory"} <= {*defaults_for(["score"])["score"]}
 
 
 # --- links and paths --------------------------------------------------------------------------------------------------
