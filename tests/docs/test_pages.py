@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import subprocess
 import sys
@@ -10,11 +11,11 @@ from typing import Any
 
 import pages
 import pytest
-from helpers.doc_pages import PAGES, README, ROOT, block_with, blocks, written
+from helpers.doc_pages import PAGES, README, ROOT, block_with, blocks, program, written
 from markdown_it import MarkdownIt
 
 from acrank import errors
-from acrank.cli.app import build, defaults_for
+from acrank.cli.app import defaults_for
 from acrank.gates import load_gates
 from acrank.scores import SCORES
 from acrank.zoo import load_zoo
@@ -37,9 +38,12 @@ def test_every_page_is_reached_from_the_readme_and_the_index() -> None:
 # --- what is made from the program ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", [*pages.files()], ids=lambda path: path.name)
+FILES = pages.files()
+
+
+@pytest.mark.parametrize("path", [*FILES], ids=lambda path: path.name)
 def test_made_parts_are_as_the_program_makes_them(path: Path) -> None:
-    assert path.read_text(encoding="utf-8") == pages.files()[path], "run `python .ci/pages.py`"
+    assert path.read_text(encoding="utf-8") == FILES[path], "run `python .ci/pages.py`"
 
 
 def test_every_part_is_made_into_one_page() -> None:
@@ -63,17 +67,15 @@ def test_exit_codes_are_those_of_errors() -> None:
 # --- options, scores, variables: all that there are, and no others ----------------------------------------------------
 
 
+@functools.cache
 def known_options() -> dict[str, Any]:
     """Flag -> parameter, of every command and of `acrank` itself."""
-    import typer
-
-    root: Any = typer.main.get_command(build())
-    every = [root, *(command for _, command in pages.named_commands(root, "acrank"))]
-    params = [param for command in every for param in command.get_params(command.make_context("x", [], **QUIET))]
+    root, known = program()
+    contexts = [(one, one.make_context("x", [], resilient_parsing=True)) for one in (root, *known.values())]
+    params = [param for command, context in contexts for param in command.get_params(context)]
     return {flag: param for param in params for flag in (*param.opts, *param.secondary_opts) if flag.startswith("--")}
 
 
-QUIET: dict[str, Any] = {"resilient_parsing": True}
 #: Options of other programs that a page shows.
 OTHER_OPTIONS = {"--gpus", "--shm-size", "--rm", "--body-file", "--shared", "--minutes", "--seed"}
 
@@ -91,10 +93,8 @@ def test_pages_name_no_option_that_does_not_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_pages_name_no_command_or_variable_that_does_not_exist(page: Path) -> None:
-    import typer
-
-    root: Any = typer.main.get_command(build())
-    names = {name for name, _ in pages.named_commands(root, "acrank")} | {f"acrank {name}" for name in root.commands}
+    root, known = program()
+    names = {*known} | {f"acrank {name}" for name in root.commands}
     text = written(page)
     words = {f"acrank {one}" for one in re.findall(r"[`$] ?acrank ([a-z]+(?: [a-z]+)?)", text)}
     assert {word for word in words if word not in names and " ".join(word.split()[:2]) not in names} == set()
