@@ -102,6 +102,13 @@ def test_pages_name_no_command_or_variable_that_does_not_exist(page: Path) -> No
     assert {*re.findall(r"ACRANK_[A-Z_]*[A-Z]", text)} - variables == set()
 
 
+def test_the_architecture_has_every_room_and_no_other() -> None:
+    rows = re.findall(r"^\| (`.*?`) \| ", (DOCS / "architecture.md").read_text(encoding="utf-8"), re.MULTILINE)
+    told = {name.removeprefix("acrank/").strip("/") for row in rows for name in re.findall(r"`([\w./]+)`", row)}
+    rooms = {path.parent.name for path in (ROOT / "acrank").glob("*/__init__.py")}
+    assert told == rooms | {"settings.py", "errors.py", "benchmarks", "tests"}
+
+
 def test_a_score_named_in_code_exists() -> None:
     shown = [name for name, score in SCORES.items() if score.shown_by_default]
     reading = (DOCS / "reading.md").read_text(encoding="utf-8")
