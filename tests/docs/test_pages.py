@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import subprocess
 import sys
@@ -10,11 +11,11 @@ from typing import Any
 
 import pages
 import pytest
-from helpers.doc_pages import PAGES, README, ROOT, block_with, blocks, written
+from helpers.doc_pages import PAGES, README, ROOT, block_with, blocks, program, written
 from markdown_it import MarkdownIt
 
 from acrank import errors
-from acrank.cli.app import build
+from acrank.cli.app import defaults_for
 from acrank.gates import load_gates
 from acrank.scores import SCORES
 from acrank.zoo import load_zoo
@@ -37,9 +38,12 @@ def test_every_page_is_reached_from_the_readme_and_the_index() -> None:
 # --- what is made from the program ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", [*pages.files()], ids=lambda path: path.name)
+FILES = pages.files()
+
+
+@pytest.mark.parametrize("path", [*FILES], ids=lambda path: path.name)
 def test_made_parts_are_as_the_program_makes_them(path: Path) -> None:
-    assert path.read_text(encoding="utf-8") == pages.files()[path], "run `python .ci/pages.py`"
+    assert path.read_text(encoding="utf-8") == FILES[path], "run `python .ci/pages.py`"
 
 
 def test_every_part_is_made_into_one_page() -> None:
@@ -63,17 +67,15 @@ def test_exit_codes_are_those_of_errors() -> None:
 # --- options, scores, variables: all that there are, and no others ----------------------------------------------------
 
 
+@functools.cache
 def known_options() -> dict[str, Any]:
     """Flag -> parameter, of every command and of `acrank` itself."""
-    import typer
-
-    root: Any = typer.main.get_command(build())
-    every = [root, *(command for _, command in pages.named_commands(root, "acrank"))]
-    params = [param for command in every for param in command.get_params(command.make_context("x", [], **QUIET))]
+    root, known = program()
+    contexts = [(one, one.make_context("x", [], resilient_parsing=True)) for one in (root, *known.values())]
+    params = [param for command, context in contexts for param in command.get_params(context)]
     return {flag: param for param in params for flag in (*param.opts, *param.secondary_opts) if flag.startswith("--")}
 
 
-QUIET: dict[str, Any] = {"resilient_parsing": True}
 #: Options of other programs that a page shows.
 OTHER_OPTIONS = {"--gpus", "--shm-size", "--rm", "--body-file", "--shared", "--minutes", "--seed"}
 
@@ -91,15 +93,20 @@ def test_pages_name_no_option_that_does_not_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_pages_name_no_command_or_variable_that_does_not_exist(page: Path) -> None:
-    import typer
-
-    root: Any = typer.main.get_command(build())
-    names = {name for name, _ in pages.named_commands(root, "acrank")} | {f"acrank {name}" for name in root.commands}
+    root, known = program()
+    names = {*known} | {f"acrank {name}" for name in root.commands}
     text = written(page)
     words = {f"acrank {one}" for one in re.findall(r"[`$] ?acrank ([a-z]+(?: [a-z]+)?)", text)}
     assert {word for word in words if word not in names and " ".join(word.split()[:2]) not in names} == set()
     variables = {param.envvar for param in known_options().values()} | {"ACRANK_CACHE", "ACRANK_CONFIG"}
     assert {*re.findall(r"ACRANK_[A-Z_]*[A-Z]", text)} - variables == set()
+
+
+def test_the_architecture_has_every_room_and_no_other() -> None:
+    rows = re.findall(r"^\| (`.*?`) \| ", (DOCS / "architecture.md").read_text(encoding="utf-8"), re.MULTILINE)
+    told = {name.removeprefix("acrank/").strip("/") for row in rows for name in re.findall(r"`([\w./]+)`", row)}
+    rooms = {path.parent.name for path in (ROOT / "acrank").glob("*/__init__.py")}
+    assert told == rooms | {"settings.py", "errors.py", "benchmarks", "tests"}
 
 
 def test_a_score_named_in_code_exists() -> None:
@@ -124,6 +131,13 @@ def test_the_manifest_examples_are_valid(tmp_path: Path) -> None:
 def test_the_gates_example_is_valid(tmp_path: Path) -> None:
     (tmp_path / "gates.yaml").write_text(block_with("# gates.yaml", "yaml", DOCS / "ci.md"))
     assert load_gates(tmp_path / "gates.yaml")
+
+
+def test_the_configuration_example_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "acrank.toml").write_text(block_with("# acrank.toml", "toml", DOCS / "tools.md"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ACRANK_CONFIG")
+    assert {"samples", "scores", "race", "device", "memory"} <= {*defaults_for(["score"])["score"]}
 
 
 # --- links and paths --------------------------------------------------------------------------------------------------

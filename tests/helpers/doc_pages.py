@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import pages
+import typer
 
 import acrank
+from acrank.cli.app import build
 
 ROOT = Path(acrank.__file__).parents[1]
 README = ROOT / "README.md"
@@ -52,3 +58,10 @@ def commands() -> list[tuple[Path, str]]:
 def written(page: Path) -> str:
     """The text of a page without what is made from the program."""
     return _MADE.sub("", page.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def program() -> tuple[Any, dict[str, Any]]:
+    """The whole command line, and its commands by full name."""
+    root = typer.main.get_command(build())
+    return root, dict(pages.named_commands(root, "acrank"))
