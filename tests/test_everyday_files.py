@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from helpers.workbench import make_images
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 import acrank
 import acrank.demo
@@ -112,6 +116,26 @@ def test_containers_are_linted_and_copy_what_is_there(path: Path) -> None:
         pytest.skip("hadolint is not here")
     done = subprocess.run([linter, str(path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docker").iterdir()), ids=lambda path: path.name)
+def test_containers_install_what_pyproject_offers(path: Path) -> None:
+    """Extras that exist, on a Python that is allowed, with torch and torchvision before them and nothing else."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = path.read_text().replace("\\\n", " ")
+    (extras,) = re.findall(r"^ARG EXTRAS=(.*)$", lines, re.MULTILINE)
+    assert {*extras.split(",")} < {*project["optional-dependencies"]} - {"dev"}
+    (python,) = re.findall(r"^FROM python:([\d.]+)", lines, re.MULTILINE)
+    assert SpecifierSet(project["requires-python"]).contains(python)
+    (run,) = re.findall(r"^RUN (.*)$", lines, re.MULTILINE)
+    installs = [shlex.split(part.partition("pip install")[2]) for part in run.split("&&") if "pip install" in part]
+    named = [[Requirement(word) for word in words if re.match(r"\w", word)] for words in installs]
+    assert [[one.name for one in words] for words in named] == [["torch", "torchvision"], []]
+    assert installs[1][-1] == ".[$EXTRAS]"
+    needed = [Requirement(line) for line in project["dependencies"]]
+    (least,) = (one.specifier for one in needed if one.name == "torch")
+    (pin,) = named[0][0].specifier
+    assert least.contains(pin.version)
 
 
 def test_the_citation_has_the_version() -> None:

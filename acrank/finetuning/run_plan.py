@@ -10,6 +10,7 @@ from acrank.errors import TargetError, UsageError
 from acrank.finetuning.finetune_settings import FinetuneSettings
 from acrank.finetuning.splits import Partition, make_partition
 from acrank.finetuning.tasks import METRICS
+from acrank.finetuning.tasks.segmentation import monai
 from acrank.finetuning.work_folder import RunKey
 from acrank.targets import Target
 from acrank.zoo import Zoo
@@ -60,6 +61,7 @@ def make_plan(
     Raises:
         UsageError: the settings do not fit the task, or several splits are asked of a target with its own.
         TargetError: the target cannot be finetuned on, or has too few images.
+        MissingExtraError: it has masks, and MONAI is not installed.
     """
     _check_targets(targets, splits)
     first = next(iter(targets.values()))
@@ -90,6 +92,8 @@ def _check_targets(targets: Mapping[str, Target], splits: int) -> None:
             )
         if target.classes != first.classes:
             raise TargetError("the splits of the target have different classes", hint="every split needs every class")
+    if first.task == "segmentation":
+        monai("losses")  # said before anything is written
     if len(first.classes) < 2:
         raise TargetError("the target has one class only", hint="finetuning needs at least two")
     if "val" in targets and splits > 1:

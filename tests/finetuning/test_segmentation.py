@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from acrank.comparison.tables import read_truth
-from acrank.errors import NothingRankedError, TargetError, UsageError
+from acrank.errors import MissingExtraError, NothingRankedError, TargetError, UsageError
 from acrank.finetuning import patch_loader as module
 from acrank.finetuning.flow import Progress, finetune
 from acrank.finetuning.image_loader import augmented
@@ -311,3 +312,11 @@ def test_a_part_of_the_training_images_is_taken_though_all_masks_hold_the_same_c
         for size in (2, 3)
     ]
     assert sizes == [2, 3]
+
+
+def test_without_monai_it_ends_before_it_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    zoo, data = bench(tmp_path)
+    monkeypatch.setitem(sys.modules, "monai.losses", None)
+    with pytest.raises(MissingExtraError, match="finetuning on masks needs monai"):
+        finetune(zoo, data, ["vanilla"], quick(), work_dir=tmp_path / "work")
+    assert not (tmp_path / "work").exists()
