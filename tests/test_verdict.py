@@ -81,6 +81,14 @@ def test_earlier_targets_are_named_and_a_history_is_not_proposed_again() -> None
     assert "--history" not in surer
 
 
+def test_whom_earlier_targets_displaced_is_named() -> None:
+    ranking = made((9.0, 3.0), (8.0, 3.0), (1.0, 0.1))
+    for row, value in zip(ranking.rows, (0.0, 1.0, 0.5), strict=True):
+        row.prior = Prior(value=value, targets=18)
+    _, alone, _ = joined(ranking).verdict
+    assert alone == "By s alone m0 would be first."
+
+
 def test_a_first_candidate_without_history_among_others_with_one_is_called_so() -> None:
     ranking = made((9.0, 1.0), (3.0, 1.0), (2.0, 1.0))
     for row, value in zip(ranking.rows[1:], (0.2, 0.9), strict=True):

@@ -80,12 +80,8 @@ def priors_of(
         {'a': Prior(value=1.0, targets=1, same_task=1)}
     """
     targets = history.targets
-    own = {
-        identity: results
-        for identity, results in targets.items()
-        if any(_is_at_hand(one, name, digest) for one in results)
-    }
-    others = [results for identity, results in targets.items() if identity not in own]
+    own = {key: results for key, results in targets.items() if any(_is_at_hand(one, name, digest) for one in results)}
+    others = [found for key, found in targets.items() if key not in own and any(one.shares for one in found)]
     notes = [f"history: {results[0].target} is left out: {_why(results, digest)}" for results in own.values()]
     stale = {model: _stale_targets(others, model, digest) for model, digest in weights.items()}
     warnings = [

@@ -12,18 +12,19 @@ from acrank.records.score_value import Value
 JOINT = "joint"
 
 
-def ranked(rows: Sequence[Row], score: str, *, higher_is_better: bool, bands_by: str) -> list[Row]:
+def ranked(rows: Sequence[Row], score: str, *, higher_is_better: bool, bands_by: str, bands_higher: bool) -> list[Row]:
     """The rows, best first, with ranks and bands: ranked rows, then those without a value, then skipped ones.
 
-    Ties are broken by the model's name. A row joins the band of the rows before it while its interval overlaps that of
+    Ties are broken by the model's name. A row joins the band of the rows before it unless its interval is below that of
     the band's leader; where no row has an interval there are no bands. Rows that are ordered by JOINT have the
-    intervals of their trainings where both were trained, else those of the score that came before.
+    intervals of their trainings where both were trained, else those of the score that came before: one that is better
+    by these than the leader is in its band.
 
     Args:
         rows: in any order.
         score: that orders them.
         higher_is_better: its direction.
-        bands_by: the score whose intervals make bands.
+        bands_by, bands_higher: the score whose intervals make bands, and its direction.
     """
     sign = -1.0 if higher_is_better else 1.0
 
@@ -32,6 +33,7 @@ def ranked(rows: Sequence[Row], score: str, *, higher_is_better: bool, bands_by:
         return (row.status != "scored", value is None, 0.0 if value is None else sign * value, row.model)
 
     by_training = score == JOINT
+    towards = 1.0 if bands_higher else -1.0
     known = any(_has_interval(row, bands_by, by_training=by_training) for row in rows if row.value(score) is not None)
     leader: Row | None = None
     band, out = 0, []
@@ -39,7 +41,7 @@ def ranked(rows: Sequence[Row], score: str, *, higher_is_better: bool, bands_by:
         if row.status != "scored" or row.value(score) is None:
             out.append(dataclasses.replace(row, rank=None, band=None))
             continue
-        if leader is None or not _overlap(leader, row, bands_by, by_training=by_training):
+        if leader is None or _is_clear(leader, row, bands_by, by_training=by_training, towards=towards):
             leader, band = row, band + 1
         out.append(dataclasses.replace(row, rank=place, band=band if known else None))
     return out
@@ -49,12 +51,15 @@ def _has_interval(row: Row, score: str, *, by_training: bool) -> bool:
     return (by_training and _trained(row) is not None) or row.scores.get(score, Value(None)).low is not None
 
 
-def _overlap(leader: Row, row: Row, score: str, *, by_training: bool) -> bool:
-    """Whether the intervals of two rows overlap."""
+def _is_clear(leader: Row, row: Row, score: str, *, by_training: bool, towards: float) -> bool:
+    """Whether the interval of a row is worse than that of its band's leader, and does not overlap it."""
     ours, theirs = _trained(leader), _trained(row)
-    if by_training and ours is not None and theirs is not None:
-        return ours.overlaps(theirs)
-    return leader.scores.get(score, Value(None)).overlaps(row.scores.get(score, Value(None)))
+    if not by_training or ours is None or theirs is None:
+        ours, theirs = leader.scores.get(score, Value(None)), row.scores.get(score, Value(None))
+    else:
+        towards = 1.0  # of a quality higher is better
+    is_better = ours.value is None or theirs.value is None or towards * ours.value >= towards * theirs.value
+    return is_better and not ours.overlaps(theirs)
 
 
 def _trained(row: Row) -> Value | None:

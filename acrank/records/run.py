@@ -83,8 +83,14 @@ class Ranking:
     def ordered(self, rows: Iterable[Row], rank_by: str) -> Ranking:
         """The same run with other rows, which get ranks and bands by a score whose direction is known."""
         changed = dataclasses.replace(self, rank_by=rank_by)
-        higher = self.higher_is_better[rank_by]
-        changed.rows = ranked(list(rows), rank_by, higher_is_better=higher, bands_by=changed.scored_by)
+        score = changed.scored_by
+        changed.rows = ranked(
+            list(rows),
+            rank_by,
+            higher_is_better=self.higher_is_better[rank_by],
+            bands_by=score,
+            bands_higher=self.higher_is_better.get(score, True),
+        )
         return changed
 
     @property

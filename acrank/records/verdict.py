@@ -39,8 +39,19 @@ def verdict_of(ranking: Ranking) -> list[str]:
         return [f"{first}. How sure that is cannot be told from one draw per candidate.", *more, _surer(best, 5)]
     rivals = [row.model for row in ranked[1:] if row.band == best.band]
     if not rivals:
-        return [f"{first}, and its 95% interval overlaps no other.", *more]
-    return [f"{first}, but the sample cannot tell it from {_listed(rivals)}.", *more, _surer(best, len(rivals) + 1)]
+        return [f"{first}, and its 95% interval overlaps no other.", *_by_score_alone(ranking, best), *more]
+    said = f"{first}, but the sample cannot tell it from {_listed(rivals)}."
+    return [said, *_by_score_alone(ranking, best), *more, _surer(best, len(rivals) + 1)]
+
+
+def _by_score_alone(ranking: Ranking, best: Row) -> list[str]:
+    """Who would be first without earlier targets, where these put another one first; a training goes before both."""
+    if best.refined is not None or not any(row.prior for row in ranking.rows):
+        return []
+    score, sign = ranking.scored_by, 1 if ranking.higher_is_better[ranking.scored_by] else -1
+    known = [(sign * value, row.model) for row in ranking.rows if (value := row.value(score)) is not None and row.rank]
+    first = min(known, key=lambda one: (-one[0], one[1]))[1]
+    return [] if first == best.model else [f"By {score} alone {first} would be first."]
 
 
 def _by(ranking: Ranking, best: Row) -> str:

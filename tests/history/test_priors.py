@@ -119,6 +119,28 @@ def test_results_of_other_weights_are_left_out_with_a_warning(tmp_path: Path) ->
     ]
 
 
+@pytest.mark.parametrize(("names", "digests", "count"), [
+    (("x", "y"), ("f1", "f1 f2"), 1),  # the same images under two names
+    (("x", "x"), ("f1", "f2"), 2),
+    (("x", "x"), ("f1", ""), 1),
+    (("x", "y"), ("", ""), 2),
+])  # fmt: skip
+def test_what_is_one_target(tmp_path: Path, names: tuple[str, ...], digests: tuple[str, ...], count: int) -> None:
+    paths = [
+        written(tmp_path, f"dataset,model,ground_truth,target\n{name},a,1,{digest}\n{name},b,2,{digest}\n", f"{i}.csv")
+        for i, (name, digest) in enumerate(zip(names, digests, strict=True))
+    ]
+    assert priors_of(read_history(paths), {"b": None}).priors == {"b": Prior(value=1.0, targets=count)}
+
+
+def test_a_target_with_one_candidate_is_no_earlier_target(tmp_path: Path) -> None:
+    found = priors_of(read_history([written(tmp_path)]), {"a": None}, task="classification")
+    assert found.notes == [
+        "history: history.csv: 2 earlier targets of the same task, 1 of others; "
+        "1 of 1 candidates have results there, 1 on the same task, which alone count for them"
+    ]
+
+
 def test_a_prior_of_an_earlier_run_does_not_stay() -> None:
     row = Row("a", "scored", prior=Prior(value=1.0, targets=1))
     assert with_priors([row], None, {})[0][0].prior is None

@@ -174,6 +174,26 @@ def test_bands_come_from_trainings_where_both_were_trained() -> None:
     assert [one.band for one in found.rows] == [1, 1, 2, 2, 3]  # c is clear of a; d is within c's interval of the score
 
 
+def test_one_that_is_better_by_its_interval_is_in_the_band_of_what_stands_before_it() -> None:
+    """Earlier targets may put one first that the sample has below another: that is no proof against the other."""
+    rows = [row("a", 0.90, Prior(value=1.0, targets=9)), row("b", 0.95, Prior(value=0.0, targets=9)), row("c", 0.1)]
+    rows[0].scores["knn"], rows[1].scores["knn"] = Value(0.8, low=0.79, high=0.81), Value(0.95, low=0.94, high=0.96)
+    found = joined(ranking(rows))
+    assert [(one.model, one.band) for one in found.rows] == [("a", 1), ("b", 1), ("c", 2)]
+    lower = Ranking.of(
+        [dataclasses.replace(one, scores={"knn": turned(one)}) for one in found.rows],
+        rank_by="knn",
+        higher_is_better={"knn": False},
+        settings=SETTINGS.record(),
+    )
+    assert [(one.model, one.band) for one in joined(lower).rows] == [("a", 1), ("b", 1), ("c", 2)]
+
+
+def turned(one: Row) -> Value:
+    value = one.scores["knn"]
+    return Value(-(value.value or 0.0), low=-(value.high or 0.0), high=-(value.low or 0.0))
+
+
 @given(tables)
 def test_a_record_keeps_ranks_and_bands(rows: list[Row]) -> None:
     found = joined(ranking(rows))
