@@ -56,14 +56,16 @@ def find_configuration(start: Path) -> Configuration | None:
     if named:
         return None if named == _NONE else _parsed(Path(named), _content_of(Path(named)))
     for folder in (start, *start.parents):
-        found = [one for one in (_own_file(folder), _project_file(folder)) if one]
+        try:
+            found = [one for one in (_own_file(folder), _project_file(folder)) if one]
+            is_last = (folder / ".git").exists() or folder == Path.home()
+        except PermissionError:  # a folder that the user may not enter
+            continue
         if len(found) > 1:
             text = f"{folder} has both acrank.toml and [tool.acrank] in pyproject.toml"
             raise UsageError(text, hint="keep one of them")
-        if found:
-            return found[0]
-        if (folder / ".git").exists() or folder == Path.home():
-            break
+        if found or is_last:
+            return found[0] if found else None
     return None
 
 

@@ -232,9 +232,20 @@ def report_failure(error: BaseException) -> int:
         return 2
     if hasattr(error, "format_message"):  # Click's own usage errors
         return _explain(error.format_message().replace("Value error, ", ""), _help_hint(error), 2)
+    if isinstance(error, FileNotFoundError) and _is_nowhere():
+        return _explain("the working folder no longer exists", "change to a folder that does", 2)
     return _explain(
         f"internal: {type(error).__name__}: {error}", "please report it; -vv shows the traceback", AcrankError.exit_code
     )
+
+
+def _is_nowhere() -> bool:
+    """Whether the process's working folder was removed."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _print_lines(text: str) -> None:

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import functools
+import subprocess
+import sys
 from importlib import resources
 from typing import Any
 
-from acrank.errors import MissingExtraError
+from acrank.errors import MissingExtraError, UsageError
 from acrank.system.imports import extra
 
 _NEEDS = ("altair", "vl_convert", "itables", "jinja2")
+_SECONDS = 120.0
+#: vl-convert puts the bundle together with V8, which ends the process where `ulimit -v` refuses it address space.
+_BUNDLING = """
+import contextlib, sys
+with contextlib.suppress(ImportError, OSError, ValueError):
+    import resource
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+sys.path[:] = sys.argv[2:]
+import vl_convert
+sys.stdout.reconfigure(encoding="utf-8")
+sys.stdout.write(vl_convert.javascript_bundle(vl_version=sys.argv[1]))
+"""
 
 
 def check_libraries() -> None:
@@ -29,9 +44,21 @@ def library(module: str) -> Any:
 
 @functools.cache
 def vega_bundle() -> str:
-    """Vega, Vega-Lite and vega-embed as one script that defines `vegaEmbed`."""
+    """Vega, Vega-Lite and vega-embed as one script that defines `vegaEmbed`, put together in a process of its own.
+
+    Raises:
+        UsageError: that process ends without it, as under a small `ulimit -v`.
+    """
     version = library("altair").SCHEMA_VERSION.rpartition(".")[0]  # v6.4 of v6.4.1
-    return str(library("vl_convert").javascript_bundle(vl_version=version))
+    library("vl_convert")
+    command = [sys.executable, "-I", "-c", _BUNDLING, version, *sys.path]
+    try:
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=_SECONDS, check=True)  # noqa: S603 - this Python, with a fixed program
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        raise UsageError(
+            f"the charts of the report cannot be put together: {error}", hint="raise `ulimit -v`, or report elsewhere"
+        ) from error
+    return done.stdout
 
 
 @functools.cache

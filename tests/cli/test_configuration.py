@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -121,3 +122,18 @@ def test_the_example_of_the_documentation_is_valid(home: Path, acrank: Run) -> N
     found = acrank("score", "--data", "nowhere")
     assert "options from" in found.err
     assert "cannot read nowhere" in found.err
+
+
+def test_folders_that_may_not_be_entered_have_no_configuration(home: Path) -> None:
+    """As for a user in a folder of their own below somebody else's."""
+    (home / "acrank.toml").write_text("seed = 5")
+    is_root = os.geteuid() == 0
+    home.chmod(0o000)
+    if is_root:
+        os.seteuid(65534)
+    try:
+        assert find_configuration(home / "deep") is None
+    finally:
+        if is_root:
+            os.seteuid(0)
+        home.chmod(0o700)

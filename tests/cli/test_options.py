@@ -137,3 +137,12 @@ def test_overlong_numbers_within_words_are_refused(acrank: Run, tmp_path: Path, 
     done = acrank("score", "--data", tmp_path, *given)
     assert done.code == 2
     assert given[0] in done.err
+
+
+def test_a_working_folder_that_is_gone_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, acrank: Run) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    found = acrank("scores")
+    assert found.code == 2
+    assert found.err == "error: the working folder no longer exists\nhint: change to a folder that does\n"

@@ -7,7 +7,10 @@ import functools
 import gzip
 import json
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -153,11 +156,20 @@ def test_a_run_with_a_short_training_and_a_verdict() -> None:
 
 
 def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
     from acrank.report.script_libraries import check_libraries
 
     monkeypatch.setitem(sys.modules, "itables", None)
     with pytest.raises(MissingExtraError, match="reports need itables") as caught:
         check_libraries()
     assert caught.value.hint == "pip install 'acrank[report]'"
+
+
+def test_too_little_address_space_is_an_error_not_a_crash(tmp_path: Path) -> None:
+    """V8 reserves many gigabytes of addresses and traps where `ulimit -v` refuses them."""
+    made_run(["a", "b"]).save(tmp_path / "run.json")
+    command = f"ulimit -Sv 4000000; '{sys.executable}' -m acrank report run.json"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr  # the soft limit is the user's own to raise
+    done = subprocess.run(["bash", "-c", command.replace("-Sv", "-v")], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: the charts of the report cannot be put together")

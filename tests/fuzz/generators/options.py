@@ -62,10 +62,14 @@ def base_of(w: Workspace, words: tuple[str, ...]) -> list[str]:
         ("compare",): [run, "--truth", truth, "--resamples", "100"],
         ("check",): [run, "--no-skipped"],
         ("merge",): [run],
+        ("inspect",): where[2:],
+        ("report",): [run, "-o", "report.html"],
         ("zoo", "scan"): ["."],
         ("zoo", "list"): where[:2],
         ("zoo", "validate"): where[:2],
     }
+    if words == ("zoo", "lock"):  # the lock file lies beside the manifest
+        return ["--zoo", str(w.write_zoo(w.materials.entry("a")))]
     return list(known.get(words, []))
 
 
