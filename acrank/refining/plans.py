@@ -114,7 +114,8 @@ class TrainingPlan:
         return dataclasses.asdict(self)
 
     def save(self, path: Path) -> None:
-        """Write it as JSON, whole or not at all."""
+        """Write it as JSON, whole or not at all; the folder is made."""
+        path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, dumps(self.record()))
 
     @classmethod
@@ -183,6 +184,14 @@ def plan_for(
         if first <= usable:
             return _made(chosen, count, least, full=full, first=first, costs=costs, all_rounds=False)
     return None
+
+
+def dearest(costs: Sequence[Cost]) -> Cost:
+    """A cost that is in no part below any of some; nothing where there are none."""
+    if not costs:
+        return Cost()
+    parts = {name: max(getattr(cost, name) for cost in costs) for name in ("load", "read", "train", "val")}
+    return Cost(**parts, held=all(cost.held for cost in costs))
 
 
 def shortest(costs: Sequence[Cost], least: Treatment, workers: int = 1) -> float:

@@ -27,7 +27,7 @@ from acrank.refining.refine_progress import RefineProgress, epoch_counter
 from acrank.refining.refine_settings import LEAST_STEPS, RATES, RefineSettings, check_task
 from acrank.refining.shortlist import first_candidates
 from acrank.refining.sides import Sides, choose_sides, fewer_images
-from acrank.refining.step_costs import measured_costs
+from acrank.refining.step_costs import expected_seconds, measured_costs
 from acrank.refining.training import BudgetSpentError, Contestant, Round, failed, refined_of, train_candidate
 from acrank.settings import Settings
 from acrank.targets import Target
@@ -152,7 +152,6 @@ class _Flow:
         self.base = dataclasses.replace(self.base, lrs=how.rates, epochs=how.epochs)
         self.sides = fewer_images(sides, train=how.train, val=how.val, seed=self.seed)
         self.images = self.sides.digest
-        work_dir.mkdir(parents=True, exist_ok=True)
         self.plan.save(work_dir / PLAN)
 
     def _new_plan(self) -> TrainingPlan | None:
@@ -167,7 +166,11 @@ class _Flow:
 
     def _costs(self) -> dict[str, Cost]:
         entries = [Contestant(candidate=self.candidates[model], rates=RATES) for model in self.chosen]
-        return measured_costs(entries, self.sides, self.base, seed=self.seed, clock=self.clock, executor=self.executor)
+        about: dict[str, Any] = {"seed": self.seed, "clock": self.clock, "executor": self.executor}
+        costs, failed = measured_costs(entries, self.sides, self.base, **about)
+        for model, reason in failed.items():
+            self._note(f"{model} could not be timed: {reason}")
+        return costs
 
     def _note(self, text: str) -> None:
         self.notes += [text] if text else []
@@ -215,13 +218,9 @@ class _Flow:
         """Whether a later round, as long as it will take by the round before, fits into what is left."""
         if self.budget is None or this.number == 1:
             return True
-        each = []
-        for entry in entries:
-            before = self.outcomes[entry.candidate.id][1]
-            trained = sum(trial["epochs"] for trial in before.trials) or 1
-            is_done = this.folder.outcome(entry.key(this.seed)) is not None
-            each.append(0.0 if is_done else float(before.details["seconds"]) * this.settings.epochs / trained)
-        wanted, left = wall_seconds(each, workers_of(self.executor)), max(0.0, self.budget.left)
+        before = {model: outcome for model, (_, outcome) in self.outcomes.items()}
+        wanted = wall_seconds(expected_seconds(this, entries, before), workers_of(self.executor))
+        left = max(0.0, self.budget.left)
         if wanted > left:
             self.notes.append(
                 f"round {this.number} would take about {as_duration(wanted)}, and {as_duration(left)} of "
@@ -264,8 +263,8 @@ class _Flow:
 
     def _tell(self, found: Refined, model: str, done: int, total: int) -> None:
         if self.on_progress is not None:
-            place = {"round": found.rounds, "done": done, "total": total}
-            self.on_progress(RefineProgress(model=model, epoch=0, outcome=found, **place))
+            about = {"round": found.rounds, "done": done, "total": total}
+            self.on_progress(RefineProgress(model=model, epoch=0, outcome=found, **about))
 
     def _ranking(self, why: Stop | None = None) -> Ranking:
         rows = [dataclasses.replace(row, refined=self.known.get(row.model)) for row in self.before.rows]

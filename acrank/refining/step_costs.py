@@ -1,4 +1,4 @@
-"""What training a candidate costs, measured on a few steps before a plan is made."""
+"""What training a candidate costs: measured on a few steps before a plan is made, later known from the last round."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ import torch
 from acrank.executors import TaskExecutor, run_tasks
 from acrank.finetuning.finetune_settings import FinetuneSettings
 from acrank.finetuning.image_loader import PartLoader, held_bytes, prepared_bytes
-from acrank.finetuning.splits import Part
+from acrank.finetuning.outcomes import Outcome
+from acrank.finetuning.runs import RunContext
 from acrank.finetuning.trainer import Trainer
 from acrank.finetuning.work_folder import WorkFolder
-from acrank.refining.plans import Cost
+from acrank.refining.plans import Cost, dearest
 from acrank.refining.sides import Sides, fewer_images
 from acrank.refining.training import Contestant, Round, ShortRun, context_of, loader_for
 from acrank.system.activity import Detail, announce
+from acrank.system.machine import reason_of
 
-#: Images of the first epoch, which warms up; and seconds from which on it shows that another like it is enough.
-_FEW, _FEW_MASKS, _LONG = 8, 1, 1.0
+#: Images of the first epoch on either side.
+_FEW, _FEW_MASKS = 8, 1
+#: On a CPU, an epoch of at least so many seconds needs no more images; and one that is longer, no other one.
+_SOON, _LONG = 1.0, 5.0
 
 
 def measured_costs(
@@ -32,13 +36,26 @@ def measured_costs(
     seed: int,
     clock: Callable[[], float],
     executor: TaskExecutor,
-) -> dict[str, Cost]:
-    """The costs of candidates, by id; one that fails costs nothing: its training will say why."""
+) -> tuple[dict[str, Cost], dict[str, str]]:
+    """The costs of candidates, by id, and why some could not be timed: these are taken to be as dear as the dearest."""
     with TemporaryDirectory(prefix="acrank-") as place:
         folder = WorkFolder(Path(place), {}, resume=True)  # nothing is written
         this = Round(number=0, sides=sides, settings=settings, folder=folder, seed=seed, clock=clock)
         found = list(run_tasks(executor, partial(measure_candidate, this), entries))
-    return {entry.candidate.id: cost if isinstance(cost, Cost) else Cost() for entry, cost in found}
+    known = {entry.candidate.id: cost for entry, cost in found if isinstance(cost, Cost)}
+    failed = {entry.candidate.id: reason_of(cost) for entry, cost in found if isinstance(cost, Exception)}
+    return {**known, **dict.fromkeys(failed, dearest(list(known.values())))}, failed
+
+
+def expected_seconds(this: Round, entries: Sequence[Contestant], before: Mapping[str, Outcome]) -> list[float]:
+    """How long each training of a round will take by that of the round before; nothing for one that is done."""
+    found = []
+    for entry in entries:
+        earlier = before[entry.candidate.id]
+        epochs = sum(trial["epochs"] for trial in earlier.trials) or 1
+        is_done = this.folder.outcome(entry.key(this.seed)) is not None
+        found.append(0.0 if is_done else float(earlier.details.get("seconds", 0.0)) * this.settings.epochs / epochs)
+    return found
 
 
 def measure_candidate(this: Round, entry: Contestant) -> Cost:
@@ -48,21 +65,18 @@ def measure_candidate(this: Round, entry: Contestant) -> Cost:
         CandidateError, TargetError: it cannot be trained.
     """
     masks = this.sides.train.target.task == "segmentation"
+    few, many = (_FEW_MASKS, 2 * _FEW_MASKS) if masks else (_FEW, 2 * (this.settings.batch_size or _FEW))
     began = this.clock()
     context = context_of(this, entry)
     loaded = this.clock()
-    sides = _some_of(this, size=2 * _FEW_MASKS if masks else this.settings.batch_size or _FEW)
-    loader = loader_for(sides.train.target, context)
+    first = _loaders(this, context, images=few)
     read = this.clock()
-    few = _FEW_MASKS if masks else _FEW
-    parts = {"train": sides.train, "val": sides.val}
-    first = {name: loader(Part(part.target, part.indices[:few])) for name, part in parts.items()}
     run = _Rehearsal(entry.key(this.seed), {**first, "test": first["val"]}, context)
-    train, val = run.seconds_of_an_image(this, {name: loader(part) for name, part in parts.items()})
+    train, val = run.seconds_of_an_image(this, lambda: _loaders(this, context, images=many))
     size = prepared_bytes(this.sides.train.target, context.loaded)
     found = Cost(
         load=loaded - began,
-        read=0.0 if masks else (read - loaded) / len(sides.train.target),  # masks are read within the epochs
+        read=0.0 if masks else (read - loaded) / sum(map(len, first.values())),  # masks are read within the epochs
         train=train,
         val=val,
         held=masks or size <= held_bytes(context.settings.memory),
@@ -74,32 +88,38 @@ def measure_candidate(this: Round, entry: Contestant) -> Cost:
 class _Rehearsal(ShortRun):
     """A few steps of a run, and the seconds that they take."""
 
-    def seconds_of_an_image(self, this: Round, more: Mapping[str, PartLoader]) -> tuple[float, float]:
+    def seconds_of_an_image(self, this: Round, more: Callable[[], Mapping[str, PartLoader]]) -> tuple[float, float]:
         """Of one image in an epoch: to train on it, and to validate on it.
 
         Args:
             this: the round, which has the clock.
-            more: loaders of more images, which are measured where the run's own are done too soon.
+            more: gives loaders of more images, for a network that is done with the run's own too soon.
         """
         device, settings = self.context.device, self.context.settings
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             network, methods = self._untrained()
             first = {"train": self.loaders["train"], "val": self.loaders["val"]}
             trainer = Trainer(network, methods, **first, settings=settings, lr=settings.lrs[0])
-            began = this.clock()
-            trainer.run_epoch()
-            if this.clock() - began < _LONG or device.type == "cuda":
-                trainer.train, trainer.val = more["train"], more["val"]
-            began = this.clock()
-            trainer.run_epoch()
-            trained = this.clock()
-            trainer.evaluate(trainer.val)
-            evaluation = this.clock() - trained
+            epoch = _seconds(this, trainer.run_epoch)
+            if epoch < _SOON or device.type == "cuda":
+                loaders = more()
+                trainer.train, trainer.val = loaders["train"], loaders["val"]
+            if epoch < _LONG or device.type == "cuda":  # the first one warmed up
+                epoch = _seconds(this, trainer.run_epoch)
+            evaluation = _seconds(this, lambda: trainer.evaluate(trainer.val))
         for method in methods:
             method.close()
-        training = max(0.0, trained - began - evaluation)
-        return training / len(trainer.train), evaluation / len(trainer.val)
+        return max(0.0, epoch - evaluation) / len(trainer.train), evaluation / len(trainer.val)
 
 
-def _some_of(this: Round, *, size: int) -> Sides:
-    return fewer_images(this.sides, train=2 * size, val=size, seed=this.seed)
+def _seconds(this: Round, work: Callable[[], object]) -> float:
+    began = this.clock()
+    work()
+    return this.clock() - began
+
+
+def _loaders(this: Round, context: RunContext, *, images: int) -> dict[str, PartLoader]:
+    """Of so many images of either side."""
+    sides = fewer_images(this.sides, train=images, val=images, seed=this.seed)
+    loader = loader_for(sides.train.target, context)
+    return {"train": loader(sides.train), "val": loader(sides.val)}

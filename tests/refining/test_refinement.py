@@ -208,9 +208,29 @@ def test_a_resumed_run_keeps_its_plan(bench: Bench, tmp_path: Path, clock: WorkC
     assert [row.refined.rounds for row in again.rows if row.refined] == [2, 2, 1]  # an hour is time for another round
 
 
+def test_who_cannot_be_timed_is_named_and_counts_as_the_dearest(
+    bench: Bench, tmp_path: Path, clock: WorkClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = bench.ranking.rows[2].model
+    load = module.train_candidate.__globals__["load_candidate"]
+
+    def lacking(candidate: Any, **more: Any) -> Any:
+        if candidate.id == last:
+            raise ValueError("no such luck")
+        return load(candidate, **more)
+
+    monkeypatch.setitem(module.train_candidate.__globals__, "load_candidate", lacking)
+    told: list[str] = []
+    found = bench.refine(tmp_path / "work", budget="800s", clock=clock, on_note=told.append)
+    assert told[0].startswith(f"{last} could not be timed: ")
+    assert "no such luck" in told[0]
+    costs = found.settings["refine"]["plan"]["costs"]
+    assert costs[last] == costs[bench.ranking.rows[0].model]
+
+
 def test_of_a_round_that_is_cut_short_the_first_two_count(bench: Bench, tmp_path: Path, clock: WorkClock) -> None:
     def slow_down(note: str) -> None:
-        clock.each = 1.5  # once the plan is made
+        clock.each = 2.0  # once the plan is made
 
     found = bench.refine(tmp_path / "work", budget="600s", clock=clock, on_note=slow_down)
     first = [row.model for row in bench.ranking.rows[:2]]
@@ -221,7 +241,7 @@ def test_of_a_round_that_is_cut_short_the_first_two_count(bench: Bench, tmp_path
 
 def test_a_later_round_is_not_begun_without_time_for_it(bench: Bench, tmp_path: Path, clock: WorkClock) -> None:
     told: list[RefineProgress] = []
-    found = bench.refine(tmp_path / "work", budget="1000s", clock=clock, on_progress=told.append)
+    found = bench.refine(tmp_path / "work", budget="800s", clock=clock, on_progress=told.append)
     assert {one.round for one in told} == {1}
     assert any(note.startswith("round 2 would take about") for note in found.notes)
     assert found.settings["refine"]["stopped"] == "the budget is spent"

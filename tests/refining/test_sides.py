@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from helpers.workbench import make_images, make_masks
 
-from acrank.refining.sides import Sides, choose_sides
+from acrank.refining.sides import Sides, choose_sides, fewer_images
 from acrank.targets import Target, open_target
 from acrank.targets.draws import make_draws
 
@@ -44,6 +44,18 @@ def test_halves_where_the_draws_leave_too_little(tmp_path: Path) -> None:
     assert (len(train), len(val)) == (12, 12)
     assert train.isdisjoint(val)
     assert "leave 0 of 24 images" in sides.note
+
+
+def test_fewer_images_are_of_every_class_and_of_their_side(tmp_path: Path) -> None:
+    sides, _ = sides_of(open_target(make_images(tmp_path / "target", each=40, size=8)), samples=12)
+    fewer = fewer_images(sides, train=6, val=2, seed=0)
+    assert [len(part) for part in (fewer.train, fewer.val)] == [6, 3]  # one of each class at least
+    assert {*fewer.train.labels} == {*fewer.val.labels} == {0, 1, 2}
+    assert all(some <= whole for some, whole in zip(ids(fewer), ids(sides), strict=True))
+    assert fewer.train.target.ids == tuple(sorted(set.union(*ids(fewer))))  # no other image is read
+    assert fewer_images(sides, train=500, val=500, seed=0) is sides
+    again = fewer_images(sides, train=6, val=2, seed=0)
+    assert again.digest == fewer.digest != fewer_images(sides, train=6, val=2, seed=1).digest
 
 
 @pytest.mark.parametrize("samples", [9, 120])  # 9 cut through a group
