@@ -44,7 +44,7 @@ def made(path: Path, images: np.ndarray, raw: bytes | None = None, **options: An
 @pytest.mark.parametrize("name", FILTERS)
 @pytest.mark.parametrize("chunks", [(1, SIDE, SIDE), (4, 100, 64), (6, SIDE, SIDE)])
 def test_sound_chunks_of_every_filter_are_read(tmp_path: Path, name: str, chunks: tuple[int, ...]) -> None:
-    images = np.concatenate([NOISE[:3], np.zeros_like(NOISE[3:])])
+    images = np.concatenate([NOISE[:3], NOISE[3:] // 64])  # not constant: HDF5 1.14.6 cannot read that of scale-offset
     target = open_target(made(tmp_path / "a.h5", images, chunks=chunks, **FILTERS[name]))
     for index in (5, 0, 3, 2):
         assert np.array_equal(target.read(index)[0], images[index].astype(np.float32) / 255)
@@ -74,7 +74,7 @@ def test_a_chunk_that_unfolds_to_more_is_refused(tmp_path: Path, compression: st
 def test_labels_are_held_likewise(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["images"] = NOISE
-        labels = file.create_dataset("labels", data=LABELS, chunks=(6,), compression="gzip")
+        labels = file.create_dataset("labels", data=LABELS, chunks=(2**14,), maxshape=(None,), compression="gzip")
         labels.id.write_direct_chunk((0,), zlib.compress(ZEROS, 1))
     with pytest.raises(TargetError, match="'labels': its chunk at"):
         open_target(tmp_path / "a.h5")

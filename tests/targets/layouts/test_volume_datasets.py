@@ -79,6 +79,7 @@ def test_parts_are_turned_as_nibabel_turns_the_whole(tmp_path: Path, codes: str,
     assert np.array_equal(volume.crop(where)[0], whole.get_fdata()[where].astype(np.float32))
 
 
+@pytest.mark.skipif(nibabel.__version__ < "5.4", reason="earlier versions take other axes of volumes far aslant")
 def test_axes_are_those_that_nibabel_takes(tmp_path: Path) -> None:
     """Also of volumes that lie far aslant."""
     rng = np.random.default_rng(0)
