@@ -383,6 +383,15 @@ def test_rows_that_cannot_be_are_refused_with_their_place(tmp_path: Path) -> Non
         assert message in str(caught.value)
 
 
+def test_what_a_row_says_is_bounded() -> None:
+    row = Row("a", "skipped", reason="r" * 10**6, notes=["n" * 10**6, *("more" for _ in range(500))])
+    assert (len(row.reason), len(row.notes[0]), len(row.notes)) == (1999, 1999, 100)
+    assert row.notes[-1] == "402 more notes are left out"
+    record = Ranking.of([row], rank_by="s", higher_is_better={"s": True}).to_record()
+    record["rows"][0]["reason"] = "r" * 10**6  # and where it is read again
+    assert Ranking.from_record(record).rows == [row]
+
+
 @pytest.mark.parametrize("depth", [50, 100_000])
 def test_deep_json_is_refused(tmp_path: Path, depth: int) -> None:
     (tmp_path / "run.json").write_text("[" * depth + "]" * depth)

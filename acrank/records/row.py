@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from acrank.records.score_value import STRICT, Value
+from acrank.system.words import shortened
+
+#: A row has no more notes.
+MOST_NOTES = 100
 
 
 @dataclass(kw_only=True)
@@ -113,7 +117,7 @@ class Row:
     Attributes:
         model: the candidate's id in the manifest.
         status: "scored" or "skipped".
-        reason: why it was skipped (empty when scored).
+        reason: why it was skipped (empty when scored); at most 2000 characters, as each note.
         scores: name of the score -> Value.
         rank, band: 1-based; the sample cannot distinguish candidates of a band. None when not ranked or not known.
         params: number of parameters of the network.
@@ -143,6 +147,14 @@ class Row:
     details: Details = field(default_factory=Details)
     prior: Prior | None = None
     refined: Refined | None = None
+
+    def __post_init__(self) -> None:
+        """Bound what foreign code and files say: a message of theirs may be as long as a tensor."""
+        self.reason = shortened(self.reason)
+        if len(self.notes) > MOST_NOTES:
+            kept = self.notes[: MOST_NOTES - 1]
+            self.notes = [*kept, f"{len(self.notes) - len(kept)} more notes are left out"]
+        self.notes = [shortened(note) for note in self.notes]
 
     def __repr__(self) -> str:
         from acrank.records.showing import text_of_row  # which reads rows

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import torch
 
 from acrank.errors import AcrankError, UsageError
+from acrank.system.words import shortened
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 _WORKSPACES = (":4096:8", ":16:8")  # under which cuBLAS is deterministic
@@ -61,7 +62,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, AcrankError):  # its text may mention memory
         return False
     is_named = type(error).__name__ in ("MemoryError", "OutOfMemoryError")
-    return is_named or any(sign in str(error) for sign in _OUT_OF_MEMORY)
+    return is_named or any(sign in _text_of(error) for sign in _OUT_OF_MEMORY)
 
 
 @contextmanager
@@ -158,16 +159,25 @@ def pick_device(wanted: str) -> torch.device:
 
 
 def reason_of(error: Exception) -> str:
-    """Why a candidate was skipped, in one line.
+    """Why a candidate was skipped, in one line of bounded length.
 
     >>> reason_of(MemoryError())
     'out of memory (lower the input size in the manifest, or give it more memory)'
     >>> reason_of(ValueError("two\\nlines"))
     'ValueError: two lines'
     """
-    text = " ".join(str(error).split())
+    text = " ".join(shortened(_text_of(error)).split())
     if isinstance(error, AcrankError):
-        return f"{text} ({error.hint})" if error.hint else text
+        return f"{text} ({shortened(error.hint, 500)})" if error.hint else text
     if is_out_of_memory(error):
         return "out of memory (lower the input size in the manifest, or give it more memory)"
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    name = shortened(type(error).__name__, 200)
+    return f"{name}: {text}" if text else name
+
+
+def _text_of(error: BaseException) -> str:
+    """The message of an error; empty where that of a foreign class fails."""
+    try:
+        return str(error)
+    except Exception:
+        return ""

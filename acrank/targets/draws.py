@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from acrank.errors import TargetError
 from acrank.system.clock import shared_work
 from acrank.system.network_input import NetworkInput
 from acrank.system.streams import Purpose, stream
@@ -80,7 +81,7 @@ class Draw:
         """The images or patches as one tensor, float32 [n, c, *size]; the last one is kept.
 
         Raises:
-            TargetError: an image or mask cannot be read.
+            TargetError: an image or mask cannot be read, or is not what it was when the digest was taken.
             CandidateError: they are volumes and the candidate is for images, the reverse, or channels do not match.
         """
         if self._batch is None or self._batch[0] != network_input:
@@ -88,6 +89,7 @@ class Draw:
             images = self._inputs(network_input.size)
             batch = prepare_images(images, network_input, colour=self.target.colour)
             if isinstance(images, _LazyImages):
+                self._check_unchanged()
                 self._images = images.kept
             self._batch = (network_input, batch)
         return self._batch[1]
@@ -110,6 +112,17 @@ class Draw:
         """SHA-256 of the sampled images as stored."""
         return self.target.raw_digest(self.indices)
 
+    def _check_unchanged(self) -> None:
+        """Refuse images that were read after the digest was taken, here or in another process, and are not the same."""
+        if "digest" not in self.__dict__:
+            return
+        with shared_work():
+            is_same = self.target.raw_digest(self.indices) == self.digest
+        if not is_same:
+            raise TargetError(
+                "images of the target changed since the run began", hint="run again when nothing writes there"
+            )
+
     @property
     def ids(self) -> list[str]:
         """Ids of the sampled images."""
@@ -131,11 +144,12 @@ class PatchDraw(Draw):
         """The patches of a size; the last ones are kept.
 
         Raises:
-            TargetError: an image or mask cannot be read.
+            TargetError: an image or mask cannot be read, or is not what it was when the digest was taken.
             CandidateError: the size has another number of axes than the target.
         """
         if self._patches is None or self._patches[0] != size:
             found = cut_patches(self.target, self.indices, size, seed=self.seed, repeat=self.repeat)
+            self._check_unchanged()
             self._patches = (size, found)
         return self._patches[1]
 

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
 from acrank.errors import TargetError, UsageError
+from acrank.system.bounded_process import run_program
 from acrank.targets.target import Target, first_few
 
-#: A pattern that has not matched all names after this many seconds never ends.
-_SECONDS = 20.0
+#: A pattern that has not matched all names after so many seconds of processor time never ends.
+_SECONDS = 20
 #: Longer names are cut before they are matched.
 _LONGEST = 1024
 #: Runs in a process of its own, which can be stopped: Python's own matching cannot.
 _MATCHING = (
-    "import json, re, sys; pattern, names = json.load(sys.stdin); search = re.compile(pattern).search; "
+    "import re; pattern, names = given; search = re.compile(pattern).search; "
     "found = map(search, names); "
     "json.dump([one and (next(filter(None, one.groups()), '') if one.re.groups else one[0]) for one in found], "
     "sys.stdout)"
@@ -121,20 +119,15 @@ def suspected_pattern(ids: Sequence[str]) -> str | None:
 
 
 def _matched(names: list[str], pattern: str) -> list[str | None]:
-    command = [sys.executable, "-I", "-c", _MATCHING]
     try:
-        done = subprocess.run(  # noqa: S603 - this Python, with a fixed program
-            command, input=json.dumps([pattern, names]), capture_output=True, text=True, timeout=_SECONDS, check=True
-        )
-    except subprocess.TimeoutExpired:
+        found: list[str | None] = run_program(_MATCHING, [pattern, names], seconds=_SECONDS)
+    except TimeoutError:
         raise UsageError(
-            f"--group-pattern {pattern!r} takes more than {_SECONDS:g} seconds",
+            f"--group-pattern {pattern!r} takes more than {_SECONDS} seconds",
             hint="avoid repeats within repeats, such as (a+)+",
         ) from None
-    except subprocess.CalledProcessError as error:
-        last = error.stderr.strip().rpartition("\n")[2]
-        raise UsageError(f"--group-pattern {pattern!r} cannot be matched: {last}", hint="simplify it") from error
-    found: list[str | None] = json.loads(done.stdout)
+    except ValueError as error:
+        raise UsageError(f"--group-pattern {pattern!r} cannot be matched: {error}", hint="simplify it") from error
     return found
 
 

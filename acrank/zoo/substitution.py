@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterable
 
 from acrank.errors import CandidateError
+from acrank.system.bounded_process import run_program
 
 #: Characters of an expression, a replacement and a tensor's name.
 LONGEST = 1000
-_SECONDS = 5.0
+_SECONDS = 2
 #: What makes an expression try several ways to match; with one of these the tries are at most quadratic in the name.
 _CHOICES = "*+?{|"
 _HINT = "avoid repeats within repeats, such as (a+)+"
+#: In this process, where a name's characters squared come to less, over all names.
+_QUICK = 10**7
 _PROGRAM = """
-import json, re, sys
-pattern, replacement, names = json.load(sys.stdin)
+import re
+pattern, replacement, names, most = given
 found = re.compile(pattern)
-json.dump([found.sub(replacement, name) if found.search(name) else None for name in names], sys.stdout)
+json.dump([found.sub(replacement, name)[:most] if found.search(name) else None for name in names], sys.stdout)
 """
 
 
@@ -52,7 +52,8 @@ def substituted(pattern: str, replacement: str, names: Iterable[str]) -> dict[st
     """The new name of every name that the expression matches.
 
     An expression with several choices can take longer than a life (catastrophic backtracking), and Python's engine
-    cannot be stopped within a thread: it then runs in a process of its own, which is ended after five seconds.
+    cannot be stopped within a thread: it then runs in a process of its own, which is ended after two seconds of
+    processor time.
 
     Raises:
         CandidateError: it takes too long, or makes a name too long.
@@ -64,7 +65,8 @@ def substituted(pattern: str, replacement: str, names: Iterable[str]) -> dict[st
     names = list(names)
     if any(len(name) > LONGEST for name in names):
         raise CandidateError(f"a tensor's name has more than {LONGEST} characters", hint="leave `rename` out")
-    if sum(pattern.count(one) for one in _CHOICES) <= 1:
+    is_quick = sum(len(name) ** 2 for name in names) < _QUICK
+    if is_quick and sum(pattern.count(one) for one in _CHOICES) <= 1:
         compiled = re.compile(pattern)
         new = [compiled.sub(replacement, name) if compiled.search(name) else None for name in names]
     else:
@@ -76,15 +78,11 @@ def substituted(pattern: str, replacement: str, names: Iterable[str]) -> dict[st
 
 
 def _in_process(pattern: str, replacement: str, names: list[str]) -> list[str | None]:
-    given = json.dumps([pattern, replacement, names])
-    command = [sys.executable, "-I", "-S", "-c", _PROGRAM]
     try:
-        done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=_SECONDS, check=True)  # noqa: S603 - this Python, with a program of its own
-    except subprocess.TimeoutExpired as error:
-        text = f"rename {pattern!r} takes more than {_SECONDS:g} seconds"
-        raise CandidateError(text, hint=_HINT) from error
-    except subprocess.CalledProcessError as error:
-        text = f"rename {pattern!r} failed: {error.stderr.strip().splitlines()[-1:]}"
-        raise CandidateError(text, hint=_HINT) from error
-    out: list[str | None] = json.loads(done.stdout)
+        out: list[str | None] = run_program(_PROGRAM, [pattern, replacement, names, LONGEST + 1], seconds=_SECONDS)
+    except TimeoutError:
+        text = f"rename {pattern!r} takes more than {_SECONDS} seconds"
+        raise CandidateError(text, hint=_HINT) from None
+    except ValueError as error:
+        raise CandidateError(f"rename {pattern!r} failed: {error}", hint=_HINT) from error
     return out

@@ -112,6 +112,36 @@ def test_a_worker_that_is_killed_costs_nothing(folder: Path) -> None:
     assert sorted((row.model, row.status) for row in rows) == [(name, "scored") for name in ("net0", "net1", "slow")]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("how", "reason"), [("removed", "cannot read target"), ("replaced", "images of the target changed since")]
+)
+def test_images_that_vanish_or_change_in_mid_run_leave_no_wrong_row(
+    acrank: Command, folder: Path, monkeypatch: pytest.MonkeyPatch, how: str, reason: str
+) -> None:
+    """A worker holds what it decoded; one that begins later finds other images, and scores none on them."""
+    monkeypatch.setenv("ACRANK_CACHE", str(folder / "cache"))
+    path = folder / "target" / "class1" / "000.png"
+    spoils = faulty("spoils", "spoils", path=str(path), how=how)
+    write_faulty_zoo(folder / "zoo", good(0), spoils, faulty("aborts", "aborts"), good(1), good(2))
+    cached = [word for word in words("--samples", 30, "--no-race") if word != "--no-cache"]
+    before = path.read_bytes()
+    done = acrank(*cached, "--workers", 1)
+    assert done.code == 0, done.err
+    rows = {row.model: row for row in Ranking.load(Path("run.json")).rows}
+    assert {name for name, row in rows.items() if row.status == "scored"} == {"net0", "spoils"}
+    assert rows["net1"].reason.startswith(reason)
+    path.write_bytes(before)
+    write_faulty_zoo(folder / "zoo", good(0), good(1), good(2))
+    assert acrank(*cached, "-o", "again.json").code == 0
+    assert acrank(*cached, "--no-cache", "-o", "fresh.json").code == 0
+    again, fresh = (
+        {row.model: row.scores for row in Ranking.load(Path(f"{name}.json")).rows} for name in ("again", "fresh")
+    )
+    assert again == fresh, "the cache holds nothing of the other images"
+    assert again["net0"] == rows["net0"].scores
+
+
 @pytest.mark.parametrize("more", [[], ["--workers", "2"]])
 def test_ctrl_c_keeps_what_is_done_and_leaves_no_process(folder: Path, more: list[str]) -> None:
     begun = folder / "begun"

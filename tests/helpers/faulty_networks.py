@@ -29,3 +29,13 @@ def slow(begun: str, seconds: float) -> nn.Module:
         file.write(f"{os.getpid()}\n")
     time.sleep(seconds)
     return small()
+
+
+def spoils(path: str, how: str) -> nn.Module:
+    """Remove a file of the target, or put another in its place."""
+    if how == "removed":
+        Path(path).unlink(missing_ok=True)
+    else:
+        others = sorted(Path(path).parent.iterdir())
+        Path(path).write_bytes(others[-1].read_bytes())
+    return small()

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import acrank
-from acrank.errors import UsageError
-from acrank.system.machine import pick_device, run_environment
+from acrank.errors import CandidateError, UsageError
+from acrank.system.machine import pick_device, reason_of, run_environment
 
 
 def test_description_is_plain_data_with_versions() -> None:
@@ -64,3 +64,14 @@ def test_a_gpu_beyond_the_last_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
     assert pick_device("cuda:1") == torch.device("cuda:1")
     with pytest.raises(UsageError, match=r"'cuda:2' is not available: 2 GPU"):
         pick_device("cuda:2")
+
+
+def test_a_reason_is_bounded_whatever_the_error_says() -> None:
+    class Broken(Exception):  # noqa: N818 - the name is what is shown
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    assert reason_of(Broken()) == "Broken"
+    assert len(reason_of(ValueError("a b\n" * 10**6))) < 2100
+    assert len(reason_of(CandidateError("a" * 10**6, hint="b" * 10**6))) < 2600
+    assert len(reason_of(type("N" * 10**6, (Exception,), {})("text"))) < 300

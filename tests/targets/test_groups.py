@@ -224,7 +224,7 @@ def test_patterns_that_cannot_be_used(clinic: Path, pattern: str, error: type[Ex
 
 
 def test_a_pattern_that_never_ends_is_stopped(clinic: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grouping, "_SECONDS", 1.0)
+    monkeypatch.setattr(grouping, "_SECONDS", 1)
     with pytest.raises(UsageError, match="takes more than 1 seconds") as caught:
         grouping.group_names(["a" * 200 + "!", "b"], "^(a+)+$")
     assert caught.value.hint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -57,12 +58,12 @@ BOMBS = {
 @pytest.mark.parametrize("name", BOMBS)
 def test_bombs_are_one_problem_and_take_no_time(name: str) -> None:
     text, said = BOMBS[name]
-    began = time.monotonic()
+    began = time.process_time()
     document = read_yaml(text)
     assert said in str(document.problems[0])
     assert document.data is None
     assert len(document.problems) == 1
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize("name", BOMBS)
@@ -123,16 +124,17 @@ NAMES = {f"{'a' * 40}.{i}.weight": i for i in range(3)}
 
 @pytest.mark.parametrize("pattern", [r"(a+)+$", r"(a|a)*$", r"(a?){40}a{40}$", r"(\w*\w*)*!", r"(?:a{1,40}){1,40}$"])
 def test_an_expression_cannot_hang(pattern: str) -> None:
-    began = time.monotonic()
-    with pytest.raises(CandidateError, match=r"takes more than 5 seconds|no tensor's name matches"):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with pytest.raises(CandidateError, match=r"takes more than 2 seconds|no tensor's name matches"):
         renamed(NAMES, keep_prefix=None, strip_prefix=None, rename={pattern: ""})
-    assert time.monotonic() - began < 15
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 5
 
 
 def test_an_expression_is_not_run_while_the_manifest_is_read() -> None:
-    began = time.monotonic()
+    began = time.process_time()
     Candidate(id="m", source="a", rename={"(((a?){1000}){1000}){1000}": ""})
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_expressions_with_several_choices_do_what_they_say() -> None:
@@ -148,11 +150,18 @@ def test_a_replacement_cannot_fill_the_memory() -> None:
         Candidate(id="m", source="a", rename={"a" * 2000: ""})
 
 
+def test_many_long_names_are_matched_within_the_bound_too() -> None:
+    """A single repeat tries at most quadratically, which is much for many names: seconds for a thousand of them."""
+    names = {f"{'a' * 900}.{i}": i for i in range(20_000)}
+    with pytest.raises(CandidateError, match="takes more than 2 seconds"):
+        renamed(names, keep_prefix=None, strip_prefix=None, rename={"a*!": ""})
+
+
 def test_a_hanging_expression_skips_its_candidate(tmp_path: Path) -> None:
     model = import_timm().create_model("test_resnet")
     torch.save({**model.state_dict(), "a" * 60: torch.zeros(1)}, tmp_path / "w")
     rename = {r"^(a+)+$": "b"}
     candidate = Candidate(id="m", architecture="test_resnet", weights="w", rename={r"^(a+)+!$": "b"}, folder=tmp_path)
-    with pytest.raises(CandidateError, match="takes more than 5 seconds"):
+    with pytest.raises(CandidateError, match="takes more than 2 seconds"):
         load_candidate(candidate)
     assert load_candidate(candidate.model_copy(update={"rename": rename})).weights["left_over_names"] == ["b"]

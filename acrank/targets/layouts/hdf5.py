@@ -60,7 +60,7 @@ class StoredDataset:
         with _damage(self.path):
             if self._dataset is None or self._process != os.getpid():
                 self._dataset, self._process = _open(self.path)[self.key], os.getpid()
-            check_chunks(self._dataset, index, f"{self.path}: {self.key!r}", self._checked)
+            check_chunks(self._dataset, index, where=f"{self.path}: {self.key!r}", known=self._checked)
             values: np.ndarray = self._dataset[index]
             return values
 
@@ -69,7 +69,7 @@ class StoredDataset:
         check_decoded(math.prod(self.shape) * self.dtype.itemsize, f"{self.path}: {self.key!r}", most=MOST_OF_VOLUME)
         with _damage(self.path), _open(self.path) as file:
             dataset = file[self.key]
-            check_chunks(dataset, None, f"{self.path}: {self.key!r}", set())
+            check_chunks(dataset, None, where=f"{self.path}: {self.key!r}", known=set())
             return _strings(dataset, self.path) if self.dtype.kind == "O" else np.asarray(dataset[()])
 
     def __getstate__(self) -> dict[str, Any]:

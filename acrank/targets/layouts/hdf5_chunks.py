@@ -38,7 +38,7 @@ def check_filters(dataset: Any, where: str) -> None:
             raise TargetError(f"{where} declares {declared} bytes a chunk, and its filter {size}", hint=_HINT)
 
 
-def check_chunks(dataset: Any, index: int | None, where: str, known: set[tuple[int, ...]]) -> None:
+def check_chunks(dataset: Any, index: int | None, *, where: str, known: set[tuple[int, ...]]) -> None:
     """Inflate the chunks of one item, or all, within their declared size, each once.
 
     Args:
