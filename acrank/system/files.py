@@ -9,8 +9,8 @@ import os
 import stat
 import tempfile
 import time
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from acrank.errors import OutputError
 
@@ -78,7 +78,7 @@ def sha256_of(path: Path) -> str:
     return _remembered_digest(path, stamp) if is_settled else _digest(path)
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """Open an ordinary file to read its bytes; what a FIFO or a device would keep waiting for is refused at once.
 
     Unlike a check before opening it holds for the file that is opened: another may take its place in between.
