@@ -391,6 +391,7 @@ def test_rows_that_cannot_be_are_refused_with_their_place(tmp_path: Path) -> Non
         ({**second, "layers": [{}]}, "rows.1.layers: a layer has no number of channels"),
         ({**second, "scores": {"s": {"value": 1.0, "sd": -1.0}}}, "rows.1.scores.s.sd: -1.0 is negative"),
         ({**second, "seconds": math.inf}, "rows.1.seconds: inf is not a finite number"),
+        ({**second, "params": 10**400}, "rows.1.params: a number of 1329 bits"),
     ):
         with pytest.raises(TableError, match=r"run\.json") as caught:
             Ranking.load(changed(tmp_path, rows=[first, row]))

@@ -13,6 +13,8 @@ from acrank.system.bounds import read_bounded
 
 #: Records nest no deeper.
 DEEPEST = 32
+#: Whole numbers of records have no more: every one of them is a float, too.
+_MOST_BITS = 1000
 
 Kind = TypeVar("Kind")
 
@@ -43,10 +45,10 @@ def read_json(path: Path, expected: str) -> Any:
 
 
 def check_plain(data: Any) -> None:
-    """Hold plain data against what a record may have: bounded nesting, finite numbers.
+    """Hold plain data against what a record may have: bounded nesting, finite numbers that are no larger than floats.
 
     Raises:
-        ValueError: it is nested too deeply, or has NaN or an infinity; the text names the place.
+        ValueError: it is nested too deeply, or has NaN, an infinity or an enormous number; the text names the place.
 
     Example:
         >>> check_plain({"rows": [{"seconds": float("inf")}]})
@@ -61,6 +63,8 @@ def check_plain(data: Any) -> None:
             raise ValueError(f"{'.'.join(place[:3])}: nested more than {DEEPEST} levels deep")
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"{'.'.join(place) or 'record'}: {value} is not a finite number")
+        if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+            raise ValueError(f"{'.'.join(place) or 'record'}: a number of {value.bit_length()} bits")
         if isinstance(value, Mapping):
             waiting += [((*place, str(key)), item) for key, item in value.items()]
         elif isinstance(value, list | tuple):

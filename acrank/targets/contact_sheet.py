@@ -38,12 +38,14 @@ def contact_sheet(target: Target) -> Image.Image:
     height = _MARGIN + len(rows) * (_SIDE + 2 * _TEXT + _MARGIN)
     sheet = Image.new("RGB", (width, height), "white")
     pen = ImageDraw.Draw(sheet)
+    # in the order of the store: of a compressed array going back would inflate all from its beginning again
+    tiles = {place: _tile(target, place) for place in sorted({place for _, places in rows for place in places})}
     for row, (title, places) in enumerate(rows):
         top = _MARGIN + row * (_SIDE + 2 * _TEXT + _MARGIN)
         pen.text((_MARGIN, top), _fitting(title, width), fill="black")
         for column, place in enumerate(places):
             left = _MARGIN + column * (_SIDE + _MARGIN)
-            sheet.paste(_tile(target, place), (left, top + _TEXT))
+            sheet.paste(tiles[place], (left, top + _TEXT))
             pen.text((left, top + _TEXT + _SIDE), _fitting(target.ids[place], _SIDE), fill="gray")
     return sheet
 

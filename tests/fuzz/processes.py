@@ -49,8 +49,8 @@ def _waits(processes: list[int]) -> dict[str, int]:
 
 def left(child: int, grace: float) -> list[int]:
     """Processes of the child's session that are still there when the grace is over."""
-    until = time.monotonic() + grace
-    while (found := session(child)) and time.monotonic() < until:
+    clock = FairClock(child)
+    while (found := session(child)) and clock.seconds() < grace:
         time.sleep(0.02)
     return found
 

@@ -68,6 +68,7 @@ def _written(path: Path, **fields: Any) -> None:
     import pydicom
 
     dataset = pydicom.dcmread(path)
+    dataset.SpecificCharacterSet = "ISO_IR 192"
     with pydicom.config.disable_value_validation():
         for name, value in fields.items():
             tag = pydicom.datadict.tag_for_keyword(name)
