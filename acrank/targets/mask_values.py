@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class MaskValues:
     values: tuple[int, ...]
     ignored: int | None = None
     is_lossy: bool = False
-    has_negative: bool = False
+    has_negative: bool = field(default=False, repr=False)  # a target's fingerprint has the rest
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -120,3 +120,9 @@ def test_a_folder_of_jpeg_masks_is_read_as_its_png_twin(tmp_path: Path) -> None:
     assert target.classes == twin.classes == ("background", "foreground")
     for place in range(4):
         assert (target.mask_store.mask(place) == twin.mask_store.mask(place)).mean() > 0.99
+
+
+def test_the_text_that_fingerprints_hold_stays() -> None:
+    """Records of earlier versions name targets by it."""
+    text = "MaskValues(values=(0, 1), ignored=None, is_lossy=False)"
+    assert str(MaskValues((0, 1))) == str(MaskValues((0, 1), has_negative=True)) == text

@@ -137,7 +137,7 @@ def test_tables_in_a_folder_are_named_and_read_where_the_user_says_so(tmp_path: 
     rows = [f"class{c}/{i:03d}.png,class{c},p{i // 2}" for c in range(2) for i in range(4)]
     (folder / "groups.csv").write_text("\n".join(["file,class,group", *rows]))
     (note,) = open_target(folder).notes
-    assert note == "tables in the folder are not read: groups.csv (--data takes a table)"
+    assert note == "tables in the folder are not read: groups.csv (--data takes a table, --group-table one of groups)"
     table = open_target(folder / "groups.csv", group_column="group")
     assert table.ids == open_target(folder).ids
     assert len(set(table.groups or ())) == 2
