@@ -14,20 +14,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.workbench import Outcome, entry, make_images, make_zoo, network, write_zoo
+from helpers.workbench import Outcome, entry, make_images, network, write_zoo
 
 Command = Callable[..., Outcome]
 HEADER = ["dataset", "model", "method", "seed", "split", "lr", "metric", "ground_truth"]
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty current folder with a zoo and a target in it."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(sys.modules, "small_networks", raising=False)  # another test's folder
-    make_zoo(tmp_path / "zoo", 2)
-    make_images(tmp_path / "target")
-    return tmp_path
 
 
 def words(*more: object) -> list[object]:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import pty
 import re
 import subprocess
 import sys
@@ -20,6 +18,7 @@ from typing import Any
 
 import pytest
 import yaml
+from helpers.terminal import on_terminal
 from helpers.workbench import Outcome, entry, make_images, make_zoo, write_zoo
 
 from acrank.records import Ranking
@@ -268,18 +267,7 @@ with escaped_stderr(), progress("begin " + {text!r}) as advance:
 
 def test_a_progress_bar_shows_names_as_text() -> None:
     text = "\x1b]0;title\x07\n::error::x\u202e"
-    controller, terminal = pty.openpty()
-    command = [sys.executable, "-c", BAR.format(text=text)]
-    with subprocess.Popen(command, stderr=terminal, env={**os.environ, "TERM": "xterm", "COLUMNS": "200"}) as run:
-        os.close(terminal)
-        seen = b""
-        try:
-            while part := os.read(controller, 4096):
-                seen += part
-        except OSError:  # Linux: the other end is closed
-            pass
-    os.close(controller)
-    assert run.returncode == 0
+    seen = on_terminal([sys.executable, "-c", BAR.format(text=text)], columns=200, COLUMNS="200")
     assert b"\x1b]" not in seen
     assert b"\x07" not in seen
     assert "\u202e".encode() not in seen

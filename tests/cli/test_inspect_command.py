@@ -12,22 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.workbench import Outcome, make_images, make_masks, make_zoo
+from helpers.workbench import Outcome, make_masks
 from PIL import Image
 
 from acrank.records import Ranking
 
 Command = Callable[..., Outcome]
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty current folder with a zoo and a target in it."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(sys.modules, "small_networks", raising=False)  # another test's folder
-    make_zoo(tmp_path / "zoo")
-    make_images(tmp_path / "target")
-    return tmp_path
+CANDIDATES = 3  # of the fixture `folder`
 
 
 def cut(path: Path) -> None:

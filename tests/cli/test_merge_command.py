@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from helpers.faulty_zoo import comparable
-from helpers.workbench import Outcome, entry, make_images, make_zoo, write_zoo
+from helpers.workbench import Outcome, entry, write_zoo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,16 +17,7 @@ from acrank.records import Ranking
 from acrank.zoo import load_zoo
 
 Command = Callable[..., Outcome]
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with a zoo of five and a target."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(sys.modules, "small_networks", raising=False)  # another test's folder
-    make_zoo(tmp_path / "zoo", 5)
-    make_images(tmp_path / "target")
-    return tmp_path
+CANDIDATES = 5  # of the fixture `folder`
 
 
 def words(*more: object) -> list[object]:

@@ -10,22 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers.workbench import Outcome, make_images, make_zoo
+from helpers.workbench import Outcome
 
 from acrank.records import Ranking
 
 Command = Callable[..., Outcome]
 WORDS = ("score", "--zoo", "zoo/zoo.yaml", "--data", "target", "--samples", 18, "--repeats", 1, "--no-cache")
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with a zoo of two and a target."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(sys.modules, "small_networks", raising=False)  # another test's folder
-    make_zoo(tmp_path / "zoo", 2)
-    make_images(tmp_path / "target")
-    return tmp_path
 
 
 def test_an_output_that_is_an_input_is_refused(acrank: Command, folder: Path) -> None:

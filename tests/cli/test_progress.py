@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import pty
 import re
 import shlex
-import struct
-import subprocess
 import sys
-import termios
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from helpers.workbench import Outcome, entry, make_images, make_zoo, network, write_zoo
+from helpers.terminal import on_terminal
+from helpers.workbench import Outcome, entry, network, write_zoo
 
 from acrank import Settings
 from acrank.cli import console
@@ -36,15 +31,6 @@ def _as_before():
     console.set_verbosity(0)
     console.set_quiet(False)
     console.set_progress(False)
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(sys.modules, "small_networks", raising=False)  # another test's folder
-    make_zoo(tmp_path / "zoo", 2)
-    make_images(tmp_path / "target")
-    return tmp_path
 
 
 def words(*more: object) -> list[object]:
@@ -116,21 +102,9 @@ def test_verbose_says_how_each_candidate_was_computed(acrank: Command, folder: P
 # --- on a terminal ----------------------------------------------------------------------------------------------------
 
 
-def on_terminal(command: list[str], columns: int, **environment: str) -> str:
+def shown_on_terminal(command: list[str], columns: int, **environment: str) -> str:
     """stderr of a command on a terminal, without its escapes; a line for every state of the bar."""
-    leader, follower = pty.openpty()
-    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    env = {**os.environ, "TERM": "xterm", **environment}
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=follower, env=env) as run:
-        os.close(follower)
-        seen = b""
-        try:
-            while part := os.read(leader, 65536):
-                seen += part
-        except OSError:  # Linux: the other end is closed
-            pass
-    os.close(leader)
-    assert run.returncode == 0, seen
+    seen = on_terminal(command, columns=columns, **environment)
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode()).replace("\r", "\n")
 
 
@@ -148,7 +122,7 @@ with progress("begin") as advance:
 @pytest.mark.parametrize("columns", [40, 80, 160])
 def test_a_bar_fits_and_says_what_runs_and_how_long(columns: int) -> None:
     name = "mobilenetv3_large_100.miil_in21k_ft_in1k"
-    text = on_terminal([sys.executable, "-c", BARS.format(name=name)], columns)
+    text = shown_on_terminal([sys.executable, "-c", BARS.format(name=name)], columns)
     lines = [line.rstrip() for line in text.split("\n") if line.strip()]
     assert max(map(len, lines)) <= columns
     assert re.search(r"2/9 +0:00 left -:--", text)  # two were kept: nothing is known of the pace yet
@@ -161,7 +135,7 @@ def test_a_bar_fits_and_says_what_runs_and_how_long(columns: int) -> None:
 @pytest.mark.parametrize("silence", ["set_quiet(True)", "set_progress(True)"])
 def test_quiet_and_no_progress_leave_a_terminal_clean(silence: str) -> None:
     script = f"from acrank.cli import console\nconsole.{silence}\n" + BARS.format(name="a")
-    assert on_terminal([sys.executable, "-c", script], 80) == ""
+    assert shown_on_terminal([sys.executable, "-c", script], 80) == ""
 
 
 # --- what is announced ------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.workbench import Outcome, entry, make_images, make_zoo, network, write_zoo
+from helpers.workbench import Outcome, entry, network, write_zoo
 
 import acrank as package
 from acrank.observation.observing import load_for_draws, observe_candidate
@@ -26,16 +26,7 @@ from acrank.targets.draws import make_draws
 from acrank.zoo import load_zoo
 
 Command = Callable[..., Outcome]
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty current folder with a zoo and a target in it."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(sys.modules, "small_networks", raising=False)  # another test's folder
-    make_zoo(tmp_path / "zoo")
-    make_images(tmp_path / "target")
-    return tmp_path
+CANDIDATES = 3  # of the fixture `folder`
 
 
 def words(*more: object) -> list[object]:

@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
-from helpers.workbench import Outcome, entry, make_images, make_zoo, network, write_zoo
+from helpers.workbench import Outcome, entry, make_zoo, network, write_zoo
 
 from acrank.records import Ranking, Row
 
 Command = Callable[..., Outcome]
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with a zoo of three and a target."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(sys.modules, "small_networks", raising=False)  # another test's folder
-    make_zoo(tmp_path / "zoo", 3)
-    make_images(tmp_path / "target")
-    return tmp_path
+CANDIDATES = 3  # of the fixture `folder`
 
 
 def words(*more: object) -> list[object]:
