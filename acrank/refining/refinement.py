@@ -121,7 +121,7 @@ class _Flow:
         self.chosen, self.notes = first_candidates(self.before, how.refine or 1)
         self.candidates = {one.id: one for one in zoo.candidates}
         self.how, self.executor, self.clock = how, executor, clock
-        self.budget = Budget.of(how, clock)
+        self.budget: Budget | None = None
         self.plan: TrainingPlan | None = None
         self.known: dict[str, Refined] = {}
         self.outcomes: dict[str, tuple[int, Outcome]] = {}
@@ -141,6 +141,7 @@ class _Flow:
         ).for_task(sides.train.target.task)
         if not resume:
             delete_rounds(work_dir)
+        self.budget = Budget.of(self.how, self.clock)
         known = TrainingPlan.load(work_dir / PLAN)
         if known is not None and known.chosen != self.chosen:
             known = dataclasses.replace(known, chosen=self.chosen, models=self.chosen)
