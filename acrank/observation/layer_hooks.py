@@ -183,11 +183,12 @@ def last_third(names: Sequence[str]) -> list[str]:
 
 
 def _gram(rows: Tensor) -> npt.NDArray[np.float64]:
-    x = rows.float().cpu().numpy().astype(np.float64)
+    # by torch: threads of numpy's BLAS would wait for those that torch keeps spinning
+    x = rows.float().cpu().double()
     x -= x.mean(0)
-    spread = x.std(0)
-    x /= np.where(spread > 1e-6, spread, 1.0)
-    gram: npt.NDArray[np.float64] = x @ x.T / x.shape[1]
+    spread = x.std(0, correction=0)
+    x /= torch.where(spread > 1e-6, spread, 1.0)
+    gram: npt.NDArray[np.float64] = (x @ x.T / x.shape[1]).numpy()
     return gram
 
 

@@ -21,11 +21,9 @@ _CGROUP = Path("/sys/fs/cgroup")
 _CGROUP_OF_PROCESS = Path("/proc/self/cgroup")
 #: The files of a limit and a usage in a cgroup, version 2 and 1.
 _CGROUP_FILES = (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes"))
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 #: With more free bytes than this, what the C library keeps is left to it: the next candidate needs the same pages.
 _PLENTY = 4 * 2**30
-#: glibc takes no larger threshold on 64 bits.
-_LARGEST_THRESHOLD = 32 * 2**20
 
 
 def bytes_of(text: str) -> int:
@@ -82,15 +80,15 @@ def _free_on_the_cpu(cap: str | None) -> int:
 
 
 def reuse_pages() -> None:
-    """Let the C library keep what is freed for the next allocation, up to its largest block; glibc only.
+    """Let the C library keep what is freed for the next allocation; glibc only.
 
-    By default every tensor above some megabytes is mapped anew, and the kernel clears its pages each time.
+    By default every large tensor is mapped anew, above 32 MB whatever the threshold, and the kernel clears its pages.
     """
     if not sys.platform.startswith("linux"):
         return
     with suppress(OSError, AttributeError):
         library = ctypes.CDLL(None)
-        library.mallopt(_M_MMAP_THRESHOLD, _LARGEST_THRESHOLD)
+        library.mallopt(_M_MMAP_MAX, 0)
         library.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
