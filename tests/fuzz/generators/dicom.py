@@ -140,7 +140,7 @@ def compressed(w: Workspace) -> Case:
     jpeg = b"\xff\xd8\xff\xc0\x00\x0b\x08\xff\xff\xff\xff\x01\x01\x11\x00\xff\xd9"
     j2k = b"\xff\x4f\xff\x51\x00\x29\x00\x00" + struct.pack(">LLLLLLLL", *[2**31 - 1] * 2, 0, 0, *[2**31 - 1] * 2, 0, 0)
     rle = struct.pack("<16L", 3, 64, 2**31, 2**32 - 1, *[0] * 12) + b"\x81\0" * 40
-    bodies = (jpeg, j2k + struct.pack(">HBBB", 1, 7, 1, 1), rle, w.random.randbytes(999), b"", b"\xff\xd8\xff\xd9")
+    bodies = (jpeg, j2k + struct.pack(">HBBB", 1, 7, 1, 1), rle, w.random.randbytes(999), b"\0\0", b"\xff\xd8\xff\xd9")
     uids = [uid for uid in SYNTAXES if ".4." in uid] + [_RLE]
     for path in _some(w, write_classes(w)):
         import pydicom
