@@ -11,7 +11,7 @@ from acrank.system.words import closest
 from acrank.targets.grouping import check_groups
 from acrank.targets.label_spelling import composed
 from acrank.targets.layouts.listing import without_suffix
-from acrank.targets.layouts.table_file import TableRow, read_table, tidy_path
+from acrank.targets.layouts.table_file import ListedRow, read_table, tidy_path
 from acrank.targets.target import first_few
 
 
@@ -57,13 +57,13 @@ def groups_of_table(ids: Sequence[str], path: Path, column: str | None) -> tuple
     empty = sum(not group for group in groups)
     if empty:
         raise TargetError(f"{path}: {empty} images have no group in {header[place]!r}", hint="name the group of each")
-    _refuse_two_groups(path, rows, images, groups=place)
+    _refuse_two_groups(path, rows, images=images, groups=place)
     return check_groups(groups, f"{path}: the column {header[place]!r}")
 
 
-def _rows_of(ids: Sequence[str], rows: Sequence[TableRow], place: int) -> list[TableRow | None]:
+def _rows_of(ids: Sequence[str], rows: Sequence[ListedRow], place: int) -> list[ListedRow | None]:
     """The row of every image by one column: by its path, else by it without suffix, else by its name alone."""
-    out: list[TableRow | None] = [None] * len(ids)
+    out: list[ListedRow | None] = [None] * len(ids)
     for form in (composed, _bare, _name):
         named = {form(tidy_path(row.cells[place])): row for row in rows if row.cells[place]}
         forms = [form(name) for name in ids]
@@ -74,7 +74,7 @@ def _rows_of(ids: Sequence[str], rows: Sequence[TableRow], place: int) -> list[T
     return out
 
 
-def _refuse_two_groups(path: Path, rows: Sequence[TableRow], images: int, *, groups: int) -> None:
+def _refuse_two_groups(path: Path, rows: Sequence[ListedRow], *, images: int, groups: int) -> None:
     first: dict[str, str] = {}
     for row in rows:
         name, group = composed(tidy_path(row.cells[images])), row.cells[groups]

@@ -16,7 +16,7 @@ from acrank.targets.label_cells import read_cells
 from acrank.targets.labels import encode_labels
 from acrank.targets.layouts.image_lookup import find_images
 from acrank.targets.layouts.labelled_files import holds_dicom, open_labelled
-from acrank.targets.layouts.table_file import TableRow, read_table, tidy_path
+from acrank.targets.layouts.table_file import ListedRow, read_table, tidy_path
 from acrank.targets.split_names import choose_splits, split_column, split_kind
 from acrank.targets.target import Target, build_target, first_few
 from acrank.targets.target_options import TargetOptions
@@ -93,7 +93,9 @@ def open_table(path: Path, options: TargetOptions) -> Target:
     return build_target(path, layout=NAME, ids=ids, labels=labels, info=info, notes=notes)
 
 
-def _groups(path: Path, header: Sequence[str], rows: Sequence[TableRow], *, name: str | None) -> tuple[str, ...] | None:
+def _groups(
+    path: Path, header: Sequence[str], rows: Sequence[ListedRow], *, name: str | None
+) -> tuple[str, ...] | None:
     """The group of every row, None without a column of groups."""
     if name is None:
         return None
@@ -135,12 +137,12 @@ def _label_columns(path: Path, header: Sequence[str], names: tuple[str, ...] | N
 def _rows_of_split(
     path: Path,
     header: list[str],
-    rows: list[TableRow],
+    rows: list[ListedRow],
     *,
     besides: Sequence[int],
     split: str | None,
     notes: list[str],
-) -> list[TableRow]:
+) -> list[ListedRow]:
     place = split_column(header, [row.cells for row in rows], besides=besides)
     if place is not None and header[place].lower() != "split":
         notes.append(f"the column {header[place]!r} names the split of every row")
@@ -162,14 +164,14 @@ def _splits_of_paths(paths: Sequence[str]) -> list[str]:
     return [f"warning: images of {named} are read together: a column `split` tells them apart (or --split all)"]
 
 
-def _names_of(rows: Sequence[TableRow], image: int) -> list[str]:
+def _names_of(rows: Sequence[ListedRow], image: int) -> list[str]:
     """The rows for messages: their numbers and images."""
     return [f"row {row.number} ({tidy_path(row.cells[image])})" for row in rows]
 
 
 def _found(
-    path: Path, rows: Sequence[TableRow], data: DataFolder, *, image: int, notes: list[str]
-) -> tuple[list[TableRow], list[Identity]]:
+    path: Path, rows: Sequence[ListedRow], data: DataFolder, *, image: int, notes: list[str]
+) -> tuple[list[ListedRow], list[Identity]]:
     """The rows, each with the path of its image below the data's folder, and their identities."""
     images = find_images(
         data, [tidy_path(row.cells[image]) for row in rows], where=str(path), notes=notes, other=_slices
@@ -181,7 +183,7 @@ def _found(
     return named, [identity for _, identity in images]
 
 
-def _refuse_long(path: Path, rows: Sequence[TableRow], labels: Sequence[int]) -> None:
+def _refuse_long(path: Path, rows: Sequence[ListedRow], labels: Sequence[int]) -> None:
     for row in rows:
         if any(len(row.cells[place]) > _LONGEST_LABEL for place in labels):
             raise TargetError(
@@ -198,13 +200,13 @@ def _slices(data: DataFolder, name: str) -> Identity | None:
 
 def _unique(
     path: Path,
-    rows: Sequence[TableRow],
+    rows: Sequence[ListedRow],
     identities: Sequence[Identity],
     *,
     image: int,
     labels: Sequence[int],
     notes: list[str],
-) -> list[TableRow]:
+) -> list[ListedRow]:
     """The rows with every image once; refuses one with two labels."""
     named = {f"row {row.number} {tidy_path(row.cells[image])}": row for row in rows}
     texts = [", ".join(row.cells[place] for place in labels) for row in rows]

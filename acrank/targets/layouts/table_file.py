@@ -18,14 +18,14 @@ _LONGEST_ROW = 2**20
 
 
 @dataclass(frozen=True)
-class TableRow:
+class ListedRow:
     """The cells of a row, stripped, and its number; the header is row 1."""
 
     number: int
     cells: list[str]
 
 
-def read_table(path: Path) -> tuple[list[str], list[TableRow], str]:
+def read_table(path: Path) -> tuple[list[str], list[ListedRow], str]:
     """Column names, rows, and what separates the cells, of a CSV or TSV file.
 
     Raises:
@@ -47,7 +47,7 @@ def read_table(path: Path) -> tuple[list[str], list[TableRow], str]:
     return header, rows[1:], delimiter
 
 
-def _rows(path: Path, text: str, delimiter: str) -> Iterator[TableRow]:
+def _rows(path: Path, text: str, delimiter: str) -> Iterator[ListedRow]:
     """The rows that are not blank, header first; one of another width, or too long, is refused where it stands."""
     since, width, count = 0, 0, 0
 
@@ -70,7 +70,7 @@ def _rows(path: Path, text: str, delimiter: str) -> Iterator[TableRow]:
                 f"{path}: row {number} has {len(cells)} cells, the header has {width}",
                 hint="quote cells that contain the separator",
             )
-        yield TableRow(number, cells)
+        yield ListedRow(number, cells)
 
 
 def tidy_path(cell: str) -> str:
