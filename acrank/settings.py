@@ -79,7 +79,7 @@ class Settings:
         Opt(help="After the first draw go on with the candidates that may still be the best.", flag="--race/--no-race"),
     ] = True
     controls: Annotated[
-        bool, Opt(help="Repeat the step on shuffled labels, as a control.", flag="--controls/--no-controls")
+        bool, Opt(help="Repeat the step on shuffled labels.", flag="--controls/--no-controls", panel=_DETAIL)
     ] = False
     untrained: Annotated[
         int | None,

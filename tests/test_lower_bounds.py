@@ -28,6 +28,8 @@ SAFE = {
     "monai": (1, 5, 2),
     "tqdm": (4, 66, 3),
 }
+#: Extras that only those need who work on acrank.
+OURS = {"dev", "docs"}
 #: Pinned beside what pyproject.toml names: torchvision goes with one torch, click with the oldest typer.
 BESIDE = {"torchvision", "click"}
 
@@ -43,7 +45,7 @@ def version(text: str) -> tuple[int, ...]:
 def bounds() -> dict[str, str]:
     """The lower bound of every package that acrank or one of its extras for users needs."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = [one for name, names in project["optional-dependencies"].items() if name != "dev" for one in names]
+    extras = [one for name, names in project["optional-dependencies"].items() if name not in OURS for one in names]
     found = [re.fullmatch(r"([\w-]+)>=([\d.]+)", one) for one in [*project["dependencies"], *extras]]
     assert None not in found
     return {one[1].lower(): one[2] for one in found if one}

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from acrank.finetuning.outcomes import COLUMNS, Outcome
-from acrank.system.files import atomic_write
+from acrank.system.files import atomic_write, cannot_write
 
 TRUTH, PLAN = "truth.csv", "plan.json"
 
@@ -25,8 +25,15 @@ def write_truth(work_dir: Path, outcomes: Iterable[tuple[Outcome, int]]) -> None
 
 
 def delete_rounds(work_dir: Path) -> None:
-    """Delete the plan and the rounds of an earlier run, and nothing else."""
-    (work_dir / PLAN).unlink(missing_ok=True)
-    for folder in work_dir.glob("round-[0-9]*"):
-        if (folder / "settings.json").is_file() and not folder.is_symlink():
-            shutil.rmtree(folder)
+    """Delete the plan and the rounds of an earlier run, and nothing else.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    try:
+        (work_dir / PLAN).unlink(missing_ok=True)
+        for folder in work_dir.glob("round-[0-9]*"):
+            if (folder / "settings.json").is_file() and not folder.is_symlink():
+                shutil.rmtree(folder)
+    except OSError as error:
+        raise cannot_write(work_dir, error) from error

@@ -20,7 +20,7 @@ _ELEMENTS = frozenset(
     | {"caption", "thead", "tbody", "tr", "th", "td", "details", "summary", "small", "wbr", "figure", "figcaption"}
     | {"img", "code", "script"}
 )
-_PAGE_COUNTS = {"html": 1, "title": 1, "style": 1, "script": 5, "img": 1, "main": 1, "noscript": 1, "h1": 1}
+_PAGE_COUNTS = {"html": 1, "title": 1, "style": 1, "script": 5, "img": 1, "main": 1, "noscript": 2, "h1": 1}
 _ADDRESSES = re.compile(r"#[\w-]*|data:image/jpeg;base64,[\w+/=]*")
 #: The word that generators put into everything that would run in a browser.
 PLANTED = "xyzzy_planted"
