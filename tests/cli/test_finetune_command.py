@@ -119,7 +119,7 @@ def test_an_earlier_run_is_not_overwritten_unasked(acrank: Command, folder: Path
     assert "holds an earlier run" in done.err
     assert "--resume" in done.err
     done = acrank(*words("--resume", "--epochs", 3))
-    assert (done.code, "settings differ" in done.err) == (2, True)
+    assert (done.code, "settings (epochs) differ" in done.err) == (2, True)
     done = acrank(*words("--resume"))
     assert done.code == 0
     assert (folder / "truth.csv").read_bytes() == before
