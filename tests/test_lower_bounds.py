@@ -17,12 +17,12 @@ from acrank.zoo.hub import Recipe
 ROOT = Path(acrank.__file__).parents[1]
 #: First versions without a known hole that a file read as data could use: memory corrupted by
 #: `torch.load(weights_only=True)` (CVE-2025-32434, CVE-2026-24747), buffer overflows of Pillow's decoders of JPEG, TIFF
-#: and JPEG 2000 (13.0.0), HDF5 1.14.6 within h5py, templates of Jinja (CVE-2025-27516), paths of pydicom
+#: and JPEG 2000 (13.0.0), HDF5 2.0 within h5py, templates of Jinja (CVE-2025-27516), paths of pydicom
 #: (CVE-2026-32711), pickles of MONAI (GHSA-89gg-p5r5-q6r4), options of tqdm (CVE-2024-34062).
 SAFE = {
     "torch": (2, 10),
     "pillow": (13,),
-    "h5py": (3, 14),
+    "h5py": (3, 16),
     "jinja2": (3, 1, 6),
     "pydicom": (3, 0, 2),
     "monai": (1, 5, 2),

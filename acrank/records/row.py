@@ -33,7 +33,8 @@ class Details:
         at_once: how many inputs went through the network together; batch statistics are theirs.
         lowered: from how many inputs at a time to how many that was lowered for lack of memory.
         depends_on: digests of its weights and code, and acrank's scheme; a row with others is computed anew.
-        cached: whether every observation came from the cache.
+        cached: whether every observation came from the cache, as `seconds` then are those of reading it. A resumed run
+            finds there what the interrupted one computed and had not recorded.
         cache_failure: why the cache could not be written.
         parts: pool-relative score -> this candidate's part of it, for each draw.
         entry: digest of the manifest entry.

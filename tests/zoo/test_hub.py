@@ -133,6 +133,8 @@ def test_downloads_are_announced(tmp_path: Path, repositories: Repositories) -> 
     """In this process, whose huggingface_hub knows its endpoint already: the address goes to the download itself."""
     import huggingface_hub
 
+    if not _announced("org/net"):
+        pytest.skip("this huggingface_hub cannot announce")
     heard: list[Any] = []
     with hub(repositories) as address, listening(heard.append):
         path = huggingface_hub.hf_hub_download(

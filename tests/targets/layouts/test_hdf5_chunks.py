@@ -44,7 +44,7 @@ def made(path: Path, images: np.ndarray, raw: bytes | None = None, **options: An
 @pytest.mark.parametrize("name", FILTERS)
 @pytest.mark.parametrize("chunks", [(1, SIDE, SIDE), (4, 100, 64), (6, SIDE, SIDE)])
 def test_sound_chunks_of_every_filter_are_read(tmp_path: Path, name: str, chunks: tuple[int, ...]) -> None:
-    images = np.concatenate([NOISE[:3], NOISE[3:] // 64])  # not constant: HDF5 1.14.6 cannot read that of scale-offset
+    images = np.concatenate([NOISE[:3], np.zeros_like(NOISE[3:])])
     target = open_target(made(tmp_path / "a.h5", images, chunks=chunks, **FILTERS[name]))
     for index in (5, 0, 3, 2):
         assert np.array_equal(target.read(index)[0], images[index].astype(np.float32) / 255)
