@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from itertools import permutations
@@ -13,6 +14,7 @@ from acrank.errors import TargetError
 from acrank.targets.layouts.listing import suffix_of, without_suffix
 from acrank.targets.layouts.mask_names import pair_names, role_of
 from acrank.targets.stores.images import IMAGE_SUFFIXES, read_with_pillow, to_array
+from acrank.targets.stores.reading import MOST_OF_VOLUME, check_decoded, damage_of
 from acrank.targets.stores.stored_volumes import is_volume, load_stored
 
 #: Of a folder's images so many are looked at.
@@ -97,4 +99,8 @@ def _values_in(path: Path) -> np.ndarray:
     middle = stored.shape[2] // 2 if len(stored.shape) > 2 else 0
     sizes = (*stored.shape[:2], 1)
     starts = (0, 0, middle)
-    return stored.part(tuple(slice(start, start + size) for start, size in zip(starts, sizes, strict=True)))
+    where = tuple(slice(start, start + size) for start, size in zip(starts, sizes, strict=True))
+    size = math.prod(stored.shape[:2]) * math.prod(stored.shape[3:])
+    check_decoded(stored.bytes_of_voxel * size, f"a slice of {path}", most=MOST_OF_VOLUME)
+    with damage_of(path, f"cannot read {path}", hint="write it again, or leave it out"):
+        return stored.part(where)
