@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from acrank.records import Ranking, Row
 
 _FIGURES = ("weighted_tau", "kendall_tau", "spearman", "pearson", "residual", "difference")
-_REFINED, _PRIOR = "trained", "prior"  # titles of columns
+_REFINED, _PRIOR, _UNTRAINED = "trained", "prior", "untrained"  # titles of columns
 _PRIOR_MEANS = "share of the other candidates that it beat when finetuned on earlier targets"
+_UNTRAINED_MEANS = "ranking score of the same architecture with drawn weights, mean and deviation over its twins"
 #: What a cell without a value sorts as: below every number.
 _LOWEST = "-1e308"
 
@@ -74,6 +75,7 @@ def ranking_table(ranking: Ranking) -> PageTable:
     columns += [(_REFINED, f"{', '.join(metrics)} after a short training, with 95% interval")] if metrics else []
     columns += [(_PRIOR, _PRIOR_MEANS)] if any(row.prior for row in ranking.rows) else []
     columns += [(f"{visible(name)} {arrows[name]}", means[arrows[name]]) for name in names]
+    columns += [(_UNTRAINED, _UNTRAINED_MEANS)] if any(row.untrained for row in ranking.rows) else []
     columns += [("parameters", ""), ("seconds", "wall time of this candidate")]
     bands = sorted({row.band for row in ranking.rows if row.band is not None})
     states = sorted({row.status for row in ranking.rows})
@@ -103,6 +105,7 @@ def _ranking_cells(row: Row, names: Sequence[str], columns: Collection[str]) -> 
         *([_refined_cell(row)] if _REFINED in columns else []),
         *([number_cell(row.prior.value if row.prior else None)] if _PRIOR in columns else []),
         *(_score_cell(row, name) for name in names),
+        *([_untrained_cell(row)] if _UNTRAINED in columns else []),
         number_cell(row.params, text="" if row.params is None else f"{row.params:,}"),
         number_cell(row.seconds),
         *([Cell(text=row.status)] if "status" in columns else []),
@@ -121,6 +124,13 @@ def _refined_cell(row: Row) -> Cell:
     if found is None or found.low is None or found.high is None:
         return number_cell(found.quality if found else None)
     return number_cell(found.quality, below=f"{found.low:.3g} to {found.high:.3g}")
+
+
+def _untrained_cell(row: Row) -> Cell:
+    found = row.untrained
+    if found is None or found.sd is None:
+        return number_cell(found.mean if found else None)
+    return number_cell(found.mean, below=f"± {found.sd:.3g}")
 
 
 def _score_cell(row: Row, name: str) -> Cell:

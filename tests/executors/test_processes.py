@@ -107,10 +107,11 @@ def test_a_worker_that_hangs_ends_with_its_parent_and_prints_nothing_on_stdout(t
 
 
 def test_ctrl_c_does_not_reach_a_worker_that_is_starting(tmp_path: Path) -> None:
-    script, started = tmp_path / "script.py", tmp_path / "started"
+    script, started, sent = (tmp_path / name for name in ("script.py", "started", "sent"))
     script.write_text(
-        "import pathlib, sys, time\n"
-        f"if __name__ == '__mp_main__':\n    pathlib.Path({str(started)!r}).touch(); time.sleep(1)\n"
+        "import pathlib, time\n"
+        f"started, sent = pathlib.Path({str(started)!r}), pathlib.Path({str(sent)!r})\n"
+        "if __name__ == '__mp_main__':\n    started.touch()\n    while not sent.exists(): time.sleep(0.01)\n"
         "from acrank.executors import ProcessExecutor\n"
         "if __name__ == '__main__':\n"
         "    executor = ProcessExecutor(1)\n"
@@ -124,6 +125,7 @@ def test_ctrl_c_does_not_reach_a_worker_that_is_starting(tmp_path: Path) -> None
         while not started.exists():
             time.sleep(0.01)
         os.killpg(run.pid, signal.SIGINT)
+        sent.touch()
         out, err = run.communicate()
     assert (out, err) == ("2\n", "")
 

@@ -7,6 +7,7 @@ import math
 
 from helpers.made_runs import made_run, refine
 
+from acrank.records import ZeroPoint
 from acrank.report.page_tables import number_cell, ranking_table
 
 
@@ -35,3 +36,12 @@ def test_a_rule_stands_where_another_band_begins() -> None:
     bands = [row.band for row in ranking.rows]
     assert [row.starts_band for row in table.rows] == [False, *(a != b for a, b in itertools.pairwise(bands))]
     assert len(set(bands)) > 1
+
+
+def test_what_untrained_twins_get_is_a_column_where_some_were_scored() -> None:
+    ranking = made_run(["a", "b"])
+    assert "untrained" not in [title for title, _ in ranking_table(ranking).columns]
+    ranking.rows[0].untrained = ZeroPoint.of(ranking.scored_by, [1.0, 3.0])
+    table = ranking_table(ranking)
+    place = [title for title, _ in table.columns].index("untrained")
+    assert [(row.cells[place].text, row.cells[place].below) for row in table.rows] == [("2", "± 1.41"), ("-", "")]
