@@ -13,7 +13,7 @@ import numpy as np
 from acrank.errors import TargetError
 from acrank.system.bounds import MOST_TEXT, in_words
 from acrank.targets.layouts.arrays import ArrayFile, refuse_odd_dtype
-from acrank.targets.layouts.hdf5_chunks import check_chunks, check_filters
+from acrank.targets.layouts.hdf5_chunks import Offset, check_chunks, check_filters, stored_chunks
 from acrank.targets.stores.reading import MOST_OF_VOLUME, check_decoded, damage_of
 
 NAME = "hdf5"
@@ -52,7 +52,7 @@ class StoredDataset:
             chunk = math.prod(dataset.chunks or ()) * self.dtype.itemsize
             check_filters(dataset, f"{path}: {key!r}")
         check_decoded(chunk, f"a chunk of {path}: {key!r}", most=MOST_OF_VOLUME)
-        self._checked: set[tuple[int, ...]] = set()  # where the chunks begin that were looked at
+        self._unchecked: dict[Offset, int] = {}  # chunks that no look has passed yet
         self._dataset: Any = None
         self._process: int | None = None
 
@@ -60,7 +60,8 @@ class StoredDataset:
         with _damage(self.path):
             if self._dataset is None or self._process != os.getpid():
                 self._dataset, self._process = _open(self.path)[self.key], os.getpid()
-            check_chunks(self._dataset, index, where=f"{self.path}: {self.key!r}", known=self._checked)
+                self._unchecked = stored_chunks(self._dataset)
+            check_chunks(self._dataset, index, where=f"{self.path}: {self.key!r}", left=self._unchecked)
             values: np.ndarray = self._dataset[index]
             return values
 
@@ -69,7 +70,7 @@ class StoredDataset:
         check_decoded(math.prod(self.shape) * self.dtype.itemsize, f"{self.path}: {self.key!r}", most=MOST_OF_VOLUME)
         with _damage(self.path), _open(self.path) as file:
             dataset = file[self.key]
-            check_chunks(dataset, None, where=f"{self.path}: {self.key!r}", known=set())
+            check_chunks(dataset, None, where=f"{self.path}: {self.key!r}", left=stored_chunks(dataset))
             return _strings(dataset, self.path) if self.dtype.kind == "O" else np.asarray(dataset[()])
 
     def __getstate__(self) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from typing import Any
 
 from acrank.errors import TargetError
 
+#: Where a chunk begins in its dataset.
+Offset = tuple[int, ...]
 #: HDF5's numbers of filters.
 _DEFLATE, _FLETCHER32, _SZIP, _NBIT, _SCALE_OFFSET, _LZF = 1, 3, 4, 5, 6, 32000
 _COMPRESSING = (_DEFLATE, _SZIP, _LZF)
@@ -38,14 +40,27 @@ def check_filters(dataset: Any, where: str) -> None:
             raise TargetError(f"{where} declares {declared} bytes a chunk, and its filter {size}", hint=_HINT)
 
 
-def check_chunks(dataset: Any, index: int | None, *, where: str, known: set[tuple[int, ...]]) -> None:
+def stored_chunks(dataset: Any) -> dict[Offset, int]:
+    """Bytes of each chunk that is stored and filtered, by its offset: one pass, for a look at one is linear in them."""
+    found: dict[Offset, int] = {}
+
+    def note(about: Any) -> None:
+        if about.byte_offset is not None and not about.filter_mask:
+            found[tuple(about.chunk_offset)] = about.size
+
+    if any(code in _COMPRESSING for code, _ in _filters(dataset)):
+        dataset.id.chunk_iter(note)
+    return found
+
+
+def check_chunks(dataset: Any, index: int | None, *, where: str, left: dict[Offset, int]) -> None:
     """Inflate the chunks of one item, or all, within their declared size, each once.
 
     Args:
         dataset: of h5py, whose filters were checked.
         index: along the first axis; None is all of it.
         where: the dataset, for the message.
-        known: offsets of chunks that were looked at before; grows.
+        left: chunks that no look has passed yet, of `stored_chunks`; those that pass leave it.
 
     Raises:
         TargetError: a chunk is larger than it declares.
@@ -55,17 +70,14 @@ def check_chunks(dataset: Any, index: int | None, *, where: str, known: set[tupl
         return
     declared = _declared(dataset)
     for offset in _offsets(dataset, index):
-        if offset in known:
+        if (size := left.get(offset)) is None:
             continue
-        known.add(offset)
-        about = dataset.id.get_chunk_info_by_coord(offset)
-        if about.byte_offset is None or about.filter_mask:  # never written; not filtered
-            continue
-        if about.size > declared + declared // 64 + _BESIDE or (
-            about.size > _SMALL[code] and _INFLATES[code](dataset.id.read_direct_chunk(offset)[1], declared + _BESIDE)
+        if size > declared + declared // 64 + _BESIDE or (
+            size > _SMALL[code] and _INFLATES[code](dataset.id.read_direct_chunk(offset)[1], declared + _BESIDE)
         ):
             place = list(offset)
             raise TargetError(f"{where}: its chunk at {place} holds more than the {declared} bytes of one", hint=_HINT)
+        del left[offset]
 
 
 def _declared(dataset: Any) -> int:

@@ -111,3 +111,16 @@ def test_strings_that_share_their_bytes_are_bounded(tmp_path: Path, monkeypatch:
         file["labels"][...] = ["b" * 200, "m" * 200] * 3
     with pytest.raises(TargetError, match="'/labels' holds more than 1000 bytes"):
         open_target(tmp_path / "a.h5")
+
+
+def test_a_refused_chunk_stays_refused_for_its_other_items(tmp_path: Path) -> None:
+    """The next candidate, or the other image of the chunk, must not reach HDF5 either."""
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        dataset = file.create_dataset("images", data=NOISE, chunks=(2, SIDE, SIDE), compression="gzip")
+        dataset.id.write_direct_chunk((2, 0, 0), zlib.compress(ZEROS, 1))
+        file["labels"] = LABELS
+    target = open_target(tmp_path / "a.h5")
+    for index in (2, 2, 3):
+        with pytest.raises(TargetError, match="holds more than"):
+            target.read(index)
+    assert np.array_equal(target.read(1)[0], NOISE[1].astype(np.float32) / 255)
