@@ -48,7 +48,7 @@ def test_unsure_names_the_rivals_and_what_would_tell(rivals: int, named: str) ->
 def test_one_draw_is_no_certainty() -> None:
     said, surer = made((9.0, None), (3.0, None)).verdict
     assert said == "m0 is first by s. How sure that is cannot be told from one draw per candidate."
-    assert "--refine 5" in surer
+    assert "--refine 2)" in surer
 
 
 def test_a_single_candidate_has_nothing_to_be_compared_with() -> None:

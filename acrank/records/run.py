@@ -114,7 +114,10 @@ class Ranking:
         if not self.rows:
             return "the record has no rows"
         if self.complete is False or len(self.rows) < (self.candidates or 0):
-            return f"the run was not finished: {len(self.rows)} of {self.candidates or 'its'} candidates have a row"
+            found = f"{len(self.rows)} of {self.candidates or 'its'} candidates have a row"
+            if len(self.rows) == self.candidates:
+                found = "all candidates have a row, but what comes after them did not run; --resume goes on"
+            return f"the run was not finished: {found}"
         return ""
 
     @property

@@ -36,7 +36,11 @@ def verdict_of(ranking: Ranking) -> list[str]:
     first = f"{best.model} is first by {_by(ranking, best)}"
     more = about_the_first(ranking, best)
     if best.band is None:
-        return [f"{first}. How sure that is cannot be told from one draw per candidate.", *more, _surer(best, 5)]
+        return [
+            f"{first}. How sure that is cannot be told from one draw per candidate.",
+            *more,
+            _surer(best, min(5, len(ranked))),
+        ]
     rivals = [row.model for row in ranked[1:] if row.band == best.band]
     if not rivals:
         return [f"{first}, and its 95% interval overlaps no other.", *_by_score_alone(ranking, best), *more]

@@ -109,6 +109,19 @@ class TrainingPlan:
     costs: dict[str, Cost] = dataclasses.field(default_factory=dict)
     note: str = ""
 
+    def for_others(self, chosen: list[str], full: Treatment) -> TrainingPlan:
+        """The same treatment of other candidates; what was said of those of the plan, and measured on them, is not kept.
+
+        >>> one = Treatment(rates=(0.03,), epochs=2, train=8, val=8)
+        >>> plan = TrainingPlan(chosen=["a", "b"], models=["a"], treatment=one, cuts=["1 of 2 candidates"], seconds=5.0)
+        >>> other = plan.for_others(["a", "b", "c"], Treatment(rates=(0.1, 0.03, 0.01), epochs=2, train=8, val=8))
+        >>> other.models, other.seconds, other.note
+        (['a', 'b', 'c'], None, 'trained as the resumed run planned: one learning rate (0.03) of 3')
+        """
+        cuts = self.treatment.differences_from(full)
+        note = f"trained as the resumed run planned: {', '.join(cuts)}" if cuts else ""
+        return TrainingPlan(chosen=chosen, models=chosen, treatment=self.treatment, cuts=cuts, note=note)
+
     def record(self) -> dict[str, Any]:
         """Plain data for the run record and the work folder."""
         return dataclasses.asdict(self)

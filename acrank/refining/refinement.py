@@ -144,7 +144,7 @@ class _Flow:
         self.budget = Budget.of(self.how, self.clock)
         known = TrainingPlan.load(work_dir / PLAN)
         if known is not None and known.chosen != self.chosen:
-            known = dataclasses.replace(known, chosen=self.chosen, models=self.chosen)
+            known = known.for_others(self.chosen, full_treatment(self.sides, self.base, least_steps=LEAST_STEPS))
         self.plan = known or self._new_plan()
         if self.plan is None:
             return
