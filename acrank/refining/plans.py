@@ -110,7 +110,7 @@ class TrainingPlan:
     note: str = ""
 
     def for_others(self, chosen: list[str], full: Treatment) -> TrainingPlan:
-        """The same treatment of other candidates; what was said of those of the plan, and measured on them, is not kept.
+        """The same treatment of other candidates; what was said of, and measured on, the plan's own is dropped.
 
         >>> one = Treatment(rates=(0.03,), epochs=2, train=8, val=8)
         >>> plan = TrainingPlan(chosen=["a", "b"], models=["a"], treatment=one, cuts=["1 of 2 candidates"], seconds=5.0)
