@@ -10,14 +10,21 @@ from typing import Any
 
 #: Processor time counts, for a busy machine takes longer; the clock ends only what gets hardly any of it.
 _PATIENCE = 30
+#: Seconds of the clock for each second asked for, where nothing bounds processor time, as on Windows.
+_UNBOUNDED_PATIENCE = 3
 _MEMORY = 2 * 2**30
 _PROLOGUE = """
-import json, resource, sys
+import json, sys
+try:
+    import resource
+except ImportError:  # Windows has none
+    resource = None
 seconds, given = json.load(sys.stdin)
 for name, soft, hard in (("CPU", seconds, seconds + 1), ("CORE", 0, 0), ("AS", {memory}, {memory})):
     try:
-        resource.setrlimit(getattr(resource, "RLIMIT_" + name), (soft, hard))
-    except (ValueError, OSError):  # not every system has every bound
+        if resource:
+            resource.setrlimit(getattr(resource, "RLIMIT_" + name), (soft, hard))
+    except (AttributeError, ValueError, OSError):  # not every system has every bound
         pass
 """
 
@@ -28,7 +35,7 @@ def run_program(program: str, given: Any, *, seconds: int) -> Any:
     Args:
         program: Python that reads the name `given` and prints JSON; fixed, nothing in it comes from a user.
         given: plain data.
-        seconds: of processor time, at most.
+        seconds: of processor time, at most; where a system does not bound that, three times as many by the clock.
 
     Raises:
         TimeoutError: it takes longer.
@@ -40,11 +47,13 @@ def run_program(program: str, given: Any, *, seconds: int) -> Any:
     """
     command = [sys.executable, "-I", "-S", "-c", _PROLOGUE.format(memory=_MEMORY) + program]
     asked = json.dumps([seconds, given])
+    ends = [-getattr(signal, name) for name in ("SIGXCPU", "SIGKILL") if hasattr(signal, name)]
+    patience = _PATIENCE if hasattr(signal, "SIGXCPU") else _UNBOUNDED_PATIENCE
     try:
-        done = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=_PATIENCE * seconds)  # noqa: S603 - this Python, with a fixed program
+        done = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=patience * seconds)  # noqa: S603 - this Python, with a fixed program
     except subprocess.TimeoutExpired:
         raise TimeoutError from None
-    if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+    if done.returncode in ends:
         raise TimeoutError
     if done.returncode:
         raise ValueError(done.stderr.strip().rpartition("\n")[2] or f"exit code {done.returncode}")

@@ -39,21 +39,26 @@ def groups_of_table(ids: Sequence[str], path: Path, column: str | None) -> tuple
         known = f"columns: {first_few(header, 12)}"
         raise TargetError(f"{path} has no column {column!r}; {known}", hint=closest(column, header, "name one of them"))
     given = None if column is None else header.index(column)
-    found = {place: _rows_of(ids, rows, place) for place in range(len(header)) if place != given}
-    images = max(found, key=lambda place: sum(row is not None for row in found[place]), default=None)
-    chosen = [] if images is None else found[images]
-    lacking = [name for name, row in zip(ids, chosen, strict=False) if row is None]
+    numbers = _numbers(ids)
+    found = {
+        place: _rows_of(numbers, rows, images=place, groups=_beside(header, place, given))
+        for place in range(len(header))
+        if place != given
+    }
+    images = max(found, key=lambda place: len(found[place]), default=None)
+    chosen = {} if images is None else found[images]
+    lacking = [name for number, name in enumerate(ids) if number not in chosen]
     if images is None or lacking:
         raise TargetError(
             f"{path} names {len(ids) - len(lacking)} of {len(ids)} images, not {first_few(lacking, 3)}",
             hint="give one row an image: its path below the data, or its name",
         )
-    if given is None and len(header) != 2:
+    place = _beside(header, images, given)
+    if place is None:
         raise TargetError(
             f"{path} has the columns {first_few(header, 12)}", hint="name that of the groups: --group-column"
         )
-    place = (1 - images) if given is None else given
-    groups = [row.cells[place] for row in chosen if row is not None]
+    groups = [chosen[number].cells[place] for number in range(len(ids))]
     empty = sum(not group for group in groups)
     if empty:
         raise TargetError(f"{path}: {empty} images have no group in {header[place]!r}", hint="name the group of each")
@@ -61,16 +66,43 @@ def groups_of_table(ids: Sequence[str], path: Path, column: str | None) -> tuple
     return check_groups(groups, f"{path}: the column {header[place]!r}")
 
 
-def _rows_of(ids: Sequence[str], rows: Sequence[ListedRow], place: int) -> list[ListedRow | None]:
-    """The row of every image by one column: by its path, else by it without suffix, else by its name alone."""
-    out: list[ListedRow | None] = [None] * len(ids)
-    for form in (composed, _bare, _name):
-        named = {form(tidy_path(row.cells[place])): row for row in rows if row.cells[place]}
-        forms = [form(name) for name in ids]
+def _beside(header: Sequence[str], images: int, given: int | None) -> int | None:
+    """The column of the groups, where one of the images is chosen; None where several may be."""
+    return 1 - images if given is None and len(header) == 2 else given
+
+
+def _numbers(ids: Sequence[str]) -> list[dict[str, int]]:
+    """The numbers of the images by each form of their names, without forms that several images share."""
+    out = []
+    for forms in zip(*map(_forms, ids), strict=True):
         once = Counter(forms)
-        for number, name in enumerate(forms):
-            if out[number] is None and once[name] == 1:
-                out[number] = named.get(name)
+        out.append({form: number for number, form in enumerate(forms) if once[form] == 1})
+    return out
+
+
+def _rows_of(
+    numbers: Sequence[dict[str, int]], rows: Sequence[ListedRow], *, images: int, groups: int | None
+) -> dict[int, ListedRow]:
+    """The row of images by one column: by its path, else by it without suffix, else by its name alone.
+
+    Rows of different groups whose cells are alike only in such a shorter form name no image by it; those of one path
+    in two groups are refused elsewhere.
+    """
+    forms = {cell: _forms(tidy_path(cell)) for cell in {row.cells[images] for row in rows} if cell}
+    out: dict[int, ListedRow] = {}
+    for place, known in enumerate(numbers):
+        named: dict[int, ListedRow] = {}
+        unclear = set()
+        for row in rows:
+            cell = row.cells[images]
+            number = known.get(forms[cell][place]) if cell else None
+            if number is None:
+                continue
+            first = named.setdefault(number, row).cells
+            differs = groups is not None and first[groups] != row.cells[groups]
+            if differs and forms[first[images]][0] != forms[cell][0]:
+                unclear.add(number)
+        out = {number: row for number, row in named.items() if number not in unclear} | out
     return out
 
 
@@ -82,11 +114,8 @@ def _refuse_two_groups(path: Path, rows: Sequence[ListedRow], *, images: int, gr
             raise TargetError(f"{path}: {name} is in {first[name]} and in {group}", hint="keep the row that is right")
 
 
-def _bare(name: str) -> str:
-    """Without the suffix, also that of .nii.gz, and without the number of a frame."""
-    bare = without_suffix(composed(name).partition("#")[0])
-    return bare.removesuffix(".nii")
-
-
-def _name(name: str) -> str:
-    return _bare(name).rpartition("/")[2]
+def _forms(name: str) -> tuple[str, str, str]:
+    """The whole path; it without suffix, also that of .nii.gz, and without the number of a frame; the name alone."""
+    whole = composed(name)
+    bare = without_suffix(whole.partition("#")[0]).removesuffix(".nii")
+    return whole, bare, bare.rpartition("/")[2]
