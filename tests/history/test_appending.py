@@ -62,6 +62,15 @@ def test_what_is_the_same(tmp_path: Path, other: dict[str, str], replaced: int) 
     assert append_history(path, [cells("a", 0.5)]).replaced == replaced
 
 
+def test_two_targets_of_one_name_stay_two(tmp_path: Path) -> None:
+    path = tmp_path / "history.csv"
+    append_history(path, [cells("a", 0.9, dataset="train"), cells("b", 0.5, dataset="train")])
+    append_history(path, [cells("a", 0.1, dataset="train", target="f2"), cells("c", 0.5, dataset="train", target="f2")])
+    found = read_history([path])
+    assert [(one.digests, sorted(one.models)) for one in found.results] == [({"f1"}, ["a", "b"]), ({"f2"}, ["a", "c"])]
+    assert len(found.targets) == 2
+
+
 def test_rows_and_columns_of_others_stay(tmp_path: Path) -> None:
     path = tmp_path / "truth.csv"
     path.write_text('model,ground_truth,remark\n"a, b",0.5,"two\nlines"\n')
