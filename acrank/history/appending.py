@@ -110,12 +110,14 @@ def rows_of_finetuning(results: Results, weights: Mapping[str, str]) -> tuple[li
 def rows_of_refining(ranking: Ranking, weights: Mapping[str, str]) -> tuple[list[Cells], list[str]]:
     """The rows of the short trainings of a ranking, each with its last round, and the candidates that failed.
 
+    A later round trains longer: each round is a way of finetuning of its own.
+
     Args:
         ranking: of a run with `--refine`.
         weights: model -> SHA-256 of its weights, where known.
     """
     how = ranking.settings.get("refine") or {}
-    protocol = f"refine-{_digest({name: how.get(name) for name in _OF_REFINING})}"
+    shared = {name: how.get(name) for name in _OF_REFINING}
     rows, failed = [], []
     for row in sorted(ranking.rows, key=lambda row: row.model):
         found = row.refined
@@ -128,6 +130,7 @@ def rows_of_refining(ranking: Ranking, weights: Mapping[str, str]) -> tuple[list
         result = {"lr": found.learning_rate, "metric": found.metric, "ground_truth": found.quality}
         cells = {**about, "seed": ranking.settings.get("seed", 0), **result}
         target = str(ranking.target.get("fingerprint", ""))
+        protocol = f"refine-{_digest({**shared, 'round': found.rounds})}"
         rows.append(_cells(cells, protocol=protocol, target=target, weights=weights.get(row.model, "")))
     return rows, failed
 

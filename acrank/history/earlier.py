@@ -119,39 +119,30 @@ def as_history(given: History | Sequence[str | Path] | str | Path | None) -> His
 def results_in(table: CsvTable) -> list[EarlierResults]:
     """The results of a table that was read already, in the order of its rows."""
     table.require("model", "ground_truth", hint="a history has the columns model,ground_truth[,dataset,task,…]")
-    ways: dict[tuple[str, ...], list[CsvRow]] = {}
+    groups: dict[tuple[str, ...], list[CsvRow]] = {}
     for row in table.rows:
-        ways.setdefault(tuple(row.text(name) for name in PROTOCOL), []).append(row)
-    return [
-        one for way, rows in ways.items() for one in _of_one_way(table, rows, dict(zip(PROTOCOL, way, strict=True)))
-    ]
+        groups.setdefault(tuple(row.text(name) for name in (*PROTOCOL, "dataset", "target")), []).append(row)
+    found = (_of_one_target(table, rows) for rows in groups.values())
+    return [one for one in found if one is not None]
 
 
-def _of_one_way(table: CsvTable, rows: list[CsvRow], way: Mapping[str, str]) -> list[EarlierResults]:
-    """The results of one way of finetuning: one for each target that has any."""
-    truth = truth_in(replace(table, rows=rows))
-    found = []
-    for dataset, models in truth.datasets.items():
-        if not models:
-            continue
-        own = [row for row in rows if row.text("dataset") == dataset]
-        tasks = {row.text("task") for row in own} - {""}
-        task = next(iter(tasks)) if len(tasks) == 1 else TASK_OF_METRIC.get(way["metric"], way["metric"])
-        digests = frozenset(digest for row in own for digest in row.text("target").split())
-        weights = {row.text("model"): row.text("weights") for row in own if row.text("weights")}
-        name = dataset or table.path.stem
-        found.append(
-            EarlierResults(
-                file=str(table.path),
-                target=name,
-                digests=digests,
-                task=task,
-                models=models,
-                weights=weights,
-                **way,
-            )
-        )
-    return found
+def _of_one_target(table: CsvTable, rows: list[CsvRow]) -> EarlierResults | None:
+    """The results of one way of finetuning on one target, whose name and images all rows share; None without any."""
+    first = rows[0]
+    way = {name: first.text(name) for name in PROTOCOL}
+    models = truth_in(replace(table, rows=rows)).datasets[first.text("dataset")]
+    if not models:
+        return None
+    tasks = {row.text("task") for row in rows} - {""}
+    return EarlierResults(
+        file=str(table.path),
+        target=first.text("dataset") or table.path.stem,
+        digests=frozenset(first.text("target").split()),
+        task=next(iter(tasks)) if len(tasks) == 1 else TASK_OF_METRIC.get(way["metric"], way["metric"]),
+        models=models,
+        weights={row.text("model"): row.text("weights") for row in rows if row.text("weights")},
+        **way,
+    )
 
 
 def identified(results: Sequence[EarlierResults]) -> list[EarlierResults]:

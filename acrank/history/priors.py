@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from acrank.history.earlier import EarlierResults, History
+from acrank.history.earlier import EarlierResults, History, is_same_target
 from acrank.records import Prior, Row
 
 #: How a warning on results of other weights begins.
@@ -64,7 +64,8 @@ def priors_of(
 
     On each target a candidate has its share of the others that it beat there, meant over the ways of finetuning. Its
     prior is the mean over the targets of the same task, or where it has none of these, over all others. What was
-    measured on the target at hand is left out, and so are results of other weights than the candidate's.
+    measured on the target at hand is left out, which its images tell, or its name where those of one of the two are not
+    known, and so are results of other weights than the candidate's.
 
     Args:
         history: what was read.
@@ -80,7 +81,8 @@ def priors_of(
         {'a': Prior(value=1.0, targets=1, same_task=1)}
     """
     targets = history.targets
-    own = {key: results for key, results in targets.items() if any(_is_at_hand(one, name, digest) for one in results)}
+    here = frozenset({digest} - {""})
+    own = {key: found for key, found in targets.items() if any(is_same_target(one, name, here) for one in found)}
     others = [found for key, found in targets.items() if key not in own and any(one.shares for one in found)]
     notes = [f"history: {results[0].target} is left out: {_why(results, digest)}" for results in own.values()]
     stale = {model: _stale_targets(others, model, digest) for model, digest in weights.items()}
@@ -97,13 +99,10 @@ def priors_of(
     return Priors(priors=priors, notes=notes, warnings=warnings)
 
 
-def _is_at_hand(one: EarlierResults, name: str, digest: str) -> bool:
-    return (bool(name) and one.target == name) or digest in one.digests
-
-
 def _why(results: Sequence[EarlierResults], digest: str) -> str:
-    is_same = any(digest in one.digests for one in results)
-    return "these images are the target at hand" if is_same else "it has the name of the target at hand"
+    if any(digest in one.digests for one in results):
+        return "these images are the target at hand"
+    return "it has the name of the target at hand, and whether it has other images is not known"
 
 
 def _stale_targets(targets: Sequence[Sequence[EarlierResults]], model: str, digest: str | None) -> list[str]:

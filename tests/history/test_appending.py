@@ -62,6 +62,15 @@ def test_what_is_the_same(tmp_path: Path, other: dict[str, str], replaced: int) 
     assert append_history(path, [cells("a", 0.5)]).replaced == replaced
 
 
+def test_two_targets_of_one_name_stay_two(tmp_path: Path) -> None:
+    path = tmp_path / "history.csv"
+    append_history(path, [cells("a", 0.9, dataset="train"), cells("b", 0.5, dataset="train")])
+    append_history(path, [cells("a", 0.1, dataset="train", target="f2"), cells("c", 0.5, dataset="train", target="f2")])
+    found = read_history([path])
+    assert [(one.digests, sorted(one.models)) for one in found.results] == [({"f1"}, ["a", "b"]), ({"f2"}, ["a", "c"])]
+    assert len(found.targets) == 2
+
+
 def test_rows_and_columns_of_others_stay(tmp_path: Path) -> None:
     path = tmp_path / "truth.csv"
     path.write_text('model,ground_truth,remark\n"a, b",0.5,"two\nlines"\n')
@@ -140,7 +149,7 @@ def test_only_candidates_whose_runs_all_ended_are_taken() -> None:
 def test_the_last_quality_of_each_training_is_taken(tmp_path: Path) -> None:
     rows = [Row(name, "scored", scores={"s": Value(place)}) for place, name in enumerate(("a", "b", "c", "d"))]
     rows[0].refined = Refined(metric="dice", quality=0.75, learning_rate=0.1, rounds=2)
-    rows[1].refined = Refined(metric="dice", quality=0.5, learning_rate=0.03, rounds=1)
+    rows[1].refined = Refined(metric="dice", quality=0.5, learning_rate=0.03, rounds=2)
     rows[2].refined = Refined(metric="dice", quality=None, reason="it diverged")
     about = {"settings": {"seed": 3, "refine": {"epochs": 2}}, "target": {"name": "scans", "fingerprint": "f1"}}
     ranking = Ranking.of(rows, rank_by="s", higher_is_better={"s": True}, **about)
@@ -150,3 +159,14 @@ def test_the_last_quality_of_each_training_is_taken(tmp_path: Path) -> None:
     (result,) = read_history([tmp_path / "history.csv"]).results
     assert {model: one.mean for model, one in result.models.items()} == {"a": 0.75, "b": 0.5}
     assert (result.task, result.digests, result.weights) == ("segmentation", {"f1"}, {"a": "w1"})
+
+
+def test_candidates_whose_last_rounds_differ_are_not_compared(tmp_path: Path) -> None:
+    rows = [Row(name, "scored", scores={"s": Value(1)}) for name in ("winner", "second", "dropped", "first out")]
+    for row, quality, number in zip(rows, (0.85, 0.8, 0.9, 0.7), (2, 2, 1, 1), strict=True):
+        row.refined = Refined(metric="dice", quality=quality, learning_rate=0.1, rounds=number)
+    about = {"settings": {"seed": 3, "refine": {"epochs": 2}}, "target": {"name": "scans", "fingerprint": "f1"}}
+    ranking = Ranking.of(rows, rank_by="s", higher_is_better={"s": True}, **about)
+    append_history(tmp_path / "history.csv", rows_of_refining(ranking, {})[0])
+    found = [one.shares for one in read_history([tmp_path / "history.csv"]).results]
+    assert sorted(found, key=len) == [{"dropped": 1.0, "first out": 0.0}, {"second": 0.0, "winner": 1.0}]

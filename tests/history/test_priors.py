@@ -86,6 +86,12 @@ def test_the_target_at_hand_is_left_out_and_said(tmp_path: Path, target: dict[st
     assert both.priors == found.priors
 
 
+def test_other_images_under_the_name_of_the_target_at_hand_count(tmp_path: Path) -> None:
+    text = "dataset,model,ground_truth,target\ntrain,a,1,f1\ntrain,b,2,f1\n"
+    found = priors_of(read_history([written(tmp_path, text)]), {"b": None}, name="train", digest="f2")
+    assert found.priors == {"b": Prior(value=1.0, targets=1)}
+
+
 @given(st.lists(st.tuples(st.sampled_from("xyz"), st.sampled_from("abcd"), st.floats(0, 1)), min_size=1), st.randoms())
 def test_what_is_measured_on_the_target_at_hand_changes_nothing(
     rows: list[tuple[str, str, float]], rng: random.Random
