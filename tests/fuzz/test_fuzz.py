@@ -18,7 +18,7 @@ from fuzz.workspace import make_case
 CASES = 9
 #: Entries whose commands take seconds have fewer of them.
 FEWER = {"report": 3, "resume": 3, "scan": 5}
-SLOW_CASES = 1200
+SLOW_CASES = 900
 SIGNALS, WITH_WORKERS = 10, 3
 
 
