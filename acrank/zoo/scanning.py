@@ -75,10 +75,15 @@ def check_folder(folder: Path) -> None:
     """Fail before the work.
 
     Raises:
-        UsageError: there is no such folder.
+        UsageError: there is no such folder, or no file in it.
     """
+    hint = "name the folder that holds the checkpoints"
+    if not folder.exists():
+        raise UsageError(f"{folder} does not exist", hint=hint)
     if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder", hint="name the folder that holds the checkpoints")
+        raise UsageError(f"{folder} is not a folder", hint=hint)
+    if next(_files(folder, Counter()), None) is None:
+        raise UsageError(f"{folder} holds no file", hint=hint)
 
 
 def scan_folder(

@@ -57,7 +57,7 @@ def test_a_file_that_is_there_is_kept(acrank: Callable, folder: Path) -> None:
 
 
 def test_what_cannot_be_done_is_said_before_the_work(acrank: Callable, folder: Path) -> None:
-    assert acrank("zoo", "scan", "nowhere").err.startswith("error: nowhere is not a folder\n")
+    assert acrank("zoo", "scan", "nowhere").err.startswith("error: nowhere does not exist\n")
     assert acrank("zoo", "scan", "in", "-o", "nowhere/zoo.yaml").code == 2
     assert acrank("zoo", "scan", "in", "-o", "in").code == 2
 

@@ -232,6 +232,8 @@ def test_values_that_loading_refuses_do_not_stop_a_scan(tmp_path: Path, index: I
 
 
 def test_an_empty_folder_and_none(tmp_path: Path, index: Index) -> None:
-    assert scan_folder(tmp_path, index).summary == "0 files, 0 sure, 0 guessed, 0 unknown"
-    with pytest.raises(UsageError, match="is not a folder"):
-        scan_folder(tmp_path / "nowhere", index)
+    (tmp_path / "a file").touch()
+    (tmp_path / "empty").mkdir()
+    for name, said in (("empty", "holds no file"), ("nowhere", "does not exist"), ("a file", "is not a folder")):
+        with pytest.raises(UsageError, match=said):
+            scan_folder(tmp_path / name, index)
