@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from acrank.errors import TargetError
@@ -13,6 +13,11 @@ from acrank.targets.label_spelling import composed
 from acrank.targets.layouts.listing import without_suffix
 from acrank.targets.layouts.table_file import ListedRow, read_table, tidy_path
 from acrank.targets.target import first_few
+
+#: The column of the images is chosen by about as many rows.
+_SAMPLE = 1000
+#: Columns that name nearly as many images in these rows are all compared in full.
+_NEARLY = 0.9
 
 
 def groups_of_table(ids: Sequence[str], path: Path, column: str | None) -> tuple[str, ...]:
@@ -40,11 +45,9 @@ def groups_of_table(ids: Sequence[str], path: Path, column: str | None) -> tuple
         raise TargetError(f"{path} has no column {column!r}; {known}", hint=closest(column, header, "name one of them"))
     given = None if column is None else header.index(column)
     numbers = _numbers(ids)
-    found = {
-        place: _rows_of(numbers, rows, images=place, groups=_beside(header, place, given))
-        for place in range(len(header))
-        if place != given
-    }
+    beside = {place: _beside(header, place, given) for place in range(len(header)) if place != given}
+    likely = _likely(numbers, rows, beside)
+    found = {place: _rows_of(numbers, rows, images=place, groups=beside[place]) for place in likely}
     images = max(found, key=lambda place: len(found[place]), default=None)
     chosen = {} if images is None else found[images]
     lacking = [name for number, name in enumerate(ids) if number not in chosen]
@@ -53,7 +56,7 @@ def groups_of_table(ids: Sequence[str], path: Path, column: str | None) -> tuple
             f"{path} names {len(ids) - len(lacking)} of {len(ids)} images, not {first_few(lacking, 3)}",
             hint="give one row an image: its path below the data, or its name",
         )
-    place = _beside(header, images, given)
+    place = beside[images]
     if place is None:
         raise TargetError(
             f"{path} has the columns {first_few(header, 12)}", hint="name that of the groups: --group-column"
@@ -78,6 +81,16 @@ def _numbers(ids: Sequence[str]) -> list[dict[str, int]]:
         once = Counter(forms)
         out.append({form: number for number, form in enumerate(forms) if once[form] == 1})
     return out
+
+
+def _likely(
+    numbers: Sequence[dict[str, int]], rows: Sequence[ListedRow], beside: Mapping[int, int | None]
+) -> list[int]:
+    """The columns that may be that of the images, by a sample of rows: all, where most of these name no image."""
+    sample = rows[:: max(1, len(rows) // _SAMPLE)]
+    counts = {place: len(_rows_of(numbers, sample, images=place, groups=groups)) for place, groups in beside.items()}
+    most = max(counts.values(), default=0)
+    return [place for place, count in counts.items() if 2 * most < len(sample) or count >= _NEARLY * most]
 
 
 def _rows_of(

@@ -16,12 +16,16 @@ from acrank.targets.target_options import TargetOptions
 _SURE, _LISTED = "|;", ","
 _DECIMAL_COMMA = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+),\d+")
 _NUMBER = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+)(?:,\d+)?")
-_BRACKETED = re.compile(r"\[.*\]|\{.*\}|\(.*\)")
+#: Brackets around a whole cell, such as those of lists of Python and JSON; not those of `(a)|(b)`.
+_BRACKETED = re.compile(r"\[(?:[^][]|\[[^][]*\])*\]|\{(?:[^{}]|\{[^{}]*\})*\}|\((?:[^()]|\([^()]*\))*\)")
 #: Parts of a cell between these may be labels of their own.
 _JOINTS = re.compile(r"\s*[/+&]\s*|\s+")
 _UNSURE = frozenset({"-1", "-1.0", "-1.00"})
 _HINT_UNSURE = "say --uncertain zeros, ones or ignore"
 _HINT_LISTED = "write several labels as a|b; say --task classification where each of these cells is one class"
+_HINT_BRACKETS = (
+    "say --task classification where each of these cells is one class, --task multilabel where they are lists"
+)
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ def read_cells(
     cells = _present(cells, ids, options=options, where=where)
     if options.task != "classification" and cells.values.shape[1] == 1:
         cells = _with_points(cells, delimiter, where)
-        cells = _listed(cells, where)
+        cells = _listed(cells, where, sure=options.task == "multilabel")
     return cells
 
 
@@ -151,21 +155,45 @@ def _with_points(cells: LabelCells, delimiter: str, where: str) -> LabelCells:
     return replace(cells, values=values, notes=(*cells.notes, note))
 
 
-def _listed(cells: LabelCells, where: str) -> LabelCells:
-    """Cells of several labels, such as `a|b`, as one column of 0 and 1 for each."""
+def _listed(cells: LabelCells, where: str, *, sure: bool) -> LabelCells:
+    """Cells of several labels, such as `a|b`, as one column of 0 and 1 for each; in brackets, where these are lists."""
     flat = cells.values.reshape(-1).tolist()
-    is_bracketed = all(map(_BRACKETED.fullmatch, flat))
-    if is_bracketed:  # lists as Python and JSON write them
-        flat = [",".join(part.strip(" '\"") for part in cell[1:-1].split(",")) for cell in flat]
-    mark = _LISTED if is_bracketed else _separator(flat)
+    if all(map(_BRACKETED.fullmatch, flat)):
+        inner = [cell[1:-1] for cell in flat]
+        comma = next((mark for mark in _LISTED + _SURE if any(mark in cell for cell in inner)), _LISTED)
+        sets = [{part.strip(" '\"") for part in cell.split(comma)} - {""} for cell in inner]
+        if not _are_lists(sets, flat, where, sure=sure):
+            return cells
+        return _multilabel(cells, sets, comma)
+    mark = _separator(flat)
     if mark is None:
         return replace(cells, notes=(*cells.notes, *_made_of_others(flat)))
-    sets = [{part.strip() for part in cell.split(mark)} - {""} for cell in flat]
+    return _multilabel(cells, [{part.strip() for part in cell.split(mark)} - {""} for cell in flat], mark)
+
+
+def _are_lists(sets: Sequence[set[str]], cells: Sequence[str], where: str, *, sure: bool) -> bool:
+    """Whether cells in brackets are lists: some hold several labels, others one or none; in classes all are alike.
+
+    Raises:
+        TargetError: all hold several, as lists may and as names such as those of intervals do.
+    """
+    if sure:
+        return True
+    several = sum(len(found) > 1 for found in sets)
+    if several == len(sets):
+        raise TargetError(
+            f"{where}: labels such as {cells[0]!r} may be one class or several labels each", hint=_HINT_BRACKETS
+        )
+    return several > 0
+
+
+def _multilabel(cells: LabelCells, sets: Sequence[set[str]], mark: str) -> LabelCells:
+    """One column of 0 and 1 for each label."""
     names = sorted(set().union(*sets))
     values = np.array([["1" if name in found else "0" for name in names] for found in sets])
     several = sum(len(found) > 1 for found in sets)
     note = (
-        f"{several} of {len(flat)} cells hold several labels, separated by {mark}: the task is multilabel, with "
+        f"{several} of {len(sets)} cells hold several labels, separated by {mark}: the task is multilabel, with "
         f"{len(names)} labels (--task classification takes each cell as one class)"
     )
     return replace(cells, values=values, names=tuple(names), notes=(*cells.notes, note))

@@ -343,6 +343,16 @@ TRIALS: dict[str, list[Member]] = {
             classes=LETTERS) for cell in ("a|b", "a;b", "\"['a', 'b']\"")),
         m(cells("a|b", "a", "b"), classes=("a", "a|b", "b"), task="classification"),
     ],
+    "brackets around all cells, several": [
+        m(cells('"[0, 10]"', '"[10, 20]"'), refused="may be one class or several labels"),
+        m(cells('"[0, 10]"', '"[10, 20]"'), classes=("[0, 10]", "[10, 20]"), task="classification"),
+        m(cells('"[0, 10]"', '"[10, 20]"'), "several labels", reads="multilabel", classes=("0", "10", "20"),
+          task="multilabel"),
+    ],
+    "brackets around all cells, one": [
+        m(cells("(benign)", "(malignant)"), classes=("(benign)", "(malignant)")),
+        m(cells("[a]", "[b]"), reads="multilabel", classes=LETTERS, task="multilabel"),
+    ],
     "`a/b`, `a+b`": [
         m(cells(cell, "a", "b"), "are made of others", classes=tuple(sorted((cell, "a", "b"))))
         for cell in ("a/b", "a+b", "a b")

@@ -46,6 +46,38 @@ def test_several_labels_in_a_cell_are_a_multilabel_task(tmp_path: Path, labels: 
     assert opened(tmp_path, labels, task="classification").task == "classification"
 
 
+@pytest.mark.parametrize("labels", [["(benign)", "(malignant)"], ["[0]", "[1]"], ["{a}", "{b}"], ["(a b)", "[c]"]])
+def test_classes_in_brackets_are_classes(tmp_path: Path, labels: list[str]) -> None:
+    target = opened(tmp_path, labels * 3)
+    assert (target.task, target.classes) == ("classification", tuple(sorted(labels)))
+
+
+@pytest.mark.parametrize(
+    "labels", [['"[0, 10]"', '"[10, 20]"'], ["[a|b]", "[b|c]"], ["\"('a', 'x')\"", "\"('b', 'x')\""]]
+)
+def test_several_words_in_the_brackets_of_every_cell_are_asked_about(tmp_path: Path, labels: list[str]) -> None:
+    with pytest.raises(TargetError, match="may be one class or several labels each") as caught:
+        opened(tmp_path, labels * 3)
+    assert "--task classification" in str(caught.value.hint)
+    assert len(opened(tmp_path, labels * 3, task="classification").classes) == 2
+    assert len(opened(tmp_path, labels * 3, task="multilabel").classes) == 3
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["\"['a', 'b']\"", "['b']", "['a']", "[]"],
+        ["(a)|(b)", "(b)", "(a)", "(a)"],
+        ["[a;b]", "[b]", "[a]", "[a]"],
+        ["\"('a (x)', 'b')\"", "('b')", "('a (x)')", "('b')"],
+    ],
+)
+def test_lists_of_several_and_of_single_labels_are_a_multilabel_task(tmp_path: Path, labels: list[str]) -> None:
+    target = opened(tmp_path, labels)
+    assert target.task == "multilabel"
+    assert target.labels[:3].tolist() == [[1, 1], [0, 1], [1, 0]]
+
+
 def test_numbered_labels_in_a_cell(tmp_path: Path) -> None:
     target = opened(tmp_path, ["0|2", "2", "0", "1"])
     assert (target.task, target.classes) == ("multilabel", ("0", "1", "2"))
