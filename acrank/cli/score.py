@@ -83,7 +83,7 @@ def score(
     """
     outputs = tuple(output or DEFAULT_OUTPUTS)
     check_outputs(outputs)
-    check_replaceable(outputs, [data, zoo.zoo, *history.files], overwrite=overwrite or resume)
+    check_replaceable(outputs, [data, zoo.zoo, *history.files], overwrite=overwrite, resume=resume)
     execution.check_devices(settings.device)
     known = history.check(trains=refining.refine is not None)
     earlier = _earlier(outputs) if resume else None

@@ -13,6 +13,8 @@ import pytest
 from helpers.workbench import Outcome, make_images, make_zoo
 
 import acrank as package
+from acrank.cli.outputs import check_replaceable
+from acrank.history.appending import HISTORY_COLUMNS, append_history
 from acrank.records import Ranking
 from acrank.refining import refinement
 from acrank.settings import Settings
@@ -163,6 +165,17 @@ def test_listings(folder: Path, acrank: Command) -> None:
     assert (folder / "list.md").read_text().startswith("### Earlier targets")
     assert (folder / "list.csv").read_text().startswith("target,task,method,metric,candidates,runs,best,")
     assert acrank("history", "history.csv", "-o", "list.csv").code == 0  # its own listing may be replaced
+
+
+@pytest.mark.parametrize("resume", [(), ("--resume",)])
+def test_a_grown_history_is_replaced_only_when_asked(folder: Path, acrank: Command, resume: tuple[str, ...]) -> None:
+    path = folder / "grown.csv"
+    append_history(path, [dict.fromkeys(HISTORY_COLUMNS, "") | {"model": "net0", "ground_truth": "0.5"}])
+    before = path.read_text()
+    done = acrank("finetune", "--zoo", "zoo/zoo.yaml", "--data", "target", "--allow-code", "-o", "grown.csv", *resume)
+    assert (done.code, "grown.csv is a history of earlier targets" in done.err) == (2, True), done.err
+    check_replaceable([path], [], overwrite=True)
+    assert path.read_text() == before
 
 
 @pytest.mark.parametrize(
