@@ -135,9 +135,9 @@ def finetune(
         show(error.result.view(format), format)
         raise
     write_results(results, outputs)
-    history.append_finetuned(results, candidates)
     _tell(results)
     finish(results.view(format), format, () if output else outputs)
+    history.append_finetuned(results, candidates)
 
 
 def _tell(results: Results) -> None:

@@ -119,8 +119,8 @@ def score(
             executor=executor,
             at_least=at_least,
         )
-    history.append_refined(ranking, candidates)
     finish(ranking.view(), format, () if output else written_of(outputs) if at_least else outputs)
+    history.append_refined(ranking, candidates)
 
 
 def _candidates(zoo: ZooOptions, execution: Execution, outputs: tuple[Path, ...]) -> Zoo:

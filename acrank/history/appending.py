@@ -45,15 +45,18 @@ class Appended:
 
 
 def check_appendable(path: Path) -> None:
-    """Check before the work that results can be added to a history.
+    """Check before the work that results can be added to a history; the lock is taken once.
 
     Raises:
         TableError: the file is there and is no table of ground truth.
-        OutputError: it cannot be written.
+        OutputError: it cannot be written, or is locked.
     """
     if _is_there(path):
         _read(path)
-    check_writable(path)
+    there = path.resolve() if path.is_symlink() else path
+    check_writable(there)
+    with file_lock(there):
+        pass
 
 
 def append_history(path: Path, rows: Sequence[Cells], *, left_out: Sequence[str] = ()) -> Appended:

@@ -14,6 +14,7 @@ from helpers.workbench import Outcome, make_images, make_zoo
 
 import acrank as package
 from acrank.cli.outputs import check_replaceable
+from acrank.errors import OutputError
 from acrank.history.appending import HISTORY_COLUMNS, append_history
 from acrank.records import Ranking
 from acrank.refining import refinement
@@ -147,6 +148,19 @@ def test_from_one_targets_trainings_to_anothers_ranking(folder: Path, acrank: Co
     shutil.move("target", "renamed")  # another name does not hide it
     again = acrank(*WORDS[:4], "renamed", *WORDS[5:], *SCORES, "--history", "grown.csv", "-o", "r.json")
     assert "target is left out: these images are the target at hand" in again.err
+
+
+def test_the_table_is_shown_where_the_results_cannot_be_added(
+    folder: Path, acrank: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, *rows: object, **more: object) -> None:
+        raise OutputError(f"{path} is locked by another process", hint="try again")
+
+    monkeypatch.setattr("acrank.history.appending.append_history", refuse)
+    tune = ("finetune", "--zoo", "zoo/zoo.yaml", "--data", "target", "--allow-code", "--device", "cpu", "--epochs", "1")
+    for words in ((*tune, "--lr", "0.03", "--splits", "1"), (*WORDS, *SCORES, "--refine", "2")):
+        done = acrank(*words, "--append-history", "grown.csv", "-f", "csv")
+        assert (done.code, "is locked by another process" in done.err, "net0" in done.out) == (2, True, True), done.err
 
 
 def test_listings(folder: Path, acrank: Command) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import multiprocessing
+import os
 from pathlib import Path
 
 import pytest
@@ -124,6 +126,32 @@ def test_a_locked_history_is_not_written(tmp_path: Path) -> None:
     path = tmp_path / "history.csv"
     with file_lock(path), pytest.raises(OutputError, match="is locked by another process"), file_lock(path, seconds=0):
         pass
+
+
+def test_a_lock_file_of_another_user_need_not_be_writable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, opened = tmp_path / "history.csv", os.open
+
+    def as_another_user(name: Path, flags: int, mode: int = 0o777) -> int:
+        if Path(name).name == ".history.csv.lock" and flags & (os.O_WRONLY | os.O_RDWR):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(name, flags, mode)
+
+    append_history(path, [cells("a", 0.1)])
+    monkeypatch.setattr(os, "open", as_another_user)
+    append_history(path, [cells("b", 0.2)])
+    assert [row["model"] for row in read(path)] == ["a", "b"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_told_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(handle: int, operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(OutputError, match="cannot lock"):
+        check_appendable(tmp_path / "history.csv")
 
 
 def test_only_candidates_whose_runs_all_ended_are_taken() -> None:
