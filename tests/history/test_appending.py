@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import errno
+import itertools
 import multiprocessing
 import os
 from pathlib import Path
 
 import pytest
 
+from acrank.comparison.csvtable import CsvRow
 from acrank.errors import OutputError, TableError
 from acrank.finetuning.outcomes import Outcome, Results
 from acrank.history import read_history
@@ -71,6 +73,18 @@ def test_two_targets_of_one_name_stay_two(tmp_path: Path) -> None:
     found = read_history([path])
     assert [(one.digests, sorted(one.models)) for one in found.results] == [({"f1"}, ["a", "b"]), ({"f2"}, ["a", "c"])]
     assert len(found.targets) == 2
+
+
+def test_new_rows_are_held_against_those_of_the_same_candidate_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every row against every new one took a minute for 12,000 and 600."""
+    path, text, looked = tmp_path / "history.csv", CsvRow.text, itertools.count()
+    append_history(path, [cells(f"m{i}", 0.1, dataset=f"t{j}", target=f"f{j}") for i in range(200) for j in range(10)])
+    monkeypatch.setattr(CsvRow, "text", lambda self, column: (next(looked), text(self, column))[1])
+    new = [cells(f"m{i}", 0.2, dataset="t0", target="f0") for i in range(200)]
+    assert append_history(path, new).replaced == 200
+    assert next(looked) < 50 * 2000
 
 
 def test_rows_and_columns_of_others_stay(tmp_path: Path) -> None:
