@@ -95,7 +95,7 @@ def finetune(
     """
     outputs = tuple(output or [DEFAULT_OUTPUT])
     check_outputs(outputs)
-    check_replaceable(outputs, [data, zoo.zoo, *history.files], overwrite=overwrite or runs.resume)
+    check_replaceable(outputs, [data, zoo.zoo, *history.files], overwrite=overwrite, resume=runs.resume)
     history.check(trains=True)
     from acrank.finetuning.flow import finetune as run
     from acrank.finetuning.methods import parse_methods
@@ -135,9 +135,9 @@ def finetune(
         show(error.result.view(format), format)
         raise
     write_results(results, outputs)
-    history.append_finetuned(results, candidates)
     _tell(results)
     finish(results.view(format), format, () if output else outputs)
+    history.append_finetuned(results, candidates)
 
 
 def _tell(results: Results) -> None:

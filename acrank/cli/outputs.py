@@ -37,18 +37,24 @@ _OURS = {
         r"|target,task,method,metric,|model,task,targets,share)"
     ),
 }
+#: Columns that only a history has to which `--append-history` added results, maybe of weeks.
+_OF_HISTORY = {"protocol", "target", "weights"}
 
 
-def check_replaceable(outputs: Iterable[Path], inputs: Iterable[Path | None], *, overwrite: bool = False) -> None:
+def check_replaceable(
+    outputs: Iterable[Path], inputs: Iterable[Path | None], *, overwrite: bool = False, resume: bool = False
+) -> None:
     """Hold outputs against what the command reads, and against what lies there.
 
     Args:
         outputs: paths that will be written.
         inputs: files that the command reads; None and those that are not there are passed over.
-        overwrite: whether files that acrank did not write may be replaced.
+        overwrite: whether files that acrank did not write, and histories, may be replaced.
+        resume: whether files that acrank did not write may be.
 
     Raises:
-        OutputError: an output is an input, by whatever spelling or link, or a JSON or CSV file of somebody else.
+        OutputError: an output is an input, by whatever spelling or link, a JSON or CSV file of somebody else, or a
+            history.
     """
     read = [path for path in inputs if path is not None and os.path.exists(path)]  # noqa: PTH110 - it takes overlong paths
     for output in outputs:
@@ -57,7 +63,15 @@ def check_replaceable(outputs: Iterable[Path], inputs: Iterable[Path | None], *,
         for path in read:
             if output.samefile(path):
                 raise OutputError(f"output {output} is an input of this command: {path}", hint="name another -o")
-        if not overwrite and not _is_ours(output):
+        if overwrite:
+            continue
+        beginning = _beginning(output)
+        if _is_history(output, beginning):
+            raise OutputError(
+                f"{output} is a history of earlier targets",
+                hint="name another -o; --append-history adds to it, --overwrite replaces it",
+            )
+        if not resume and not _is_ours(output, beginning):
             raise OutputError(
                 f"{output} is there and was not written by acrank", hint="name another -o, or give --overwrite"
             )
@@ -77,14 +91,23 @@ def written_of(outputs: Iterable[Path]) -> list[Path]:
     return [beside if (beside := partial_path(output)).exists() else output for output in outputs]
 
 
-def _is_ours(path: Path) -> bool:
-    """Whether acrank wrote a file: JSON and CSV by how they begin, tables for people by their title."""
-    sign = _OURS.get(path.suffix.lower())
-    if not path.is_file() or path.stat().st_size == 0:
-        return True
+def _beginning(path: Path) -> str:
+    """How a file begins; empty where it is empty or no file."""
+    if not path.is_file():
+        return ""
     try:
         with path.open("rb") as file:
-            beginning = file.read(_LOOKED_AT).decode("utf-8", "replace")
+            return file.read(_LOOKED_AT).decode("utf-8", "replace")
     except OSError as error:
         raise OutputError(f"cannot read {path}: {error.strerror}", hint="name another -o") from error
-    return (sign.match(beginning) if sign else _TITLES.search(beginning)) is not None
+
+
+def _is_history(path: Path, beginning: str) -> bool:
+    header = beginning.lstrip("\ufeff").partition("\n")[0]
+    return path.suffix.lower() == ".csv" and {*header.strip().split(",")} >= _OF_HISTORY
+
+
+def _is_ours(path: Path, beginning: str) -> bool:
+    """Whether acrank wrote a file: JSON and CSV by how they begin, tables for people by their title."""
+    sign = _OURS.get(path.suffix.lower())
+    return not beginning or (sign.match(beginning) if sign else _TITLES.search(beginning)) is not None

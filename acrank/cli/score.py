@@ -83,7 +83,7 @@ def score(
     """
     outputs = tuple(output or DEFAULT_OUTPUTS)
     check_outputs(outputs)
-    check_replaceable(outputs, [data, zoo.zoo, *history.files], overwrite=overwrite or resume)
+    check_replaceable(outputs, [data, zoo.zoo, *history.files], overwrite=overwrite, resume=resume)
     execution.check_devices(settings.device)
     known = history.check(trains=refining.refine is not None)
     earlier = _earlier(outputs) if resume else None
@@ -119,8 +119,8 @@ def score(
             executor=executor,
             at_least=at_least,
         )
-    history.append_refined(ranking, candidates)
     finish(ranking.view(), format, () if output else written_of(outputs) if at_least else outputs)
+    history.append_refined(ranking, candidates)
 
 
 def _candidates(zoo: ZooOptions, execution: Execution, outputs: tuple[Path, ...]) -> Zoo:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from acrank.system.view import View
 #: Columns of a history that acrank writes, those of `acrank finetune -o` first.
 HISTORY_COLUMNS = (*COLUMNS, "task", "protocol", "target", "weights")
 _METHOD = "vanilla"  # of short trainings
+_OF_CANDIDATE = ("model", "method", "metric")  # cells that are never unknown
 #: What tells one way of short training from another.
 _OF_REFINING = ("rates", "epochs", "train", "val")
 
@@ -45,15 +46,18 @@ class Appended:
 
 
 def check_appendable(path: Path) -> None:
-    """Check before the work that results can be added to a history.
+    """Check before the work that results can be added to a history; the lock is taken once.
 
     Raises:
         TableError: the file is there and is no table of ground truth.
-        OutputError: it cannot be written.
+        OutputError: it cannot be written, or is locked.
     """
     if _is_there(path):
         _read(path)
-    check_writable(path)
+    there = path.resolve() if path.is_symlink() else path
+    check_writable(there)
+    with file_lock(there):
+        pass
 
 
 def append_history(path: Path, rows: Sequence[Cells], *, left_out: Sequence[str] = ()) -> Appended:
@@ -74,7 +78,8 @@ def append_history(path: Path, rows: Sequence[Cells], *, left_out: Sequence[str]
     with file_lock(path):
         table = _read(path) if _is_there(path) else None
         before = table.rows if table else []
-        kept = [row for row in before if not any(_repeats(new, row) for new in rows)]
+        is_repeated = _repeated_by(rows)
+        kept = [row for row in before if not is_repeated(row)]
         columns = list(dict.fromkeys([*(table.columns if table else ()), *HISTORY_COLUMNS]))
         if rows:
             cells = [[row.get(name, "") for name in columns] for row in (*(row.cells for row in kept), *rows)]
@@ -144,14 +149,24 @@ def _digest(settings: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def _repeats(new: Cells, row: CsvRow) -> bool:
-    """Whether a row is of the candidate, target and way of finetuning of a new one; unknown parts pass for equal."""
-    if any(row.text(name) != new[name] for name in ("model", "method", "metric")):
-        return False
-    if row.text("protocol") not in ("", new["protocol"]):
-        return False
-    here, there = ({*text.split()} for text in (new["target"], row.text("target")))
-    return bool(here & there) if here and there else row.text("dataset") == new["dataset"]
+def _repeated_by(new: Sequence[Cells]) -> Callable[[CsvRow], bool]:
+    """Whether a row is of candidate, target and way of finetuning of one of the new; unknown parts pass for equal."""
+    by_candidate: dict[tuple[str, ...], dict[tuple[str, str, str], frozenset[str]]] = {}
+    for one in new:
+        alike = by_candidate.setdefault(tuple(one[name] for name in _OF_CANDIDATE), {})  # seeds and splits are one
+        alike[one["protocol"], one["dataset"], one["target"]] = frozenset(one["target"].split())
+
+    def is_repeated(row: CsvRow) -> bool:
+        alike = by_candidate.get(tuple(row.text(name) for name in _OF_CANDIDATE))
+        if alike is None:
+            return False
+        protocol, dataset, images = row.text("protocol"), row.text("dataset"), {*row.text("target").split()}
+        return any(
+            protocol in ("", of_new) and (not here.isdisjoint(images) if here and images else name == dataset)
+            for (of_new, name, _), here in alike.items()
+        )
+
+    return is_repeated
 
 
 def _is_there(path: Path) -> bool:

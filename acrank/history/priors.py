@@ -30,24 +30,72 @@ class Priors:
     warnings: list[str] = field(default_factory=list)
 
 
-def with_priors(rows: Sequence[Row], history: History | None, target: Mapping[str, Any]) -> tuple[list[Row], Priors]:
-    """The rows with what a history says of them; without a history none says anything.
+class Book:
+    """What a history says at one target: worked out once for each candidate, however often it is asked."""
+
+    def __init__(self, history: History, *, name: str = "", digest: str = "", task: str = "") -> None:
+        """Part the history into the target at hand and the others.
+
+        Args:
+            history: what was read.
+            name, digest, task: of the target at hand; empty where they are not known.
+        """
+        here = frozenset({digest} - {""})
+        targets = history.targets
+        own = {key: found for key, found in targets.items() if any(is_same_target(one, name, here) for one in found)}
+        self.history = history
+        self.others = [found for key, found in targets.items() if key not in own and any(one.shares for one in found)]
+        self.notes = [f"history: {found[0].target} is left out: {_why(found, digest)}" for found in own.values()]
+        self.is_same = [bool(task) and any(one.task == task for one in found) for found in self.others]
+        self._known: dict[tuple[str, str | None], tuple[Prior | None, list[str]]] = {}
+
+    def priors(self, weights: Mapping[str, str | None]) -> Priors:
+        """The priors of candidates; see `priors_of`.
+
+        Args:
+            weights: the candidates -> SHA-256 of their weights, None where it is not known.
+        """
+        found = {model: self._of(model, digest) for model, digest in weights.items()}
+        warnings = [
+            f"{OTHER_WEIGHTS}, and are left out: {model} on {', '.join(where)}"
+            for model, (_, where) in found.items()
+            if where
+        ]
+        priors = {model: prior for model, (prior, _) in found.items() if prior is not None}
+        notes = [*self.notes]
+        if priors:
+            notes.append(_summary(self.history, priors, self.is_same, count=len(weights)))
+        else:
+            files = ", ".join(record["name"] for record in self.history.record())
+            warnings.append(f"history: {files} has no results of these candidates on other targets")
+        return Priors(priors=priors, notes=notes, warnings=warnings)
+
+    def _of(self, model: str, digest: str | None) -> tuple[Prior | None, list[str]]:
+        """The prior of one candidate, and the targets on which it was finetuned from other weights."""
+        if (model, digest) not in self._known:
+            shares = [_share(found, model, digest) for found in self.others]
+            self._known[model, digest] = (_prior(shares, self.is_same), _stale_targets(self.others, model, digest))
+        return self._known[model, digest]
+
+
+def book_of(history: History | None, target: Mapping[str, Any]) -> Book | None:
+    """What a history says at the target of a run; None without one.
 
     Args:
-        rows: of a run.
         history: what was read, or None.
         target: of the run record: `name`, `fingerprint` and `task`.
     """
     if history is None:
+        return None
+    name, digest, task = (str(target.get(key, "")) for key in ("name", "fingerprint", "task"))
+    return Book(history, name=name, digest=digest, task=task)
+
+
+def with_priors(rows: Sequence[Row], book: Book | None) -> tuple[list[Row], Priors]:
+    """The rows of a run with what a history says of them; without one none says anything."""
+    if book is None:
         return [row if row.prior is None else dataclasses.replace(row, prior=None) for row in rows], Priors(priors={})
-    weights = {row.model: weights_of(row) for row in rows}
-    found = priors_of(
-        history,
-        weights,
-        name=str(target.get("name", "")),
-        digest=str(target.get("fingerprint", "")),
-        task=str(target.get("task", "")),
-    )
+    found = book.priors({row.model: weights_of(row) for row in rows})
     return [dataclasses.replace(row, prior=found.priors.get(row.model)) for row in rows], found
 
 
@@ -80,23 +128,7 @@ def priors_of(
         >>> priors_of(history, {"a": None}, name="y", task="segmentation").priors
         {'a': Prior(value=1.0, targets=1, same_task=1)}
     """
-    targets = history.targets
-    here = frozenset({digest} - {""})
-    own = {key: found for key, found in targets.items() if any(is_same_target(one, name, here) for one in found)}
-    others = [found for key, found in targets.items() if key not in own and any(one.shares for one in found)]
-    notes = [f"history: {results[0].target} is left out: {_why(results, digest)}" for results in own.values()]
-    stale = {model: _stale_targets(others, model, digest) for model, digest in weights.items()}
-    warnings = [
-        f"{OTHER_WEIGHTS}, and are left out: {model} on {', '.join(where)}" for model, where in stale.items() if where
-    ]
-    known = [_shares(results, weights) for results in others]
-    is_same = [bool(task) and any(one.task == task for one in results) for results in others]
-    priors = {model: prior for model in weights if (prior := _prior(model, known, is_same)) is not None}
-    notes += [_summary(history, priors, is_same, count=len(weights))] if priors else []
-    if not priors:
-        files = ", ".join(record["name"] for record in history.record())
-        warnings.append(f"history: {files} has no results of these candidates on other targets")
-    return Priors(priors=priors, notes=notes, warnings=warnings)
+    return Book(history, name=name, digest=digest, task=task).priors(weights)
 
 
 def _why(results: Sequence[EarlierResults], digest: str) -> str:
@@ -115,19 +147,15 @@ def _is_stale(one: EarlierResults, model: str, digest: str | None) -> bool:
     return digest is not None and one.weights.get(model, digest) != digest
 
 
-def _shares(results: Sequence[EarlierResults], weights: Mapping[str, str | None]) -> dict[str, float]:
-    """The shares of the candidates on one target, means over the ways of finetuning."""
-    found: dict[str, list[float]] = {}
-    for one in results:
-        for model, share in one.shares.items():
-            if model in weights and not _is_stale(one, model, weights[model]):
-                found.setdefault(model, []).append(share)
-    return {model: math.fsum(shares) / len(shares) for model, shares in found.items()}
+def _share(results: Sequence[EarlierResults], model: str, digest: str | None) -> float | None:
+    """The share of a candidate on one target, the mean over the ways of finetuning; None where it has none."""
+    found = [one.shares[model] for one in results if model in one.shares and not _is_stale(one, model, digest)]
+    return math.fsum(found) / len(found) if found else None
 
 
-def _prior(model: str, known: Sequence[Mapping[str, float]], is_same: Sequence[bool]) -> Prior | None:
+def _prior(shares: Sequence[float | None], is_same: Sequence[bool]) -> Prior | None:
     same, other = (
-        [shares[model] for shares, one in zip(known, is_same, strict=True) if one is wanted and model in shares]
+        [share for share, one in zip(shares, is_same, strict=True) if one is wanted and share is not None]
         for wanted in (True, False)
     )
     used = same or other

@@ -15,7 +15,7 @@ from acrank.cache.keys import dependencies_of
 from acrank.errors import NothingRankedError, UsageError
 from acrank.executors import InProcess, Prefetcher, TaskExecutor, describe_executor, run_tasks
 from acrank.history import History, as_history
-from acrank.history.priors import with_priors
+from acrank.history.priors import Book, book_of, with_priors
 from acrank.ranking.candidates import PreparedCandidate, may_prefetch, prepare_candidate, score_candidate
 from acrank.ranking.examined_target import examine_target
 from acrank.ranking.joining import kept_rows, recomputed
@@ -84,7 +84,7 @@ def score(
     target = target if isinstance(target, Target) else open_target(target)
     earlier = as_history(history)
     run = _Run(zoo, target, settings, cache=cache, executor=executor or InProcess())
-    run.history = earlier
+    run.history, run.book = earlier, book_of(earlier, run.target_record)
     if on_target is not None:
         on_target(run.understanding)
     kept = kept_rows(resume, zoo.candidates, run.settings, target=run.target_record) if resume else []
@@ -120,6 +120,7 @@ class _Run:
         self.rounds_left = 0  # of the race
         self.notes: list[str] = []
         self.history: History | None = None
+        self.book: Book | None = None  # what the history says at this target
         self.executor = executor
         if settings.device not in ("auto", "cpu"):
             pick_device(settings.device)  # one that is not there ends the run, not every candidate
@@ -241,7 +242,7 @@ class _Run:
         zoo: dict[str, Any] = {"name": self.zoo.path.name, "sha256": self.zoo.sha256}
         if self.zoo.shard:
             zoo.update(shard=self.zoo.shard, candidates=self.zoo.whole)
-        known, earlier = with_priors(rows, self.history, self.target_record)
+        known, earlier = with_priors(rows, self.book)
         ranking = summarise(
             known,
             self.settings,

@@ -26,7 +26,8 @@ def file_lock(path: Path, *, seconds: float = 60.0) -> Iterator[None]:
         seconds: how long to wait for another process.
 
     Raises:
-        OutputError: the folder cannot be written, the system has no such locks, or another process does not end.
+        OutputError: the lock cannot be made, the system or the file system has no such locks, or another process does
+            not end.
 
     Example:
         >>> import tempfile
@@ -39,10 +40,7 @@ def file_lock(path: Path, *, seconds: float = 60.0) -> Iterator[None]:
         import fcntl
     except ImportError as error:
         raise OutputError(f"cannot lock {path}: this system has no flock", hint="write another file") from error
-    try:
-        handle = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        raise cannot_write(path, error) from error
+    handle = _opened(path)
     try:
         ends = time.monotonic() + seconds
         while True:
@@ -55,6 +53,22 @@ def file_lock(path: Path, *, seconds: float = 60.0) -> Iterator[None]:
                         f"{path} is locked by another process", hint="try again when it has ended"
                     ) from None
                 time.sleep(_BETWEEN)
+            except OSError as error:
+                raise OutputError(
+                    f"cannot lock {path}: {error.strerror or error}", hint="choose a file system that has locks"
+                ) from error
         yield
     finally:
         os.close(handle)
+
+
+def _opened(path: Path) -> int:
+    """The lock file, which another user may have made: a lock needs no right to write it."""
+    lock = path.with_name(f".{path.name}.lock")
+    try:
+        try:
+            return os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return os.open(lock, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise cannot_write(path, error) from error

@@ -13,6 +13,9 @@ import pytest
 from helpers.workbench import Outcome, make_images, make_zoo
 
 import acrank as package
+from acrank.cli.outputs import check_replaceable
+from acrank.errors import OutputError
+from acrank.history.appending import HISTORY_COLUMNS, append_history
 from acrank.records import Ranking
 from acrank.refining import refinement
 from acrank.settings import Settings
@@ -147,6 +150,19 @@ def test_from_one_targets_trainings_to_anothers_ranking(folder: Path, acrank: Co
     assert "target is left out: these images are the target at hand" in again.err
 
 
+def test_the_table_is_shown_where_the_results_cannot_be_added(
+    folder: Path, acrank: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, *rows: object, **more: object) -> None:
+        raise OutputError(f"{path} is locked by another process", hint="try again")
+
+    monkeypatch.setattr("acrank.history.appending.append_history", refuse)
+    tune = ("finetune", "--zoo", "zoo/zoo.yaml", "--data", "target", "--allow-code", "--device", "cpu", "--epochs", "1")
+    for words in ((*tune, "--lr", "0.03", "--splits", "1"), (*WORDS, *SCORES, "--refine", "2")):
+        done = acrank(*words, "--append-history", "grown.csv", "-f", "csv")
+        assert (done.code, "is locked by another process" in done.err, "net0" in done.out) == (2, True, True), done.err
+
+
 def test_listings(folder: Path, acrank: Command) -> None:
     done = acrank("history", "history.csv")
     assert done.code == 0, done.err
@@ -163,6 +179,17 @@ def test_listings(folder: Path, acrank: Command) -> None:
     assert (folder / "list.md").read_text().startswith("### Earlier targets")
     assert (folder / "list.csv").read_text().startswith("target,task,method,metric,candidates,runs,best,")
     assert acrank("history", "history.csv", "-o", "list.csv").code == 0  # its own listing may be replaced
+
+
+@pytest.mark.parametrize("resume", [(), ("--resume",)])
+def test_a_grown_history_is_replaced_only_when_asked(folder: Path, acrank: Command, resume: tuple[str, ...]) -> None:
+    path = folder / "grown.csv"
+    append_history(path, [dict.fromkeys(HISTORY_COLUMNS, "") | {"model": "net0", "ground_truth": "0.5"}])
+    before = path.read_text()
+    done = acrank("finetune", "--zoo", "zoo/zoo.yaml", "--data", "target", "--allow-code", "-o", "grown.csv", *resume)
+    assert (done.code, "grown.csv is a history of earlier targets" in done.err) == (2, True), done.err
+    check_replaceable([path], [], overwrite=True)
+    assert path.read_text() == before
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from acrank.comparison.csvtable import parse_csv
 from acrank.errors import TableError
 from acrank.history import as_history, read_history
+from acrank.history import priors as priors_module
 from acrank.history.earlier import History, identified, results_in
-from acrank.history.priors import priors_of, with_priors
+from acrank.history.priors import book_of, priors_of, with_priors
 from acrank.records import Prior, Row
 from acrank.records.row import Details
 
@@ -118,7 +119,7 @@ def test_results_of_other_weights_are_left_out_with_a_warning(tmp_path: Path) ->
         Row("a", "scored", details=Details(depends_on={"weights": "other"})),
         Row("b", "scored", weights={"sha256": "w2"}),
     ]
-    known, found = with_priors(rows, as_history(written(tmp_path, text)), {"name": "here"})
+    known, found = with_priors(rows, book_of(as_history(written(tmp_path, text)), {"name": "here"}))
     assert [row.prior for row in known] == [Prior(value=1.0, targets=1), Prior(value=0.5, targets=2)]
     assert found.warnings == [
         "history: results are of other weights than the candidate has, and are left out: a on x",
@@ -149,7 +150,24 @@ def test_a_target_with_one_candidate_is_no_earlier_target(tmp_path: Path) -> Non
 
 def test_a_prior_of_an_earlier_run_does_not_stay() -> None:
     row = Row("a", "scored", prior=Prior(value=1.0, targets=1))
-    assert with_priors([row], None, {})[0][0].prior is None
+    assert with_priors([row], None)[0][0].prior is None
+
+
+def test_the_prior_of_a_candidate_is_worked_out_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run asks for all its rows after each of them; other weights of a candidate are another question."""
+    asked = []
+    worked_out = priors_module._prior
+    monkeypatch.setattr(priors_module, "_prior", lambda *given: (asked.append(given), worked_out(*given))[1])
+    history = read_history([written(tmp_path)])
+    book = book_of(history, {"name": "here", "task": "classification"})
+    rows = [Row(name, "scored") for name in "abcde"]
+    for count in range(1, 6):
+        known = with_priors(rows[:count], book)[0]
+    assert len(asked) == 5
+    expected = priors_of(history, dict.fromkeys("abcde"), name="here", task="classification").priors
+    assert {row.model: row.prior for row in known if row.prior} == expected
+    with_priors([Row("a", "scored", weights={"sha256": "w"})], book)
+    assert len(asked) == 11
 
 
 def test_no_results_of_these_candidates_is_a_warning(tmp_path: Path) -> None:
