@@ -24,7 +24,7 @@ from acrank.finetuning.runs import Run, RunContext
 from acrank.finetuning.splits import Part, examine_splits, open_splits
 from acrank.finetuning.work_folder import RunKey, WorkFolder
 from acrank.system.bars import bar
-from acrank.system.files import check_writable
+from acrank.system.files import check_writable, make_folder
 from acrank.system.machine import pick_device, reason_of, run_environment
 from acrank.system.network_input import NetworkInput
 from acrank.targets import Target
@@ -280,8 +280,5 @@ def _digest_of(candidate: Candidate) -> str:
 
 
 def _make_save_dir(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make {folder}: {error.strerror}", hint="choose another --save-dir") from error
+    make_folder(folder, "--save-dir")
     check_writable(folder / "network.safetensors")

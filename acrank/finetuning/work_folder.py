@@ -19,10 +19,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from acrank.errors import OutputError, TableError, UsageError
+from acrank.errors import TableError, UsageError
 from acrank.finetuning.outcomes import Outcome, check_outcome
 from acrank.system.bounds import read_bounded
-from acrank.system.files import atomic_write
+from acrank.system.files import atomic_write, make_folder
 from acrank.system.plain_data import check_plain, validated
 
 VERSION = 1
@@ -67,10 +67,7 @@ class WorkFolder:
 
     def __init__(self, path: Path, depends_on: dict[str, Any], *, resume: bool) -> None:
         self.path = path
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot make {path}: {error.strerror}", hint="choose another --work-dir") from error
+        make_folder(path)
         depends_on = json.loads(json.dumps({"version": VERSION, **depends_on}))
         settings = path / "settings.json"
         if not settings.exists():

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from acrank.errors import TableError
-from acrank.system.files import atomic_write
+from acrank.system.files import atomic_write, make_folder
 from acrank.system.plain_data import dumps, read_json, validated
 
 #: A first round is planned to take at most this share of the time that is left: an estimate may be wrong.
@@ -128,7 +128,7 @@ class TrainingPlan:
 
     def save(self, path: Path) -> None:
         """Write it as JSON, whole or not at all; the folder is made."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         atomic_write(path, dumps(self.record()))
 
     @classmethod

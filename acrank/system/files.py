@@ -114,6 +114,18 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def make_folder(path: Path, option: str = "--work-dir") -> None:
+    """Make a folder that an option names, and those above it, unless it is there.
+
+    Raises:
+        OutputError: it cannot be made, as where a file or a broken link has its name.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make {path}: {error.strerror}", hint=f"choose another {option}") from error
+
+
 def cannot_write(path: Path, error: OSError) -> OutputError:
     """The error that says that a path could not be written, why, and what helps.
 

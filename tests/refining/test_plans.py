@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acrank.errors import TableError
+from acrank.errors import OutputError, TableError
 from acrank.refining.plans import SHARE, Cost, TrainingPlan, Treatment, plan_for, shortest, wall_seconds
 
 FULL = Treatment(rates=(0.1, 0.03, 0.01), epochs=3, train=480, val=300)
@@ -99,3 +99,10 @@ def test_a_plan_is_read_as_it_was_written(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(TableError, match=r"plan\.json is"):
             TrainingPlan.load(path)
+
+
+def test_a_work_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "run.work").symlink_to("nothing")
+    plan = TrainingPlan(chosen=["a"], models=["a"], treatment=Treatment(rates=(0.1,), epochs=1, train=8, val=8))
+    with pytest.raises(OutputError, match="cannot make"):
+        plan.save(tmp_path / "run.work" / "plan.json")
