@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.made_runs import damaged
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -258,19 +259,6 @@ def paths_of(item: Any, before: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [before] + [path for key, child in children for path in paths_of(child, (*before, key))]
 
 
-def damaged(path: tuple[Any, ...], value: Any) -> dict[str, Any]:
-    """The full record with one place changed, or taken away where `value` is ...."""
-    record = copy.deepcopy(full().to_record())
-    place: Any = record
-    for key in path[:-1]:
-        place = place[key]
-    if value is ...:
-        del place[path[-1]]
-    else:
-        place[path[-1]] = value
-    return record
-
-
 OPEN = ("settings", "environment", "target", "controls")  # free-form below their first level
 
 
@@ -278,7 +266,7 @@ OPEN = ("settings", "environment", "target", "controls")  # free-form below thei
 def test_a_damaged_record_is_refused_or_works(value: Any) -> None:
     for path in [path for path in paths_of(full().to_record()) if path and not (len(path) > 1 and path[0] in OPEN)]:
         try:
-            ranking = Ranking.from_record(damaged(path, value), where="run.json")
+            ranking = Ranking.from_record(damaged(full().to_record(), path, value), where="run.json")
         except TableError:
             continue
         assert ranking.to_frame().shape[0] == len(ranking.rows)
@@ -314,7 +302,7 @@ def test_a_damaged_record_is_refused_or_works(value: Any) -> None:
 )
 def test_known_damage_is_refused(path: tuple[Any, ...], value: Any) -> None:
     with pytest.raises(TableError, match=r"^run.json is damaged: ") as caught:
-        Ranking.from_record(damaged(path, value), where="run.json")
+        Ranking.from_record(damaged(full().to_record(), path, value), where="run.json")
     assert "\n" not in caught.value.message
 
 

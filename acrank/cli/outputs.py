@@ -16,7 +16,7 @@ OverwriteOption = Annotated[
     bool,
     typer.Option(
         "--overwrite",
-        help="Replace outputs that acrank did not write, or that rank more candidates.",
+        help="Replace outputs that acrank did not write, histories, and records that rank more candidates.",
         rich_help_panel="Output",
     ),
 ]

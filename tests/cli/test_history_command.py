@@ -5,19 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers.workbench import Outcome, make_images, make_zoo
+from helpers.workbench import Outcome, make_images
 
 import acrank as package
 from acrank.cli.outputs import check_replaceable
 from acrank.errors import OutputError
 from acrank.history.appending import HISTORY_COLUMNS, append_history
 from acrank.records import Ranking
-from acrank.refining import refinement
 from acrank.settings import Settings
 
 Command = Callable[..., Outcome]
@@ -35,14 +33,9 @@ masks,net1,0.3,dice
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(sys.modules, "small_networks", raising=False)
-    monkeypatch.setattr(refinement, "LEAST_STEPS", 2)
-    make_zoo(tmp_path / "zoo", 3)
-    make_images(tmp_path / "target", each=12, size=16)
-    (tmp_path / "history.csv").write_text(HISTORY)
-    return tmp_path
+def folder(folder_to_train: Path) -> Path:
+    (folder_to_train / "history.csv").write_text(HISTORY)
+    return folder_to_train
 
 
 def table(text: str) -> dict[str, dict[str, str]]:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers.workbench import Outcome, make_images, make_zoo
+from helpers.workbench import Outcome
 
 from acrank.cli.commands import completed
 from acrank.errors import UsageError
-from acrank.refining import refinement
 from acrank.refining.refine_settings import RefineSettings, seconds_of
 
 WORDS = ("score", "--zoo", "zoo/zoo.yaml", "--data", "target", "--samples", "12", "--repeats", "1", "--allow-code")
@@ -21,13 +19,8 @@ SCORES = ("--scores", "channel_alignment", "--no-cache", "--device", "cpu")
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(sys.modules, "small_networks", raising=False)
-    monkeypatch.setattr(refinement, "LEAST_STEPS", 2)
-    make_zoo(tmp_path / "zoo", 3)
-    make_images(tmp_path / "target", each=20, size=16)
-    return tmp_path
+def folder(folder_to_train: Path) -> Path:
+    return folder_to_train
 
 
 def test_from_images_to_a_decision(folder: Path, acrank: Callable[..., Outcome]) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from typing import Any
 
 import pages
 import pytest
 from helpers.doc_pages import ROOT
-from helpers.made_runs import made_run, refine
+from helpers.made_runs import damaged, made_run, refine
 from jsonschema import Draft202012Validator
 
 from acrank.errors import TableError
@@ -68,14 +67,7 @@ def test_every_field_of_a_record_is_described(record: dict[str, Any]) -> None:
     ],
 )
 def test_what_the_schema_refuses_acrank_refuses(record: dict[str, Any], path: tuple[Any, ...], value: Any) -> None:
-    damaged = copy.deepcopy(record)
-    place = damaged
-    for key in path[:-1]:
-        place = place[key]
-    if value is ...:
-        del place[path[-1]]
-    else:
-        place[path[-1]] = value
-    assert not VALID.is_valid(damaged)
+    changed = damaged(record, path, value)
+    assert not VALID.is_valid(changed)
     with pytest.raises(TableError):
-        Ranking.from_record(damaged)
+        Ranking.from_record(changed)

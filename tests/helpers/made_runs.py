@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Sequence
+from typing import Any
 
 from acrank.records import Prior, Ranking, Refined, Row, Value
 
@@ -70,3 +72,16 @@ def refine(ranking: Ranking, count: int) -> Ranking:
         )
     ranking.rows[count - 1].refined = Refined(metric="balanced accuracy", quality=None, reason="out of memory")
     return ranking
+
+
+def damaged(record: dict[str, Any], path: Sequence[Any], value: Any) -> dict[str, Any]:
+    """A copy of a record with one place changed, or taken away where `value` is ...."""
+    out = copy.deepcopy(record)
+    place: Any = out
+    for key in path[:-1]:
+        place = place[key]
+    if value is ...:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value
+    return out
