@@ -109,7 +109,8 @@ def test_a_worker_that_hangs_ends_with_its_parent_and_prints_nothing_on_stdout(t
 def test_ctrl_c_does_not_reach_a_worker_that_is_starting(tmp_path: Path) -> None:
     script, started, sent = (tmp_path / name for name in ("script.py", "started", "sent"))
     script.write_text(
-        "import pathlib, time\n"
+        "import pathlib, signal, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it\n"
         f"started, sent = pathlib.Path({str(started)!r}), pathlib.Path({str(sent)!r})\n"
         "if __name__ == '__mp_main__':\n    started.touch()\n    while not sent.exists(): time.sleep(0.01)\n"
         "from acrank.executors import ProcessExecutor\n"
