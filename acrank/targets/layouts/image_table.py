@@ -150,9 +150,12 @@ def _rows_of_split(
         notes += _splits_of_paths([tidy_path(row.cells[besides[0]]) for row in rows])
     names = [] if place is None else sorted({row.cells[place] for row in rows} - {""})
     chosen = choose_splits(split, names, path=path, notes=notes)
-    return (
-        rows if place is None or split == "all" or not chosen else [row for row in rows if row.cells[place] in chosen]
-    )
+    if place is None or split == "all" or not chosen:
+        return rows
+    nowhere = [f"row {row.number}" for row in rows if not row.cells[place]]
+    if nowhere:
+        notes.append(f"{len(nowhere)} rows without a split are left out: {first_few(nowhere, 3)} (--split all reads them)")
+    return [row for row in rows if row.cells[place] in chosen]
 
 
 def _splits_of_paths(paths: Sequence[str]) -> list[str]:

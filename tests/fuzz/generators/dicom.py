@@ -50,7 +50,7 @@ def write_volumes(w: Workspace, *, each: int = 4, slices: int = 6) -> list[Path]
     for label in range(2):
         for case in range(each):
             volume = np.stack([grey(label, 10 * case + z, "int16", 16) for z in range(slices)], axis=-1)
-            folder = w.folder / "data" / f"c{label}" / f"case{case}"
+            folder = w.folder / "data" / f"c{label}" / f"case{label}{case}"
             found.append(write_series(folder, volume, series=f"{label}{case}", patient=f"P{label}{case}"))
     return found
 

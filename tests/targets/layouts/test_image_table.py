@@ -112,6 +112,16 @@ def test_a_split_column(folder: Path) -> None:
         open_target(path, split="val")
 
 
+def test_rows_without_a_split_are_left_out_and_counted(folder: Path) -> None:
+    text = "path,label,split\nscans/a.png,x,train\nscans/b.png,y,train\nscans/c.png,x,\nscans/d.png,y,test\n"
+    path = table(folder, text)
+    assert open_target(path).notes == [
+        'split "train" of test, train ("all" joins them)',
+        "1 rows without a split are left out: row 4 (--split all reads them)",
+    ]
+    assert len(open_target(path, split="all")) == 4
+
+
 def test_only_sampled_images_are_decoded(folder: Path) -> None:
     (folder / "scans" / "a.png").write_bytes(b"garbage")
     target = open_target(labelled(folder, "x", "y", "x", "y"))
