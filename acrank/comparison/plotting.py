@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import stat
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +26,7 @@ _MAX_NAMES = 60
 #: The most panels; more make an image that no viewer opens.
 _MAX_PANELS = 400
 _SUFFIXES = (".png", ".svg")
+_MAX_STYLE = 2**20  # bytes of a matplotlibrc
 
 
 def check_plot_path(path: Path) -> None:
@@ -35,7 +38,7 @@ def check_plot_path(path: Path) -> None:
     """
     if path.suffix.lower() not in _SUFFIXES:
         raise UsageError(f"no plot format for {path.name!r}", hint="end the path in .png or .svg")
-    extra("matplotlib", "report", "plots need")
+    _matplotlib()
 
 
 def plot_comparison(comparison: Comparison, path: Path) -> None:
@@ -50,14 +53,33 @@ def plot_comparison(comparison: Comparison, path: Path) -> None:
         OutputError: the path cannot be written.
     """
     check_plot_path(path)
-    import matplotlib
-
+    matplotlib = _matplotlib()
     kind = path.suffix.lower().removeprefix(".")
     out = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "acrank", "font.family": "DejaVu Sans"}):
+    style = {**matplotlib.rcParamsDefault, "svg.hashsalt": "acrank", "font.family": "DejaVu Sans"}
+    style.pop("backend")  # no window is opened
+    with matplotlib.rc_context(style):
         figure = _draw(comparison)
         figure.savefig(out, format=kind, metadata={"Date": None} if kind == "svg" else {"Software": None})
     atomic_write(path, out.getvalue())
+
+
+def _matplotlib() -> Any:
+    """The module. It reads a matplotlibrc of the working folder when it is first imported; the plots do not follow it.
+
+    Raises:
+        UsageError: that is no ordinary file, or a very large one.
+        MissingExtraError: it is not installed.
+    """
+    found = Path("matplotlibrc")
+    if "matplotlib" not in sys.modules and found.exists() and not found.is_dir():
+        about = found.stat()
+        if not stat.S_ISREG(about.st_mode) or about.st_size > _MAX_STYLE:
+            raise UsageError(
+                "matplotlib would read ./matplotlibrc, which is no ordinary file of less than 1 MiB",
+                hint="run the command in another folder",
+            )
+    return extra("matplotlib", "report", "plots need")
 
 
 def _draw(comparison: Comparison) -> Figure:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import subprocess
 import sys
-from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from acrank.errors import MissingExtraError, UsageError
 from acrank.system.imports import extra
 
-_NEEDS = ("altair", "vl_convert", "itables", "jinja2")
+_NEEDS = ("altair", "vl_convert", "jinja2")
 _SECONDS = 120.0
 #: vl-convert puts the bundle together with V8, which ends the process where `ulimit -v` refuses it address space.
 _BUNDLING = """
@@ -35,6 +36,7 @@ def check_libraries() -> None:
     """
     for module in _NEEDS:
         library(module)
+    _folder_of_itables()
 
 
 def library(module: str) -> Any:
@@ -68,11 +70,25 @@ def table_bundle() -> tuple[str, str]:
     Raises:
         MissingExtraError: itables is missing, or does not have these files.
     """
-    library("itables")
-    folder = resources.files("itables") / "html"
+    folder = _folder_of_itables() / "html"
     try:
         return (folder / "dt_bundle.js").read_text("utf-8"), (folder / "dt_bundle.css").read_text("utf-8")
     except OSError as error:
         raise MissingExtraError(
             "this itables ships no DataTables for pages without a network", hint="pip install -U 'acrank[report]'"
         ) from error
+
+
+def _folder_of_itables() -> Path:
+    """Where itables lies: it is never imported, for it would read the working folder's pyproject.toml, whatever that is.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    try:
+        spec = find_spec("itables")
+    except ValueError:  # `sys.modules` bars it
+        spec = None
+    if spec is None or spec.origin is None:
+        raise MissingExtraError("reports need itables", hint="pip install 'acrank[report]'")
+    return Path(spec.origin).parent

@@ -33,11 +33,25 @@ def comparison() -> Comparison:
 def test_the_same_comparison_gives_the_same_bytes_in_another_process(tmp_path: Path, suffix: str) -> None:
     here = tmp_path / f"here.{suffix}"
     plot_comparison(comparison(), here)
-    there = tmp_path / f"there.{suffix}"
+    (tmp_path / "matplotlibrc").write_text("lines.markersize: 40\ntext.usetex: True\n")  # somebody else's style
+    there = plotted_in_another_process(tmp_path, f"there.{suffix}")
+    assert there.returncode == 0, there.stderr
+    assert here.read_bytes() == (tmp_path / f"there.{suffix}").read_bytes()
+
+
+def plotted_in_another_process(folder: Path, name: str) -> subprocess.CompletedProcess[str]:
     code = "import sys; sys.path.insert(0, sys.argv[1]); import test_plotting as t; from pathlib import Path;"
     code += "t.plot_comparison(t.comparison(), Path(sys.argv[2]))"
-    subprocess.run([sys.executable, "-c", code, str(Path(__file__).parent), str(there)], check=True)
-    assert here.read_bytes() == there.read_bytes()
+    command = [sys.executable, "-c", code, str(Path(__file__).parent), str(folder / name)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+def test_a_style_that_is_no_ordinary_file_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "matplotlibrc").symlink_to("/dev/zero")
+    code = "from pathlib import Path; from acrank.comparison.plotting import check_plot_path as f; f(Path('plot.png'))"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert "UsageError: matplotlib would read ./matplotlibrc, which is no ordinary file" in done.stderr
 
 
 def test_an_svg_is_well_formed_and_a_png_has_a_panel_per_score(tmp_path: Path) -> None:

@@ -164,6 +164,16 @@ def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
     assert caught.value.hint == "pip install 'acrank[report]'"
 
 
+def test_files_of_the_working_folder_are_not_read(tmp_path: Path) -> None:
+    """The package with the tables would take its options from such a file, and read it to its end."""
+    made_run(["a", "b"]).save(tmp_path / "run.json")
+    (tmp_path / "acrank.toml").touch()  # acrank looks no further
+    (tmp_path / "pyproject.toml").symlink_to("/dev/zero")
+    command = [sys.executable, "-m", "acrank", "report", "run.json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
 def test_too_little_address_space_is_an_error_not_a_crash(tmp_path: Path) -> None:
     """V8 reserves many gigabytes of addresses and traps where `ulimit -v` refuses them."""
     made_run(["a", "b"]).save(tmp_path / "run.json")
