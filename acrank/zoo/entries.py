@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from acrank.zoo.hub import registered_cfg
 
 _PLAIN = re.compile(r"(\.{0,2}/)*[A-Za-z_][\w.:/+-]*")
@@ -88,5 +90,10 @@ def input_line(architecture: str) -> list[str]:
 def _value(value: Any) -> str:
     if isinstance(value, str):
         plain = _PLAIN.fullmatch(value) and not _RESERVED.fullmatch(value) and not value.endswith(":")
-        return value if plain else json.dumps(value, ensure_ascii=False)
+        return value if plain else _quoted(value)
     return json.dumps(value)
+
+
+def _quoted(text: str) -> str:
+    """Any text between double quotes, on one line; what YAML has no room for is escaped."""
+    return str(yaml.safe_dump(text, default_style='"', allow_unicode=True, width=float("inf"))).rstrip("\n")

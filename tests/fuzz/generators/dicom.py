@@ -74,7 +74,9 @@ def _written(path: Path, **fields: Any) -> None:
             tag = pydicom.datadict.tag_for_keyword(name)
             kind = pydicom.datadict.dictionary_VR(tag).split(" or ")[0]
             is_text = isinstance(value, str) and kind in ("US", "IS", "DS", "OB", "OW", "SQ", "UI")
-            dataset[name] = pydicom.DataElement(tag, "LT" if is_text else kind, value)
+            is_latin = kind == "CS" or "SpecificCharacterSet" in fields  # pydicom writes no other characters there
+            raw = value.encode().decode("latin-1") if isinstance(value, str) and is_latin else value
+            dataset[name] = pydicom.DataElement(tag, "LT" if is_text else kind, raw)
         dataset.save_as(path)
 
 
