@@ -115,6 +115,8 @@ def scan(
     else:
         atomic_write(output, text)
     console.say(found.summary)
+    if found.doubt:
+        console.say(found.doubt)
     if not found.counts["sure"]:
         hint = "its comments say what was found; an entry of a guess is used once you remove its `#`"
         raise CandidateError(f"no checkpoint in {folder} is known for sure: the manifest has no model", hint=hint)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from acrank.errors import AcrankError
 from acrank.zoo.architectures.recognition import Recognised, has_decoder, recognise
+from acrank.zoo.architectures.siblings import computing_otherwise
 from acrank.zoo.contents import shapes_by_key
 from acrank.zoo.entries import Entry, input_line
 from acrank.zoo.fingerprint_index import Index
@@ -37,12 +38,14 @@ class Finding:
         kind: whether its entry is sure, a guess that stands in comments, or missing.
         entries: to write; several where a guess has several.
         why: for comments, one line each.
+        twins: architectures with the same tensors and other layers, which the file may be of as well.
     """
 
     path: Path
     kind: Literal["sure", "guessed", "unknown"]
     entries: tuple[Entry, ...] = ()
     why: tuple[str, ...] = ()
+    twins: tuple[str, ...] = ()
 
 
 def finding_of(path: Path, index: Index, encoders: Callable[[], Index]) -> Finding | None:
@@ -95,13 +98,14 @@ def _of_matches(path: Path, contents: Contents, found: list[tuple[str, Match]]) 
         places = ", ".join(f"`{_place(key, match)}`" for key, match in best)
         return Finding(path, "guessed", entries, why=(f"it holds several networks: {places}; keep one",))
     match = best[0][1]
-    why = _notes(match)
+    twins = () if match.is_named else tuple(computing_otherwise(match.fingerprint.name, match.same))
+    why = _notes(match, twins)
     if others := [f"`{_place(*one)}`" for one in found if one != best[0]]:
         why.append(f"copies that are not used: {', '.join(others)}")
     if match.beside:
         tops = ", ".join(dict.fromkeys(_beginning(name) for name in match.beside))
         why.insert(0, f"tensors beside this network that would not be used: {len(match.beside)}, under {tops}")
-    return Finding(path, "guessed" if match.beside else "sure", entries, why=tuple(why))
+    return Finding(path, "guessed" if match.beside else "sure", entries, why=tuple(why), twins=twins)
 
 
 def _entry(shapes: dict[str, Shape], key: str, match: Match) -> Entry:
@@ -125,11 +129,13 @@ def _of_network(path: Path, shapes: dict[str, Shape], key: str, *, network: Reco
     return Finding(path, "guessed" if network.doubts else "sure", (entry,), why=why)
 
 
-def _notes(match: Match) -> list[str]:
+def _notes(match: Match, twins: Sequence[str]) -> list[str]:
     classes = f"head of {match.classes} classes" if match.classes else "no head"
     notes = [f"all {match.fingerprint.size} tensors of the backbone, {classes}"]
-    if match.same:
-        notes.append(f"the same names and shapes: {', '.join(match.same)}")
+    if alike := [name for name in match.same if name not in twins]:
+        notes.append(f"the same names and shapes: {', '.join(alike)}")
+    if twins:
+        notes.append(f"the same names and shapes, but other layers (does the file come from one?): {', '.join(twins)}")
     return [*notes, *input_line(match.fingerprint.name)]
 
 
@@ -149,7 +155,7 @@ def _checked(finding: Finding) -> Finding:
     try:
         check_candidate(_candidate(finding.path, entry))
     except AcrankError as error:
-        return Finding(finding.path, "guessed", finding.entries, why=(*_reasons(error, finding.path), *finding.why))
+        return replace(finding, kind="guessed", why=(*_reasons(error, finding.path), *finding.why))
     return finding
 
 

@@ -41,6 +41,7 @@ class Match:
         channels: of its input.
         classes: outputs of its head, None where the file has none that is a single layer.
         same: further architectures with the same names and shapes.
+        is_named: whether the file's name decided between them.
         beside: names of tensors in the file that are neither of it nor known to be beside a backbone.
     """
 
@@ -49,6 +50,7 @@ class Match:
     channels: int
     classes: int | None
     same: tuple[str, ...] = ()
+    is_named: bool = False
     beside: tuple[str, ...] = ()
 
 
@@ -202,14 +204,16 @@ def _canonical(matches: list[Match], file_name: str) -> Match:
     equal = [match for match in matches if match.fingerprint.size == most]
     given = re.sub(r"[^a-z0-9]+", "_", file_name.lower())
 
-    def key(match: Match) -> tuple[bool, int, tuple[bool, int, str]]:
+    def named(match: Match) -> int:
         name = match.fingerprint.name
-        named = len(name) if re.search(rf"(^|_){re.escape(name)}(_|$)", given) else 0
-        return match.classes is None, -named, _plainness(name)
+        return len(name) if re.search(rf"(^|_){re.escape(name)}(_|$)", given) else 0
+
+    def key(match: Match) -> tuple[bool, int, tuple[bool, int, str]]:
+        return match.classes is None, -named(match), _plainness(match.fingerprint.name)
 
     first, *others = sorted(equal, key=key)
     same = tuple(sorted((match.fingerprint.name for match in others), key=_plainness))
-    return replace(first, same=same)
+    return replace(first, same=same, is_named=named(first) > 0)
 
 
 def _plainness(name: str) -> tuple[bool, int, str]:

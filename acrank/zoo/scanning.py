@@ -42,6 +42,16 @@ class FolderScan:
         files = f"{len(self.findings)} file{'s' if len(self.findings) != 1 else ''}"
         return f"{files}, {counts}" + (f" (left out: {left})" if left else "")
 
+    @property
+    def doubt(self) -> str | None:
+        """A sentence on the files whose architecture has twins of other layers; None where there are none."""
+        found = [one for one in self.findings if one.kind == "sure" and one.twins]
+        if not found:
+            return None
+        shown = "; ".join(f"{one.path.name}: {one.entries[0].architecture} or {one.twins[0]}" for one in found[:3])
+        more = f"; {len(found) - 3} more" if len(found) > 3 else ""
+        return f"tensors do not tell apart what differs in padding or activation ({shown}{more}): see the comments"
+
     def manifest(self, base: Path) -> str:
         """The manifest as YAML, with paths relative to `base`."""
         lines = ["version: 1", *comment(f"{self.summary}; by `acrank zoo scan`"), "models:"]

@@ -95,8 +95,24 @@ def test_comments_say_what_the_file_does_not(tmp_path: Path, index: Index) -> No
     torch.save(network("resnet18", num_classes=5), tmp_path / "mine.pth")
     text = scan_folder(tmp_path, index).manifest(tmp_path)
     assert "# all 100 tensors of the backbone, head of 5 classes" in text
-    assert "# the same names and shapes: resnetblur18, torchvision:resnet18" in text
+    assert "# the same names and shapes: torchvision:resnet18" in text
+    assert "# the same names and shapes, but other layers (does the file come from one?): resnetblur18" in text
     assert "# not in the file, assumed as timm's: input: {size: 224, mean: [0.485, 0.456, 0.406]" in text
+
+
+def test_a_twin_of_other_layers_is_warned_of_unless_the_name_decides(tmp_path: Path) -> None:
+    known = ["efficientnet_lite0", "tf_efficientnet_lite0", "vit_tiny_patch16_224", "deit_tiny_patch16_224"]
+    index = build_index(timm_fingerprints(known), total=len(known))
+    torch.save(network("tf_efficientnet_lite0", num_classes=5), tmp_path / "mine.pth")
+    torch.save(network("deit_tiny_patch16_224", num_classes=5), tmp_path / "same.pth")  # a ViT by another name
+    found = scan_folder(tmp_path, index)
+    doubt = found.doubt
+    assert doubt is not None
+    assert "(mine.pth: efficientnet_lite0 or tf_efficientnet_lite0)" in doubt
+    (tmp_path / "mine.pth").rename(tmp_path / "tf_efficientnet_lite0.pth")
+    found = scan_folder(tmp_path, index)
+    assert found.doubt is None
+    assert "architecture: tf_efficientnet_lite0" in found.manifest(tmp_path)
 
 
 def test_names_of_another_layout_are_found_by_shapes(tmp_path: Path, index: Index) -> None:

@@ -1,4 +1,4 @@
-"""The architecture of the same family that a file fits, for the hint of a refusal."""
+"""Architectures that a file may be of as well: of the same family, or with the same tensors and other layers."""
 
 from __future__ import annotations
 
@@ -49,6 +49,37 @@ def fitting_architecture(candidate: Candidate, tensors: dict[str, Tensor]) -> st
         if fits(other, tensors, candidate):
             return f"{library}:{other}" if library else other
     return None
+
+
+def computing_otherwise(name: str, others: Iterable[str]) -> list[str]:
+    """Which of the architectures with the same names and shapes are made of other layers than this one.
+
+    They differ in what no tensor shows: padding, activations, the epsilon of a normalisation. Those of torchvision are
+    left out, for its layers have other classes whatever they compute.
+
+    Args:
+        name: of an architecture of timm; for another nothing is compared.
+        others: with the same names and shapes.
+
+    Example:
+        >>> computing_otherwise("efficientnet_b0", ["tf_efficientnet_b0", "torchvision:resnet18"])
+        ['tf_efficientnet_b0']
+        >>> computing_otherwise("vit_tiny_patch16_224", ["deit_tiny_patch16_224"])
+        []
+    """
+    own = _layers_of(name)
+    return [other for other in list(others)[:_MOST] if own and (found := _layers_of(other)) and found != own]
+
+
+def _layers_of(name: str) -> str | None:
+    """The layers of an architecture of timm with their arguments, as text; None where it cannot be built so."""
+    if ":" in name:
+        return None
+    try:
+        with without_data():
+            return repr(import_timm().create_model(name, num_classes=0))
+    except (NotImplementedError, RuntimeError, TypeError):
+        return None
 
 
 def _family(name: str, known: Iterable[str]) -> list[str]:
