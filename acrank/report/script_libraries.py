@@ -80,7 +80,7 @@ def table_bundle() -> tuple[str, str]:
 
 
 def _folder_of_itables() -> Path:
-    """Where itables lies: it is never imported, for it would read the working folder's pyproject.toml, whatever that is.
+    """Where itables lies: never imported, for it reads the working folder's pyproject.toml, whatever it holds.
 
     Raises:
         MissingExtraError: it is not installed.

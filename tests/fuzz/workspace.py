@@ -70,7 +70,12 @@ class Workspace:
 
     def score(self, *more: object, zoo: object = None, data: object = None, **known: Any) -> Case:
         """A quick `acrank score` into run.json."""
-        where = ("--zoo", self.materials.zoo if zoo is None else zoo, "--data", self.materials.data if data is None else data)
+        where = (
+            "--zoo",
+            self.materials.zoo if zoo is None else zoo,
+            "--data",
+            self.materials.data if data is None else data,
+        )
         return self.case("score", *where, *QUICK, "-o", "run.json", *more, **known)
 
     def score_one(self, data: object, *more: object, **known: Any) -> Case:

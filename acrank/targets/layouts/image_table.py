@@ -154,7 +154,8 @@ def _rows_of_split(
         return rows
     nowhere = [f"row {row.number}" for row in rows if not row.cells[place]]
     if nowhere:
-        notes.append(f"{len(nowhere)} rows without a split are left out: {first_few(nowhere, 3)} (--split all reads them)")
+        shown = first_few(nowhere, 3)
+        notes.append(f"{len(nowhere)} rows without a split are left out: {shown} (--split all reads them)")
     return [row for row in rows if row.cells[place] in chosen]
 
 

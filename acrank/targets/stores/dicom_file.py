@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import secrets
-import stat
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from acrank.errors import AcrankError, MissingExtraError, TargetError
-from acrank.system.bounds import check_fits, check_regular
-from acrank.system.files import open_regular
+from acrank.errors import MissingExtraError, TargetError
 from acrank.system.imports import extra
-from acrank.targets.stores.dicom_bounds import check_inflated
+from acrank.targets.stores.dicom_reading import has_magic, no_field_in_errors, read_dataset
 
 #: Suffixes of DICOM files, lower case; files without a suffix are known by their first bytes.
 DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".dic", ".ima"})
-_MAGIC_AT = 128
-#: Where the fields are that FileMetaInformationGroupLength counts: behind the magic letters and that field.
-_META_AT = _MAGIC_AT + 4 + 12
 #: A file has no more frames, nor more than it has bytes.
 _MOST_FRAMES = 10**6
-#: (is implicit, is little endian) -> name of the transfer syntax.
-_SYNTAXES: dict[tuple[bool, ...], str] = {
-    (True, True): "ImplicitVRLittleEndian",
-    (False, True): "ExplicitVRLittleEndian",
-}
 #: Objects that have rows and columns, or none, and are no images to learn from.
 _NO_IMAGES = frozenset({"SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "SR", "PR", "KO", "REG", "RWV", "DOC", "ECG", "FID"})
 _TAGS = (
@@ -87,22 +71,6 @@ def is_dicom(path: Path, suffix: str) -> bool:
         TargetError: it cannot be read.
     """
     return suffix in DICOM_SUFFIXES or has_magic(path)
-
-
-def has_magic(path: Path) -> bool:
-    """Whether a file begins as DICOM files do; False for what is no ordinary file or has no size.
-
-    Raises:
-        TargetError: it cannot be read.
-    """
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode) or status.st_size < _MAGIC_AT + 4:  # files of /proc may never end
-            return False
-        with open_regular(path) as file:
-            return file.read(_MAGIC_AT + 4)[_MAGIC_AT:] == b"DICM"
-    except OSError as error:
-        raise TargetError(f"cannot read {path}: {error.strerror}", hint="check the file") from error
 
 
 def read_header(path: Path) -> DicomHeader | None:
@@ -207,35 +175,6 @@ def first_window(item: Any) -> tuple[float, float] | None:
     return (centre - 0.5 - (width - 1) / 2, centre - 0.5 + (width - 1) / 2) if width > 1 else None
 
 
-def read_dataset(path: Path, *, tags: Sequence[str] | None = None) -> Any:
-    """The pydicom dataset of a file, with its transfer syntax even where the file does not name it.
-
-    Args:
-        path: of the file.
-        tags: names of the fields to read, without the pixels; None reads everything.
-
-    Raises:
-        TargetError: it cannot be read as DICOM, or would not fit in memory.
-        MissingExtraError: pydicom is not installed.
-    """
-    check_regular(path, TargetError)
-    pydicom = _pydicom()
-    options = {} if tags is None else {"stop_before_pixels": True, "specific_tags": list(tags)}
-    is_named = has_magic(path)
-    with no_field_in_errors(path):
-        meta: Any = pydicom.filereader.read_file_meta_info(path) if is_named else {}
-        syntax = meta.get("TransferSyntaxUID")
-        if syntax is not None and syntax.is_deflated:
-            check_inflated(path, _META_AT + meta.FileMetaInformationGroupLength)
-        elif tags is None:  # else only the header is read; the check loads torch
-            check_fits(path.stat().st_size, str(path), TargetError)
-        dataset = pydicom.dcmread(path, force=not is_named, **options)
-        if dataset.file_meta.get("TransferSyntaxUID") is None:
-            name = _SYNTAXES.get(tuple(map(bool, dataset.original_encoding)), "ExplicitVRBigEndian")
-            dataset.file_meta.TransferSyntaxUID = getattr(pydicom.uid, name)
-    return dataset
-
-
 def refuse_compression(dataset: Any, path: Path) -> None:
     """Say what to install where no installed package decompresses a file.
 
@@ -258,31 +197,3 @@ def refuse_compression(dataset: Any, path: Path) -> None:
             f"{path} is compressed as {syntax.name}, and no installed package decompresses that",
             hint="pip install 'acrank[dicom]', which brings pylibjpeg with its plugins for JPEG and JPEG 2000",
         )
-
-
-@contextmanager
-def no_field_in_errors(path: Path) -> Iterator[None]:
-    """Inside this context any failure becomes an error that names the file and repeats no word of what it holds.
-
-    Raises:
-        AcrankError: one of acrank's own, as it is.
-        TargetError: any other.
-    """
-    try:
-        yield
-    except (AcrankError, MemoryError):
-        raise
-    except Exception:  # fields may hold anything, and the words of the failure may hold the fields
-        raise TargetError(
-            f"cannot read {path} as DICOM", hint="it may be damaged: write it again, or leave it out"
-        ) from None
-
-
-@lru_cache(maxsize=1)
-def _pydicom() -> Any:
-    """pydicom, which writes no field of a file into a log or a warning."""
-    pydicom = extra("pydicom", "dicom", "DICOM files need")
-    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
-    pydicom.config.logger.setLevel(logging.CRITICAL + 1)
-    warnings.filterwarnings("ignore", module=r"pydicom(\..*)?")
-    return pydicom

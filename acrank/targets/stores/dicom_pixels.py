@@ -16,11 +16,10 @@ from acrank.targets.stores.dicom_file import (
     first_window,
     frame_item,
     is_palette,
-    no_field_in_errors,
-    read_dataset,
     refuse_compression,
     upper_text,
 )
+from acrank.targets.stores.dicom_reading import no_field_in_errors, read_dataset
 from acrank.targets.stores.intensity import Intensity, rescale
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -40,6 +41,7 @@ ALPHA_DROPPED = "alpha is dropped, though parts are transparent"
 #: Bytes that a pixel takes while it is decoded: three as stored and three as an array, or float32 of three channels.
 _BYTES_OF_PIXEL = 15
 _BYTES_OF_VOXEL = 8  # of a stack of pages: as stored, and as float32
+_MOST_PAGES = 10_000  # of a TIFF: Pillow needs 0.5 ms for each
 _TILE = (322, 323)  # TIFF's tags of the width and height of a tile
 _TO_GREY = frozenset({"1", "LA", "La"})
 _WHOLE = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
@@ -232,7 +234,18 @@ def to_array(image: Image.Image) -> np.ndarray:
 
 
 def pages_of(image: Image.Image) -> int:
-    """The number of pages or frames; further pictures of a phone's JPEG (MPO) are none."""
+    """The number of pages or frames; further pictures of a phone's JPEG (MPO) are none.
+
+    Raises:
+        ValueError: a TIFF has more than _MOST_PAGES.
+    """
+    if image.format == "TIFF":  # its pages are a chain, which Pillow would follow to its end
+        here = image.tell()
+        with suppress(EOFError):
+            for page in range(_MOST_PAGES + 1):
+                image.seek(page)
+            raise ValueError(f"it has more than {_MOST_PAGES:,} pages")
+        image.seek(here)
     return 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
 
 

@@ -176,10 +176,10 @@ def test_a_compression_that_is_no_image_is_refused_by_name(tmp_path: Path) -> No
 
 
 def test_without_pydicom_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from acrank.targets.stores import dicom_file
+    from acrank.targets.stores import dicom_reading
 
     path = write_dicom(tmp_path / "f.dcm", RAMP)
-    dicom_file._pydicom.cache_clear()
+    dicom_reading._pydicom.cache_clear()
     monkeypatch.setitem(sys.modules, "pydicom", None)
     with pytest.raises(MissingExtraError) as caught:
         read_header(path)
@@ -231,6 +231,34 @@ def test_a_deflated_file_that_unfolds_to_gibibytes_is_refused_before(tmp_path: P
     packed = [packer.compress(head), *(packer.compress(bytes(2**24)) for _ in range(41)), packer.flush()]
     path.write_bytes(raw[:start] + b"".join(packed))
     with pytest.raises(TargetError, match=r"more than 640\.0 MiB once inflated"):
+        read_header(path)
+
+
+@pytest.mark.parametrize("kind", ["zeros", "meta", "fields", "deflated"])
+def test_fields_without_end_are_not_read_to_their_end(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parsing a gigabyte of them takes minutes: pydicom reads some 400,000 pieces a second."""
+    monkeypatch.setattr("acrank.targets.stores.dicom_bounds._MOST_READS", 20_000)
+    path = write_dicom(tmp_path / "f.dcm", RAMP)
+    assert read_header(path) is not None
+    raw, count = path.read_bytes(), 21_000
+    start = 144 + pydicom.filereader.read_file_meta_info(path).FileMetaInformationGroupLength
+    if kind == "zeros":
+        path.write_bytes(bytes(8 * count))
+    elif kind == "meta":
+        path.write_bytes(raw[:144] + b"\x02\x00\x02\x01SH\x00\x00" * count)
+    elif kind == "fields":
+        path.write_bytes(raw[:start] + b"\x08\x00\x08\x00CS\x00\x00" * count)
+    else:
+        dataset = pydicom.dcmread(path)
+        dataset.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+        dataset.save_as(path)
+        start = 144 + pydicom.filereader.read_file_meta_info(path).FileMetaInformationGroupLength
+        packer = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
+        packed = packer.compress(b"\x08\x00\x08\x00CS\x00\x00" * count) + packer.flush()
+        path.write_bytes(path.read_bytes()[:start] + packed)
+    with pytest.raises(TargetError, match=r"f\.dcm has too many fields for a DICOM image"):
         read_header(path)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -85,6 +87,28 @@ def test_a_page_larger_than_the_first_and_many_pages_are_bounded(
         open_target(folder, pages="volume").read(0)
     with pytest.raises(TargetError, match=r"x would take 6\.0 GiB, more than 2\.0 GiB"):
         images.check_page(small, "x", pages=10**7)
+
+
+@pytest.mark.parametrize("pages", ["first", "volume"])
+def test_pages_without_end_are_not_counted(
+    tmp_path: Path, pages: Literal["first", "volume"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "_MOST_PAGES", 100)
+    folder = write(tmp_path / "f", STACKS[:2])
+    path = folder / "a" / "0.tif"
+    Image.new("L", (4, 4)).save(path)
+    raw = path.read_bytes()
+    (at,) = struct.unpack_from("<L", raw, 4)
+    (count,) = struct.unpack_from("<H", raw, at)
+    directory = raw[at : at + 2 + 12 * count]
+    size = len(directory) + 4
+    ends = [len(raw) + (place + 1) * size for place in range(101)]
+    path.write_bytes(raw + b"".join(directory + struct.pack("<L", end) for end in [*ends[:-1], 0]))
+    with path.open("r+b") as file:
+        file.seek(4)
+        file.write(struct.pack("<L", len(raw)))
+    with pytest.raises(TargetError, match=r"cannot read the .*0\.tif: it has more than 100 pages"):
+        open_target(folder, pages=pages).read(0)
 
 
 def test_other_layouts_do_not_take_the_option(tmp_path: Path) -> None:
