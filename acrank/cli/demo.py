@@ -12,6 +12,7 @@ import typer
 from acrank.cli.console import check_outputs, say, show, write
 from acrank.cli.options import Format, FormatOption, NoCacheOption, SeedOption, VerboseOption
 from acrank.cli.score import cache_of, run_and_save
+from acrank.system.files import is_there
 from acrank.system.view import View
 
 
@@ -43,7 +44,7 @@ def demo(
     outputs = (folder / "scores.csv", folder / "run.json")
     check_outputs(outputs)
     target = folder / "target"
-    if not target.exists():
+    if not is_there(target):
         say(f"making a target in {target}")
         part = folder / ".target.part"  # an interrupted run leaves no half of a target
         shutil.rmtree(part, ignore_errors=True)

@@ -13,6 +13,7 @@ from acrank.cli.configuration import find_configuration
 from acrank.cli.console import check_outputs, show, write
 from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption
 from acrank.errors import OutputError
+from acrank.system.files import is_there
 from acrank.system.view import View
 
 #: A requirement of an extra, as the package's metadata has it.
@@ -112,7 +113,7 @@ def _cache() -> dict[str, Any]:
         folder = default_folder()
     except OutputError as error:
         return {"folder": None, "bytes": None, "why": error.message}
-    files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()] if folder.is_dir() else []
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()] if is_there(folder) else []
     return {"folder": str(folder), "files": len(files), "bytes": sum(path.stat().st_size for path in files)}
 
 

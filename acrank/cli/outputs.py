@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Annotated
 import typer
 
 from acrank.errors import OutputError
+from acrank.system.files import is_there
 
 OverwriteOption = Annotated[
     bool,
@@ -56,9 +56,9 @@ def check_replaceable(
         OutputError: an output is an input, by whatever spelling or link, a JSON or CSV file of somebody else, or a
             history.
     """
-    read = [path for path in inputs if path is not None and os.path.exists(path)]  # noqa: PTH110 - it takes overlong paths
+    read = [path for path in inputs if path is not None and is_there(path)]
     for output in outputs:
-        if not output.exists():
+        if not is_there(output):
             continue
         for path in read:
             if output.samefile(path):
@@ -88,12 +88,12 @@ def partial_path(output: Path) -> Path:
 
 def written_of(outputs: Iterable[Path]) -> list[Path]:
     """Where a run was written: its outputs, or beside those that rank more."""
-    return [beside if (beside := partial_path(output)).exists() else output for output in outputs]
+    return [beside if is_there(beside := partial_path(output)) else output for output in outputs]
 
 
 def _beginning(path: Path) -> str:
     """How a file begins; empty where it is empty or no file."""
-    if not path.is_file():
+    if not is_there(path) or not path.is_file():
         return ""
     try:
         with path.open("rb") as file:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from acrank.cli.console import warn, write
 from acrank.cli.outputs import partial_path
 from acrank.errors import OutputError
+from acrank.system.files import is_there
 
 if TYPE_CHECKING:
     from acrank.records import Ranking
@@ -29,8 +30,8 @@ def write_ranking(ranking: Ranking, outputs: tuple[Path, ...], *, at_least: int)
         return False
     write(ranking.view(), outputs)
     if at_least:
-        for path in beside:
-            path.unlink(missing_ok=True)
+        for path in filter(is_there, beside):
+            path.unlink()
     return True
 
 
@@ -83,6 +84,6 @@ def saving(outputs: tuple[Path, ...], *, at_least: int = 0) -> Iterator[Callable
     except BaseException:
         for partial in waiting:
             write_or_rescue(partial, outputs, at_least=at_least)
-        if at_least and any(partial_path(path).exists() for path in outputs):
+        if at_least and any(is_there(partial_path(path)) for path in outputs):
             warn(f"{outputs[0]} is kept: it ranks more; this run is in {partial_path(outputs[0])}")
         raise

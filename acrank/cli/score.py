@@ -40,6 +40,7 @@ from acrank.cli.saving import saving, write_or_rescue
 from acrank.errors import NothingRankedError, OutputError, TableError
 from acrank.refining.refine_settings import RefineSettings
 from acrank.settings import Settings
+from acrank.system.files import is_there
 from acrank.targets.target_options import TargetOptions
 
 if TYPE_CHECKING:
@@ -232,8 +233,8 @@ def _kept_in(outputs: tuple[Path, ...]) -> str | None:
     """How many candidates the record of an interrupted run holds; None where there is none to go on with."""
     from acrank.records import Ranking
 
-    record = next((path for path in outputs if path.suffix == ".json" and path.exists()), None)
-    if record is None or partial_path(record).exists():
+    record = next((path for path in outputs if path.suffix == ".json" and is_there(path)), None)
+    if record is None or is_there(partial_path(record)):
         return None
     found = Ranking.load(record)
     return f"{len(found.rows)} of {found.candidates} candidates are kept in {record}"
@@ -254,7 +255,7 @@ def _ranked_before(outputs: tuple[Path, ...]) -> int:
     """How many candidates the record that is there ranks; 0 where there is none that can be read."""
     from acrank.records import Ranking
 
-    found = next((path for path in outputs if path.suffix == ".json" and path.exists()), None)
+    found = next((path for path in outputs if path.suffix == ".json" and is_there(path)), None)
     try:
         return sum(row.rank is not None for row in Ranking.load(found).rows) if found else 0
     except TableError:  # whatever it is, it is no better record
@@ -264,7 +265,7 @@ def _ranked_before(outputs: tuple[Path, ...]) -> int:
 def _earlier(outputs: tuple[Path, ...]) -> Ranking | None:
     from acrank.records import Ranking
 
-    found = next((path for path in outputs if path.suffix == ".json" and path.exists()), None)
+    found = next((path for path in outputs if path.suffix == ".json" and is_there(path)), None)
     if found is None:
         say("nothing to resume: starting anew")
     return Ranking.load(found) if found else None

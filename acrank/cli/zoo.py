@@ -11,7 +11,7 @@ from acrank.cli import console
 from acrank.cli.commands import DataCommand
 from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption, ZooOption
 from acrank.errors import CandidateError, ManifestError, OutputError
-from acrank.system.files import atomic_write, check_writable
+from acrank.system.files import atomic_write, check_writable, is_there
 from acrank.system.imports import gc_paused
 from acrank.system.plain_data import dumps
 from acrank.system.view import Column, View
@@ -131,7 +131,7 @@ def _load(path: Path) -> Zoo:
 
 def _check_new(output: Path, overwrite: bool) -> None:
     """Fail before the work: the path must be writable, and new unless it may be replaced."""
-    if output.is_file() and not overwrite:
+    if is_there(output) and output.is_file() and not overwrite:
         raise OutputError(f"{output} exists", hint="choose another file, or give --overwrite")
     check_writable(output)
 

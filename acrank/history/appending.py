@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from acrank.formats.machine_readable import to_csv
 from acrank.history.earlier import TASK_OF_METRIC, results_in
 from acrank.records import Ranking
 from acrank.system.file_lock import file_lock
-from acrank.system.files import atomic_write, check_writable
+from acrank.system.files import atomic_write, check_writable, is_there
 from acrank.system.view import View
 
 #: Columns of a history that acrank writes, those of `acrank finetune -o` first.
@@ -54,7 +55,7 @@ def check_appendable(path: Path) -> None:
     """
     if _is_there(path):
         _read(path)
-    there = path.resolve() if path.is_symlink() else path
+    there = path.resolve() if os.path.islink(path) else path  # noqa: PTH114 - `is_symlink` raises on overlong names
     check_writable(there)
     with file_lock(there):
         pass
@@ -170,7 +171,7 @@ def _repeated_by(new: Sequence[Cells]) -> Callable[[CsvRow], bool]:
 
 
 def _is_there(path: Path) -> bool:
-    return path.exists() and path.stat().st_size > 0
+    return is_there(path) and path.stat().st_size > 0
 
 
 def _read(path: Path) -> CsvTable:

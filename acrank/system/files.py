@@ -54,6 +54,15 @@ def atomic_write(path: Path, data: str | bytes, *, durable: bool = False) -> Non
         raise
 
 
+def is_there(path: Path) -> bool:
+    """Whether anything has this path; False for one that nothing can have, such as an overlong one.
+
+    >>> is_there(Path("/")), is_there(Path("a" * 300)), is_there(Path("nul\\0"))
+    (True, False, False)
+    """
+    return os.path.exists(path)  # noqa: PTH110 - `Path.exists` raises where the name is too long
+
+
 def check_writable(path: Path) -> None:
     """Check before the work that `path` can be written.
 

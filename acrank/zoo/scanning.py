@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from acrank.errors import UsageError
+from acrank.system.files import is_there
 from acrank.zoo.entries import comment, entry_text, unique_id
 from acrank.zoo.findings import Finding, finding_of
 from acrank.zoo.fingerprint_index import Advance, Index
@@ -88,7 +89,7 @@ def check_folder(folder: Path) -> None:
         UsageError: there is no such folder, or no file in it.
     """
     hint = "name the folder that holds the checkpoints"
-    if not folder.exists():
+    if not is_there(folder):
         raise UsageError(f"{folder} does not exist", hint=hint)
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder", hint=hint)

@@ -84,3 +84,47 @@ def test_a_full_or_closed_stdout_is_an_error_line(acrank: Command, folder: Path)
         assert done.returncode == 2, done.stderr
         assert "stdout" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+LONG = "a" * 300  # no file can be called so; `Path.exists` raises
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "zoo scan {}",
+        "zoo scan zoo -o {}",
+        "zoo lock --zoo {}",
+        "zoo validate --zoo {}",
+        "score --zoo {} --data target",
+        "score --zoo zoo/zoo.yaml --data {}",
+        "score --zoo zoo/zoo.yaml --data target -o {}.json",
+        "score --zoo zoo/zoo.yaml --data target -o r.json --refine 1 --append-history {}",
+        "score --zoo zoo/zoo.yaml --data target --history {}",
+        "finetune --zoo zoo/zoo.yaml --data target -o t.csv --work-dir {}",
+        "finetune --zoo zoo/zoo.yaml --data target -o t.csv --append-history {}",
+        "compare {} --truth {}",
+        "check {} --no-skipped",
+        "merge {}",
+        "history {}",
+        "report {}",
+        "demo --dir {}",
+    ],
+)
+def test_a_name_that_no_file_can_have_is_an_error_of_the_user(acrank: Command, folder: Path, command: str) -> None:
+    done = acrank(*command.replace("{}", LONG).split())
+    assert done.code in (2, 3), done.err
+    assert LONG[:200] in done.err
+
+
+def test_an_output_beside_which_no_unfinished_run_can_lie(acrank: Command, folder: Path) -> None:
+    name = "a" * 247 + ".json"  # `.partial` would make it too long
+    assert acrank(*WORDS, "--allow-code", "-o", name).code == 0
+    assert acrank(*WORDS, "--allow-code", "-o", name, "--resume").code == 0
+
+
+def test_the_environment_is_shown_whatever_the_cache_is_called(
+    acrank: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACRANK_CACHE", str(folder / LONG))
+    assert acrank("env").code == 0
