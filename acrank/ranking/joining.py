@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -15,13 +16,13 @@ from acrank.scores import SCORES
 from acrank.settings import CONSENSUS, OLD_RECORD_DEFAULTS, Settings
 from acrank.zoo.schema import Candidate
 
-#: Settings that no value depends on. Records may differ in them; those that are merged must share `rank_by` and
-#: `history` all the same, for the ranking of the whole has one of each.
+#: Settings that no value depends on. Records may differ in them; those that are merged must share `rank_by`, `history`
+#: and `untrained` all the same, for the ranking of the whole has one of each.
 IRRELEVANT_TO_VALUES = (
     *("zoo", "plan", "device", "allow_code", "allow_download", "rank_by"),
-    *("memory", "race", "refine", "history"),
+    *("memory", "race", "refine", "history", "untrained"),
 )
-_SHARED_BY_PARTS = ("rank_by", "history")
+_SHARED_BY_PARTS = ("rank_by", "history", "untrained")
 
 #: Of a target's description: what earlier records lack, and what follows from the rest.
 _DERIVED = ("understood",)
@@ -45,6 +46,8 @@ def kept_rows(
 ) -> list[Row]:
     """The scored rows of an earlier run whose manifest entry, weights and code have not changed since.
 
+    They have the zero point that the settings ask for, and none where they ask for none.
+
     Raises:
         TableError: the earlier run had other settings, another target or another direction of a score.
     """
@@ -63,26 +66,36 @@ def kept_rows(
             )
     known = {candidate.id: candidate for candidate in candidates}
     rows = [row for row in with_own_intervals(earlier.rows) if row.status == "scored" and row.model in known]
-    return [row for row in rows if not _changes(row, known[row.model])]
+    kept = [row for row in rows if not _changes(row, known[row.model], settings)]
+    return kept if settings.untrained else [dataclasses.replace(row, untrained=None) for row in kept]
 
 
-def recomputed(earlier: Ranking, kept: Sequence[Row], candidates: Sequence[Candidate]) -> list[str]:
+def recomputed(earlier: Ranking, kept: Sequence[Row], candidates: Sequence[Candidate], settings: Settings) -> list[str]:
     """A line for every candidate whose scored row of an earlier run was not kept: what changed since."""
     known, held = {candidate.id: candidate for candidate in candidates}, {row.model for row in kept}
     return [
-        f"recomputed: {row.model} (its {' and '.join(_changes(row, known[row.model]))} changed)"
+        f"recomputed: {row.model} (its {' and '.join(_changes(row, known[row.model], settings))} changed)"
         for row in sorted(earlier.rows, key=lambda row: row.model)
         if row.status == "scored" and row.model in known and row.model not in held
     ]
 
 
-def _changes(row: Row, candidate: Candidate) -> list[str]:
+def _changes(row: Row, candidate: Candidate, settings: Settings) -> list[str]:
     """What a row depends on and is no longer the same; a file that is gone cannot be held against it."""
     before, now = row.details.depends_on, dependencies_of(candidate)
     if before is None:  # an earlier version wrote it
         before = {"weights": row.weights.get("sha256", "")} if candidate.weights_path else {}
     changed = ["manifest entry"] if row.details.entry != candidate.digest else []
+    changed += ["zero point"] if settings.untrained and not _has_zero_point(row, settings) else []
     return changed + [name for name in sorted(before) if name in now and before[name] != now[name]]
+
+
+def _has_zero_point(row: Row, settings: Settings) -> bool:
+    """Whether a row has the zero point of the ranking score over as many twins as the settings ask for."""
+    zero = row.untrained
+    if zero is None or zero.score != settings.rank_by:
+        return False
+    return bool(zero.reason) or len(zero.values) == settings.untrained
 
 
 def merge(parts: Mapping[str, Ranking]) -> Ranking:

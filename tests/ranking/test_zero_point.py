@@ -14,6 +14,7 @@ from helpers.workbench import entry, make_images, network, write_zoo
 
 from acrank.cache import ObservationCache, identity_of
 from acrank.errors import TableError, UsageError
+from acrank.ranking.joining import merge
 from acrank.ranking.scoring import score
 from acrank.records import Ranking, Row
 from acrank.settings import Settings
@@ -131,8 +132,29 @@ def test_candidates_of_an_architecture_share_their_twins(zoo: Path, tmp_path: Pa
     assert (cells["untrained"], cells["untrained_sd"]) == (first.mean, first.sd)
     assert "untrained" not in plain.columns()
     assert Ranking.from_record(ranking.to_record()).to_record() == ranking.to_record()
-    with pytest.raises(TableError, match="settings differ from the earlier run in untrained"):
-        score(load_zoo(zoo), target, SETTINGS, resume=plain)
+
+
+def test_a_resumed_run_has_the_zero_points_that_it_asks_for(zoo: Path, tmp_path: Path, loads: list[str]) -> None:
+    target = open_target(make_images(tmp_path / "target"))
+    cache = ObservationCache(tmp_path / "cache")
+    plain = dataclasses.replace(SETTINGS, untrained=None)
+    without = score(load_zoo(zoo), target, plain, cache=cache)
+    whole = score(load_zoo(zoo), target, SETTINGS, cache=cache)
+    added = score(load_zoo(zoo), target, SETTINGS, cache=cache, resume=without)
+    assert rows_of(added)["net0"].untrained == rows_of(whole)["net0"].untrained
+    assert "recomputed: net0 (its zero point changed)" in added.notes
+    loads.clear()
+    kept = score(load_zoo(zoo), target, SETTINGS, cache=cache, resume=whole)
+    assert not loads
+    assert [row.untrained for row in kept.rows] == [row.untrained for row in whole.rows]
+    dropped = score(load_zoo(zoo), target, plain, cache=cache, resume=whole)
+    assert [row.untrained for row in dropped.rows] == [None] * 3
+    fewer = score(load_zoo(zoo), target, dataclasses.replace(SETTINGS, untrained=1), cache=cache, resume=whole)
+    assert [len(row.untrained.values) for row in fewer.rows if row.untrained] == [1] * 3
+    other = score(load_zoo(zoo), target, dataclasses.replace(SETTINGS, rank_by="knn"), cache=cache, resume=whole)
+    assert {row.untrained.score for row in other.rows if row.untrained} == {"knn"}
+    with pytest.raises(TableError, match="their settings differ in untrained"):
+        merge({"a": without, "b": whole})
 
 
 def test_the_value_is_that_of_a_candidate_with_these_weights(zoo: Path, tmp_path: Path) -> None:
