@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -17,6 +16,7 @@ from acrank.system.files import open_regular
 from acrank.targets.stores.intensity import parse_intensity
 from acrank.targets.stores.item_axes import item_axes_of
 from acrank.targets.stores.reading import MOST_OF_IMAGE, MOST_OF_VOLUME, check_decoded, damage_of, read_stored
+from acrank.targets.stores.tiff_chain import check_pages
 from acrank.targets.stores.value_range import FULL_RANGE, ValueRange, sampled_range
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ ALPHA_DROPPED = "alpha is dropped, though parts are transparent"
 #: Bytes that a pixel takes while it is decoded: three as stored and three as an array, or float32 of three channels.
 _BYTES_OF_PIXEL = 15
 _BYTES_OF_VOXEL = 8  # of a stack of pages: as stored, and as float32
-_MOST_PAGES = 10_000  # of a TIFF: Pillow needs 0.5 ms for each
 _TILE = (322, 323)  # TIFF's tags of the width and height of a tile
 _TO_GREY = frozenset({"1", "LA", "La"})
 _WHOLE = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
@@ -168,6 +167,7 @@ def read_with_pillow(path: Path, kind: str, convert: Callable[[Image.Image], Fou
 
     hint = "replace the file, or take it out of the target"
     with damage_of(path, f"cannot read the {kind} {path}", hint=hint), open_regular(path) as stored:
+        check_pages(stored)
         try:
             file = Image.open(stored, formats=_formats())
         except UnidentifiedImageError:
@@ -234,18 +234,7 @@ def to_array(image: Image.Image) -> np.ndarray:
 
 
 def pages_of(image: Image.Image) -> int:
-    """The number of pages or frames; further pictures of a phone's JPEG (MPO) are none.
-
-    Raises:
-        ValueError: a TIFF has more than _MOST_PAGES.
-    """
-    if image.format == "TIFF":  # its pages are a chain, which Pillow would follow to its end
-        here = image.tell()
-        with suppress(EOFError):
-            for page in range(_MOST_PAGES + 1):
-                image.seek(page)
-            raise ValueError(f"it has more than {_MOST_PAGES:,} pages")
-        image.seek(here)
+    """The number of pages or frames; further pictures of a phone's JPEG (MPO) are none."""
     return 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +13,7 @@ from PIL import Image
 
 from acrank.errors import TargetError, UsageError
 from acrank.targets import open_target
-from acrank.targets.stores import images
+from acrank.targets.stores import images, tiff_chain
 
 RNG = np.random.default_rng(8)
 STACKS = RNG.integers(0, 256, (6, 5, 8, 7)).astype(np.uint8)
@@ -93,7 +94,7 @@ def test_a_page_larger_than_the_first_and_many_pages_are_bounded(
 def test_pages_without_end_are_not_counted(
     tmp_path: Path, pages: Literal["first", "volume"], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(images, "_MOST_PAGES", 100)
+    monkeypatch.setattr(tiff_chain, "MOST_PAGES", 100)
     folder = write(tmp_path / "f", STACKS[:2])
     path = folder / "a" / "0.tif"
     Image.new("L", (4, 4)).save(path)
@@ -109,6 +110,20 @@ def test_pages_without_end_are_not_counted(
         file.write(struct.pack("<L", len(raw)))
     with pytest.raises(TargetError, match=r"cannot read the .*0\.tif: it has more than 100 pages"):
         open_target(folder, pages=pages).read(0)
+
+
+@pytest.mark.parametrize("big", [False, True])
+def test_as_many_pages_as_are_allowed_are_read(tmp_path: Path, big: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = [Image.new("L", (4, 4), value) for value in range(5)]
+    pages[0].save(tmp_path / "f.tif", save_all=True, append_images=pages[1:], big_tiff=big)
+    for most, fits in ((5, True), (4, False)):
+        monkeypatch.setattr(tiff_chain, "MOST_PAGES", most)
+        with (
+            (tmp_path / "f.tif").open("rb") as file,
+            nullcontext() if fits else pytest.raises(ValueError, match="more"),
+        ):
+            tiff_chain.check_pages(file)
+            assert file.tell() == 0
 
 
 def test_other_layouts_do_not_take_the_option(tmp_path: Path) -> None:
