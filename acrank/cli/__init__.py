@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from acrank.system.imports import gc_paused
+from acrank.system.interrupts import delivered_interrupts
 from acrank.system.text_streams import checked_stdout, escaped_stderr, occupy_closed_handles
 
 
@@ -37,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     words = sys.argv[1:] if argv is None else list(argv)
-    with escaped_stderr(), checked_stdout():
+    with escaped_stderr(), checked_stdout(), delivered_interrupts():
         try:
             with gc_paused():
                 app = build(line_in_hand() if is_completing() else words)
