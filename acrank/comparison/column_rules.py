@@ -50,7 +50,8 @@ def check_truths(rows: Iterable[CsvRow]) -> None:
     """Hold the rows of a truth table, of one method, against each other and against the ranges of their measures.
 
     Raises:
-        TableError: a value beyond the range of its measure, two measures for one dataset, or a row that is there twice.
+        TableError: a value beyond the range of its measure, a row that is there twice, or a dataset with two measures,
+            two protocols or two sets of images (columns `protocol` and `target` of a history).
     """
     first_of: dict[str, CsvRow] = {}  # dataset -> its first row
     known: dict[tuple[str, ...], CsvRow] = {}
@@ -61,6 +62,17 @@ def check_truths(rows: Iterable[CsvRow]) -> None:
             raise row.error(
                 f"column 'metric' holds {metric!r}, line {before.line} has {before.text('metric')!r}",
                 hint="values of two measures cannot be compared: keep one of them for each dataset",
+            )
+        if row.text("protocol") != before.text("protocol"):
+            raise row.error(
+                f"column 'protocol': {dataset!r} was finetuned otherwise than in line {before.line}",
+                hint="keep the rows of one protocol for each dataset",
+            )
+        images, others = set(row.text("target").split()), set(before.text("target").split())
+        if images and others and images.isdisjoint(others):
+            raise row.error(
+                f"column 'target': {dataset!r} has other images than in line {before.line}",
+                hint="two targets of one name: keep the rows of one, or name one otherwise in the column `dataset`",
             )
         twin = known.setdefault(tuple(row.cells.values()), row)
         if twin is not row and finite_number(row, "ground_truth") is not None:

@@ -147,6 +147,14 @@ def test_a_broken_score_table_is_named_with_its_place(tmp_path: Path, text: str,
             r"line 2: column 'ground_truth' holds 850, and auc lies from 0 to 1",
         ),
         ("model,metric,ground_truth\na,dice,-0.1\n", r"line 2: column 'ground_truth' holds -0.1"),
+        (
+            "dataset,model,protocol,ground_truth\nd,a,p1,1\nd,b,p2,1\n",
+            r"line 3: column 'protocol': 'd' was finetuned otherwise than in line 2",
+        ),
+        (
+            "dataset,model,target,ground_truth\nd,a,f1 f2,1\nd,b,f2,1\nd,b,f3,2\n",
+            r"line 4: column 'target': 'd' has other images than in line 2",
+        ),
         ("model,metric,ground_truth\na,auc,1\nb,dice,1\n", r"line 3: column 'metric' holds 'dice', line 2 has 'auc'"),
     ],
 )
