@@ -217,8 +217,9 @@ class _Run:
 
     @contextmanager
     def _cache_of_rounds(self, racing: bool) -> Iterator[ObservationCache | None]:
-        """The cache of the run; while racing in this process a temporary one, where there is none."""
-        if self.cache is not None or not racing or not isinstance(self.executor, InProcess):
+        """The cache of the run; where there is none, a temporary one while racing, or for twins, in this process."""
+        needed = racing or bool(self.settings.untrained)
+        if self.cache is not None or not needed or not isinstance(self.executor, InProcess):
             yield self.cache
             return
         with TemporaryDirectory(prefix="acrank-") as folder:

@@ -118,6 +118,9 @@ def test_candidates_of_an_architecture_share_their_twins(zoo: Path, tmp_path: Pa
     assert zero is not None
     assert (zero.score, len(zero.values), len(set(zero.values))) == ("gradient_norm", 2, 2)
     loads.clear()
+    score(load_zoo(zoo), target, dataclasses.replace(SETTINGS, race=False))
+    assert len(loads) == 4  # without a cache, too
+    loads.clear()
     again = score(load_zoo(zoo), target, SETTINGS, cache=cache)
     assert not loads
     alone = score(load_zoo(zoo).select(["net1"]), target, SETTINGS)
