@@ -112,7 +112,7 @@ def _connect(ray: Any, address: str) -> None:
     """Connect, or raise UsageError. Ray's own lines, and what tasks print, stay off stdout."""
     try:
         ray.init(address=address, log_to_driver=False, configure_logging=False)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # a timeout among them
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UsageError(
             f"no Ray cluster at {address!r}: {text}", hint="`ray start --head`, or --ray-address local"

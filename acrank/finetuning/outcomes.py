@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import dataclasses
 import math
 from dataclasses import KW_ONLY, dataclass, field
@@ -71,6 +72,9 @@ def check_outcome(outcome: Outcome) -> None:
         raise ValueError(f"ground_truth: {value} is not from -1 to 1")
     elif outcome.lr is None or outcome.lr <= 0:
         raise ValueError(f"lr: {outcome.lr} is not above 0")
+    seconds = outcome.details.get("seconds", 0.0)
+    if not _is_number(seconds) or not 0 <= seconds < math.inf:
+        raise ValueError(f"details.seconds: {seconds!r} is no duration")
     for place, trial in enumerate(outcome.trials):
         numbers = {name: trial.get(name) for name in ("validation", "test", "low", "high", "epoch")}
         odd = [name for name, number in numbers.items() if number is not None and not _is_number(number)]

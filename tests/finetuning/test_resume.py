@@ -120,6 +120,8 @@ FINISHED = {"dataset": "d", "model": "m", "method": "vanilla", "seed": 0, "split
         ({"ground_truth": None}, "neither a value nor a reason"),
         ({"lr": None}, "lr: None is not above 0"),
         ({"lr": 0.2}, "trials: none has the learning rate 0.2"),
+        ({"details": {"seconds": "long"}}, "details.seconds: 'long' is no duration"),
+        ({"details": {"seconds": -1.0}}, "details.seconds: -1.0 is no duration"),
         ({"trials": [{}]}, "trials.0.lr: None cannot be"),
         ({"trials": [{**TRIAL, "curve": 7}]}, "trials.0.curve: 7 cannot be"),
         ({"trials": [{**TRIAL, "low": "x"}]}, "trials.0.low: 'x' cannot be"),
