@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import dataclasses
 import math
 from dataclasses import KW_ONLY, dataclass, field
