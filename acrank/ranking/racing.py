@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,26 @@ def contested(rows: Sequence[Row], settings: Settings) -> set[str]:
     leader = ready[ordered[0]]
     overlapping = {model for model in ordered if leader.low is None or leader.overlaps(ready[model])}
     return overlapping if len(overlapping) > 1 else set()
+
+
+def as_of_draws(rows: Sequence[Row], name: str, counts: Mapping[str, int]) -> list[Row]:
+    """The rows as they were when they had so many draws of a score: a race that goes on then decides as it did.
+
+    Args:
+        rows: of the run so far.
+        name: of the ranking score.
+        counts: draws of each model; 1 where it is not there.
+    """
+    out = []
+    for row in rows:
+        values = row.details.values.get(name, [])
+        few = values[: counts.get(row.model, 1)]
+        if len(few) < len(values):
+            scores = {**row.scores, name: value_of([Evaluation(one) for one in few])}
+            details = dataclasses.replace(row.details, values={**row.details.values, name: few})
+            row = dataclasses.replace(row, scores=scores, details=details)
+        out.append(row)
+    return out
 
 
 def with_pooled_intervals(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:

@@ -19,7 +19,7 @@ from acrank.history.priors import Book, book_of, with_priors
 from acrank.ranking.candidates import PreparedCandidate, may_prefetch, prepare_candidate, score_candidate
 from acrank.ranking.examined_target import examine_target
 from acrank.ranking.joining import kept_rows, recomputed
-from acrank.ranking.racing import FIRST, can_race, contested, settings_of_the_race, with_more_draws
+from acrank.ranking.racing import FIRST, as_of_draws, can_race, contested, settings_of_the_race, with_more_draws
 from acrank.ranking.summary import summarise
 from acrank.ranking.zero_point import with_zero_point
 from acrank.records import Ranking, Row
@@ -168,8 +168,10 @@ class _Run:
     def _race(self, done: Mapping[str, Row], cache: ObservationCache | None) -> Iterator[Row]:
         """Rounds of one more draw for the candidates that may still be the best."""
         name, settings = self.settings.rank_by, settings_of_the_race(self.settings)
+        raced: dict[str, int] = {}  # a row of an earlier run may have more draws than it had when this was decided
         for count in range(2, len(self.draws) + 1):
-            again = contested(list(done.values()), self.settings)
+            again = contested(as_of_draws(list(done.values()), name, raced), self.settings)
+            raced |= dict.fromkeys(again, count)
             known = {model: len(done[model].details.values.get(name, [])) for model in again}
             waiting = {model for model in again if known[model] < count}
             self.progress = (self.progress[0], self.progress[0] + len(waiting))

@@ -10,15 +10,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from helpers.faulty_zoo import comparable
 from helpers.workbench import Outcome, entry, make_images, make_zoo, network, write_zoo
+from hypothesis import given
+from hypothesis import strategies as st
 
 import acrank as package
 from acrank.cache import ObservationCache
 from acrank.ranking.racing import (
     FIRST,
+    as_of_draws,
     can_race,
     contested,
     settings_of_the_race,
@@ -247,6 +251,27 @@ def test_resume_goes_on_with_rows_of_fewer_draws(acrank: Command, folder: Path) 
     before = Path("run.json").read_text()
     assert acrank(*words("--repeats", 2, "-o", "run.json", "--resume")).code == 0
     assert Path("run.json").read_text() == before  # nothing was left to do
+
+
+@given(st.integers(0, 2**32), st.integers(2, 7))
+def test_a_race_that_goes_on_decides_as_before(seed: int, count: int) -> None:
+    """A resumed run that was complete gives no further draw, and one that was not ends as if it had not stopped."""
+    rng = np.random.default_rng(seed)
+    values = rng.normal(rng.normal(size=(count, 1)), rng.uniform(0.1, 2), size=(count, 4))
+
+    def raced(counts: list[int], upto: int) -> list[int]:
+        counts, decided = list(counts), dict[str, int]()
+        for draws in range(2, upto + 1):
+            rows = [row(f"m{place}", *values[place, :have]) for place, have in enumerate(counts)]
+            again = contested(as_of_draws(rows, "knn", decided), KNN)
+            decided |= dict.fromkeys(again, draws)
+            counts = [max(have, decided.get(f"m{place}", 1)) for place, have in enumerate(counts)]
+        return counts
+
+    whole = raced([1] * count, 4)
+    assert raced(whole, 4) == whole
+    for stopped in (2, 3):
+        assert raced(raced([1] * count, stopped), 4) == whole
 
 
 def test_resume_gives_the_rest_of_the_draws_without_racing(acrank: Command, folder: Path) -> None:
