@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acrank.ranking.summary import controls_of
+from acrank.ranking.summary import controls_of, warnings_of
 from acrank.records import Prior, Ranking, Refined, Row, Value, ZeroPoint
 from acrank.records.first_candidate import is_within_zero
 from acrank.records.joint import joined
@@ -47,7 +47,7 @@ def test_unsure_names_the_rivals_and_what_would_tell(rivals: int, named: str) ->
 
 def test_one_draw_is_no_certainty() -> None:
     said, surer = made((9.0, None), (3.0, None)).verdict
-    assert said == "m0 is first by s. How sure that is cannot be told from one draw per candidate."
+    assert said.startswith("m0 is first by s. How sure that is cannot be told from one draw of images for each (--rep")
     assert "--refine 2)" in surer
 
 
@@ -130,7 +130,7 @@ def test_a_ranking_that_shuffled_labels_leave_is_about_the_checkpoints(higher: b
     blind = with_shuffled(found, *[sign * value for value in (4.0, 3.0, 2.0, 1.5, 1.0)]).verdict
     assert blind[1:] == [
         "With shuffled labels the ranking by s is nearly the same (tau 1.00): "
-        "it is about the checkpoints in general, not about this target."
+        "it is about the checkpoints in general, not about this target; a short training (--refine) is about it."
     ]
     sighted = with_shuffled(found, *[sign * value for value in (1.5, 2.0, 1.0, 1.6, 1.1)]).verdict
     assert sighted[1:] == [
@@ -168,7 +168,7 @@ def test_the_leader_that_drawn_weights_match_is_named_with_both_values() -> None
     found = made((9.0, 1.0), (3.0, 1.0))
     found.rows[0].untrained = ZeroPoint.of("s", [8.0, 9.0, 10.0])
     assert found.verdict[1] == (
-        "m0 is no better than its architecture with drawn weights (9, untrained 9 ± 1): "
+        "m0 is no better than its architecture with drawn weights (9 on the first draw, untrained 9 ± 1): "
         "its checkpoint adds nothing here."
     )
 
@@ -177,9 +177,55 @@ def test_an_untrained_leader_is_known_by_its_affines() -> None:
     found = made((9.0, 1.0), (3.0, 1.0))
     found.rows[0].layers = [{"name": "bn", "channels": 8, "untouched": True}]
     found.rows[1].layers = [{"name": "bn", "channels": 8, "untouched": False}]
-    assert found.verdict[1] == "m0 looks untrained: all its normalisation layers are as they begin."
+    looks = "m0 looks untrained: all its normalisation layers are as they begin (scale 1, offset 0)."
+    assert found.verdict[1] == looks
     found.rows[0].layers.append({"name": "bn2", "channels": 8, "untouched": False})
     assert len(found.verdict) == 1
+
+
+def test_untrained_rivals_of_the_leading_band_are_named_too() -> None:
+    found = made((9.0, 3.0), (8.0, 3.0), (7.5, 3.0), (0.0, 1.0))
+    for place in (1, 2, 3):
+        found.rows[place].layers = [{"name": "bn", "channels": 8, "untouched": True}]
+    said = [sentence for sentence in found.verdict if "untrained" in sentence]
+    assert said == ["m1 and m2 look untrained: all their normalisation layers are as they begin (scale 1, offset 0)."]
+    (warned,) = [text for text in warnings_of(found) if "look untrained" in text]
+    assert warned.endswith(": m1, m2, m3")
+
+
+def test_twins_are_held_against_the_draw_that_they_were_given() -> None:
+    """The mean over three draws may be far above or below that of the first."""
+    found = made((9.0, 1.0), (3.0, 1.0))
+    found.rows[0].untrained = ZeroPoint.of("s", [5.9, 6.0, 6.1])
+    assert not is_within_zero(found, found.rows[0])
+    found.rows[0].details.values = {"s": [6.05, 10.0, 10.95]}
+    assert is_within_zero(found, found.rows[0])
+
+
+@pytest.mark.parametrize(
+    ("metric", "quality", "is_chance"),
+    [
+        ("balanced_accuracy", 0.333, True),
+        ("balanced_accuracy", 0.36, False),
+        ("auc", 0.5, True),
+        ("auc", 0.6, False),
+        ("kappa", 0.0, True),
+        ("dice", 0.1, False),
+    ],
+)
+def test_a_training_that_guesses_tells_nothing(metric: str, quality: float, is_chance: bool) -> None:
+    found = made((9.0, 3.0), (8.0, 3.0))
+    found.target = {"classes": ["a", "b", "c"]}
+    found.rows[0].refined = Refined(metric=metric, quality=quality, rounds=1)
+    said = " ".join(found.verdict)
+    assert ("is no better than a guess" in said) == is_chance
+    assert ("A longer --refine-budget" in said) == is_chance
+
+
+def test_skipped_candidates_are_counted_where_one_is_left() -> None:
+    rows = [Row("a", "scored", scores={"s": Value(1.0)}), Row("b", "skipped", reason="no file")]
+    (said,) = Ranking.of(rows, rank_by="s", higher_is_better={"s": True}).verdict
+    assert said.startswith("a is the only candidate that is ranked (1 skipped, see their reasons)")
 
 
 def test_the_studies_are_named_for_a_ranking_like_theirs() -> None:

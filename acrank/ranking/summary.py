@@ -13,7 +13,7 @@ from acrank.ranking.reached_values import target_warnings, with_reached_values
 from acrank.ranking.values import value_of
 from acrank.records import Ranking, Row, Value
 from acrank.records.borda import borda
-from acrank.records.first_candidate import LABEL_BLIND, is_within_zero
+from acrank.records.first_candidate import LABEL_BLIND, is_within_zero, looks_untrained
 from acrank.records.joint import joined
 from acrank.scores import SCORES
 from acrank.scores.evaluate import Evaluation, evaluate_pool
@@ -108,6 +108,9 @@ def warnings_of(ranking: Ranking) -> list[str]:
     zero = [row.model for row in ranking.rows if is_within_zero(ranking, row)]
     if zero:
         out.append(f"no better by {ranking.rank_by} than their architecture with drawn weights: {', '.join(zero)}")
+    fresh = [row.model for row in ranking.rows if row.rank is not None and looks_untrained(row)]
+    if fresh:
+        out.append(f"look untrained, normalisation layers are as they begin (scale 1, offset 0): {', '.join(fresh)}")
     lacking = {row.untrained.reason: row.model for row in reversed(ranking.rows) if row.untrained}
     out += [f"no untrained twin of {model} has a value: {reason}" for reason, model in lacking.items() if reason]
     skipped = [row.model for row in ranking.rows if row.status == "skipped"]

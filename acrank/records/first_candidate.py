@@ -12,19 +12,26 @@ if TYPE_CHECKING:
 
 #: Above this Kendall tau-b with the ranking under shuffled labels, the ranking is hardly about the target.
 LABEL_BLIND = 0.7
+#: Names of a sentence; of more it says how many.
+_NAMES = 3
+#: A quality that is above that of a guess by no more than this teaches nothing.
+_NEAR_CHANCE = 0.01
 
 
 def about_the_first(ranking: Ranking, best: Row) -> list[str]:
     """Sentences on whether its place is about this target, whether it is trained at all, and what studies found.
 
-    Where it was trained on the target, that is told by its quality, and nothing is said here.
+    Where it was trained on the target, that is told by its quality, and nothing is said here but where that is chance.
 
     Args:
         ranking: with at least two ranked rows.
         best: the first of them.
     """
     if best.refined is not None and best.refined.quality is not None:
-        return []
+        if not is_at_chance(ranking, best):
+            return []
+        chance = f"{best.refined.metric} {best.refined.quality:.3g}"
+        return [f"The short training is no better than a guess ({chance}): it tells nothing."]
     found = [_about_the_labels(ranking, best), *_untrained(ranking, best), _shortlist(ranking)]
     return [sentence for sentence in found if sentence]
 
@@ -35,9 +42,20 @@ def zero_of(ranking: Ranking, row: Row) -> ZeroPoint | None:
     return found if found is not None and found.score == ranking.scored_by and found.mean is not None else None
 
 
+def on_first_draw(row: Row, score: str) -> float | None:
+    """The value of a score on the first draw; where a record does not have it, over all draws."""
+    each = row.details.values.get(score)
+    return each[0] if each else row.value(score)
+
+
+def looks_untrained(row: Row) -> bool:
+    """Whether all normalisation layers of a network are as they begin, scale 1 and offset 0."""
+    return bool(row.layers) and all(layer.get("untouched") for layer in row.layers)
+
+
 def is_within_zero(ranking: Ranking, row: Row) -> bool:
-    """Whether the ranking score of a row is within what its untrained twins get."""
-    zero, value = zero_of(ranking, row), row.value(ranking.scored_by)
+    """Whether the ranking score of a row is within what its untrained twins get, on the draw that these were given."""
+    zero, value = zero_of(ranking, row), on_first_draw(row, ranking.scored_by)
     if zero is None or value is None:
         return False
     return zero.reaches(value, higher_is_better=ranking.higher_is_better[ranking.scored_by])
@@ -49,7 +67,7 @@ def _about_the_labels(ranking: Ranking, best: Row) -> str:
     if tau is not None and tau > LABEL_BLIND:
         return (
             f"With shuffled labels the ranking by {score} is nearly the same (tau {tau:.2f}): "
-            "it is about the checkpoints in general, not about this target."
+            "it is about the checkpoints in general, not about this target; a short training (--refine) is about it."
         )
     if one is not None and one.value is not None and one.shuffled is not None:
         sign = 1.0 if ranking.higher_is_better[score] else -1.0
@@ -65,14 +83,17 @@ def _about_the_labels(ranking: Ranking, best: Row) -> str:
 
 def _untrained(ranking: Ranking, best: Row) -> list[str]:
     out = []
-    if best.layers and all(layer.get("untouched") for layer in best.layers):
-        out.append(f"{best.model} looks untrained: all its normalisation layers are as they begin.")
-    zero, value = zero_of(ranking, best), best.value(ranking.scored_by)
+    near = [row.model for row in ranking.rows if looks_untrained(row) and row.rank and row.band == best.band]
+    if looks_untrained(best) or (near and best.band is not None):
+        names = near if best.band is not None else [best.model]
+        looks = "looks untrained: all its" if len(names) == 1 else "look untrained: all their"
+        out.append(f"{first_names(names)} {looks} normalisation layers are as they begin (scale 1, offset 0).")
+    zero, value = zero_of(ranking, best), on_first_draw(best, ranking.scored_by)
     if zero is not None and value is not None and is_within_zero(ranking, best):
         spread = "" if zero.sd is None else f" ± {zero.sd:.2g}"
         out.append(
             f"{best.model} is no better than its architecture with drawn weights "
-            f"({value:.3g}, untrained {zero.mean:.3g}{spread}): its checkpoint adds nothing here."
+            f"({value:.3g} on the first draw, untrained {zero.mean:.3g}{spread}): its checkpoint adds nothing here."
         )
     return out
 
@@ -87,3 +108,22 @@ def _shortlist(ranking: Ranking) -> str:
         f"In the studies the best of the first {SHORTLIST.first} was within {SHORTLIST.within:g} of the best on "
         f"{SHORTLIST.times} of {SHORTLIST.targets} targets."
     )
+
+
+def is_at_chance(ranking: Ranking, row: Row) -> bool:
+    """Whether a short training gave no more than a guess would: one over the classes, an area of a half, no kappa."""
+    trained, classes = row.refined, ranking.target.get("classes") or ()
+    if trained is None or trained.quality is None:
+        return False
+    if trained.metric == "balanced_accuracy" and len(classes) > 1:
+        return trained.quality <= 1 / len(classes) + _NEAR_CHANCE
+    guess = {"auc": 0.5, "kappa": 0.0}.get(trained.metric)
+    return guess is not None and trained.quality <= guess + _NEAR_CHANCE
+
+
+def first_names(names: list[str]) -> str:
+    """The first names, and how many others there are."""
+    shown, more = names[:_NAMES], len(names) - _NAMES
+    if more > 0:
+        return f"{', '.join(shown)} and {more} other{'s' if more > 1 else ''}"
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)

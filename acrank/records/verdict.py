@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from acrank.records.first_candidate import about_the_first
+from acrank.records.first_candidate import about_the_first, first_names, is_at_chance
 from acrank.records.order import JOINT
 
 if TYPE_CHECKING:
     from acrank.records.row import Prior, Row
     from acrank.records.run import Ranking
-
-#: Names of a sentence; of more it says how many.
-_NAMES = 3
 
 
 def verdict_of(ranking: Ranking) -> list[str]:
@@ -32,20 +29,22 @@ def verdict_of(ranking: Ranking) -> list[str]:
         return []
     best = ranked[0]
     if len(ranked) == 1:
-        return [f"{best.model} is the only candidate that is ranked: there is nothing to compare it with."]
+        skipped = sum(row.status == "skipped" for row in ranking.rows)
+        left = f" ({skipped} skipped, see their reasons)" if skipped else ""
+        return [f"{best.model} is the only candidate that is ranked{left}: there is nothing to compare it with."]
     first = f"{best.model} is first by {_by(ranking, best)}"
     more = about_the_first(ranking, best)
     if best.band is None:
         return [
-            f"{first}. How sure that is cannot be told from one draw per candidate.",
+            f"{first}. How sure that is cannot be told from one draw of images for each (--repeats 3 takes three).",
             *more,
-            _surer(best, min(5, len(ranked))),
+            _surer(ranking, best, min(5, len(ranked))),
         ]
     rivals = [row.model for row in ranked[1:] if row.band == best.band]
     if not rivals:
         return [f"{first}, and its 95% interval overlaps no other.", *_by_score_alone(ranking, best), *more]
-    said = f"{first}, but the sample cannot tell it from {_listed(rivals)}."
-    return [said, *_by_score_alone(ranking, best), *more, _surer(best, len(rivals) + 1)]
+    said = f"{first}, but the sample cannot tell it from {first_names(rivals)}."
+    return [said, *_by_score_alone(ranking, best), *more, _surer(ranking, best, len(rivals) + 1)]
 
 
 def _by_score_alone(ranking: Ranking, best: Row) -> list[str]:
@@ -67,7 +66,7 @@ def _by(ranking: Ranking, best: Row) -> str:
         parts.append(_earlier(best.prior))
     if trained is not None and trained.quality is not None:
         parts.append(f"a short training ({trained.metric} {trained.quality:.3g})")
-    return _listed(parts)
+    return first_names(parts)
 
 
 def _earlier(prior: Prior | None) -> str:
@@ -77,17 +76,11 @@ def _earlier(prior: Prior | None) -> str:
     return f"{prior.source} (where it beat {prior.value:.0%} of the others)"
 
 
-def _surer(best: Row, count: int) -> str:
+def _surer(ranking: Ranking, best: Row, count: int) -> str:
     """What would tell the first candidates apart."""
+    if is_at_chance(ranking, best):
+        return "A longer --refine-budget, or finetuning them in full, would decide between them."
     if best.refined is not None:
         return "More labelled images, or finetuning them in full, would decide between them."
     history = "" if best.prior else ", finetuning results of other targets (--history)"
     return f"A short training of the first (--refine {count}){history} or more labelled images would make it surer."
-
-
-def _listed(names: list[str]) -> str:
-    """The first names, and how many others there are."""
-    shown, more = names[:_NAMES], len(names) - _NAMES
-    if more > 0:
-        return f"{', '.join(shown)} and {more} other{'s' if more > 1 else ''}"
-    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)

@@ -20,7 +20,7 @@ class Stop(StrEnum):
     """Why halving ended."""
 
     CLEAR = "the first is clear of the others"
-    DECIDED = "one candidate is left"
+    DECIDED = "the last round is over"
     BUDGET = "the budget is spent"
     FAILED = "no candidate could be trained"
 

@@ -16,6 +16,7 @@ from acrank.targets.doubts import doubts_of
 from acrank.targets.examination import Examination, ImageFacts
 from acrank.targets.target import Target, first_few
 
+_MOST_ROWS = 200  # of classes in a table
 #: Up to that many classes are all shown, of more the first and the last; of sizes the most frequent.
 SHOWN_CLASSES = 12
 _MODES = {1: "grey", 3: "colour"}
@@ -119,7 +120,11 @@ class Understanding:
         """One row for each thing understood, notes and warnings below."""
         rows: list[list[Any]] = [["name", self.name], ["layout", self.layout], ["task", self.task]]
         rows += [["images", self.images], ["labels", self.labels], ["split", self.split], ["groups", self.groups]]
-        rows += [[f"class {name}", count] for name, count in self.classes.items()]
+        classes = [[f"class {name}", count] for name, count in self.classes.items()]
+        if len(classes) > _MOST_ROWS:  # the record has them all
+            half, left = _MOST_ROWS // 2, len(classes) - _MOST_ROWS
+            classes = [*classes[:half], ["classes between", left], *classes[-half:]]
+        rows += classes
         if self.label_range:
             rows += [["lowest label", self.label_range[0]], ["highest label", self.label_range[1]]]
         rows.append(["images examined", self.examined])

@@ -52,6 +52,17 @@ def test_of_many_classes_the_first_and_the_last_are_shown(tmp_path: Path) -> Non
     assert line.endswith("class9 2")
 
 
+def test_a_table_of_very_many_classes_stays_readable(tmp_path: Path) -> None:
+    names = [f"c{place:04d}" for place in range(1000)]
+    images = np.random.default_rng(0).integers(0, 99, (2000, 4, 4), np.uint8)
+    np.savez(tmp_path / "t.npz", images=images, labels=np.repeat(names, 2))
+    found = understood(open_target(tmp_path / "t.npz"))
+    rows = [row for row in found.view().rows if str(row[0]).startswith("class")]
+    assert len(rows) == 201
+    assert [str(cell) for cell in rows[100]] == ["classes between", "800"]
+    assert len(found.record()["classes"]) == 1000
+
+
 def test_the_values_are_those_of_all_pixels(tmp_path: Path) -> None:
     images = np.random.default_rng(1).integers(0, 200, (8, 6, 6), np.uint8)
     np.savez(tmp_path / "t.npz", images=images, labels=[0, 1] * 4)

@@ -96,11 +96,11 @@ def _values_in(path: Path) -> np.ndarray:
     if not is_volume(path.name):
         return read_with_pillow(path, "image", to_array)
     stored = load_stored(path)
-    middle = stored.shape[2] // 2 if len(stored.shape) > 2 else 0
-    sizes = (*stored.shape[:2], 1)
-    starts = (0, 0, middle)
-    where = tuple(slice(start, start + size) for start, size in zip(starts, sizes, strict=True))
+    where = [slice(0, size) for size in stored.shape[:2]]
+    if len(stored.shape) > 2:
+        middle = stored.shape[2] // 2
+        where.append(slice(middle, middle + 1))
     size = math.prod(stored.shape[:2]) * math.prod(stored.shape[3:])
     check_decoded(stored.bytes_of_voxel * size, f"a slice of {path}", most=MOST_OF_VOLUME)
     with damage_of(path, f"cannot read {path}", hint="write it again, or leave it out"):
-        return stored.part(where)
+        return stored.part(tuple(where))
