@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from acrank.cli.console import check_outputs, finish, warn, write
+from acrank.cli.console import check_outputs, finish, say, warn, write
 from acrank.cli.options import DataOption, Format, FormatOption, VerboseOption, with_settings
 from acrank.cli.progress import progress
 from acrank.system.files import atomic_write, check_writable
@@ -67,6 +67,7 @@ def inspect(
         view = _with_cost(view, zoo, opened)
     for path in sheets:
         _write_sheet(path, opened)
+        say(f"written: {path}")
     write(view, tables)
     for text in understanding.warnings:
         warn(text)

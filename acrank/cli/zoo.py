@@ -114,6 +114,9 @@ def scan(
         console.put(text)
     else:
         atomic_write(output, text)
+        for line in found.told():
+            console.say(line)
+        console.say(f"written: {output}")
     console.say(found.summary)
     if found.doubt:
         console.say(found.doubt)

@@ -43,6 +43,20 @@ class FolderScan:
         files = f"{len(self.findings)} file{'s' if len(self.findings) != 1 else ''}"
         return f"{files}, {counts}" + (f" (left out: {left})" if left else "")
 
+    def told(self, most: int = 20) -> list[str]:
+        """A line for each file, "run.pth: resnet18" or "run.pth: unknown"; of more than `most` the first ones.
+
+        Args:
+            most: lines of files.
+        """
+        lines = [
+            f"{one.path.name}: {one.entries[0].architecture if one.entries else 'unknown'}"
+            + (" (a guess)" if one.kind == "guessed" else "")
+            for one in self.findings[:most]
+        ]
+        more = len(self.findings) - len(lines)
+        return [*lines, f"and {more} more"] if more > 0 else lines
+
     @property
     def doubt(self) -> str | None:
         """A sentence on the files whose architecture has twins of other layers; None where there are none."""

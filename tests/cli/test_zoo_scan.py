@@ -39,6 +39,8 @@ def test_paths_are_relative_to_the_output(acrank: Callable, folder: Path) -> Non
     (folder / "other").mkdir()
     done = acrank("zoo", "scan", "in", "-o", "other/zoo.yaml")
     assert (done.code, done.out) == (0, "")
+    assert done.err.splitlines()[0] == "checkpoint00.pt: resnet10t"
+    assert "written: other/zoo.yaml" in done.err
     assert "weights: ../in/checkpoint00.pt" in (folder / "other/zoo.yaml").read_text()
     assert acrank("zoo", "validate", "--zoo", "other/zoo.yaml").err == "1 ok\n"
 

@@ -1,8 +1,9 @@
-"""Bounds on what pydicom reads: the fields of a file, and what a deflated one unfolds to."""
+"""Bounds on what pydicom reads: fields, what deflated bytes unfold to, and the size of a compressed frame."""
 
 from __future__ import annotations
 
 import io
+import struct
 import zlib
 from pathlib import Path
 from typing import BinaryIO
@@ -15,6 +16,8 @@ _MOST_INFLATED = 5 * 2**27
 #: pydicom reads a field in one to three pieces, some 400,000 a second; three thousand frames in one file, each with its
 #: own position and window, take about 300,000.
 _MOST_READS = 1_000_000
+#: Markers of JPEG's and JPEG-LS's frame headers (SOF), which have the size.
+_FRAME_HEADERS = frozenset({*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC})
 
 
 class BoundedReads:
@@ -67,3 +70,25 @@ def inflated(file: BinaryIO, path: Path) -> io.BytesIO:
                 raise TargetError(text, hint="is it damaged? else write it without compression")
     found.seek(0)
     return found
+
+
+def declared_size(frame: bytes) -> tuple[int, int] | None:
+    """Rows and columns that a compressed frame declares itself: JPEG and JPEG-LS, JPEG 2000; None for other bytes.
+
+    Args:
+        frame: from its first marker on.
+
+    Example:
+        >>> declared_size(b"\\xff\\xd8\\xff\\xc0\\x00\\x0b\\x08\\x00\\x10\\x00\\x20\\x01\\x01\\x11\\x00")
+        (16, 32)
+    """
+    if frame[:4] == b"\xff\x4f\xff\x51" and len(frame) >= 24:  # JPEG 2000: SOC, SIZ
+        right, lower, left, upper = struct.unpack_from(">LLLL", frame, 8)
+        return max(0, lower - upper), max(0, right - left)
+    at = 2
+    while frame[:2] == b"\xff\xd8" and at + 9 <= len(frame) and frame[at] == 0xFF:
+        if frame[at + 1] in _FRAME_HEADERS:
+            rows, columns = struct.unpack_from(">HH", frame, at + 5)
+            return int(rows), int(columns)
+        at += 2 + int.from_bytes(frame[at + 2 : at + 4], "big")
+    return None

@@ -11,6 +11,7 @@ import numpy as np
 from acrank.errors import TargetError
 from acrank.system.bounds import check_fits
 from acrank.system.imports import extra
+from acrank.targets.stores.dicom_bounds import declared_size
 from acrank.targets.stores.dicom_file import (
     first_number,
     first_window,
@@ -136,8 +137,23 @@ def _pixels(dataset: Any, path: Path, frame: int) -> np.ndarray:
     refuse_compression(dataset, path)
     needed = np.prod([dataset.Rows, dataset.Columns, first_number(dataset, "SamplesPerPixel") or 1], dtype=np.float64)
     check_fits(int(needed) * 8, str(path), TargetError)
+    _refuse_other_size(dataset, path, frame)
     values = pixels.pixel_array(dataset, index=frame)  # without it, bytes beyond the last frame become frames
     return _without_overlay(np.asarray(values), dataset)
+
+
+def _refuse_other_size(dataset: Any, path: Path, frame: int) -> None:
+    """Raise TargetError where a compressed frame declares another size: a decoder would make room for it."""
+    if not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        return
+    encaps = extra("pydicom.encaps", "dicom", "DICOM files need")
+    count = int(first_number(dataset, "NumberOfFrames") or 1)
+    size = declared_size(encaps.get_frame(dataset.PixelData, frame, number_of_frames=count))
+    if size is not None and size != (dataset.Rows, dataset.Columns):
+        raise TargetError(
+            f"{path} is {dataset.Rows} x {dataset.Columns}, its compressed pixels are {size[0]} x {size[1]}",
+            hint="is it damaged? then leave it out, or write it again",
+        )
 
 
 def _without_overlay(values: np.ndarray, dataset: Any) -> np.ndarray:

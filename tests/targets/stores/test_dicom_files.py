@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import sys
 import zlib
 from pathlib import Path
@@ -260,6 +261,30 @@ def test_fields_without_end_are_not_read_to_their_end(
         path.write_bytes(path.read_bytes()[:start] + packed)
     with pytest.raises(TargetError, match=r"f\.dcm has too many fields for a DICOM image"):
         read_header(path)
+
+
+J2K = b"\xff\x4f\xff\x51\x00\x29\x00\x00" + struct.pack(">8L", 65535, 65535, 0, 0, 65535, 65535, 0, 0) + bytes(9)
+JPEG = b"\xff\xd8\xff\xe0\x00\x04ab\xff%s\x00\x0b\x08\xff\xff\xff\xff\x01\x01\x11\x00\xff\xd9"
+
+
+@pytest.mark.parametrize(
+    ("syntax", "frame"),
+    [
+        (pydicom.uid.JPEGBaseline8Bit, JPEG % b"\xc0"),
+        (pydicom.uid.JPEGLSLossless, JPEG % b"\xf7"),
+        (pydicom.uid.JPEG2000Lossless, J2K),
+    ],
+)
+def test_compressed_pixels_of_another_size_are_refused_before(tmp_path: Path, syntax: str, frame: bytes) -> None:
+    path = write_dicom(tmp_path / "f.dcm", RAMP)
+    dataset = pydicom.dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.PixelData = pydicom.encaps.encapsulate([frame])
+    dataset["PixelData"].VR = "OB"
+    dataset["PixelData"].is_undefined_length = True
+    dataset.save_as(path)
+    with pytest.raises(TargetError, match=r"f\.dcm is 8 x 8, its compressed pixels are 65535 x 65535"):
+        decode_dicom(path, 0, None)
 
 
 @pytest.mark.parametrize("frames", ["2000000000", "-7"])
