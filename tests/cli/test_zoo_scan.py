@@ -69,7 +69,9 @@ def test_nothing_sure_is_exit_3_with_the_comments_kept(acrank: Callable, folder:
     (folder / "empty" / "x.pth").write_text("no weights")
     done = acrank("zoo", "scan", "empty", "-o", "zoo.yaml")
     assert done.code == 3
-    assert done.err.startswith("1 file, 0 sure, 0 guessed, 1 unknown\nerror: no checkpoint in empty is known for sure")
+    assert done.err.startswith(
+        "x.pth: unknown\nwritten: zoo.yaml\n1 file, 0 sure, 0 guessed, 1 unknown\nerror: no checkpoint"
+    )
     assert "# unknown: x.pth" in (folder / "zoo.yaml").read_text()
 
 
