@@ -65,6 +65,10 @@ class TargetError(AcrankError):
     exit_code = 3
 
 
+class NoSplitError(TargetError):
+    """A target has no split of a name, or several of its meaning."""
+
+
 class CandidateError(AcrankError):
     """One candidate cannot be loaded or scored; within a run it becomes a skipped row."""
 

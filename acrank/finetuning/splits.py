@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from acrank.errors import TargetError, UsageError
+from acrank.errors import NoSplitError, TargetError, UsageError
 from acrank.system.streams import Purpose, stream
 from acrank.targets import LAYOUTS, Target, TargetOptions, open_target
 from acrank.targets.doubts import split_leaks
@@ -79,7 +79,7 @@ def open_splits(path: str | Path, options: TargetOptions | None = None, *, split
     if split_by == "seed":
         try:
             whole = opened(None)
-        except TargetError:  # such as a column of splits without one called train: all are joined anyway
+        except NoSplitError:  # such as a column of splits without one called train: all are joined anyway
             return {"all": opened("all")}
         return {"all": whole if whole.split is None else opened("all")}
     try:
@@ -89,7 +89,7 @@ def open_splits(path: str | Path, options: TargetOptions | None = None, *, split
         raise type(error)(text, hint="use --split-by seed") from error
     try:
         targets["val"] = opened("val")
-    except TargetError:  # it has none: the note says so
+    except NoSplitError:  # the note says so
         note = "the target has no validation split: part of its training images validates instead"
         targets["train"].notes.append(note)
     _warn_of_shared_groups(targets, _groups_of_splits(targets, path, options or TargetOptions()))

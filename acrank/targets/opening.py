@@ -84,6 +84,14 @@ def open_target(path: str | os.PathLike[str], options: TargetOptions | None = No
     """
     path = Path(path)
     options = dataclasses.replace(options or TargetOptions(), **fields)
+    try:
+        return _opened(path, options)
+    except OSError as error:  # such as a folder that may not be read, or no longer
+        where = path if error.filename is None else os.fsdecode(error.filename)
+        raise TargetError(f"cannot read {where}: {error.strerror or error}", hint="check the path") from error
+
+
+def _opened(path: Path, options: TargetOptions) -> Target:
     layout = _layout_of(path, options)
     _refuse_unsupported(path, layout, options)
     target = _grouped(LAYOUTS[layout].open(path, options), options)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Literal
 
-from acrank.errors import TargetError
+from acrank.errors import NoSplitError
 from acrank.system.words import closest
 from acrank.targets.target import first_few
 
@@ -67,13 +67,13 @@ def choose_splits(split: str | None, available: Sequence[str], *, path: Path, no
     where no split is named. Empty if the target has no splits. A default among several splits is added to the notes.
 
     Raises:
-        TargetError: the split does not exist, or several have this meaning.
+        NoSplitError: the split does not exist, or several have this meaning.
     """
     names = sorted(available)
     if not names and split in (None, "all"):
         return []
     if not names:
-        raise TargetError(f"{path} has no splits, so no split {split!r}", hint="leave the split out")
+        raise NoSplitError(f"{path} has no splits, so no split {split!r}", hint="leave the split out")
     if split == "all":
         return names
     if split is None and all(split_kind(name) == "fold" for name in names):
@@ -97,4 +97,4 @@ def _named(split: str, names: Sequence[str], *, path: Path) -> str:
         f"several splits {split!r}: {', '.join(found)}" if found else f"no split {split!r}, only {first_few(names)}"
     )
     usual = 'name one of them, or "all" to join them'
-    raise TargetError(f"{path} has {problem}", hint=usual if found else closest(split, [*names, "all"], usual))
+    raise NoSplitError(f"{path} has {problem}", hint=usual if found else closest(split, [*names, "all"], usual))

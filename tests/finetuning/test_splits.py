@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
+import nibabel
 import numpy as np
 import pytest
+from helpers.volume_sets import write_decathlon
+from helpers.workbench import make_images
 from hypothesis import given
 from hypothesis import strategies as st
 
 from acrank.errors import TargetError
-from acrank.finetuning.splits import partition_indices
+from acrank.finetuning.splits import open_splits, partition_indices
+from acrank.targets import TargetOptions
 
 SIZES = st.lists(st.integers(3, 40), min_size=2, max_size=6)
 SHARES = st.tuples(st.floats(0.05, 0.45), st.floats(0.05, 0.45))
@@ -43,3 +50,27 @@ def test_the_shares_are_those_of_the_whole() -> None:
 def test_a_class_of_two_images_is_too_small() -> None:
     with pytest.raises(TargetError, match="too few images"):
         partition_indices(np.array([0, 0, 0, 1, 1]), split=0, val_share=0.2, test_share=0.2)
+
+
+def test_a_target_that_cannot_be_read_is_named_and_not_its_splits(tmp_path: Path) -> None:
+    write_decathlon(tmp_path / "d")
+    path = min((tmp_path / "d" / "labelsTr").iterdir())
+    image = nibabel.load(path)
+    moved = image.affine.copy()
+    moved[:3, 3] += 50
+    nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj), moved), path)
+    with pytest.raises(TargetError, match="lies elsewhere than"):
+        open_splits(tmp_path / "d", TargetOptions(slices=3))
+
+
+def test_a_damaged_validation_split_is_no_missing_one(tmp_path: Path) -> None:
+    for split in ("train", "test", "val"):
+        make_images(tmp_path / "t" / split, classes=2, each=4, size=8)
+    assert set(open_splits(tmp_path / "t", split_by="target")) == {"train", "test", "val"}
+    shutil.rmtree(tmp_path / "t" / "val" / "class1")
+    with pytest.raises(TargetError, match="one class only"):
+        open_splits(tmp_path / "t", split_by="target")
+    shutil.rmtree(tmp_path / "t" / "val")
+    found = open_splits(tmp_path / "t", split_by="target")
+    assert set(found) == {"train", "test"}
+    assert any("no validation split" in note for note in found["train"].notes)
