@@ -56,7 +56,8 @@ def check_refined_top_k(ranking: Ranking, gate: RefinedTopK) -> GateResult:
         return result(passed=False, message=f"{name} was not refined: {why}", observed=None)
     better = [model for model, found in trained.items() if _is_better(found, own)]
     place = len(better) + 1
-    message = f"{name} has {own.metric} {own.quality:.4g} after {own.epochs} epochs: place {place} of {len(trained)}"
+    epochs = f"{own.epochs} epoch{'s' if own.epochs != 1 else ''}"
+    message = f"{name} has {own.metric} {own.quality:.4g} after {epochs}: place {place} of {len(trained)}"
     message += f", behind {listed(better)}" if better else ""
     return result(passed=place <= gate.k, message=message, observed=place)
 

@@ -135,7 +135,7 @@ def check_no_skipped(ranking: Ranking, gate: NoSkipped) -> GateResult:
 def check_no_warnings(ranking: Ranking, gate: bool) -> GateResult:
     """The run has no warning about the ranking as a whole."""
     found = [str(text) for text in ranking.warnings]
-    message = f"{len(found)} warnings: {listed(found)}" if found else "no warnings"
+    message = f"{len(found)} warning{'s' if len(found) > 1 else ''}: {listed(found)}" if found else "no warnings"
     return GateResult(
         name="no_warnings", passed=not found, message=message, observed=len(found), required="no warnings"
     )

@@ -288,7 +288,7 @@ class TestNoWarnings:
         assert outcome(run, no_warnings=True).passed
         run.warnings.append("one class only")
         result = outcome(run, no_warnings=True)
-        assert (result.passed, result.message) == (False, "1 warnings: one class only")
+        assert (result.passed, result.message) == (False, "1 warning: one class only")
 
 
 class TestTime:
