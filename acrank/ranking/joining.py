@@ -70,7 +70,9 @@ def kept_rows(
     return kept if settings.untrained else [dataclasses.replace(row, untrained=None) for row in kept]
 
 
-def recomputed(earlier: Ranking, kept: Sequence[Row], candidates: Sequence[Candidate], settings: Settings) -> list[str]:
+def recomputed(
+    earlier: Ranking, kept: Sequence[Row], candidates: Sequence[Candidate], *, settings: Settings
+) -> list[str]:
     """A line for every candidate whose scored row of an earlier run was not kept: what changed since."""
     known, held = {candidate.id: candidate for candidate in candidates}, {row.model for row in kept}
     return [

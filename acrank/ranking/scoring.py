@@ -88,7 +88,7 @@ def score(
     if on_target is not None:
         on_target(run.understanding)
     kept = kept_rows(resume, zoo.candidates, run.settings, target=run.target_record) if resume else []
-    run.notes = recomputed(resume, kept, zoo.candidates, run.settings) if resume else []
+    run.notes = recomputed(resume, kept, zoo.candidates, settings=run.settings) if resume else []
     rows = {row.model: row for row in kept}
     with bar("scoring", shown=progress) as report, closing(run.rows(rows)) as news:
         for row in news:
