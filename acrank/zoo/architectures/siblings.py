@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from acrank.zoo.schema import Candidate
 
 _MOST = 12
+_MOST_TWINS = 4  # each is built, which takes a tenth of a second or more
 _SIZES = "atto|femto|pico|nano|tiny|xxs|xs|small|medium|base|large|huge|giant|[tsmblhg]"
 _VARYING = re.compile(rf"\d+|(?<=_)(?:{_SIZES})(?=_|$)")
 
@@ -54,8 +56,8 @@ def fitting_architecture(candidate: Candidate, tensors: dict[str, Tensor]) -> st
 def computing_otherwise(name: str, others: Iterable[str]) -> list[str]:
     """Which of the architectures with the same names and shapes are made of other layers than this one.
 
-    They differ in what no tensor shows: padding, activations, the epsilon of a normalisation. Those of torchvision are
-    left out, for its layers have other classes whatever they compute.
+    They differ in what no tensor shows: padding, activations, the epsilon of a normalisation. The first few are
+    compared, and none of torchvision, whose layers have other classes whatever they compute.
 
     Args:
         name: of an architecture of timm; for another nothing is compared.
@@ -68,9 +70,11 @@ def computing_otherwise(name: str, others: Iterable[str]) -> list[str]:
         []
     """
     own = _layers_of(name)
-    return [other for other in list(others)[:_MOST] if own and (found := _layers_of(other)) and found != own]
+    compared = [other for other in others if ":" not in other][:_MOST_TWINS]
+    return [other for other in compared if own and (found := _layers_of(other)) and found != own]
 
 
+@lru_cache(maxsize=32)
 def _layers_of(name: str) -> str | None:
     """The layers of an architecture of timm with their arguments, as text; None where it cannot be built so."""
     if ":" in name:
