@@ -175,18 +175,18 @@ def test_the_leader_that_drawn_weights_match_is_named_with_both_values() -> None
 
 def test_an_untrained_leader_is_known_by_its_affines() -> None:
     found = made((9.0, 1.0), (3.0, 1.0))
-    found.rows[0].layers = [{"name": "bn", "channels": 8, "untouched": True}]
-    found.rows[1].layers = [{"name": "bn", "channels": 8, "untouched": False}]
+    found.rows[0].layers = [{"name": "bn", "channels": 8, "as_begun": True}]
+    found.rows[1].layers = [{"name": "bn", "channels": 8, "as_begun": False}]
     looks = "m0 looks untrained: all its normalisation layers are as they begin (scale 1, offset 0)."
     assert found.verdict[1] == looks
-    found.rows[0].layers.append({"name": "bn2", "channels": 8, "untouched": False})
+    found.rows[0].layers.append({"name": "bn2", "channels": 8, "as_begun": False})
     assert len(found.verdict) == 1
 
 
 def test_untrained_rivals_of_the_leading_band_are_named_too() -> None:
     found = made((9.0, 3.0), (8.0, 3.0), (7.5, 3.0), (0.0, 1.0))
     for place in (1, 2, 3):
-        found.rows[place].layers = [{"name": "bn", "channels": 8, "untouched": True}]
+        found.rows[place].layers = [{"name": "bn", "channels": 8, "as_begun": True}]
     said = [sentence for sentence in found.verdict if "untrained" in sentence]
     assert said == ["m1 and m2 look untrained: all their normalisation layers are as they begin (scale 1, offset 0)."]
     (warned,) = [text for text in warnings_of(found) if "look untrained" in text]

@@ -269,6 +269,7 @@ def _layer_records(draws: Sequence[Sequence[LayerShift]]) -> list[dict[str, Any]
             "name": layers[0].name,
             "channels": layers[0].channels,
             "untouched": layers[0].untouched,
+            "as_begun": layers[0].as_begun,
             "ac_corr": float(np.mean([layer.total for layer in layers])),
             "channel_alignment": float(np.mean([layer.own / layer.total for layer in layers])),
             "affine_drift": float(np.mean([np.median(layer.drift) for layer in layers])),

@@ -49,8 +49,8 @@ def on_first_draw(row: Row, score: str) -> float | None:
 
 
 def looks_untrained(row: Row) -> bool:
-    """Whether all normalisation layers of a network are as they begin, scale 1 and offset 0."""
-    return bool(row.layers) and all(layer.get("untouched") for layer in row.layers)
+    """Whether all normalisation layers of a network are as they begin; earlier records do not say it."""
+    return bool(row.layers) and all(layer.get("as_begun") for layer in row.layers)
 
 
 def is_within_zero(ranking: Ranking, row: Row) -> bool:
@@ -83,9 +83,8 @@ def _about_the_labels(ranking: Ranking, best: Row) -> str:
 
 def _untrained(ranking: Ranking, best: Row) -> list[str]:
     out = []
-    near = [row.model for row in ranking.rows if looks_untrained(row) and row.rank and row.band == best.band]
-    if looks_untrained(best) or (near and best.band is not None):
-        names = near if best.band is not None else [best.model]
+    leading = [row for row in ranking.rows if row is best or (row.band is not None and row.band == best.band)]
+    if names := [row.model for row in leading if looks_untrained(row)]:
         looks = "looks untrained: all its" if len(names) == 1 else "look untrained: all their"
         out.append(f"{first_names(names)} {looks} normalisation layers are as they begin (scale 1, offset 0).")
     zero, value = zero_of(ranking, best), on_first_draw(best, ranking.scored_by)

@@ -46,6 +46,12 @@ class LayerShift:
         return bool((source == source[0]).all())
 
     @property
+    def as_begun(self) -> bool:
+        """Whether the source affines are as layers begin: offsets 0, scales all 1, or all 0 at the end of a branch."""
+        scales, offsets = self.source_weight, self.source_bias
+        return bool((offsets == 0).all() and ((scales == 1).all() or (scales == 0).all()))
+
+    @property
     def before(self) -> LayerShift:
         """The layer before the step; its correlation is not computed: NaN."""
         nan = float("nan")

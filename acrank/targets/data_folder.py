@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from acrank.errors import TargetError
@@ -52,6 +53,7 @@ class DataFolder:
         self._real = os.path.realpath(root)
         self._outside: set[str] = set()
         self._left_out: set[str] = set()
+        self._kernel: set[str] = set()
         self._listings: dict[str, tuple[int, dict[str, os.DirEntry[str]]]] = {}
         self._folders: dict[str, bool] = {}
 
@@ -64,6 +66,9 @@ class DataFolder:
         path = self.root / folder
         try:
             device = path.stat().st_dev
+            if device in _kernel_devices():
+                self._kernel.add(str(path))
+                return
             with os.scandir(path) as entries:
                 for entry in entries:
                     if entry.name[0] != "." and entry.name not in _CLUTTER and (found := self._found(entry, device)):
@@ -131,6 +136,8 @@ class DataFolder:
         if self._left_out:
             kinds = "broken links, devices, FIFOs or sockets"
             found.append(f"{len(self._left_out)} {kinds} are left out: {first_few(sorted(self._left_out), 3)}")
+        if self._kernel:
+            found.append(f"what the kernel shows as files is left out: {first_few(sorted(self._kernel), 3)}")
         return found
 
     def _is_outside(self, real: str) -> bool:
@@ -177,6 +184,14 @@ def once(images: Iterable[tuple[str, str, Identity]], notes: list[str]) -> list[
     if again:
         notes.append(f"{len(again)} further names of the same images are left out: {first_few(again, 3)}")
     return list(first.values())
+
+
+@lru_cache(maxsize=1)
+def _kernel_devices() -> frozenset[int]:
+    """Devices of what the kernel shows as files, which are no data, and of which some block whoever reads them."""
+    found = (_status(path) for path in ("/proc", "/sys"))
+    root = _status("/")
+    return frozenset(one.st_dev for one in found if one is not None) - {root.st_dev if root else 0}
 
 
 def _status(path: str) -> os.stat_result | None:

@@ -79,6 +79,14 @@ def test_what_was_not_observed_is_absent() -> None:
     assert [found.get(name) for name in ("logits", "later_gram", "later_gram_labels", "later_gram_half")] == [None] * 4
 
 
+def test_layers_as_they_begin_are_told_from_trained_ones_without_offsets() -> None:
+    assert shift([1.0] * 3, [0.0] * 3).as_begun
+    assert shift([0.0] * 3, [0.0] * 3).as_begun  # the last of a residual branch
+    for trained in (([1.0, 1.0, 1.1], [0.0] * 3), ([1.0] * 3, [0.0, 0.1, 0.0]), ([0.5] * 3, [0.0] * 3)):
+        assert not shift(*trained).as_begun
+    assert shift([1.0, 1.0, 1.1], [0.0] * 3).untouched  # AC-Corr has nothing to go by, and yet it is trained
+
+
 def test_untouched_reads_y_not_the_affines() -> None:
     assert shift([0.5] * 3, [0.0] * 3).untouched
     assert shift([1.0, 2.0], [1.0, 2.0], eps=0.0).untouched

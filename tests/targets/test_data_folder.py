@@ -137,7 +137,7 @@ def test_paths_that_are_no_data_set(acrank: Run, path: str) -> None:
     done = acrank("score", "--data", path)
     assert done.code == 3
     assert done.err.startswith("error: ")
-    assert time.monotonic() - started < 120  # not for ever: a machine may be slow
+    assert time.monotonic() - started < 20
 
 
 def test_a_path_with_a_nul() -> None:
@@ -162,6 +162,14 @@ def test_tables_of_enormous_width(tmp_path: Path, text: str, message: str) -> No
 def test_labels_of_enormous_length(pets: Path) -> None:
     with pytest.raises(TargetError, match="the label in row 3 has more than 256 characters"):
         open_target(table(pets, ROWS[0], "cat/b.png," + "x" * 1000))
+
+
+@pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="no such file system here")
+def test_what_the_kernel_shows_as_files_is_not_read() -> None:
+    """Some of it blocks whoever reads it, and its links lead round in circles."""
+    data = data_folder.DataFolder(Path("/sys"))
+    assert list(data.scan("kernel")) == []
+    assert data.notes() == ["what the kernel shows as files is left out: /sys/kernel"]
 
 
 def test_a_folder_that_may_no_longer_be_read_is_an_error_of_the_data(

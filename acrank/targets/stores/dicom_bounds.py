@@ -89,6 +89,6 @@ def declared_size(frame: bytes) -> tuple[int, int] | None:
     while frame[:2] == b"\xff\xd8" and at + 9 <= len(frame) and frame[at] == 0xFF:
         if frame[at + 1] in _FRAME_HEADERS:
             rows, columns = struct.unpack_from(">HH", frame, at + 5)
-            return int(rows), int(columns)
+            return (int(rows), int(columns)) if rows else None  # 0: they are only told behind the first scan
         at += 2 + int.from_bytes(frame[at + 2 : at + 4], "big")
     return None
