@@ -148,9 +148,7 @@ def _refuse_other_size(dataset: Any, path: Path, frame: int) -> None:
         return
     encaps = extra("pydicom.encaps", "dicom", "DICOM files need")
     count = int(first_number(dataset, "NumberOfFrames") or 1)
-    tables = (dataset.get("ExtendedOffsetTable"), dataset.get("ExtendedOffsetTableLengths"))
-    offsets = tables if all(tables) else None
-    size = declared_size(encaps.get_frame(dataset.PixelData, frame, number_of_frames=count, extended_offsets=offsets))
+    size = declared_size(encaps.get_frame(dataset.PixelData, frame, number_of_frames=count))
     if size is not None and size != (dataset.Rows, dataset.Columns):
         raise TargetError(
             f"{path} is {dataset.Rows} x {dataset.Columns}, its compressed pixels are {size[0]} x {size[1]}",

@@ -287,6 +287,20 @@ def test_compressed_pixels_of_another_size_are_refused_before(tmp_path: Path, sy
         decode_dicom(path, 0, None)
 
 
+def test_compressed_frames_with_extended_offsets_are_read(tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "f.dcm", np.stack([RAMP, RAMP[::-1]]), NumberOfFrames=2)
+    plain = [decode_dicom(path, frame, None) for frame in range(2)]
+    dataset = pydicom.dcmread(path)
+    dataset.compress(pydicom.uid.RLELossless)
+    frames = list(pydicom.encaps.generate_frames(dataset.PixelData, number_of_frames=2))
+    found = pydicom.encaps.encapsulate_extended(frames)
+    dataset.PixelData, dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths = found
+    dataset["PixelData"].is_undefined_length = True
+    dataset.save_as(path)
+    for frame in range(2):
+        np.testing.assert_array_equal(decode_dicom(path, frame, None), plain[frame])
+
+
 @pytest.mark.parametrize("frames", ["2000000000", "-7"])
 def test_more_frames_than_a_file_can_hold_are_refused(tmp_path: Path, frames: str) -> None:
     with pytest.raises(TargetError, match=r"cannot read .*f\.dcm as DICOM"):
