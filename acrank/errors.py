@@ -8,6 +8,7 @@ AcrankError                      4   anything below; alone: a broken promise ins
 │   ├── OutputError              2   an output path cannot be written
 │   └── MissingExtraError        2   an optional dependency is not installed
 ├── TargetError                  3   the target data cannot be used
+│   └── NoSplitError             3   the target has no split of the name asked for, or several
 ├── CandidateError               3   one candidate cannot be loaded or scored (a skipped row within a run)
 ├── NothingRankedError           3   every candidate was skipped
 └── UndefinedScoreError          4   a score has no value on a sample (a note on the row within a run)
