@@ -5,8 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
+# a shell's background jobs, and what they start, ignore Ctrl-C
 SCRIPT = """
+import signal
 import time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from acrank.system.interrupts import delivered_interrupts
 
 class Raises:
