@@ -106,6 +106,9 @@ def refine_and_save(
             on_progress=on_progress,
         )
     write_or_rescue(found, outputs, at_least=at_least)
+    for warning in found.warnings:
+        if warning not in ranking.warnings:
+            warn(warning)
     for note in found.notes:
         if note not in told:
             say(note)

@@ -21,7 +21,7 @@ class Change:
         rank_before, rank_after: None where it had no rank.
         before, after: its values of the ranking score.
         difference: after minus before; None where a value is missing.
-        change: "same", "within noise" (the two 95% intervals overlap, as within a band), "better" or "worse" (they do
+        change: "same", "within noise" (the two intervals overlap, as within a band), "better" or "worse" (they do
             not), "unknown" (the values differ, and neither has an interval), "new", "gone", or "skipped" before or now.
     """
 

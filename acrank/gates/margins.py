@@ -80,11 +80,18 @@ def _standard_error(best: Row, own: Row, score: str) -> float:
     """Of the difference of two means over draws, taken as independent."""
     if best.model == own.model:
         return 0.0
-    single = [row.model for row in (best, own) if row.scores[score].sd is None]
-    if single:
+    deviations = {row.model: _deviation(row, score) for row in (best, own)}
+    unknown = [model for model, found in deviations.items() if found is None]
+    if unknown:
         raise GatesError(
-            f"margin: {one_line(', '.join(single))} had a single draw of {score}, so there is no standard error",
+            f"margin: {one_line(', '.join(unknown))} had a single draw of {score}, so there is no standard error",
             hint="score with --no-race and --repeats 3, or give the margin in another unit",
         )
-    squares = [(row.scores[score].sd or 0.0) ** 2 / row.details.draws_of(score) for row in (best, own)]
+    squares = [(deviations[row.model] or 0.0) ** 2 / row.details.draws_of(score) for row in (best, own)]
     return math.sqrt(math.fsum(squares))
+
+
+def _deviation(row: Row, score: str) -> float | None:
+    """Between draws: as the images of each tell it, else over the draws."""
+    found = row.details.deviation_of(score)
+    return row.scores[score].sd if found is None else found

@@ -27,7 +27,7 @@ def check_leading_band(ranking: Ranking, gate: LeadingBand) -> GateResult:
     if row.band is None:
         raise GatesError(
             f"leading_band: {name} is rank {row.rank} of a run without bands: every candidate had a single draw",
-            hint="score with --repeats 2 or more",
+            hint="score with --no-race and --repeats 2 or more",
         )
     leading = [other.model for other in ranking.rows if other.band == 1]
     where = (

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from acrank.cache import ObservationCache, drift_key_of, identity_of, key_of
 from acrank.ranking.scored_observation import ScoredObservation
-from acrank.ranking.values import mean_of, value_of
+from acrank.ranking.values import limits_of, mean_of, value_of
 from acrank.records import Row, Value
 from acrank.scores import SCORES
 from acrank.scores.inputs import CandidateInfo, LayerShift, Observation, drift_alone
@@ -171,11 +171,13 @@ def row_of(
     for name in settings.scores:
         results = [one.score(name) for one in found]
         controls = {kind: mean_of([one.score(name, kind) for one in found]) for kind in _controls(name, settings)}
-        values[name] = value_of(results, **controls)
+        deviations = [one.deviation(name) for one in found] if name == settings.rank_by else []
+        values[name] = value_of(results, deviations, limits=limits_of(name), **controls)
         if parts := [one.part for one in results if one.part is not None]:
             info.details.parts[name] = parts
         elif name == settings.rank_by:
             info.details.values[name] = [one.value for one in results]
+            info.details.deviations[name] = deviations
     layers = [_layers_of(one.observation) for one in found]
     info.details.draws = len(found)
     info.details.patches = _patches([one.observation for one in found])
@@ -219,8 +221,11 @@ def _observations(
         if begun.drift is not None:
             observation = dataclasses.replace(observation, random_head_shifts=begun.drift)
         keys = [one for one in (key, begun.drift_key) if one]
+        units = draw.units(observation.groups)
         out.append(
-            ScoredObservation(observation, settings, repeat=draw.repeat, cache=cache if key else None, keys=keys)
+            ScoredObservation(
+                observation, settings, repeat=draw.repeat, units=units, cache=cache if key else None, keys=keys
+            )
         )
     return out, info
 

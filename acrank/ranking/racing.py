@@ -8,14 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from acrank.ranking.values import value_of
+from acrank.ranking.values import comparison_reach, ends_of, limits_of, value_of
 from acrank.records import Row, Value
+from acrank.records.score_value import joint_deviation
 from acrank.scores import SCORES
 from acrank.scores.evaluate import Evaluation
 from acrank.settings import CONSENSUS, Settings
 
-#: At most so many of the best go on; after the first draw all of them, for nothing is known yet of how draws differ.
+#: At most so many of the best go on.
 FIRST = 3
+#: All further draws of a race are at most one for so many candidates, so that a race adds little to the cost of a run.
+CANDIDATES_PER_DRAW = 4
 
 
 def can_race(settings: Settings) -> bool:
@@ -23,18 +26,58 @@ def can_race(settings: Settings) -> bool:
     return settings.rank_by != CONSENSUS and not SCORES[settings.rank_by].pool_relative
 
 
-def contested(rows: Sequence[Row], settings: Settings) -> set[str]:
-    """The candidates that may still be the best: those of the first three whose interval overlaps the leader's.
+def draws_to_give(candidates: int) -> int:
+    """How many further draws a race may take: one for every fourth candidate, and none where two cannot have one each.
+
+    >>> [draws_to_give(count) for count in (3, 7, 8, 44)]
+    [0, 0, 2, 11]
+    """
+    most = candidates // CANDIDATES_PER_DRAW
+    return most if most > 1 else 0
+
+
+class Race:
+    """Which candidates get another draw, round after round.
+
+    Args:
+        settings: of the run, filled in for the task.
+        candidates: how many the run has.
+    """
+
+    def __init__(self, settings: Settings, candidates: int) -> None:
+        self._settings, self._left = settings, draws_to_give(candidates)
+        self._draws: dict[str, int] = {}  # a row of an earlier run may have more than it had when this was decided
+
+    @property
+    def left(self) -> int:
+        """How many draws may still be given."""
+        return self._left if self._left > 1 else 0
+
+    def next_round(self, rows: Sequence[Row]) -> dict[str, int]:
+        """How many draws those have in the next round that get one more; it decides as if no row had more so far."""
+        known = as_of_draws(rows, self._settings.rank_by, self._draws)
+        again = contested(known, self._settings, min(FIRST, self._left))
+        self._left -= len(again)
+        wanted = {model: self._draws.get(model, 1) + 1 for model in again}
+        self._draws |= wanted
+        return wanted
+
+
+def contested(rows: Sequence[Row], settings: Settings, most: int = FIRST) -> set[str]:
+    """The candidates that may still be the best: those of the first ones whose interval overlaps the leader's.
+
+    All of the first ones where the leader has no interval, as after one draw whose images cannot tell how draws differ.
 
     Args:
         rows: of the run so far.
         settings: of the run, filled in for the task.
+        most: how many are looked at.
     """
     name = settings.rank_by
     sign = 1.0 if settings.directions()[name] else -1.0
     able = [row for row in rows if row.status == "scored"]
     found = [(sign * value, row.model) for row in able if (value := row.value(name)) is not None]
-    ordered = [model for _, model in sorted(found, key=lambda one: (-one[0], one[1]))][:FIRST]
+    ordered = [model for _, model in sorted(found, key=lambda one: (-one[0], one[1]))][:most]
     if len(ordered) < 2:
         return set()
     ready = {row.model: row.scores[name] for row in with_pooled_intervals(able, [name])}
@@ -56,34 +99,36 @@ def as_of_draws(rows: Sequence[Row], name: str, counts: Mapping[str, int]) -> li
         values = row.details.values.get(name, [])
         few = values[: counts.get(row.model, 1)]
         if len(few) < len(values):
-            scores = {**row.scores, name: value_of([Evaluation(one) for one in few])}
-            details = dataclasses.replace(row.details, values={**row.details.values, name: few})
-            row = dataclasses.replace(row, scores=scores, details=details)
+            row = _with_values(row, name, few, deviations=row.details.deviations.get(name, [])[: len(few)])
         out.append(row)
     return out
 
 
 def with_pooled_intervals(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
-    """The rows, with intervals from a deviation that all candidates share where their numbers of draws differ.
+    """The rows, with intervals from a deviation that candidates share where not each has its own.
 
-    Student's 95% interval of a mean of n draws: the pooled deviation over the root of n, with the degrees of freedom of
-    all candidates that have several draws. Where all have the same number of draws, each keeps its own.
+    A row whose deviation was estimated from the images of its draws keeps its interval. The others share one where
+    their numbers of draws differ: from the pooled deviation over the root of n, with the degrees of freedom of all that
+    have several draws; or where rows with estimates are beside them: from the mean square of these. Else each keeps the
+    interval of its own draws.
     """
     out = list(rows)
     for name in names:
-        if _draws_differ(rows, name):
+        if _is_shared(rows, name):
             out = _pooled(out, name)
     return out
 
 
 def with_own_intervals(rows: Sequence[Row]) -> list[Row]:
     """The rows of a record as they were before `with_pooled_intervals`: each interval from the row's own draws."""
-    names = {name for row in rows for name in row.scores if _draws_differ(rows, name)}
+    names = {name for row in rows for name in row.scores if _is_shared(rows, name)}
     return [
         dataclasses.replace(
             row,
             scores={
-                name: _own(value, row.details.draws_of(name)) if name in names else value
+                name: _own(value, name, row.details.draws_of(name))
+                if name in names and not _has_own(row, name)
+                else value
                 for name, value in row.scores.items()
             },
         )
@@ -113,17 +158,44 @@ def with_more_draws(row: Row, more: Row, name: str) -> Row:
         name: of the ranking score.
     """
     values = [*row.details.values.get(name, []), *more.details.values[name]]
-    known = row.scores[name]
-    found = value_of([Evaluation(value) for value in values])
+    deviations = [*row.details.deviations.get(name, []), *more.details.deviations.get(name, [])]
     details = dataclasses.replace(
         row.details,
         draws=len(values),
         draws_of_others=row.details.draws_of_others or row.details.draws,
         patches=_both(row.details.patches, more.details.patches),
-        values={**row.details.values, name: values},
     )
+    return _with_values(dataclasses.replace(row, details=details), name, values, deviations=deviations)
+
+
+def _with_values(row: Row, name: str, values: list[float | None], *, deviations: list[float | None]) -> Row:
+    """The row with a score over these draws, and with its controls as they are."""
+    known = row.scores[name]
+    # an earlier version's draws have no deviation: then none counts
+    complete = deviations if len(deviations) == len(values) else []
+    found = value_of([Evaluation(value) for value in values], complete, limits=limits_of(name))
     value = dataclasses.replace(found, no_drift=known.no_drift, shuffled=known.shuffled, note=known.note)
+    details = dataclasses.replace(
+        row.details,
+        values={**row.details.values, name: values},
+        deviations={**row.details.deviations, name: deviations},
+    )
     return dataclasses.replace(row, scores={**row.scores, name: value}, details=details)
+
+
+def after_round(earlier: Row, row: Row, name: str | None = None) -> Row:
+    """The row of a later round, which counts the seconds of both; the earlier one where the later failed.
+
+    Args:
+        earlier, row: of one candidate.
+        name: of the score that the later row has more draws of; None where it has all draws of all scores.
+    """
+    seconds = round((earlier.seconds or 0) + (row.seconds or 0), 4)
+    if row.status == "skipped":
+        note = f"draw {earlier.details.draws_of(name or '') + 1} failed: {row.reason}"
+        return dataclasses.replace(earlier, seconds=seconds, notes=list(dict.fromkeys([*earlier.notes, note])))
+    whole = with_more_draws(earlier, row, name) if name else row
+    return dataclasses.replace(whole, seconds=seconds, prior=earlier.prior, refined=earlier.refined)
 
 
 def _both(before: dict[str, Any] | None, after: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -131,35 +203,41 @@ def _both(before: dict[str, Any] | None, after: dict[str, Any] | None) -> dict[s
     return {**before, "corners": [*before["corners"], *after["corners"]]} if before and after else before
 
 
-def _draws_differ(rows: Sequence[Row], name: str) -> bool:
-    return len({row.details.draws_of(name) for row in rows if row.status == "scored"}) > 1
+def _is_shared(rows: Sequence[Row], name: str) -> bool:
+    """Whether the rows without a deviation of their own share one."""
+    there = [row for row in rows if row.status == "scored" and row.scores.get(name, Value(None)).value is not None]
+    lacking = [row for row in there if not _has_own(row, name)]
+    draws = {row.details.draws_of(name) for row in lacking}
+    return bool(lacking) and (len(draws) > 1 or len(lacking) < len(there))
 
 
-def _own(value: Value, draws: int) -> Value:
-    from scipy.stats import t
+def _has_own(row: Row, name: str) -> bool:
+    return row.details.deviation_of(name) is not None
 
+
+def _own(value: Value, name: str, draws: int) -> Value:
     if value.value is None or value.sd is None or draws < 2:
         return dataclasses.replace(value, low=None, high=None)
-    reach = float(t.ppf(0.975, draws - 1)) * value.sd / draws**0.5
-    return dataclasses.replace(value, low=value.value - reach, high=value.value + reach)
+    low, high = ends_of(value.value, comparison_reach(value.sd / draws**0.5, freedom=draws - 1), limits_of(name))
+    return dataclasses.replace(value, low=low, high=high)
 
 
 def _pooled(rows: list[Row], name: str) -> list[Row]:
-    from scipy.stats import t
-
-    sds = [(row.details.draws_of(name), sd) for row in rows if (sd := row.scores.get(name, Value(None)).sd) is not None]
+    lacking = [row for row in rows if name in row.scores and not _has_own(row, name)]
+    sds = [(row.details.draws_of(name), sd) for row in lacking if (sd := row.scores[name].sd) is not None]
     freedom = sum(draws - 1 for draws, _ in sds)
-    if not freedom:
+    deviation = joint_deviation([found for row in rows if (found := row.details.deviation_of(name)) is not None])
+    if freedom:
+        deviation = float(np.sqrt(sum((draws - 1) * sd**2 for draws, sd in sds) / freedom))
+    if deviation is None:
         return rows
-    deviation = float(np.sqrt(sum((draws - 1) * sd**2 for draws, sd in sds) / freedom))
-    reach = float(t.ppf(0.975, freedom)) * deviation
+    reach = comparison_reach(deviation, freedom=freedom or None)
     out = []
     for row in rows:
         one = row.scores.get(name)
-        if one is None or one.value is None:
-            out.append(row)
-            continue
-        width = reach / row.details.draws_of(name) ** 0.5
-        wide = dataclasses.replace(one, low=one.value - width, high=one.value + width)
-        out.append(dataclasses.replace(row, scores={**row.scores, name: wide}))
+        if one is not None and one.value is not None and not _has_own(row, name):
+            low, high = ends_of(one.value, reach / row.details.draws_of(name) ** 0.5, limits_of(name))
+            wide = dataclasses.replace(one, low=low, high=high)
+            row = dataclasses.replace(row, scores={**row.scores, name: wide})
+        out.append(row)
     return out

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from acrank.cache import ObservationCache
 from acrank.scores import SCORES
 from acrank.scores.diagnostics import diagnose
+from acrank.scores.draw_deviation import deviation_of
 from acrank.scores.evaluate import Evaluation, evaluate_score
 from acrank.scores.inputs import Observation
 from acrank.settings import Settings
@@ -22,6 +27,7 @@ class ScoredObservation:
         observation: of one draw.
         settings: of the run.
         repeat: number of the draw.
+        units: [n], what of the observation's rows is left out together where a deviation is estimated.
         cache: where values are kept; without it they last for this run only.
         keys: in the cache, of what the observation was put together from.
     """
@@ -32,6 +38,7 @@ class ScoredObservation:
         settings: Settings,
         *,
         repeat: int,
+        units: npt.NDArray[np.int64],
         cache: ObservationCache | None,
         keys: Sequence[str],
     ) -> None:
@@ -41,6 +48,7 @@ class ScoredObservation:
             "per_channel": settings.per_channel,
             "step_size": settings.step_size,
         }
+        self._draw, self._units = {"seed": settings.seed, "repeat": repeat}, units
         self._cache, self._keys = cache, keys
         self._values = cache.load_values(*keys) if cache else {}
         self._changed = False
@@ -55,6 +63,18 @@ class ScoredObservation:
             is_valid=_is_evaluation,
         )
         return Evaluation(known[0], known[1], tuple(known[2]))
+
+    def deviation(self, name: str) -> float | None:
+        """The standard deviation of a score over draws, estimated from the images of this one; None where it cannot."""
+        score = SCORES[name]
+        options = {need: value for need, value in self._options.items() if need in score.needs}
+        together = hashlib.sha256(np.unique(self._units, return_inverse=True)[1].astype("<i8").tobytes()).hexdigest()
+        found: dict[str, float | None] = self._remember(
+            f"deviation of {name} {options} {self._draw} {together}",
+            lambda: {"deviation": deviation_of(score, self.observation, options, units=self._units, **self._draw)},
+            is_valid=_is_deviation,
+        )
+        return found["deviation"]
 
     def diagnostics(self, classes: int | None) -> list[str]:
         """What the feature scores of this observation suffer from.
@@ -94,6 +114,14 @@ def _is_evaluation(found: Any) -> bool:
     value, part, notes = found
     numbers = part if isinstance(part, list) else [part]
     return all(one is None or _is_finite(one) for one in [value, *numbers]) and _are_texts(notes)
+
+
+def _is_deviation(found: Any) -> bool:
+    """Whether this is what the deviation of a score is kept as."""
+    if not isinstance(found, dict) or found.keys() != {"deviation"}:
+        return False
+    value = found["deviation"]
+    return value is None or (_is_finite(value) and value >= 0)
 
 
 def _is_finite(found: Any) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
@@ -19,7 +18,14 @@ from acrank.history.priors import Book, book_of, with_priors
 from acrank.ranking.candidates import PreparedCandidate, may_prefetch, prepare_candidate, score_candidate
 from acrank.ranking.examined_target import examine_target
 from acrank.ranking.joining import kept_rows, recomputed
-from acrank.ranking.racing import FIRST, as_of_draws, can_race, contested, settings_of_the_race, with_more_draws
+from acrank.ranking.racing import (
+    FIRST,
+    Race,
+    after_round,
+    can_race,
+    draws_to_give,
+    settings_of_the_race,
+)
 from acrank.ranking.summary import summarise
 from acrank.ranking.zero_point import with_zero_point
 from acrank.records import Ranking, Row
@@ -117,7 +123,7 @@ class _Run:
         self.settings = settings.for_task(target.task)
         self.progress = (0, len(zoo.candidates))
         self.kept = 0  # rows of an earlier run
-        self.rounds_left = 0  # of the race
+        self.draws_left = 0  # of the race
         self.notes: list[str] = []
         self.history: History | None = None
         self.book: Book | None = None  # what the history says at this target
@@ -155,7 +161,8 @@ class _Run:
         with self._cache_of_rounds(racing) as cache:
             new = {one.id for one in self.zoo.candidates if one.id not in done}
             self.progress, self.kept = (len(done), len(self.zoo.candidates)), len(done)
-            self.rounds_left = len(self.draws) - 1 if racing else 0
+            most = FIRST * (len(self.draws) - 1)
+            self.draws_left = min(most, draws_to_give(len(self.zoo.candidates))) if racing else 0
             yield from self._round(new, self.draws[: 1 if racing else None], self.settings, cache=cache)
             if racing:
                 yield from self._race(done, cache)
@@ -163,23 +170,22 @@ class _Run:
                 fewer = {model for model in _scored(done) if done[model].details.fewest_draws < len(self.draws)}
                 self.progress = (len(self.zoo.candidates), len(self.zoo.candidates) + len(fewer))
                 for row in self._round(fewer, self.draws, self.settings, cache=cache):
-                    yield _after(done[row.model], row)
+                    yield after_round(done[row.model], row)
 
     def _race(self, done: Mapping[str, Row], cache: ObservationCache | None) -> Iterator[Row]:
-        """Rounds of one more draw for the candidates that may still be the best."""
+        """Rounds of one more draw for the candidates that may still be the best, as long as there are draws to give."""
         name, settings = self.settings.rank_by, settings_of_the_race(self.settings)
-        raced: dict[str, int] = {}  # a row of an earlier run may have more draws than it had when this was decided
-        for count in range(2, len(self.draws) + 1):
-            again = contested(as_of_draws(list(done.values()), name, raced), self.settings)
-            raced |= dict.fromkeys(again, count)
-            known = {model: len(done[model].details.values.get(name, [])) for model in again}
-            waiting = {model for model in again if known[model] < count}
+        race = Race(self.settings, candidates=len(self.zoo.candidates))
+        for rounds_left in reversed(range(len(self.draws) - 1)):
+            wanted = race.next_round(list(done.values()))
+            known = {model: len(done[model].details.values.get(name, [])) for model in wanted}
+            waiting = {model for model in wanted if known[model] < wanted[model]}
             self.progress = (self.progress[0], self.progress[0] + len(waiting))
-            self.rounds_left = len(self.draws) - count
+            self.draws_left = min(rounds_left * FIRST, race.left)
             for have in sorted({known[model] for model in waiting}):
                 group = {model for model in waiting if known[model] == have}
-                for row in self._round(group, self.draws[have:count], settings, cache=cache):
-                    yield _after(done[row.model], row, name)
+                for row in self._round(group, self.draws[have : have + 1], settings, cache=cache):
+                    yield after_round(done[row.model], row, name)
 
     def _round(
         self, models: Collection[str], draws: Sequence[Draw], settings: Settings, *, cache: ObservationCache | None
@@ -199,7 +205,7 @@ class _Run:
         stage = "scoring" if last == 1 or last > first else f"draw {last}{of}:"
         for candidate in waiting:
             done, total = self.progress
-            most = total + self.rounds_left * min(FIRST, len(self.zoo.candidates))
+            most = total + self.draws_left
             step = Stage(name=stage, what=candidate.id, done=done, total=total, kept=self.kept, most=most, is_main=True)
             announce(step)
             yield candidate
@@ -220,7 +226,7 @@ class _Run:
     @contextmanager
     def _cache_of_rounds(self, racing: bool) -> Iterator[ObservationCache | None]:
         """The cache of the run; where there is none, a temporary one while racing, or for twins, in this process."""
-        needed = racing or bool(self.settings.untrained)
+        needed = (racing and draws_to_give(len(self.zoo.candidates)) > 0) or bool(self.settings.untrained)
         if self.cache is not None or not needed or not isinstance(self.executor, InProcess):
             yield self.cache
             return
@@ -262,21 +268,6 @@ class _Run:
 
 def _scored(rows: Mapping[str, Row]) -> set[str]:
     return {model for model, row in rows.items() if row.status == "scored"}
-
-
-def _after(earlier: Row, row: Row, name: str | None = None) -> Row:
-    """The row of a later round, which counts the seconds of both; the earlier one where the later failed.
-
-    Args:
-        earlier, row: of one candidate.
-        name: of the score that the later row has more draws of; None where it has all draws of all scores.
-    """
-    seconds = round((earlier.seconds or 0) + (row.seconds or 0), 4)
-    if row.status == "skipped":
-        note = f"draw {earlier.details.draws_of(name or '') + 1} failed: {row.reason}"
-        return dataclasses.replace(earlier, seconds=seconds, notes=list(dict.fromkeys([*earlier.notes, note])))
-    whole = with_more_draws(earlier, row, name) if name else row
-    return dataclasses.replace(whole, seconds=seconds, prior=earlier.prior, refined=earlier.refined)
 
 
 def _score(

@@ -7,7 +7,7 @@ import statistics
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from acrank.records.score_value import STRICT, Value
+from acrank.records.score_value import STRICT, Value, joint_deviation
 from acrank.system.words import shortened
 
 #: A row has no more notes.
@@ -25,6 +25,8 @@ class Details:
         draws: how many draws its values are means of; after a race those of the ranking score.
         draws_of_others: how many draws the scores without an entry in `values` are means of, where those are fewer.
         values: of the ranking score, for each draw; no value of a pool-relative one.
+        deviations: of the ranking score between draws, as estimated from the images of each draw; None, or no entry,
+            where that cannot be done.
         input: what the network was shown: size, in_chans, mean, std.
         step_size: of the step on the affine parameters.
         device: on which the passes ran.
@@ -45,6 +47,7 @@ class Details:
     draws: int | None = None
     draws_of_others: int | None = None
     values: dict[str, list[float | None]] = field(default_factory=dict)
+    deviations: dict[str, list[float | None]] = field(default_factory=dict)
     input: dict[str, Any] | None = None
     step_size: float | None = None
     device: str | None = None
@@ -63,6 +66,11 @@ class Details:
         if score in self.values:
             return len(self.values[score])
         return self.fewest_draws
+
+    def deviation_of(self, score: str) -> float | None:
+        """The deviation of a score between draws as the images of every draw tell it; None where they do not."""
+        values, found = self.values.get(score, []), self.deviations.get(score, [])
+        return joint_deviation(found) if len(found) == len(values) else None
 
     @property
     def fewest_draws(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 STRICT = {"extra": "forbid"}  # pydantic's reading of records: no unknown field
@@ -15,7 +16,8 @@ class Value:
     Attributes:
         value: mean over the sampled batches, or None where the score is undefined (`note` says why).
         sd: standard deviation over the batches (ddof 1); None with a single batch.
-        low, high: 95% interval of the mean over batches (Student's t); None where there is none.
+        low, high: comparison interval of the mean, 1.39 standard errors to each side: where two do not overlap, they
+            differ at the 5% level. None where there is none.
         no_drift: the same quantity before the step: what the checkpoint alone gives.
         shuffled: the same quantity when the sample's labels are permuted.
         note: why the value is None, or what to know about it.
@@ -41,3 +43,15 @@ class Value:
         """Whether the two intervals overlap; without intervals only equal values do."""
         (low, high), (other_low, other_high) = self.interval, other.interval
         return low <= other_high and other_low <= high
+
+
+def joint_deviation(deviations: Sequence[float | None]) -> float | None:
+    """The root mean square of the deviations that draws gave; None where one gave none.
+
+    >>> joint_deviation([3.0, 4.0]), joint_deviation([3.0, None]), joint_deviation([])
+    (3.5355339059327378, None, None)
+    """
+    known = [one for one in deviations if one is not None]
+    return (
+        math.sqrt(math.fsum(one**2 for one in known) / len(known)) if known and len(known) == len(deviations) else None
+    )

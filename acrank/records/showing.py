@@ -46,7 +46,7 @@ def text_of_row(row: Row) -> str:
 
 
 def plot_ranking(ranking: Ranking, axes: Axes | None = None, *, most: int = 20) -> Axes:
-    """The ranking score of the first candidates with its 95% intervals, best on top; bands alternate in colour.
+    """The ranking score of the first candidates with its intervals, best on top; bands alternate in colour.
 
     Args:
         ranking: that ranks at least one candidate.

@@ -22,7 +22,7 @@ def verdict_of(ranking: Ranking) -> list[str]:
         >>> rows = [Row("a", "scored", scores={"s": Value(3.0, low=2.0, high=4.0)})]
         >>> rows += [Row("b", "scored", scores={"s": Value(1.0, low=0.5, high=1.5)})]
         >>> verdict_of(Ranking.of(rows, rank_by="s", higher_is_better={"s": True}))
-        ['a is first by s, and its 95% interval overlaps no other.']
+        ['a is first by s, and its interval overlaps no other.']
     """
     ranked = [row for row in ranking.rows if row.rank is not None]
     if not ranked:
@@ -36,15 +36,23 @@ def verdict_of(ranking: Ranking) -> list[str]:
     more = about_the_first(ranking, best)
     if best.band is None:
         return [
-            f"{first}. How sure that is cannot be told from one draw of images for each (--repeats 3 takes three).",
+            f"{first}. How sure that is cannot be told from one draw of images for each ({_several(ranking)}).",
             *more,
             _surer(ranking, best, min(5, len(ranked))),
         ]
     rivals = [row.model for row in ranked[1:] if row.band == best.band]
     if not rivals:
-        return [f"{first}, and its 95% interval overlaps no other.", *_by_score_alone(ranking, best), *more]
+        return [f"{first}, and its interval overlaps no other.", *_by_score_alone(ranking, best), *more]
     said = f"{first}, but the sample cannot tell it from {first_names(rivals)}."
     return [said, *_by_score_alone(ranking, best), *more, _surer(ranking, best, len(rivals) + 1)]
+
+
+def _several(ranking: Ranking) -> str:
+    """The option that takes several draws for each candidate."""
+    repeats = ranking.settings.get("repeats")
+    if isinstance(repeats, int) and repeats > 1:
+        return f"--no-race takes {repeats}"
+    return "--repeats 3 --no-race takes three"
 
 
 def _by_score_alone(ranking: Ranking, best: Row) -> list[str]:
@@ -80,6 +88,9 @@ def _surer(ranking: Ranking, best: Row, count: int) -> str:
     """What would tell the first candidates apart."""
     if is_at_chance(ranking, best):
         return "A longer --refine-budget, or finetuning them in full, would decide between them."
+    refining = ranking.settings.get("refine")
+    if isinstance(refining, dict) and refining.get("trained") == []:
+        return "The budget was too short to train any candidate: a longer --refine-budget would make it surer."
     if best.refined is not None:
         return "More labelled images, or finetuning them in full, would decide between them."
     history = "" if best.prior else ", finetuning results of other targets (--history)"

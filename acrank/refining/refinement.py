@@ -122,6 +122,7 @@ class _Flow:
         self.candidates = {one.id: one for one in zoo.candidates}
         self.how, self.executor, self.clock = how, executor, clock
         self.budget: Budget | None = None
+        self.warnings: list[str] = []
         self.plan: TrainingPlan | None = None
         self.known: dict[str, Refined] = {}
         self.outcomes: dict[str, tuple[int, Outcome]] = {}
@@ -162,7 +163,7 @@ class _Flow:
             return TrainingPlan(chosen=self.chosen, models=self.chosen, treatment=full)
         about: dict[str, Any] = {"full": full, "measure": self._costs, "workers": workers_of(self.executor)}
         found, note = plan_within(self.budget, self.chosen, self.sides, settings=self.base, **about)
-        self._note("" if found else note)
+        self.warnings += [] if found else [note]
         return found
 
     def _costs(self) -> dict[str, Cost]:
@@ -274,7 +275,8 @@ class _Flow:
             notes.append(self._summary(why))
         record = {**self.how.record(), **self._about(), "stopped": why and why.value}
         settings = {**self.before.settings, "refine": record}
-        return joined(dataclasses.replace(self.before, rows=rows, notes=notes, settings=settings))
+        warnings = [*self.before.warnings, *self.warnings]
+        return joined(dataclasses.replace(self.before, rows=rows, notes=notes, warnings=warnings, settings=settings))
 
     def _about(self) -> dict[str, Any]:
         if self.plan is None:

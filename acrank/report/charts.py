@@ -42,7 +42,7 @@ class ScoreColumn:
 
 
 def score_bars(scores: Sequence[ScoreColumn], count: int) -> dict[str, Any]:
-    """Bars of a score that the reader chooses, with 95% intervals, in the order of the ranking."""
+    """Bars of a score that the reader chooses, with intervals, in the order of the ranking."""
     alt = library("altair")
     chosen = _choice(scores)
     base = _window(_named("candidates"), count).transform_calculate(

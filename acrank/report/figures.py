@@ -76,7 +76,7 @@ _COSTS = {"p": "parameters", "t": "seconds of scoring"}
 
 def _bars(scores: Sequence[ScoreColumn], ranking: Ranking) -> Figure:
     best = ranked_rows(ranking)[0]
-    lines = "Lines are 95% intervals over the sampled draws, where a score has several."
+    lines = "Lines are intervals: where two do not overlap, the difference is significant at the 5% level."
     return Figure(
         id="scores",
         title="Scores",

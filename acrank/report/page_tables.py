@@ -66,7 +66,7 @@ class PageTable:
 
 
 def ranking_table(ranking: Ranking) -> PageTable:
-    """Every candidate of a run: rank, band, scores with their 95% intervals, costs, and why it was skipped."""
+    """Every candidate of a run: rank, band, scores with their intervals, costs, and why it was skipped."""
     names = ranking.score_names
     arrows = {name: "↑" if ranking.higher_is_better.get(name, True) else "↓" for name in names}
     means = {"↑": "higher is better", "↓": "lower is better"}

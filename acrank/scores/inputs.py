@@ -136,6 +136,29 @@ class Observation:
             found["later_gram_half"] = self.half[self.later_gram_rows]
         return found
 
+    def rows(self, kept: npt.NDArray[np.bool_]) -> Observation:
+        """The observation of some of its rows, as scores that read rows see it: without shifts on labels, and maps.
+
+        Args:
+            kept: [n].
+        """
+        places = np.cumsum(kept) - 1
+        gram, gram_rows = self.later_gram, self.later_gram_rows
+        if gram is not None and gram_rows is not None:
+            inside = kept[gram_rows]
+            gram, gram_rows = gram[np.ix_(inside, inside)], places[gram_rows[inside]]
+        return Observation(
+            labels=self.labels[kept],
+            half=self.half[kept],
+            permutation=np.arange(int(kept.sum())),
+            features=None if self.features is None else self.features[kept],
+            logits=None if self.logits is None else self.logits[kept],
+            random_head_shifts=self.random_head_shifts,
+            later_gram=gram,
+            later_gram_rows=gram_rows,
+            groups=None if self.groups is None else self.groups[kept],
+        )
+
 
 def drift_alone(shifts: tuple[LayerShift, ...]) -> Observation:
     """An observation of a checkpoint without a target: of no rows, with shifts on the bundled images."""

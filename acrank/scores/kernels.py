@@ -8,7 +8,6 @@ from numpy.typing import ArrayLike
 from acrank.errors import UndefinedScoreError, UsageError
 from acrank.scores.array_checks import Codes, Floats, as_classes, as_half, as_matrix, check_ridge, one_hot
 from acrank.scores.knn import balanced_accuracy
-from acrank.system.imports import gc_paused
 
 
 def kernel_target_alignment(later_gram: ArrayLike, later_gram_labels: ArrayLike) -> float:
@@ -64,20 +63,21 @@ def kernel_ridge_accuracy(
         >>> kernel_ridge_accuracy(x @ x.T, ["a", "a", "b", "b"], [True, False, True, False])
         1.0
     """
-    with gc_paused():
-        from sklearn.kernel_ridge import KernelRidge
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import KernelCenterer
+    from scipy.linalg import LinAlgError, solve
 
     matrix, codes, _ = _parts(later_gram, later_gram_labels)
     first = as_half(later_gram_half, len(codes))
     check_ridge(ridge)
     hot, predicted, penalty = one_hot(codes), np.empty_like(codes), ridge * np.trace(matrix) / len(matrix)
     for fit in (first, ~first):
-        mean = hot[fit].mean(axis=0)
-        model = make_pipeline(KernelCenterer(), KernelRidge(alpha=penalty, kernel="precomputed"))
-        model.fit(matrix[np.ix_(fit, fit)], hot[fit] - mean)
-        predicted[~fit] = (model.predict(matrix[np.ix_(~fit, fit)]) + mean).argmax(axis=1)
+        means, mean = matrix[np.ix_(fit, fit)].mean(axis=0), hot[fit].mean(axis=0)
+        rows = matrix[:, fit]
+        centred = rows - rows.mean(axis=1, keepdims=True) - means + means.mean()
+        try:
+            weights = solve(centred[fit] + penalty * np.eye(len(means)), hot[fit] - mean, assume_a="sym")
+        except LinAlgError as error:
+            raise UndefinedScoreError("the kernel of a half is singular") from error
+        predicted[~fit] = (centred[~fit] @ weights + mean).argmax(axis=1)
     return balanced_accuracy(predicted, codes)
 
 

@@ -76,6 +76,16 @@ class Score:
         """Whether it measures how the affines moved: then it has a value before the step, too."""
         return bool({"shifts", "random_head_shifts"} & {*self.needs})
 
+    @property
+    def reads_rows(self) -> bool:
+        """Whether it is one of the rows of a sample, whatever step was taken on them: then it has one of any subset."""
+        needs = {*self.needs}
+        return (
+            not self.pool_relative
+            and not {"shifts", "maps"} & needs
+            and bool({"features", "labels", "logits", "later_gram"} & needs)
+        )
+
     def _load(self, function: str) -> Callable[..., Any]:
         found: Callable[..., Any] = getattr(
             importlib.import_module(self.module or f"acrank.scores.{self.name}"), function

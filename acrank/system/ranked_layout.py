@@ -186,7 +186,7 @@ def _layout(
     more: Sequence[Column],
 ) -> list[Column]:
     bounded = any(low is not None for _, low, _ in values)
-    bar = "├──●──┤ its 95% interval" if bounded else "━━● as a bar"
+    bar = "├──●──┤ its interval" if bounded else "━━● as a bar"
     legend = f"{scale.name}: {score} {scale.meaning}; {bar}" + ("; a rule parts the bands" if bounded else "")
     return [
         Column(name="rank", priority=0),
@@ -194,7 +194,7 @@ def _layout(
         Column(name="model", priority=0, fit="shorten", least=18, ease=27),
         Column(name=scale.name, cells=list(scale.places), digits=1, legend=legend if scale.meaning else ""),
         Column(
-            name="95% interval" if bounded else "bar",
+            name="interval" if bounded else "bar",
             cells=list(scale.bars),
             priority=2,
             fit="bar",

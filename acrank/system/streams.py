@@ -41,6 +41,7 @@ class Purpose(StrEnum):
     FINETUNE_HEAD = "new weights of a finetuning run"  # seed, split
     FINETUNE_BATCHES = "batches of a finetuning run"  # seed, split
     UNTRAINED = "weights of an untrained twin"  # seed, number of the twin
+    RESAMPLE = "subsets of a draw"  # seed, repeat
     FINETUNE_PATCH = "training patches of a finetuning run"  # a number from the stream of its batches
 
 

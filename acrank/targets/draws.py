@@ -131,6 +131,19 @@ class Draw:
             found["groups_of_halves"] = [len(side) for side in sides]
         return found
 
+    def units(self, images: npt.NDArray[np.int64] | None = None) -> npt.NDArray[np.int64]:
+        """What of an observation's rows belongs together: the number of the group of each, else of the image.
+
+        Args:
+            images: [n], the image of each row, as a position in the target's ids; None where rows are images.
+        """
+        rows = self.indices if images is None else images
+        if self.target.groups is None:
+            return rows
+        codes = group_codes([self.target.groups[image] for image in rows])
+        assert codes is not None  # noqa: S101 - for the type checker
+        return np.asarray(codes, dtype=np.int64)
+
     @property
     def ids(self) -> list[str]:
         """Ids of the sampled images."""

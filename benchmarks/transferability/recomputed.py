@@ -31,7 +31,7 @@ from acrank.cache import ObservationCache
 from acrank.comparison.statistics import weighted_tau
 from acrank.observation import draw_passes, part_size
 from acrank.ranking.candidates import score_candidate
-from acrank.ranking.racing import contested
+from acrank.ranking.racing import Race
 from acrank.ranking.values import value_of
 from acrank.records import Details, Row
 from acrank.scores.evaluate import Evaluation
@@ -82,11 +82,15 @@ def columns(chosen: list[Candidate], draws: list[Draw], settings: Settings, cach
     """A row per candidate: the ranking score under each variant, and the scores of the step."""
     found: dict[str, dict[str, float | None]] = {}
     ranking = settings.rank_by
-    for place, draw in enumerate(draws):
-        found[f"draw {place}"] = values(rows_of(chosen, [draw], settings, cache), ranking)
+    by_draw = [rows_of(chosen, [draw], settings, cache) for draw in draws]
+    found |= {f"draw {place}": values(rows, ranking) for place, rows in enumerate(by_draw)}
     found["three draws"] = values(rows_of(chosen, draws, settings, cache), ranking)
     each = pd.DataFrame({place: found[f"draw {place}"] for place in range(len(draws))})
-    found["racing"], found["racing draws"] = raced(each, settings)
+    known = {
+        place: {row.model: row.details.deviations.get(ranking, [None])[0] for row in rows}
+        for place, rows in enumerate(by_draw)
+    }
+    found["racing"], found["racing draws"] = raced(each, pd.DataFrame(known), settings)
     with whole_draws():
         found["whole draw 0"] = values(rows_of(chosen, draws[:1], settings, None), ranking)
     for step in STEPS:
@@ -97,25 +101,34 @@ def columns(chosen: list[Candidate], draws: list[Draw], settings: Settings, cach
     return pd.DataFrame(found)
 
 
-def raced(each: pd.DataFrame, settings: Settings) -> tuple[dict[str, float], dict[str, int]]:
+def raced(each: pd.DataFrame, deviations: pd.DataFrame, settings: Settings) -> tuple[dict[str, float], dict[str, int]]:
     """The ranking score after a race, and the number of draws, from its values in each draw.
 
     Args:
         each: a row per candidate, a column per draw; larger is better.
+        deviations: alike, as estimated from the images of each draw.
         settings: of the run.
     """
-    counts = dict.fromkeys(each.index, 1)
-    for count in range(2, each.shape[1] + 1):
-        rows = [row_of_values(model, each.loc[model][: counts[model]], settings.rank_by) for model in each.index]
-        counts |= {model: max(count, counts[model]) for model in contested(rows, settings)}
+    counts, race = dict.fromkeys(each.index, 1), Race(settings, candidates=len(each))
+    for _ in range(1, each.shape[1]):
+        counts |= race.next_round(rows_of_values(each, deviations, counts, settings.rank_by))
     return {model: each.loc[model][:count].mean() for model, count in counts.items()}, counts
 
 
-def row_of_values(model: str, each: pd.Series, score: str) -> Row:
-    """A row of one score with a value in each draw."""
-    known = [None if pd.isna(value) else float(value) for value in each]
-    details = Details(draws=len(known), values={score: known})
-    return Row(model, "scored", scores={score: value_of([Evaluation(one) for one in known])}, details=details)
+def rows_of_values(each: pd.DataFrame, deviations: pd.DataFrame, counts: dict[str, int], score: str) -> list[Row]:
+    """Rows of one score with the values of their first draws."""
+    return [
+        row_of_values(model, each.loc[model][:count], deviations.loc[model][:count], score)
+        for model, count in counts.items()
+    ]
+
+
+def row_of_values(model: str, each: pd.Series, deviations: pd.Series, score: str) -> Row:
+    """A row of one score with a value and a deviation in each draw."""
+    known, spread = ([None if pd.isna(one) else float(one) for one in part] for part in (each, deviations))
+    details = Details(draws=len(known), values={score: known}, deviations={score: spread})
+    value = value_of([Evaluation(one) for one in known], spread)
+    return Row(model, "scored", scores={score: value}, details=details)
 
 
 def all_of(settings: Settings) -> Settings:

@@ -58,8 +58,11 @@ def test_the_number_may_be_left_out() -> None:
 def test_left_out_on_the_command_line(folder: Path, acrank: Callable[..., Outcome]) -> None:
     done = acrank(*WORDS, *SCORES, "-o", "out.json", "--refine-budget", "0.01s", "--refine")
     assert done.code == 0, done.err
-    assert json.loads((folder / "out.json").read_text())["settings"]["refine"]["candidates"] == 5
-    assert done.err.count("--refine-budget 0.01s is too short: one learning rate") == 1
+    record = json.loads((folder / "out.json").read_text())
+    assert record["settings"]["refine"]["candidates"] == 5
+    assert done.err.count("warning: --refine-budget 0.01s is too short: one learning rate") == 1
+    assert record["warnings"][-1].startswith("--refine-budget 0.01s is too short")
+    assert "The budget was too short to train any candidate" in " ".join(done.out.split())
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_prints_the_table_and_writes_csv_and_record(acrank: Command, folder: Pat
     assert first.scores["channel_alignment"].no_drift == pytest.approx(1)
     assert first.scores["channel_alignment"].shuffled is None
     assert first.scores["probe_accuracy"].shuffled is not None
-    assert first.details.draws == 3  # three candidates may all still be the best
+    assert first.details.draws == 1  # three candidates are too few to race
     assert len(first.weights["sha256"]) == 64
     assert [layer["channels"] for layer in first.layers] == [8, 16]
     assert first.reference == {"accuracy": 50.0 + int(first.model[3:])}
@@ -306,7 +306,9 @@ def test_the_default_score_alone_is_what_it_is_beside_others(acrank: Command, fo
         assert list(row.scores) == ["finetunability"]
         for part in ("value", "sd", "no_drift", "shuffled"):
             known = getattr(whole[row.model].scores["finetunability"], part)
-            assert getattr(row.scores["finetunability"], part) == pytest.approx(known, rel=1e-6)
+            found = getattr(row.scores["finetunability"], part)
+            assert (found is None) == (known is None)
+            assert known is None or found == pytest.approx(known, rel=1e-6)
         assert [layer["channels"] for layer in row.layers] == [one["channels"] for one in whole[row.model].layers]
 
 

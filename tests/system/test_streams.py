@@ -15,6 +15,7 @@ from acrank.targets.sampling import draw_sample
 #: Purposes, with the number of words that their streams have.
 WORDS = {
     **dict.fromkeys(("DRAW", "HALVES", "SHUFFLE", "PATCH_IMAGES", "POSITION_SHUFFLE", "HEAD", "ONE_EPOCH", "SCORE"), 2),
+    "RESAMPLE": 2,
     **dict.fromkeys(("FINETUNE_HEAD", "FINETUNE_BATCHES", "SAMPLE_PATCH", "UNTRAINED"), 2),
     **dict.fromkeys(("TEST_SPLIT", "VAL_SPLIT", "FOREGROUND", "FINETUNE_PATCH", "REFINE_SPLIT"), 1),
     **dict.fromkeys(("TRAIN_PART", "SAMPLE", "REFINE_PART"), 2),
