@@ -112,6 +112,7 @@ def _leaks(data: Path, options: TargetOptions, examination: Examination) -> list
 
 def _with_cost(view: View, manifest: Path, target: Target) -> View:
     """The view with what scoring a manifest's candidates would take: counts and bytes, no guess at seconds."""
+    from acrank.ranking.racing import draws_to_give
     from acrank.settings import Settings
     from acrank.system.bounds import in_words
     from acrank.zoo import load_zoo
@@ -126,7 +127,7 @@ def _with_cost(view: View, manifest: Path, target: Target) -> View:
         "images per draw": images,
         "draws at most": settings.repeats,
         "images through networks, first round": images * len(candidates),
-        "images through networks, at most": images * len(candidates) * (settings.repeats or 1),
+        "images through networks, at most": images * (len(candidates) + draws_to_give(len(candidates))),
         "bytes of weights": size,
         "candidates without a local file": len(candidates) - len(files),
     }

@@ -83,7 +83,7 @@ def test_small_images_are_enlarged_on_the_sheet(acrank: Command, folder: Path) -
 def test_the_cost_of_a_run_is_counted(acrank: Command, folder: Path) -> None:
     done = acrank("inspect", "--data", "target", "--zoo", "zoo/zoo.yaml", "-f", "json")
     cost = json.loads(done.out)["cost"]
-    assert (cost["candidates"], cost["images per draw"], cost["images through networks, at most"]) == (3, 30, 270)
+    assert (cost["candidates"], cost["images per draw"], cost["images through networks, at most"]) == (3, 30, 90)
     assert cost["bytes of weights"] == sum(path.stat().st_size for path in (folder / "zoo").glob("*.pth"))
 
 
