@@ -6,6 +6,7 @@ the place of Python's own (`acrank.system.text_streams`), so that warnings and l
 
 from __future__ import annotations
 
+import itertools
 import re
 import sys
 import traceback
@@ -32,6 +33,9 @@ from acrank.system.words import closest
 if TYPE_CHECKING:
     from acrank.records import Ranking
     from acrank.targets.understanding import Understanding
+
+#: Lines of notes on candidates that are shown without -v.
+_MOST_NOTES = 8
 
 _verbosity = 0
 _quiet = False
@@ -200,15 +204,26 @@ def tell_target(understanding: Understanding) -> None:
 
 
 def tell_notes(ranking: Ranking, told: Collection[str] = ()) -> None:
-    """Warnings, but for those told before, and notes of a ranking, to stderr."""
+    """Warnings, but for those told before, and notes of a ranking, to stderr.
+
+    What is noted on several candidates is one line; of many lines on candidates the first are shown, with -v all.
+    """
     for text in ranking.warnings:
         if text not in told:
             warn(text)
     for text in ranking.notes:
         say(text if text.startswith("warning: ") else f"note: {text}")
+    from acrank.records.first_candidate import first_names
+
+    models: dict[str, list[str]] = {}
     for row in ranking.rows:
         for text in row.notes:
-            say(f"note: {row.model}: {text}")
+            models.setdefault(text, []).append(row.model)
+    most = len(models) if verbosity() else _MOST_NOTES
+    for text, named in itertools.islice(models.items(), most):
+        say(f"note: {first_names(named)}: {text}")
+    if len(models) > most:
+        say(f"note: {len(models) - most} more on candidates: in the run record, and here with -v")
 
 
 def report_failure(error: BaseException) -> int:
