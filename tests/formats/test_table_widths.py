@@ -159,13 +159,13 @@ def example() -> Ranking:
 
 #: width -> the columns that a reader finds there.
 SHOWN = {
-    60: ["rank", "model", "% of best", "95% interval"],
-    80: ["rank", "model", "% of best", "95% interval", "seconds", "notes"],
+    60: ["rank", "model", "% of best", "interval"],
+    80: ["rank", "model", "% of best", "interval", "seconds", "notes"],
     120: [
         "rank",
         "model",
         "% of best",
-        "95% interval",
+        "interval",
         "channel_alignment",
         "ac_corr",
         "affine_drift",
@@ -177,7 +177,7 @@ SHOWN = {
         "band",
         "model",
         "% of best",
-        "95% interval",
+        "interval",
         "finetunability",
         "finetunability_sd",
         "gradient_norm",
