@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 Numbers = TypeVar("Numbers", "Tensor", "npt.NDArray[np.float64]")
 
 
-def normalised_bias(weight: Numbers, bias: Numbers, eps: float) -> Numbers:
+def normalised_bias(weight: Numbers, bias: Numbers, eps: Numbers | float) -> Numbers:
     """y = b / (|g| + eps), elementwise: where a channel's activation sits, in units of its own scale.
 
     Example:

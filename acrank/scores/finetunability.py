@@ -8,12 +8,12 @@ candidate only.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from math import sqrt
 
+import numpy as np
 from numpy.typing import ArrayLike
 
-from acrank.scores.affine import affine_drift
+from acrank.norm import normalised_bias
 from acrank.scores.inputs import LayerShift
 from acrank.scores.kernels import kernel_ridge_accuracy, kernel_target_alignment
 
@@ -56,7 +56,6 @@ def finetunability(
     Source: own, on the affines of Zhang et al., arXiv 2307.15282, and Cortes et al., JMLR 2012.
 
     Example:
-        >>> import numpy as np
         >>> x, y, one = np.array([[1.0], [1.0], [-1.0], [-1.0]]), np.arange(4.0), np.ones(4)
         >>> affines = {"source_weight": one, "source_bias": y, "target_weight": one, "target_bias": y + 0.02}
         >>> moved = [LayerShift(name="bn", eps=0.0, **affines, total=4.0, own=4.0)]
@@ -68,14 +67,28 @@ def finetunability(
     )
     drift = TYPICAL_DRIFT
     if random_head_shifts:
-        drift = affine_drift([at_unit_step(layer, step_size) for layer in random_head_shifts])
+        drift = drift_at_unit_step(random_head_shifts, step_size=step_size)
     return separated * sqrt(drift / (drift + HALF))
 
 
-def at_unit_step(layer: LayerShift, step_size: float) -> LayerShift:
-    """The shift after a step of size 1 in the same direction; its correlation (total, own) is not computed: NaN."""
-    weight, bias = (
-        before + (after - before) / step_size
-        for before, after in ((layer.source_weight, layer.target_weight), (layer.source_bias, layer.target_bias))
+def drift_at_unit_step(shifts: Sequence[LayerShift], *, step_size: float) -> float:
+    """The affine drift, see `affine_drift`, of a step of size 1 in the direction of the step that was taken.
+
+    Args:
+        shifts: of at least one layer.
+        step_size: > 0, of the step.
+
+    >>> one, moved = np.ones(2), np.array([0.1, 0.3])
+    >>> affines = {"source_weight": one, "source_bias": 0 * one, "target_weight": one, "target_bias": moved}
+    >>> drift_at_unit_step([LayerShift(name="bn", eps=0.0, **affines, total=2.0, own=1.0)], step_size=0.5)
+    0.4
+    """
+    source_weight, source_bias, target_weight, target_bias = (
+        np.concatenate([getattr(layer, name) for layer in shifts])  # all layers at once: many are small
+        for name in ("source_weight", "source_bias", "target_weight", "target_bias")
     )
-    return replace(layer, target_weight=weight, target_bias=bias, total=float("nan"), own=float("nan"))
+    eps = np.repeat([layer.eps for layer in shifts], [layer.channels for layer in shifts])
+    before = normalised_bias(source_weight, source_bias, eps)
+    weight = source_weight + (target_weight - source_weight) / step_size
+    bias = source_bias + (target_bias - source_bias) / step_size
+    return float(np.median(np.abs(normalised_bias(weight, bias, eps) - before)))

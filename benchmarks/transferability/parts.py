@@ -32,7 +32,7 @@ from acrank.observation.batches import Batch, batch_of
 from acrank.observation.features import read_images
 from acrank.observation.one_step import take_one_step, wrap_in_ac_norm
 from acrank.scores.affine import ac_corr, affine_drift, channel_alignment, gradient_norm
-from acrank.scores.finetunability import at_unit_step
+from acrank.scores.finetunability import drift_at_unit_step
 from acrank.scores.inputs import Observation
 from acrank.scores.kernels import kernel_ridge_accuracy, kernel_target_alignment
 from acrank.scores.linear_probe import probe_accuracy
@@ -173,7 +173,7 @@ def scores(seen: Observation) -> dict[str, float | None]:
         "kra": kernel_ridge_accuracy(seen.later_gram, labels, half),
         "kta_shuffled": kernel_target_alignment(seen.later_gram, dealt),
         "kra_shuffled": kernel_ridge_accuracy(seen.later_gram, dealt, half),
-        "random_drift": affine_drift([at_unit_step(one, STEP) for one in seen.random_head_shifts]),
+        "random_drift": drift_at_unit_step(seen.random_head_shifts, step_size=STEP),
         "ac_corr": ac_corr(seen.shifts) if not all(one.untouched for one in seen.shifts) else None,
         "channel_alignment": channel_alignment(seen.shifts),
         "affine_drift": affine_drift(seen.shifts),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from acrank.scores import UndefinedScoreError
-from acrank.scores.finetunability import TYPICAL_DRIFT, at_unit_step, finetunability
+from acrank.scores.affine import affine_drift
+from acrank.scores.finetunability import TYPICAL_DRIFT, drift_at_unit_step, finetunability
 from acrank.scores.inputs import LayerShift
 from acrank.scores.kernels import kernel_ridge_accuracy, kernel_target_alignment
 
@@ -55,11 +58,18 @@ def test_the_step_size_does_not_matter(seed, step_size):
     assert other == pytest.approx(known, rel=1e-6)
 
 
-def test_the_unit_step_keeps_the_source():
-    (layer,) = shifts(4, 0.01, (5,))
-    moved = at_unit_step(layer, 0.01)
-    np.testing.assert_array_equal(moved.source_weight, layer.source_weight)
-    np.testing.assert_allclose(moved.target_bias - moved.source_bias, 100 * (layer.target_bias - layer.source_bias))
+def test_the_drift_at_a_unit_step_is_that_of_layers_moved_further():
+    layers = [dataclasses.replace(layer, eps=0.1 * place) for place, layer in enumerate(shifts(4, 0.01))]
+    assert drift_at_unit_step(layers, step_size=1.0) == affine_drift(layers)
+    further = [
+        dataclasses.replace(
+            layer,
+            target_weight=layer.source_weight + 100 * (layer.target_weight - layer.source_weight),
+            target_bias=layer.source_bias + 100 * (layer.target_bias - layer.source_bias),
+        )
+        for layer in layers
+    ]
+    assert drift_at_unit_step(layers, step_size=0.01) == pytest.approx(affine_drift(further))
 
 
 def test_without_drift_there_is_no_finetunability():
