@@ -127,7 +127,7 @@ def _with_cost(view: View, manifest: Path, target: Target) -> View:
         "images per draw": images,
         "draws at most": settings.repeats,
         "images through networks, first round": images * len(candidates),
-        "images through networks, at most": images * (len(candidates) + draws_to_give(len(candidates))),
+        "images through networks, at most": images * (len(candidates) + draws_to_give(len(candidates), settings)),
         "bytes of weights": size,
         "candidates without a local file": len(candidates) - len(files),
     }

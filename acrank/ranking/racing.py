@@ -15,10 +15,11 @@ from acrank.scores import SCORES
 from acrank.scores.evaluate import Evaluation
 from acrank.settings import CONSENSUS, Settings
 
-#: At most so many of the best go on.
-FIRST = 3
-#: All further draws of a race are at most one for so many candidates, so that a race adds little to the cost of a run.
-CANDIDATES_PER_DRAW = 4
+#: At most so many of the best go on; where the images of a draw tell nothing of how draws differ, so many.
+FIRST, FIRST_UNTOLD = 2, 3
+#: All further draws of a race are at most one for so many candidates, so that a race adds little to the cost of a run;
+#: where a draw tells nothing, there is no such limit: without further draws there would be no intervals.
+CANDIDATES_PER_DRAW = 8
 
 
 def can_race(settings: Settings) -> bool:
@@ -26,14 +27,25 @@ def can_race(settings: Settings) -> bool:
     return settings.rank_by != CONSENSUS and not SCORES[settings.rank_by].pool_relative
 
 
-def draws_to_give(candidates: int) -> int:
-    """How many further draws a race may take: one for every fourth candidate, and none where two cannot have one each.
+def draws_to_give(candidates: int, settings: Settings) -> int:
+    """How many further draws a race may take; none where two candidates cannot have one each.
 
-    >>> [draws_to_give(count) for count in (3, 7, 8, 44)]
-    [0, 0, 2, 11]
+    Args:
+        candidates: of the run.
+        settings: of the run, filled in for the task.
+
+    >>> [draws_to_give(count, Settings().for_task("classification")) for count in (3, 15, 16, 44)]
+    [0, 0, 2, 5]
     """
-    most = candidates // CANDIDATES_PER_DRAW
+    racers, rounds = min(_racers(settings), candidates), (settings.repeats or 1) - 1
+    most = racers * rounds if racers > 1 else 0
+    most = min(most, candidates // CANDIDATES_PER_DRAW) if SCORES[settings.rank_by].reads_rows else most
     return most if most > 1 else 0
+
+
+def _racers(settings: Settings) -> int:
+    """How many of the best candidates race."""
+    return FIRST if SCORES[settings.rank_by].reads_rows else FIRST_UNTOLD
 
 
 class Race:
@@ -45,7 +57,7 @@ class Race:
     """
 
     def __init__(self, settings: Settings, candidates: int) -> None:
-        self._settings, self._left = settings, draws_to_give(candidates)
+        self._settings, self._left = settings, draws_to_give(candidates, settings)
         self._draws: dict[str, int] = {}  # a row of an earlier run may have more than it had when this was decided
 
     @property
@@ -56,14 +68,14 @@ class Race:
     def next_round(self, rows: Sequence[Row]) -> dict[str, int]:
         """How many draws those have in the next round that get one more; it decides as if no row had more so far."""
         known = as_of_draws(rows, self._settings.rank_by, self._draws)
-        again = contested(known, self._settings, min(FIRST, self._left))
+        again = contested(known, self._settings, min(_racers(self._settings), self._left))
         self._left -= len(again)
         wanted = {model: self._draws.get(model, 1) + 1 for model in again}
         self._draws |= wanted
         return wanted
 
 
-def contested(rows: Sequence[Row], settings: Settings, most: int = FIRST) -> set[str]:
+def contested(rows: Sequence[Row], settings: Settings, most: int) -> set[str]:
     """The candidates that may still be the best: those of the first ones whose interval overlaps the leader's.
 
     All of the first ones where the leader has no interval, as after one draw whose images cannot tell how draws differ.

@@ -19,7 +19,6 @@ from acrank.ranking.candidates import PreparedCandidate, may_prefetch, prepare_c
 from acrank.ranking.examined_target import examine_target
 from acrank.ranking.joining import kept_rows, recomputed
 from acrank.ranking.racing import (
-    FIRST,
     Race,
     after_round,
     can_race,
@@ -161,8 +160,7 @@ class _Run:
         with self._cache_of_rounds(racing) as cache:
             new = {one.id for one in self.zoo.candidates if one.id not in done}
             self.progress, self.kept = (len(done), len(self.zoo.candidates)), len(done)
-            most = FIRST * (len(self.draws) - 1)
-            self.draws_left = min(most, draws_to_give(len(self.zoo.candidates))) if racing else 0
+            self.draws_left = draws_to_give(len(self.zoo.candidates), self.settings) if racing else 0
             yield from self._round(new, self.draws[: 1 if racing else None], self.settings, cache=cache)
             if racing:
                 yield from self._race(done, cache)
@@ -176,12 +174,12 @@ class _Run:
         """Rounds of one more draw for the candidates that may still be the best, as long as there are draws to give."""
         name, settings = self.settings.rank_by, settings_of_the_race(self.settings)
         race = Race(self.settings, candidates=len(self.zoo.candidates))
-        for rounds_left in reversed(range(len(self.draws) - 1)):
+        for _ in range(len(self.draws) - 1):
             wanted = race.next_round(list(done.values()))
             known = {model: len(done[model].details.values.get(name, [])) for model in wanted}
             waiting = {model for model in wanted if known[model] < wanted[model]}
             self.progress = (self.progress[0], self.progress[0] + len(waiting))
-            self.draws_left = min(rounds_left * FIRST, race.left)
+            self.draws_left = race.left if wanted else 0
             for have in sorted({known[model] for model in waiting}):
                 group = {model for model in waiting if known[model] == have}
                 for row in self._round(group, self.draws[have : have + 1], settings, cache=cache):
@@ -226,7 +224,8 @@ class _Run:
     @contextmanager
     def _cache_of_rounds(self, racing: bool) -> Iterator[ObservationCache | None]:
         """The cache of the run; where there is none, a temporary one while racing, or for twins, in this process."""
-        needed = (racing and draws_to_give(len(self.zoo.candidates)) > 0) or bool(self.settings.untrained)
+        races = racing and draws_to_give(len(self.zoo.candidates), self.settings) > 0
+        needed = races or bool(self.settings.untrained)
         if self.cache is not None or not needed or not isinstance(self.executor, InProcess):
             yield self.cache
             return

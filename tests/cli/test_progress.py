@@ -160,13 +160,11 @@ def test_a_race_is_reckoned_with_from_the_start(folder: Path) -> None:
     with listening(heard.append):
         score(folder / "zoo" / "zoo.yaml", folder / "target", Settings(samples=18, repeats=3, allow_code=True))
     main = [one for one in heard if isinstance(one, Stage) and one.is_main]
-    assert (main[0].name, main[0].total, main[0].most) == ("scoring", 16, 20), "one draw for four candidates"
+    assert (main[0].name, main[0].total, main[0].most) == ("scoring", 16, 18), "one draw for eight candidates"
     assert all(one.most >= one.total >= one.done for one in main)
     assert main[-1].most == main[-1].total
     later = [one.name for one in main[16:]]
-    assert 2 <= len(later) <= 4
-    assert later == sorted(later)
-    assert set(later) <= {"draw 2 of 3:", "draw 3 of 3:"}
+    assert later in ([], ["draw 2 of 3:"] * 2)
 
 
 # --- interrupted ------------------------------------------------------------------------------------------------------
