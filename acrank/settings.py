@@ -73,10 +73,12 @@ class Settings:
         int | None,
         Opt(help="Images per draw (patches for masks). [one-step: 128, masks: 16; official: all]", least=4, most=10**9),
     ] = None
-    repeats: Annotated[int | None, Opt(help="Draws, at most. [one-step: 3, official: 1]", least=1, most=1000)] = None
+    repeats: Annotated[
+        int | None, Opt(help="Draws, at most; of all with --no-race. [one-step: 3, official: 1]", least=1, most=1000)
+    ] = None
     race: Annotated[
         bool,
-        Opt(help="After the first draw go on with the candidates that may still be the best.", flag="--race/--no-race"),
+        Opt(help="Of 16 candidates or more, draw on for the two that may be the best.", flag="--race/--no-race"),
     ] = True
     controls: Annotated[
         bool, Opt(help="Repeat the step on shuffled labels.", flag="--controls/--no-controls", panel=_DETAIL)

@@ -47,8 +47,25 @@ def test_unsure_names_the_rivals_and_what_would_tell(rivals: int, named: str) ->
 
 def test_one_draw_is_no_certainty() -> None:
     said, surer = made((9.0, None), (3.0, None)).verdict
-    assert said.startswith("m0 is first by s. How sure that is cannot be told from one draw of images for each (--rep")
+    assert said == (
+        "m0 is first by s. How sure that is cannot be told without intervals "
+        "(take 3 draws of each: --no-race --repeats 3)."
+    )
     assert "--refine 2)" in surer
+
+
+@pytest.mark.parametrize(
+    ("settings", "advice"),
+    [
+        ({"repeats": 3, "race": True}, "take 3 draws of each: --no-race"),
+        ({"repeats": 1, "race": False}, "take 3 draws of each: --no-race --repeats 3"),
+        ({"repeats": 3, "race": False}, "s has none: rank by another score (--rank-by)"),
+    ],
+)
+def test_what_gives_intervals_is_what_would_change_something(settings: dict[str, Any], advice: str) -> None:
+    ranking = made((9.0, None), (3.0, None))
+    ranking.settings = settings
+    assert f"without intervals ({advice})." in ranking.verdict[0]
 
 
 def test_a_single_candidate_has_nothing_to_be_compared_with() -> None:

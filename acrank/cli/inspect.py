@@ -120,14 +120,15 @@ def _with_cost(view: View, manifest: Path, target: Target) -> View:
     settings = Settings().for_task(target.task)
     candidates = load_zoo(manifest).candidates
     images = min(settings.samples or len(target), len(target))
+    further = draws_to_give(len(candidates), settings)
     files = [path for one in candidates if (path := one.weights_path) is not None and path.is_file()]
     size = sum(path.stat().st_size for path in files)
     cost: dict[str, Any] = {
         "candidates": len(candidates),
         "images per draw": images,
-        "draws at most": settings.repeats,
+        "draws at most": 1 + min((settings.repeats or 1) - 1, further // 2),
         "images through networks, first round": images * len(candidates),
-        "images through networks, at most": images * (len(candidates) + draws_to_give(len(candidates), settings)),
+        "images through networks, at most": images * (len(candidates) + further),
         "bytes of weights": size,
         "candidates without a local file": len(candidates) - len(files),
     }

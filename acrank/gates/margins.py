@@ -12,6 +12,7 @@ from typing import Any, Literal
 from acrank.errors import GatesError
 from acrank.gates.check_report import one_line
 from acrank.records import Row
+from acrank.records.score_value import COMPARISON
 
 Unit = Literal["score", "best", "range", "se"]
 _FORM = re.compile(r"(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(?P<unit>%\s*of\s+range|%|se)?")
@@ -26,7 +27,7 @@ class Within:
         amount: in the unit; shares as fractions.
         unit: "score" (the score's own unit), "best" (share of the best value's magnitude), "range" (share of the
             distance from the best to the worst candidate's value: the same whatever the score's zero and scale) or "se"
-            (standard errors of the difference of the two means over draws: what the sample can tell).
+            (standard errors of the difference of the two values: what the sample can tell).
 
     >>> Within.parse("10%"), str(Within.parse("25 % of range")), str(Within.parse("2se"))
     (Within(amount=Decimal('0.1'), unit='best'), '25% of range', '2 se')
@@ -60,7 +61,7 @@ class Within:
             values: of all candidates.
 
         Raises:
-            GatesError: the unit is standard errors, and a row had a single draw.
+            GatesError: the unit is standard errors, and a row has no interval.
         """
         if self.unit == "score":
             return self.amount
@@ -80,18 +81,23 @@ def _standard_error(best: Row, own: Row, score: str) -> float:
     """Of the difference of two means over draws, taken as independent."""
     if best.model == own.model:
         return 0.0
-    deviations = {row.model: _deviation(row, score) for row in (best, own)}
-    unknown = [model for model, found in deviations.items() if found is None]
+    errors = {row.model: _error(row, score) for row in (best, own)}
+    unknown = [model for model, found in errors.items() if found is None]
     if unknown:
         raise GatesError(
-            f"margin: {one_line(', '.join(unknown))} had a single draw of {score}, so there is no standard error",
-            hint="score with --no-race and --repeats 3, or give the margin in another unit",
+            f"margin: {score} of {one_line(', '.join(unknown))} has no interval, so there is no standard error",
+            hint="give the margin in another unit, or see acrank score --no-race and --repeats",
         )
-    squares = [(deviations[row.model] or 0.0) ** 2 / row.details.draws_of(score) for row in (best, own)]
-    return math.sqrt(math.fsum(squares))
+    return math.sqrt(math.fsum((found or 0.0) ** 2 for found in errors.values()))
 
 
-def _deviation(row: Row, score: str) -> float | None:
-    """Between draws: as the images of each tell it, else over the draws."""
-    found = row.details.deviation_of(score)
-    return row.scores[score].sd if found is None else found
+def _error(row: Row, score: str) -> float | None:
+    """The standard error of a row's value, as its images tell it, else its draws, else its interval."""
+    value, told = row.scores[score], row.details.deviation_of(score)
+    if told is not None:
+        return told / math.sqrt(row.details.worth_of(score))
+    if value.sd is not None:
+        return value.sd / math.sqrt(row.details.draws_of(score))
+    if value.value is None or value.low is None or value.high is None:
+        return None
+    return max(value.high - value.value, value.value - value.low) / COMPARISON  # one end may be that of the range

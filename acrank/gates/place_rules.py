@@ -9,13 +9,14 @@ from acrank.gates.check_report import GateResult
 from acrank.gates.gates_file import LeadingBand, RefinedTopK
 from acrank.gates.lookups import find_row, listed, why_unranked
 from acrank.records import Ranking, Refined, Row
+from acrank.records.verdict import how_to_get_intervals
 
 
 def check_leading_band(ranking: Ranking, gate: LeadingBand) -> GateResult:
     """The model's interval overlaps the first one's; the first itself is in its band whatever the draws.
 
     Raises:
-        GatesError: the run has no bands, for every candidate had a single draw, and another model is first.
+        GatesError: the run has no bands, for its ranking score has no intervals, and another model is first.
     """
     name = listed([gate.model])
     result = partial(GateResult, name="leading_band", required=f"{name} in the leading band")
@@ -26,8 +27,8 @@ def check_leading_band(ranking: Ranking, gate: LeadingBand) -> GateResult:
         return result(passed=True, message=f"{name} is the first", observed=1)
     if row.band is None:
         raise GatesError(
-            f"leading_band: {name} is rank {row.rank} of a run without bands: every candidate had a single draw",
-            hint="score with --no-race and --repeats 2 or more",
+            f"leading_band: {name} is rank {row.rank} of a run without bands: {ranking.rank_by} has no intervals",
+            hint=how_to_get_intervals(ranking),
         )
     leading = [other.model for other in ranking.rows if other.band == 1]
     where = (

@@ -168,18 +168,18 @@ def row_of(
         classes: of the target; None where it has none.
     """
     values: dict[str, Value] = {}
+    info.details.draws, info.details.worth = len(found), [one.worth for one in found]
     for name in settings.scores:
         results = [one.score(name) for one in found]
         controls = {kind: mean_of([one.score(name, kind) for one in found]) for kind in _controls(name, settings)}
-        deviations = [one.deviation(name) for one in found] if name == settings.rank_by else []
-        values[name] = value_of(results, deviations, limits=limits_of(name), **controls)
         if parts := [one.part for one in results if one.part is not None]:
             info.details.parts[name] = parts
         elif name == settings.rank_by:
             info.details.values[name] = [one.value for one in results]
-            info.details.deviations[name] = deviations
+            info.details.deviations[name] = [one.deviation(name) for one in found]
+        deviations, worth = info.details.deviations.get(name, []), info.details.worth_of(name)
+        values[name] = value_of(results, deviations, worth=worth, limits=limits_of(name), **controls)
     layers = [_layers_of(one.observation) for one in found]
-    info.details.draws = len(found)
     info.details.patches = _patches([one.observation for one in found])
     diagnosed = any("features" in SCORES[name].needs and SCORES[name].wants_diagnostics for name in settings.scores)
     return Row(
@@ -223,9 +223,7 @@ def _observations(
         keys = [one for one in (key, begun.drift_key) if one]
         units = draw.units(observation.groups)
         out.append(
-            ScoredObservation(
-                observation, settings, repeat=draw.repeat, units=units, cache=cache if key else None, keys=keys
-            )
+            ScoredObservation(observation, settings, draw=draw, units=units, cache=cache if key else None, keys=keys)
         )
     return out, info
 

@@ -88,8 +88,15 @@ def _changes(row: Row, candidate: Candidate, settings: Settings) -> list[str]:
     if before is None:  # an earlier version wrote it
         before = {"weights": row.weights.get("sha256", "")} if candidate.weights_path else {}
     changed = ["manifest entry"] if row.details.entry != candidate.digest else []
+    changed += ["ranking score"] if _lacks_deviation(row, settings.rank_by) else []
     changed += ["zero point"] if settings.untrained and not _has_zero_point(row, settings) else []
     return changed + [name for name in sorted(before) if name in now and before[name] != now[name]]
+
+
+def _lacks_deviation(row: Row, name: str) -> bool:
+    """Whether the row does not know what draws tell of its score: another score ranked it, or another version."""
+    is_told = name in SCORES and SCORES[name].reads_rows
+    return is_told and row.value(name) is not None and not row.details.deviations.get(name)
 
 
 def _has_zero_point(row: Row, settings: Settings) -> bool:

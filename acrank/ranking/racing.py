@@ -10,7 +10,6 @@ import numpy as np
 
 from acrank.ranking.values import comparison_reach, ends_of, limits_of, value_of
 from acrank.records import Row, Value
-from acrank.records.score_value import joint_deviation
 from acrank.scores import SCORES
 from acrank.scores.evaluate import Evaluation
 from acrank.settings import CONSENSUS, Settings
@@ -176,6 +175,7 @@ def with_more_draws(row: Row, more: Row, name: str) -> Row:
         draws=len(values),
         draws_of_others=row.details.draws_of_others or row.details.draws,
         patches=_both(row.details.patches, more.details.patches),
+        worth=[*(row.details.worth if row.details.values.get(name) else []), *more.details.worth],
     )
     return _with_values(dataclasses.replace(row, details=details), name, values, deviations=deviations)
 
@@ -183,15 +183,14 @@ def with_more_draws(row: Row, more: Row, name: str) -> Row:
 def _with_values(row: Row, name: str, values: list[float | None], *, deviations: list[float | None]) -> Row:
     """The row with a score over these draws, and with its controls as they are."""
     known = row.scores[name]
-    # an earlier version's draws have no deviation: then none counts
-    complete = deviations if len(deviations) == len(values) else []
-    found = value_of([Evaluation(value) for value in values], complete, limits=limits_of(name))
-    value = dataclasses.replace(found, no_drift=known.no_drift, shuffled=known.shuffled, note=known.note)
     details = dataclasses.replace(
         row.details,
         values={**row.details.values, name: values},
         deviations={**row.details.deviations, name: deviations},
     )
+    each = [Evaluation(value) for value in values]
+    found = value_of(each, deviations, worth=details.worth_of(name), limits=limits_of(name))
+    value = dataclasses.replace(found, no_drift=known.no_drift, shuffled=known.shuffled, note=known.note)
     return dataclasses.replace(row, scores={**row.scores, name: value}, details=details)
 
 
@@ -238,17 +237,20 @@ def _pooled(rows: list[Row], name: str) -> list[Row]:
     lacking = [row for row in rows if name in row.scores and not _has_own(row, name)]
     sds = [(row.details.draws_of(name), sd) for row in lacking if (sd := row.scores[name].sd) is not None]
     freedom = sum(draws - 1 for draws, _ in sds)
-    deviation = joint_deviation([found for row in rows if (found := row.details.deviation_of(name)) is not None])
+    told = [found for row in rows if (found := row.details.deviation_of(name)) is not None]
     if freedom:
         deviation = float(np.sqrt(sum((draws - 1) * sd**2 for draws, sd in sds) / freedom))
-    if deviation is None:
+    elif told:
+        deviation = float(np.sqrt(np.mean(np.square(told))))
+    else:
         return rows
     reach = comparison_reach(deviation, freedom=freedom or None)
     out = []
     for row in rows:
         one = row.scores.get(name)
         if one is not None and one.value is not None and not _has_own(row, name):
-            low, high = ends_of(one.value, reach / row.details.draws_of(name) ** 0.5, limits_of(name))
+            draws = row.details.draws_of(name) if freedom else row.details.worth_of(name)
+            low, high = ends_of(one.value, reach / draws**0.5, limits_of(name))
             wide = dataclasses.replace(one, low=low, high=high)
             row = dataclasses.replace(row, scores={**row.scores, name: wide})
         out.append(row)

@@ -18,6 +18,7 @@ from acrank.scores.evaluate import Evaluation, evaluate_score
 from acrank.scores.inputs import Observation
 from acrank.settings import Settings
 from acrank.system.streams import Purpose, seed_of
+from acrank.targets.draws import Draw
 
 
 class ScoredObservation:
@@ -26,7 +27,7 @@ class ScoredObservation:
     Args:
         observation: of one draw.
         settings: of the run.
-        repeat: number of the draw.
+        draw: that it is of.
         units: [n], what of the observation's rows is left out together where a deviation is estimated.
         cache: where values are kept; without it they last for this run only.
         keys: in the cache, of what the observation was put together from.
@@ -37,18 +38,19 @@ class ScoredObservation:
         observation: Observation,
         settings: Settings,
         *,
-        repeat: int,
+        draw: Draw,
         units: npt.NDArray[np.int64],
         cache: ObservationCache | None,
         keys: Sequence[str],
     ) -> None:
         self.observation = observation
         self._options = {
-            "seed": seed_of(Purpose.SCORE, settings.seed, repeat, bits=32),
+            "seed": seed_of(Purpose.SCORE, settings.seed, draw.repeat, bits=32),
             "per_channel": settings.per_channel,
             "step_size": settings.step_size,
         }
-        self._draw, self._units = {"seed": settings.seed, "repeat": repeat}, units
+        self._draw, self._units = {"seed": settings.seed, "repeat": draw.repeat}, units
+        self.worth = draw.worth
         self._cache, self._keys = cache, keys
         self._values = cache.load_values(*keys) if cache else {}
         self._changed = False

@@ -180,9 +180,9 @@ class _Run:
             waiting = {model for model in wanted if known[model] < wanted[model]}
             self.progress = (self.progress[0], self.progress[0] + len(waiting))
             self.draws_left = race.left if wanted else 0
-            for have in sorted({known[model] for model in waiting}):
-                group = {model for model in waiting if known[model] == have}
-                for row in self._round(group, self.draws[have : have + 1], settings, cache=cache):
+            for have, want in sorted({(known[model], wanted[model]) for model in waiting}):
+                group = {model for model in waiting if (known[model], wanted[model]) == (have, want)}
+                for row in self._round(group, self.draws[have:want], settings, cache=cache):
                     yield after_round(done[row.model], row, name)
 
     def _round(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from acrank.records import Value
-from acrank.records.score_value import joint_deviation
+from acrank.records.score_value import COMPARISON, joint_deviation
 from acrank.scores import SCORES
 from acrank.scores.evaluate import Evaluation
 
@@ -17,6 +17,7 @@ def value_of(
     found: Sequence[Evaluation],
     deviations: Sequence[float | None] = (),
     *,
+    worth: float | None = None,
     limits: tuple[float | None, float | None] = (None, None),
     **controls: float | None,
 ) -> Value:
@@ -26,6 +27,7 @@ def value_of(
         found: the score on each draw.
         deviations: between draws, as estimated from the images of each, see `acrank.scores.draw_deviation`; where one
             is missing, the interval comes from the draws themselves, if there are several.
+        worth: how many independent draws those that have a value are worth; their number, where they share no images.
         limits: of the score's range, which the interval keeps to; None where there is none.
         controls: of the value.
 
@@ -39,8 +41,8 @@ def value_of(
     mean, count = float(np.mean(values)), len(values)
     sd = float(np.std(values, ddof=1)) if count > 1 else None
     reach = None
-    if (deviation := joint_deviation(deviations)) is not None:
-        reach = comparison_reach(deviation / math.sqrt(count))
+    if (deviation := joint_deviation([one.value for one in found], deviations)) is not None:
+        reach = comparison_reach(deviation / math.sqrt(worth or count))
     elif sd is not None:
         reach = comparison_reach(sd / math.sqrt(count), freedom=count - 1)
     low, high = (None, None) if reach is None else ends_of(mean, reach, limits)
@@ -55,7 +57,8 @@ def ends_of(middle: float, reach: float, limits: tuple[float | None, float | Non
     """
     low, high = middle - reach, middle + reach
     least, most = limits
-    return (low if least is None else max(least, low), high if most is None else min(most, high))
+    low = low if least is None else min(middle, max(least, low))  # rounding may put a value past the end of its range
+    return (low, high if most is None else max(middle, min(most, high)))
 
 
 def limits_of(score: str) -> tuple[float | None, float | None]:
@@ -79,10 +82,11 @@ def comparison_reach(error: float, freedom: int | None = None) -> float:
     >>> round(comparison_reach(1.0), 4)
     1.3859
     """
-    from scipy.stats import norm, t
+    if freedom is None:
+        return COMPARISON * error
+    from scipy.stats import t
 
-    quantile = norm.ppf(0.975) if freedom is None else t.ppf(0.975, freedom)
-    return float(quantile) * error / math.sqrt(2)
+    return float(t.ppf(0.975, freedom)) * error / math.sqrt(2)
 
 
 def mean_of(found: Sequence[Evaluation]) -> float | None:

@@ -27,6 +27,7 @@ class Details:
         values: of the ranking score, for each draw; no value of a pool-relative one.
         deviations: of the ranking score between draws, as estimated from the images of each draw; None, or no entry,
             where that cannot be done.
+        worth: how many independent draws the first one, the first two, ... are worth, as they may share images.
         input: what the network was shown: size, in_chans, mean, std.
         step_size: of the step on the affine parameters.
         device: on which the passes ran.
@@ -48,6 +49,7 @@ class Details:
     draws_of_others: int | None = None
     values: dict[str, list[float | None]] = field(default_factory=dict)
     deviations: dict[str, list[float | None]] = field(default_factory=dict)
+    worth: list[float] = field(default_factory=list)
     input: dict[str, Any] | None = None
     step_size: float | None = None
     device: str | None = None
@@ -68,9 +70,13 @@ class Details:
         return self.fewest_draws
 
     def deviation_of(self, score: str) -> float | None:
-        """The deviation of a score between draws as the images of every draw tell it; None where they do not."""
-        values, found = self.values.get(score, []), self.deviations.get(score, [])
-        return joint_deviation(found) if len(found) == len(values) else None
+        """The deviation of a score between draws as the images of its draws tell it; None where they do not."""
+        return joint_deviation(self.values.get(score, []), self.deviations.get(score, []))
+
+    def worth_of(self, score: str) -> float:
+        """How many independent draws those are worth that have a value of the score."""
+        draws = len([value for value in self.values.get(score, []) if value is not None]) or self.draws_of(score)
+        return self.worth[draws - 1] if draws <= len(self.worth) else float(draws)
 
     @property
     def fewest_draws(self) -> int:

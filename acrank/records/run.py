@@ -76,7 +76,7 @@ class Ranking:
 
         Ties are broken by model name, so that the order never depends on the order of evaluation. A row joins
         the band of the rows before it while its interval overlaps the interval of the band's leader. Where no row has
-        an interval (a single draw), nothing is known of bands, and there are none. See `ranked`.
+        an interval, nothing is known of bands, and there are none. See `ranked`.
         """
         return cls([], rank_by, dict(higher_is_better), **about).ordered(rows, rank_by)
 

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 
 STRICT = {"extra": "forbid"}  # pydantic's reading of records: no unknown field
 
+#: Standard errors to each side of a comparison interval, for two of equal width: the 97.5% quantile of the normal
+#: distribution over sqrt(2) (Goldstein and Healy, Journal of the Royal Statistical Society A 158 (1995), 175-177).
+COMPARISON = 1.3859038243496777
+
 
 @dataclass(frozen=True)
 class Value:
@@ -16,8 +20,8 @@ class Value:
     Attributes:
         value: mean over the sampled batches, or None where the score is undefined (`note` says why).
         sd: standard deviation over the batches (ddof 1); None with a single batch.
-        low, high: comparison interval of the mean, 1.39 standard errors to each side: where two do not overlap, they
-            differ at the 5% level. None where there is none.
+        low, high: comparison interval of the mean, 1.39 standard errors to each side: where two of about equal width
+            do not overlap, they differ at the 5% level. None where there is none.
         no_drift: the same quantity before the step: what the checkpoint alone gives.
         shuffled: the same quantity when the sample's labels are permuted.
         note: why the value is None, or what to know about it.
@@ -45,13 +49,16 @@ class Value:
         return low <= other_high and other_low <= high
 
 
-def joint_deviation(deviations: Sequence[float | None]) -> float | None:
-    """The root mean square of the deviations that draws gave; None where one gave none.
+def joint_deviation(values: Sequence[float | None], deviations: Sequence[float | None]) -> float | None:
+    """The root mean square of the deviations of the draws that have a value; None where one of these lacks its own.
 
-    >>> joint_deviation([3.0, 4.0]), joint_deviation([3.0, None]), joint_deviation([])
+    >>> joint_deviation([1.0, 2.0], [3.0, 4.0]), joint_deviation([1.0, 2.0], [3.0, None]), joint_deviation([1.0], [])
     (3.5355339059327378, None, None)
     """
-    known = [one for one in deviations if one is not None]
-    return (
-        math.sqrt(math.fsum(one**2 for one in known) / len(known)) if known and len(known) == len(deviations) else None
-    )
+    if len(values) != len(deviations):
+        return None
+    found = [one for value, one in zip(values, deviations, strict=True) if value is not None]
+    known = [one for one in found if one is not None]
+    if not known or len(known) < len(found):
+        return None
+    return math.sqrt(math.fsum(one**2 for one in known) / len(known))

@@ -36,7 +36,7 @@ def verdict_of(ranking: Ranking) -> list[str]:
     more = about_the_first(ranking, best)
     if best.band is None:
         return [
-            f"{first}. How sure that is cannot be told from one draw of images for each ({_several(ranking)}).",
+            f"{first}. How sure that is cannot be told without intervals ({how_to_get_intervals(ranking)}).",
             *more,
             _surer(ranking, best, min(5, len(ranked))),
         ]
@@ -47,12 +47,13 @@ def verdict_of(ranking: Ranking) -> list[str]:
     return [said, *_by_score_alone(ranking, best), *more, _surer(ranking, best, len(rivals) + 1)]
 
 
-def _several(ranking: Ranking) -> str:
-    """The option that takes several draws for each candidate."""
-    repeats = ranking.settings.get("repeats")
-    if isinstance(repeats, int) and repeats > 1:
-        return f"--no-race takes {repeats}"
-    return "--repeats 3 --no-race takes three"
+def how_to_get_intervals(ranking: Ranking) -> str:
+    """What to do where the ranking score has no intervals, as of one draw whose images do not tell how it moves."""
+    repeats, race = (ranking.settings.get(name) for name in ("repeats", "race"))
+    several = isinstance(repeats, int) and repeats > 1
+    if several and not race:
+        return f"{ranking.scored_by} has none: rank by another score (--rank-by)"
+    return f"take {repeats if several else 3} draws of each: --no-race{'' if several else ' --repeats 3'}"
 
 
 def _by_score_alone(ranking: Ranking, best: Row) -> list[str]:

@@ -128,7 +128,7 @@ def agreement_map(count: int) -> dict[str, Any]:
 
 
 def truth_scatter(scores: Sequence[ScoreColumn]) -> dict[str, Any]:
-    """A chosen score against the ground truth, with the 95% intervals of both."""
+    """A chosen score against the ground truth, with the intervals of both."""
     alt = library("altair")
     base = _named("candidates").transform_filter("isValid(datum.g)")
     base = base.transform_calculate(v="datum['s' + score]", lo="datum['l' + score]", hi="datum['h' + score]")

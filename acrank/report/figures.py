@@ -76,7 +76,7 @@ _COSTS = {"p": "parameters", "t": "seconds of scoring"}
 
 def _bars(scores: Sequence[ScoreColumn], ranking: Ranking) -> Figure:
     best = ranked_rows(ranking)[0]
-    lines = "Lines are intervals: where two do not overlap, the difference is significant at the 5% level."
+    lines = "Lines are intervals: where two of about equal width do not overlap, they differ at the 5% level."
     return Figure(
         id="scores",
         title="Scores",

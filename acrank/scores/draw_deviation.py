@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from acrank.errors import UsageError
 from acrank.scores.evaluate import evaluate_score
 from acrank.scores.inputs import Observation
 from acrank.scores.score import Score
@@ -53,14 +54,18 @@ def deviation_of(
         return None
     found, left = [], []
     for kept in subsets(observation.labels, observation.half, units, seed=seed, repeat=repeat):
-        value = evaluate_score(score, {**observation.rows(kept).arrays(), **options}).value
+        try:
+            value = evaluate_score(score, {**observation.rows(kept).arrays(), **options}).value
+        except UsageError:  # what is left does not do for this score
+            value = None
         if value is not None:
             found.append(value)
             left.append(_share_of_units(kept, units))
     if len(found) < FEWEST:
         return None
     kept_share = float(np.mean(left))
-    return float(np.std(found, ddof=1) * np.sqrt(kept_share / (1 - kept_share)))
+    deviation = float(np.std(found, ddof=1) * np.sqrt(kept_share / (1 - kept_share)))
+    return deviation if np.isfinite(deviation) else None
 
 
 def subsets(labels: npt.ArrayLike, half: npt.ArrayLike, units: npt.ArrayLike, *, seed: int, repeat: int) -> list[Mask]:

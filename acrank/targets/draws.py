@@ -66,6 +66,7 @@ class Draw:
         labels: their labels, int64 [n].
         half: their halves of the cross-fit, bool [n].
         permutation: a shuffle of the labels for the control, int64 [n].
+        worth: how many independent draws this one and those before it are worth: their distinct images over its own.
     """
 
     target: Target
@@ -74,6 +75,7 @@ class Draw:
     labels: npt.NDArray[np.int64]
     half: npt.NDArray[np.bool_]
     permutation: npt.NDArray[np.int64]
+    worth: float = 1.0
     _images: list[npt.NDArray[np.float32]] | None = field(default=None, repr=False)
     _batch: tuple[NetworkInput, Tensor] | None = field(default=None, repr=False)
 
@@ -192,7 +194,13 @@ def make_draws(target: Target, *, samples: int | None, repeats: int, seed: int) 
         TargetError: fewer samples than classes, or a single class.
     """
     make_draw = _patch_draw if target.task == "segmentation" else _image_draw
-    return [make_draw(target, samples, repeat=repeat, seed=seed) for repeat in range(repeats)]
+    draws = [make_draw(target, samples, repeat=repeat, seed=seed) for repeat in range(repeats)]
+    seen: set[int] = set()
+    for draw in draws:
+        own = set(draw.indices.tolist())
+        seen |= own
+        draw.worth = max(1.0, len(seen) / len(own))
+    return draws
 
 
 def _image_draw(target: Target, samples: int | None, *, repeat: int, seed: int) -> Draw:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -10,6 +11,7 @@ from acrank.errors import GatesError
 from acrank.gates import GateResult, check_ranking, parse_gates
 from acrank.gates.margins import Within
 from acrank.records import Details, Ranking, Refined, Row, Value
+from acrank.records.score_value import COMPARISON
 
 
 def outcome(run: Ranking, **gates: object) -> GateResult:
@@ -90,7 +92,20 @@ def test_a_margin_in_every_unit(within: str | float, allowed: float, sign: int) 
     assert str(Within.parse(str(Within.parse(within)))) == str(Within.parse(within))
 
 
-def test_standard_errors_need_draws() -> None:
-    with pytest.raises(GatesError, match="b had a single draw of s"):
+def test_standard_errors_are_those_of_the_intervals() -> None:
+    """As the images tell it over as many draws as they are worth, else over the draws, else by the shared interval."""
+    told, drawn, shared = scored("a", 5.0), scored("b", 4.0, sd=0.4, draws=4), scored("c", 3.0)
+    told.details.values, told.details.deviations = {"s": [4.9, 5.1]}, {"s": [0.3, 0.3]}
+    told.details.worth = [1.0, 1.5]
+    shared = dataclasses.replace(shared, scores={"s": Value(3.0, low=2.9, high=3.0 + COMPARISON * 0.5)})
+    errors = {"b": math.sqrt(0.09 / 1.5 + 0.16 / 4), "c": math.sqrt(0.09 / 1.5 + 0.25)}
+    for model, gap in (("b", 1.0), ("c", 2.0)):
+        for factor, passed in ((1.001, True), (0.999, False)):
+            within = f"{gap / errors[model] * factor:.6f} se"
+            assert outcome(run(told, drawn, shared), margin={"model": model, "within": within}).passed is passed
+
+
+def test_standard_errors_need_an_interval() -> None:
+    with pytest.raises(GatesError, match="s of b has no interval"):
         outcome(run(scored("a", 2.0, sd=0.1), scored("b", 1.0)), margin={"model": "b", "within": "3 se"})
     assert outcome(run(scored("a", 2.0), scored("b", 1.0)), margin={"model": "a", "within": "3 se"}).passed

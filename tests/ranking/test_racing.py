@@ -269,15 +269,23 @@ def test_a_race_takes_the_ranking_score_alone_where_its_passes_stay_the_same() -
     assert settings_of_the_race(features) == features, "read beside AC-Norm, they have other values than without"
 
 
-def test_a_race_under_another_ranking_score_takes_its_draws_anew(acrank: Command, folder: Path) -> None:
-    scores = ["--scores", "logme,knn", "--repeats", 2, "-o", "run.json"]
-    assert acrank(*words(*scores, "--rank-by", "logme")).code == 0
-    assert acrank(*words(*scores, "--rank-by", "knn", "--resume")).code == 0
-    assert acrank(*words(*scores[:4], "-o", "fresh.json", "--rank-by", "knn")).code == 0
+@pytest.mark.parametrize("before", [["--repeats", 3], ["--repeats", 3, "--no-race"]])
+@pytest.mark.parametrize("name", ["finetunability", "ac_corr"])
+def test_a_race_under_another_ranking_score_takes_its_draws_anew(
+    acrank: Command, folder: Path, name: str, before: list[object]
+) -> None:
+    scores = ["--scores", f"logme,{name}", "--repeats", 3, "-o", "run.json"]
+    assert acrank(*words(*scores, *before, "--rank-by", "logme")).code == 0
+    done = acrank(*words(*scores, "--rank-by", name, "--resume", "--race"))
+    assert done.code == 0, done.err
+    assert acrank(*words(*scores[:4], "-o", "fresh.json", "--rank-by", name)).code == 0
     rows = [{one.model: one for one in Ranking.load(Path(path)).rows} for path in ("run.json", "fresh.json")]
-    assert any(one.details.values.get("logme") for one in rows[0].values())
     for model, one in rows[1].items():
-        assert (rows[0][model].scores["knn"].value, rows[0][model].rank) == (one.scores["knn"].value, one.rank)
+        found = rows[0][model]
+        if "--no-race" not in before or name == "finetunability":  # that is scored anew, for its deviation
+            assert (found.scores[name].value, found.rank) == (one.scores[name].value, one.rank)
+            assert found.details.draws_of(name) == one.details.draws_of(name)
+            assert found.band == one.band
 
 
 def test_workers_race_as_this_process_does(acrank: Command, folder: Path) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from acrank.scores import SCORES
-from acrank.scores.draw_deviation import FEWEST, SUBSETS, deviation_of, subsets
+from acrank.scores.draw_deviation import FEWEST, SUBSETS, _share_of_units, deviation_of, subsets
 from acrank.scores.inputs import Observation
 from acrank.scores.kernels import kernel_target_alignment
 
@@ -56,6 +58,48 @@ def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:
     means = [values[mask].mean() for mask in kept]
     assert len(kept) == SUBSETS
     assert np.std(means, ddof=1) * np.sqrt(48 / 16) == pytest.approx(np.std(values, ddof=1) / 8, rel=0.35)
+
+
+def test_of_groups_the_jackknife_is_of_their_number_not_of_their_rows() -> None:
+    """Images of a group are alike: the deviation of a mean is that of the means of 30 groups, whatever their sizes."""
+    rng = np.random.default_rng(5)
+    sizes = np.where(np.arange(30) % 3 == 0, 12, 2)
+    units = np.repeat(np.arange(30), sizes)
+    level = rng.normal(size=30)
+    half = units % 2 == 0
+    found, rows = [], []
+    for seed in range(40):
+        kept = subsets(np.zeros(len(units)), half, units, seed=seed, repeat=0)
+        means = [level[np.unique(units[mask])].mean() for mask in kept]
+        shares = [len(np.unique(units[mask])) / 30 for mask in kept]
+        found.append(np.std(means, ddof=1) * np.sqrt(np.mean(shares) / (1 - np.mean(shares))))
+        rows += [mask.mean() for mask in kept]
+        assert shares == [_share_of_units(mask, units) for mask in kept]
+    assert np.mean(found) == pytest.approx(np.std(level, ddof=1) / np.sqrt(30), rel=0.2)
+    assert np.std(rows) > 0.02, "the share of rows is another one"
+
+
+def test_the_scale_is_that_of_the_units_that_are_left_out() -> None:
+    """Of classes with one image in a half few are left out, and what is left out weighs the more."""
+    labels = np.concatenate([np.arange(20), np.arange(20), np.repeat(np.arange(20), 2)])
+    half = np.repeat([True, False, True], [20, 20, 40])
+    draw = observation(RNG, count=80)
+    draw = dataclasses.replace(draw, labels=labels, half=half)
+    kept = subsets(labels, half, range(80), seed=0, repeat=0)
+    share = np.mean([mask.mean() for mask in kept])
+    assert share > 0.78, "fewer than a quarter"
+    score = SCORES["h_score"]
+    values = [score.function(**{need: draw.rows(mask).arrays()[need] for need in score.needs}) for mask in kept]
+    expected = np.std(values, ddof=1) * np.sqrt(share / (1 - share))
+    assert deviation_of(score, draw, {}, units=range(80), seed=0, repeat=0) == pytest.approx(expected)
+
+
+def test_values_that_are_no_classes_are_left_out_by_their_half_alone() -> None:
+    half = np.arange(40) % 2 == 0
+    for labels in (RNG.normal(size=40), RNG.integers(0, 2, size=(40, 3))):
+        kept = subsets(labels, half, range(40), seed=0, repeat=0)
+        assert len(kept) == SUBSETS
+        assert {int(mask.sum()) for mask in kept} == {30}
 
 
 @given(st.integers(0, 2**32), st.integers(2, 12), st.integers(2, 9), st.booleans())

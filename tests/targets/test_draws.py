@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 from pathlib import Path
 
@@ -64,3 +65,25 @@ def test_images_and_masks_of_patches_are_held_likewise(tmp_path: Path) -> None:
     assert isinstance(unread, PatchDraw)
     with pytest.raises(TargetError, match="changed since"):
         unread.patches((8, 8))
+
+
+def test_draws_that_share_images_are_worth_less_than_their_number(tmp_path: Path) -> None:
+    target = open_target(make_images(tmp_path / "target"))  # 30 images
+    whole = make_draws(target, samples=None, repeats=3, seed=0)
+    assert [draw.worth for draw in whole] == [1.0, 1.0, 1.0]
+    some = make_draws(target, samples=12, repeats=3, seed=0)
+    seen = [len({*np.concatenate([draw.indices for draw in some[: count + 1]])}) for count in range(3)]
+    assert [draw.worth for draw in some] == [count / 12 for count in seen]
+    assert 1 < some[1].worth < 2
+
+
+def test_what_is_left_out_together_is_a_group_or_an_image(tmp_path: Path) -> None:
+    target = open_target(make_images(tmp_path / "target"))
+    (draw,) = make_draws(target, samples=12, repeats=1, seed=0)
+    assert (draw.units() == draw.indices).all()
+    target = dataclasses.replace(target, groups=[f"patient {place // 3}" for place in range(len(target))])
+    (draw,) = make_draws(target, samples=12, repeats=1, seed=0)
+    same_group = draw.indices[:, None] // 3 == draw.indices // 3
+    assert ((draw.units()[:, None] == draw.units()) == same_group).all()
+    rows = np.repeat(draw.indices, 5)  # positions of patches, by the image that each was cut from
+    assert (draw.units(rows) == np.repeat(draw.units(), 5)).all()
