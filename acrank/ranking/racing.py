@@ -34,7 +34,7 @@ def draws_to_give(candidates: int, settings: Settings) -> int:
         settings: of the run, filled in for the task.
 
     >>> [draws_to_give(count, Settings().for_task("classification")) for count in (3, 15, 16, 44)]
-    [0, 0, 2, 5]
+    [0, 0, 2, 4]
     """
     racers, rounds = min(_racers(settings), candidates), (settings.repeats or 1) - 1
     most = racers * rounds if racers > 1 else 0
