@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
+from acrank.system.threads import compute_alone
+
 _Item = TypeVar("_Item")
 _Loaded = TypeVar("_Loaded")
 _Answer = tuple[Any, BaseException | None]  # what was loaded, and what was raised instead
@@ -88,7 +90,9 @@ class Prefetcher(Generic[_Item, _Loaded]):
         self._asked.put(self._items[self._place])
 
     def _work(self) -> None:
+        is_alone = False
         while (item := self._asked.get()) is not None:
+            is_alone = is_alone or compute_alone()
             self._answers.put(self._attempt(item))
 
     def _attempt(self, item: _Item) -> _Answer:
