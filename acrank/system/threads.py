@@ -10,7 +10,7 @@ def compute_alone() -> bool:
 
     A second thread that computes gets a pool of OpenMP threads of its own. Both pools together are more threads than
     cores, so that OpenMP lets them sleep after every operation, also when the second pool is idle: passes of networks
-    with many small layers then take a third longer.
+    with many small layers then take a third longer. What MKL computes (products of matrices) keeps its own number.
 
     Returns:
         Whether it was done: not before torch is loaded.
