@@ -85,7 +85,8 @@ def benches_of(runs: Runs, scored: pd.DataFrame) -> dict[str, list[Bench]]:
             continue  # once there are scores, strategies are compared on the targets that have them
         counts = own.groupby("split")["model"].nunique()
         whole = [split for split, count in counts.items() if count == table["model"].nunique()]
-        rankings = {**_history(truth, str(name)), **_by_score(scored[scored["dataset"] == name])}
+        own_scores = scored[(scored["dataset"] == name) & scored["model"].isin(table["model"])]  # not of other pools
+        rankings = {**_history(truth, str(name)), **_by_score(own_scores)}
         found[str(name)] = [bench_of(own, split, whole, rankings) for split in whole]
     return {name: own for name, own in found.items() if own}
 
