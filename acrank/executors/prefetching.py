@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from acrank.system.threads import compute_alone
+from acrank.executors.threads import compute_alone
 
 _Item = TypeVar("_Item")
 _Loaded = TypeVar("_Loaded")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from acrank.system.threads import compute_alone
+from acrank.executors.threads import compute_alone
 
 
 def tasks() -> int:
