@@ -67,11 +67,11 @@ def lock(zoo: ZooOption = DEFAULT_ZOO, verbose: VerboseOption = 0) -> None:
     from acrank.cli.progress import progress
     from acrank.zoo.locking import lock_path, lock_zoo
 
-    path = lock_path(zoo)
+    manifest, path = _load(zoo), lock_path(zoo)
     check_replaceable([path], [])
     check_writable(path)
     with progress("locking") as advance:
-        found = lock_zoo(_load(zoo), on_model=advance)
+        found = lock_zoo(manifest, on_model=advance)
     atomic_write(path, dumps(found.record()))
     files = sum(len(one.files) for one in found.models.values())
     console.say(f"locked {len(found.models)} candidates, {files} files: {path}")

@@ -52,6 +52,8 @@ LAYOUTS: dict[str, Layout] = {
     volume_datasets.NNUNET: Layout(volume_datasets.open_nnunet, volume_datasets.USES),
 }
 
+#: A head has a value for each at every labelled position, of which a draw has thousands.
+MOST_MASK_CLASSES = 5000
 #: Options that do not depend on the layout.
 _OF_EVERY_LAYOUT = ("bad_images", "group_pattern", "group_table", "doubts")
 
@@ -96,6 +98,11 @@ def _opened(path: Path, options: TargetOptions) -> Target:
     _refuse_unsupported(path, layout, options)
     target = _grouped(LAYOUTS[layout].open(path, options), options)
     _refuse_volume_options(path, target, options)
+    if target.task == "segmentation" and len(target.classes) > MOST_MASK_CLASSES:
+        raise TargetError(
+            f"{path} has {len(target.classes)} classes of masks, more than {MOST_MASK_CLASSES}",
+            hint="list the classes that occur; every labelled position has a value for each",
+        )
     target.add_note(None if options.group_table else _tables_note(path))
     target = dataclasses.replace(
         target,

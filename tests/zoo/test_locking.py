@@ -88,6 +88,16 @@ def test_what_cannot_be_locked_is_named_and_nothing_is_written(tmp_path: Path, a
     assert not lock_path(manifest).exists()
 
 
+@pytest.mark.parametrize("path", [".", "/", ".."])
+def test_a_folder_is_no_manifest_to_lock(
+    path: str, tmp_path: Path, acrank: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = acrank("zoo", "lock", "--zoo", path)
+    assert (done.code, done.err.splitlines()[0]) == (2, f"error: {path} is a folder, not a file")
+    assert not [*tmp_path.iterdir()]
+
+
 def test_code_is_followed_through_its_imports(tmp_path: Path) -> None:
     files = {
         "nets/__init__.py": "",

@@ -14,6 +14,7 @@ from PIL import Image
 
 from acrank.errors import TargetError
 from acrank.targets import Target, open_target
+from acrank.targets.opening import MOST_MASK_CLASSES
 from acrank.targets.target import IGNORED
 
 pytest.importorskip("nibabel")
@@ -307,3 +308,10 @@ def test_the_command_line_says_it_in_two_lines(tmp_path: Path, acrank: Callable[
     done = acrank("score", "--data", folder, "-o", tmp_path / "run.json")
     assert done.code == 3
     assert "case_000.nii.gz holds values that dataset.json does not list: 4 (48 positions)\nhint: list them" in done.err
+
+
+def test_more_classes_of_masks_than_positions_can_have_values_for_are_refused(tmp_path: Path) -> None:
+    """Of 70,000 declared classes a head took 3.7 GiB."""
+    labels = {f"c{number}": number for number in range(MOST_MASK_CLASSES + 1)}
+    with pytest.raises(TargetError, match="5001 classes of masks, more than 5000"):
+        open_target(write_nnunet(tmp_path / "many", labels=labels))
