@@ -237,6 +237,23 @@ def test_a_training_that_guesses_tells_nothing(metric: str, quality: float, is_c
     assert ("A longer --refine-budget" in said) == is_chance
 
 
+def test_another_that_was_better_in_training_is_named() -> None:
+    found = made((9.0, 3.0), (8.0, 3.0), (7.0, 3.0))
+    found.target = {"classes": ["a", "b", "c"]}
+    for row, (quality, low, high) in zip(
+        found.rows, [(0.333, 0.30, 0.38), (0.464, 0.39, 0.54), (0.35, 0.30, 0.40)], strict=True
+    ):
+        row.refined = Refined(metric="balanced_accuracy", quality=quality, low=low, high=high, rounds=1)
+    said = " ".join(found.verdict)
+    assert (
+        "In the short training m1 did better than m0, beyond the intervals (balanced_accuracy 0.464 against 0.333): "
+        "s alone puts it first. The short training of m0 is no better than a guess (balanced_accuracy 0.333)."
+    ) in said
+    assert "tells nothing" not in said
+    found.rows[1].refined = dataclasses.replace(found.rows[1].refined, low=0.37)
+    assert "did better" not in " ".join(found.verdict)
+
+
 def test_skipped_candidates_are_counted_where_one_is_left() -> None:
     rows = [Row("a", "scored", scores={"s": Value(1.0)}), Row("b", "skipped", reason="no file")]
     (said,) = Ranking.of(rows, rank_by="s", higher_is_better={"s": True}).verdict

@@ -9,6 +9,7 @@ from acrank.gates.check_report import GateResult
 from acrank.gates.gates_file import LeadingBand, RefinedTopK
 from acrank.gates.lookups import find_row, listed, why_unranked
 from acrank.records import Ranking, Refined, Row
+from acrank.records.first_candidate import is_at_chance
 from acrank.records.verdict import how_to_get_intervals
 
 
@@ -40,7 +41,8 @@ def check_leading_band(ranking: Ranking, gate: LeadingBand) -> GateResult:
 def check_refined_top_k(ranking: Ranking, gate: RefinedTopK) -> GateResult:
     """Fewer than k of the trained candidates are better than the model, by the quality of the short training.
 
-    A candidate is better only where its interval lies above the model's; without intervals, where its quality does.
+    A candidate is better only where its interval lies above the model's; without intervals, where its quality does. A
+    model whose training gave no more than a guess fails.
 
     Raises:
         GatesError: no candidate of the run was trained.
@@ -60,6 +62,8 @@ def check_refined_top_k(ranking: Ranking, gate: RefinedTopK) -> GateResult:
     epochs = f"{own.epochs} epoch{'s' if own.epochs != 1 else ''}"
     message = f"{name} has {own.metric} {own.quality:.4g} after {epochs}: place {place} of {len(trained)}"
     message += f", behind {listed(better)}" if better else ""
+    if is_at_chance(ranking, row):
+        return result(passed=False, message=f"{message}, but that is no better than a guess", observed=place)
     return result(passed=place <= gate.k, message=message, observed=place)
 
 

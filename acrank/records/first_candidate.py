@@ -21,19 +21,46 @@ _NEAR_CHANCE = 0.01
 def about_the_first(ranking: Ranking, best: Row) -> list[str]:
     """Sentences on whether its place is about this target, whether it is trained at all, and what studies found.
 
-    Where it was trained on the target, that is told by its quality, and nothing is said here but where that is chance.
+    Where it was trained on the target, that is told by its quality, and nothing is said here but where that is chance,
+    or behind another's beyond the intervals.
 
     Args:
         ranking: with at least two ranked rows.
         best: the first of them.
     """
     if best.refined is not None and best.refined.quality is not None:
-        if not is_at_chance(ranking, best):
-            return []
-        chance = f"{best.refined.metric} {best.refined.quality:.3g}"
-        return [f"The short training is no better than a guess ({chance}): it tells nothing."]
+        return [sentence for sentence in (_behind_in_training(ranking, best), _chance(ranking, best)) if sentence]
     found = [_about_the_labels(ranking, best), *_untrained(ranking, best), _shortlist(ranking)]
     return [sentence for sentence in found if sentence]
+
+
+def _behind_in_training(ranking: Ranking, best: Row) -> str:
+    """Who did better in the short training, where that is beyond the intervals; "" where nobody did."""
+    own = best.refined
+    if own is None or own.quality is None or own.high is None:
+        return ""
+    better = {}
+    for row in ranking.rows:
+        found = row.refined
+        if found is not None and found.quality is not None and found.low is not None and found.low > own.high:
+            better[row.model] = found.quality
+    if not better:
+        return ""
+    return (
+        f"In the short training {first_names([*better])} did better than {best.model}, beyond the intervals "
+        f"({own.metric} {max(better.values()):.3g} against {own.quality:.3g}): {ranking.scored_by} alone puts it first."
+    )
+
+
+def _chance(ranking: Ranking, best: Row) -> str:
+    """That a short training gave no more than a guess: of the first, or of all; "" where it did not."""
+    if best.refined is None or best.refined.quality is None or not is_at_chance(ranking, best):
+        return ""
+    trained = [row for row in ranking.rows if row.refined is not None and row.refined.quality is not None]
+    of_all = all(is_at_chance(ranking, row) for row in trained)
+    which, means = ("", ": it tells nothing") if of_all else (f" of {best.model}", "")
+    chance = f"{best.refined.metric} {best.refined.quality:.3g}"
+    return f"The short training{which} is no better than a guess ({chance}){means}."
 
 
 def zero_of(ranking: Ranking, row: Row) -> ZeroPoint | None:

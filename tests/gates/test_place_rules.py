@@ -68,6 +68,19 @@ def test_among_the_first_after_refining() -> None:
         outcome(BANDS, refined_top_k={"model": "a", "k": 1})
 
 
+def test_a_training_that_gave_a_guess_is_no_place_among_the_first() -> None:
+    rows = [scored("a", 5.0, 1.0), scored("b", 4.0, 1.0)]
+    for row in rows:
+        row.refined = Refined(metric="balanced_accuracy", quality=0.3333, low=0.30, high=0.36)
+    found = run(*rows)
+    found.target = {"classes": ["x", "y", "z"]}
+    result = outcome(found, refined_top_k={"model": "a", "k": 1})
+    assert not result.passed
+    assert result.message.endswith("but that is no better than a guess")
+    found.target = {"classes": ["x", "y", "z", "w", "v"]}  # of five a third is more than a guess
+    assert outcome(found, refined_top_k={"model": "a", "k": 1}).passed
+
+
 @pytest.mark.parametrize(
     ("within", "allowed"),
     [
