@@ -155,7 +155,7 @@ def _truth(scores: Sequence[ScoreColumn], rows: Rows) -> Figure:
     return Figure(
         id="truth",
         title="Score and ground truth",
-        caption=f"Finetuned performance of {len(known)} candidates; lines are 95% intervals. Kendall's tau with the "
+        caption=f"Finetuned performance of {len(known)} candidates; lines are intervals. Kendall's tau with the "
         f"truth, higher is better for every score: {', '.join(said)}.",
         spec=charts.truth_scatter(scores),
         wide=False,
