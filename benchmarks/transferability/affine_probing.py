@@ -13,20 +13,17 @@ joined with the default (its value on the same draw, recomputed.csv) by mean ran
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from candidates import zoo
 from observe import CPU, draws_of
-from recomputed import BASE, HERE, tau
+from recomputed import BASE, HERE, finetuned_ones, tau
 from targets import STUDIES
 from torch import Tensor, nn
-from truth import WORK, suits, target_of
+from truth import suits, target_of
 
 from acrank.norm import ac_norm_layers
 from acrank.observation.batches import Batch
@@ -46,18 +43,12 @@ Found = dict[str, float]
 
 
 def main(words: list[str]) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shared", type=Path, default=HERE.parents[2] / "shared")
-    parser.add_argument("--work", type=Path, default=WORK)
-    options = parser.parse_args(words)
-    torch.set_num_threads(1)
-    data = options.shared / "data"
-    candidates = [one for kind in ("real", "embedded") for one in zoo(kind, data).candidates]
+    data, work, candidates = finetuned_ones(words, __doc__)
     known = pd.read_csv(HERE / "recomputed.csv").set_index(["dataset", "model"])
     rows = pd.read_csv(OUT).to_dict("records") if OUT.exists() else []
     done = {(row["dataset"], row["model"]) for row in rows}
     for name, study in STUDIES.items():
-        target = target_of(name, data, options.work)
+        target = target_of(name, data, work)
         if study.half != "choosing" or target.task != "classification":
             continue
         (draw,) = draws_of(study, target, 1)

@@ -46,10 +46,24 @@ STEPS = (16, 32, None)
 BASE = Settings(allow_code=True, device="cpu")
 
 
-def main(words: list[str]) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser_of(about: str | None) -> argparse.ArgumentParser:
+    """The command line of what is done again for the candidates of the study: where the data and what is made are."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", type=Path, default=HERE.parents[2] / "shared")
     parser.add_argument("--work", type=Path, default=WORK)
+    return parser
+
+
+def finetuned_ones(words: list[str], about: str | None) -> tuple[Path, Path, list[Candidate]]:
+    """Data and work folder from the command line, and the candidates that are bit for bit those of the ground truth."""
+    options = parser_of(about).parse_args(words)
+    torch.set_num_threads(1)
+    data = options.shared / "data"
+    return data, options.work, [one for kind in ("real", "embedded") for one in zoo(kind, data).candidates]
+
+
+def main(words: list[str]) -> None:
+    parser = parser_of(__doc__)
     parser.add_argument("--kinds", default=",".join(KINDS))
     options = parser.parse_args(words)
     torch.set_num_threads(1)

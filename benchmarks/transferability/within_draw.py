@@ -13,18 +13,14 @@ two draws order the other way round.
 
 from __future__ import annotations
 
-import argparse
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
-from candidates import zoo
 from observe import draws_of
-from recomputed import BASE, DRAWS, HERE
+from recomputed import BASE, DRAWS, HERE, finetuned_ones
 from targets import STUDIES
-from truth import WORK, suits, target_of
+from truth import suits, target_of
 
 from acrank.ranking.candidates import score_candidate
 from acrank.ranking.values import comparison_reach
@@ -34,20 +30,14 @@ COLUMNS = ("between draws", "estimated", "band", "band by 95%", "has the other l
 
 
 def main(words: list[str]) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shared", type=Path, default=HERE.parents[2] / "shared")
-    parser.add_argument("--work", type=Path, default=WORK)
-    options = parser.parse_args(words)
-    torch.set_num_threads(1)
-    data = options.shared / "data"
-    candidates = [one for kind in ("real", "embedded") for one in zoo(kind, data).candidates]
+    data, work, candidates = finetuned_ones(words, __doc__)
     rows = pd.read_csv(OUT).to_dict("records") if OUT.exists() else []
     done = {(row["dataset"], row["model"]) for row in rows}
     truths = pd.read_csv(HERE / "recomputed.csv").set_index(["dataset", "model"])["ground_truth"]
     for name, study in STUDIES.items():
         if study.half != "choosing":
             continue
-        target = target_of(name, data, options.work)
+        target = target_of(name, data, work)
         settings, draws = BASE.for_task(target.task), draws_of(study, target, DRAWS)
         for candidate in candidates:
             key = (name, candidate.id)

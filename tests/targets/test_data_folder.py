@@ -133,11 +133,11 @@ def test_huge_folders_end_with_an_error_line(tmp_path: Path, monkeypatch: pytest
 
 @pytest.mark.parametrize("path", ["/", "x" * 5000, "/dev/zero", "/dev/stdin", "/proc"])
 def test_paths_that_are_no_data_set(acrank: Run, path: str) -> None:
-    started = time.process_time()  # that this ends at all is what counts; how fast depends on what else runs
+    started = time.monotonic()
     done = acrank("score", "--data", path)
     assert done.code == 3
     assert done.err.startswith("error: ")
-    assert time.process_time() - started < 20
+    assert time.monotonic() - started < 20
 
 
 def test_a_path_with_a_nul() -> None:
