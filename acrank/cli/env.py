@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import re
+import stat
 import sys
 from pathlib import Path
 from typing import Any
@@ -113,8 +114,17 @@ def _cache() -> dict[str, Any]:
         folder = default_folder()
     except OutputError as error:
         return {"folder": None, "bytes": None, "why": error.message}
-    files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()] if is_there(folder) else []
-    return {"folder": str(folder), "files": len(files), "bytes": sum(path.stat().st_size for path in files)}
+    sizes = [size for path in folder.rglob("*") if (size := _size(path)) is not None] if is_there(folder) else []
+    return {"folder": str(folder), "files": len(sizes), "bytes": sum(sizes)}
+
+
+def _size(path: Path) -> int | None:
+    """Bytes of an ordinary file; None for all else, such as a file that another process has just replaced."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def _configuration() -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from functools import lru_cache
 from pathlib import Path
 
 from acrank.errors import AcrankError
@@ -113,3 +114,18 @@ def in_words(size: int) -> str:
 def _kind(mode: int) -> str:
     kinds = {stat.S_ISDIR: "folder", stat.S_ISFIFO: "FIFO", stat.S_ISSOCK: "socket"}
     return next((name for test, name in kinds.items() if test(mode)), "device")
+
+
+@lru_cache(maxsize=1)
+def kernel_devices() -> frozenset[int]:
+    """Devices of what the kernel shows as files, which are no data, and of which some block whoever reads them."""
+    found = (device_of(Path(path)) for path in ("/proc", "/sys"))
+    return frozenset(one for one in found if one is not None) - {device_of(Path("/")) or 0}
+
+
+def device_of(path: Path) -> int | None:
+    """The device that a file or folder lies on; None where it is not there."""
+    try:
+        return path.stat().st_dev
+    except (OSError, ValueError):  # ValueError: a NUL in the name
+        return None

@@ -6,10 +6,10 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from acrank.errors import TargetError
+from acrank.system.bounds import kernel_devices
 from acrank.targets.target import first_few
 
 #: Files and folders that are no images, where they are ten times as many as the images: the folder is no data set.
@@ -66,7 +66,9 @@ class DataFolder:
         path = self.root / folder
         try:
             device = path.stat().st_dev
-            if device in _kernel_devices():
+            if os.path.realpath(path) == os.sep:  # a walk through the whole system takes minutes on a slow disk
+                raise TargetError(f"{path} is the root of the system", hint="point --data at the folder of images")
+            if device in kernel_devices():
                 self._kernel.add(str(path))
                 return
             with os.scandir(path) as entries:
@@ -184,14 +186,6 @@ def once(images: Iterable[tuple[str, str, Identity]], notes: list[str]) -> list[
     if again:
         notes.append(f"{len(again)} further names of the same images are left out: {first_few(again, 3)}")
     return list(first.values())
-
-
-@lru_cache(maxsize=1)
-def _kernel_devices() -> frozenset[int]:
-    """Devices of what the kernel shows as files, which are no data, and of which some block whoever reads them."""
-    found = (_status(path) for path in ("/proc", "/sys"))
-    root = _status("/")
-    return frozenset(one.st_dev for one in found if one is not None) - {root.st_dev if root else 0}
 
 
 def _status(path: str) -> os.stat_result | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from acrank.errors import UsageError
+from acrank.system.bounds import device_of, kernel_devices
 from acrank.system.files import is_there
 from acrank.zoo.entries import comment, entry_text, unique_id
 from acrank.zoo.findings import Finding, finding_of
@@ -100,13 +101,15 @@ def check_folder(folder: Path) -> None:
     """Fail before the work.
 
     Raises:
-        UsageError: there is no such folder, or no file in it.
+        UsageError: there is no such folder, no file in it, or it is the root of the system.
     """
     hint = "name the folder that holds the checkpoints"
     if not is_there(folder):
         raise UsageError(f"{folder} does not exist", hint=hint)
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder", hint=hint)
+    if os.path.realpath(folder) == os.sep:  # a walk through the whole system takes minutes on a slow disk
+        raise UsageError(f"{folder} is the root of the system", hint=hint)
     if next(_files(folder, Counter()), None) is None:
         raise UsageError(f"{folder} holds no file", hint=hint)
 
@@ -151,17 +154,29 @@ def _files(folder: Path, left_out: Counter[str]) -> Iterator[Path]:
         left_out["folders that cannot be read"] += 1
 
     for place, folders, names in os.walk(folder, onerror=cannot_list):
+        if device_of(Path(place)) in kernel_devices():
+            left_out["folders of what the kernel shows as files"] += 1
+            folders.clear()
+            continue
         folders.sort()
         left_out.update("links to folders" for name in folders if (Path(place) / name).is_symlink())
         for name in names:
             path = Path(place) / name
-            if path.is_symlink():
-                inside = _is_inside(path, root)
-                left_out["links to files in the folder" if inside else "links that leave the folder or are broken"] += 1
-            elif stat.S_ISREG(path.lstat().st_mode):
+            if (kind := _kind(path, root)) is None:
                 yield path
             else:
-                left_out["devices and pipes"] += 1
+                left_out[kind] += 1
+
+
+def _kind(path: Path, root: Path) -> str | None:
+    """What a path is that is no file of the folder; None for such a file."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return "files that are gone"
+    if stat.S_ISLNK(mode):
+        return "links to files in the folder" if _is_inside(path, root) else "links that leave the folder or are broken"
+    return None if stat.S_ISREG(mode) else "devices and pipes"
 
 
 def _is_inside(path: Path, root: Path) -> bool:

@@ -15,6 +15,8 @@ import pytest
 import torch
 from helpers.workbench import Outcome
 
+from acrank.cli.env import _cache
+
 Run = Callable[..., Outcome]
 
 
@@ -48,3 +50,11 @@ def test_torchvision_is_judged_by_what_import_timm_does(acrank: Run) -> None:
     assert ("import_timm" in said) == ("torchvision::nms" in plain.stderr)
     mended = "import acrank; acrank.import_timm(); import timm; timm.create_model('test_resnet')"
     assert subprocess.run([sys.executable, "-c", mended], capture_output=True, check=False).returncode == 0
+
+
+def test_files_that_another_process_takes_away_are_not_counted(
+    own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (own_cache / "a.h5").write_bytes(bytes(1234))
+    monkeypatch.setattr(Path, "rglob", lambda folder, pattern: iter([folder / "a.h5", folder / "gone.h5", folder]))
+    assert _cache() == {"folder": str(own_cache), "files": 1, "bytes": 1234}

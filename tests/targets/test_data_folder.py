@@ -140,6 +140,15 @@ def test_paths_that_are_no_data_set(acrank: Run, path: str) -> None:
     assert time.monotonic() - started < 20
 
 
+@pytest.mark.parametrize("root", ["/", "//", "/tmp/..", "root"])
+def test_the_root_of_the_system_is_not_walked(tmp_path: Path, root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "root").symlink_to("/")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "scandir", lambda path: pytest.fail(f"{path} is read"))
+    with pytest.raises(TargetError, match="is the root of the system"):
+        next(data_folder.DataFolder(Path(root)).scan(""))
+
+
 def test_a_path_with_a_nul() -> None:
     with pytest.raises(TargetError, match="cannot read"):
         open_target("a\0b")

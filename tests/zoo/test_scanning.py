@@ -253,3 +253,31 @@ def test_an_empty_folder_and_none(tmp_path: Path, index: Index) -> None:
     for name, said in (("empty", "holds no file"), ("nowhere", "does not exist"), ("a file", "is not a folder")):
         with pytest.raises(UsageError, match=said):
             scan_folder(tmp_path / name, index)
+
+
+def test_files_that_vanish_under_the_scan_are_counted(
+    tmp_path: Path, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As temporary files do, and what lies in /proc: listed, and gone when it is looked at."""
+    make(Made("resnet10t", "plain"), tmp_path)
+    walk = os.walk
+
+    def listed(folder: Path, **more: Any) -> Any:
+        return ((place, folders, [*names, "gone.pth"]) for place, folders, names in walk(folder, **more))
+
+    monkeypatch.setattr(os, "walk", listed)
+    scan = scan_folder(tmp_path, index)
+    assert scan.counts["sure"] == 1
+    assert scan.left_out == {"files that are gone": 1}
+
+
+@pytest.mark.parametrize("root", ["/", "/tmp/.."])
+def test_the_root_of_the_system_is_not_scanned(root: str, index: Index) -> None:
+    with pytest.raises(UsageError, match="is the root of the system"):
+        scan_folder(Path(root), index)
+
+
+@pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="no such file system here")
+def test_what_the_kernel_shows_as_files_is_not_scanned(index: Index) -> None:
+    with pytest.raises(UsageError, match="holds no file"):
+        scan_folder(Path("/sys/kernel"), index)
