@@ -22,6 +22,7 @@ from acrank.gates.lookups import find_row, find_score, finite_value, listed, mea
 from acrank.gates.place_rules import check_leading_band, check_refined_top_k
 from acrank.gates.target_rules import check_classes, check_images
 from acrank.records import Ranking
+from acrank.records.first_candidate import doubts_of
 
 _SLACK = 1e-9
 
@@ -49,8 +50,16 @@ def check_ranking(ranking: Ranking, gates: Gates, *, run: str = "the run") -> Ch
     if not gates.enabled():
         raise GatesError("no gate is asked for", hint=f"gates: {', '.join(RULES)}")
     results = [] if gates.allow_partial or not ranking.lacking else [_not_whole(ranking)]
-    results += [RULES[name](ranking, getattr(gates, name)) for name in gates.enabled()]
+    results += [_judged(ranking, name, getattr(gates, name)) for name in gates.enabled()]
     return CheckReport([_printable(result) for result in results], run)
+
+
+def _judged(ranking: Ranking, name: str, gate: Any) -> GateResult:
+    """The result of a gate; where it passes for a model that looks untrained, its message says so."""
+    result = RULES[name](ranking, gate)
+    model = getattr(gate, "model", None)
+    doubts = doubts_of(ranking, find_row(ranking, model, name)) if result.passed and model else []
+    return replace(result, message="; but ".join([result.message, *doubts]))
 
 
 def _not_whole(ranking: Ranking) -> GateResult:

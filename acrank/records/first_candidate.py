@@ -88,6 +88,16 @@ def is_within_zero(ranking: Ranking, row: Row) -> bool:
     return zero.reaches(value, higher_is_better=ranking.higher_is_better[ranking.scored_by])
 
 
+def doubts_of(ranking: Ranking, row: Row) -> list[str]:
+    """Why the checkpoint of a row may add nothing, whatever its place: it looks untrained, or does no better."""
+    found = []
+    if looks_untrained(row):
+        found.append("it looks untrained: all its normalisation layers are as they begin")
+    if is_within_zero(ranking, row):
+        found.append("it is no better than its architecture with drawn weights")
+    return found
+
+
 def _about_the_labels(ranking: Ranking, best: Row) -> str:
     score = ranking.scored_by
     tau, one = ranking.controls.get("tau_shuffled"), best.scores.get(score)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from acrank.errors import TableError
 from acrank.records.csv_columns import csv_columns
-from acrank.records.first_candidate import is_within_zero, zero_of
+from acrank.records.first_candidate import is_within_zero, looks_untrained, zero_of
 from acrank.records.joint import joined
 from acrank.records.order import JOINT, ranked
 from acrank.records.row import Row
@@ -165,7 +165,7 @@ class Ranking:
             scores=self.score_names,
             higher_is_better=self.higher_is_better[self.rank_by],
             target=self.target.get("name", "target"),
-            noted=[bool(row.notes) for row in self.rows],
+            marks=[("*" if row.notes else "") + ("u" if looks_untrained(row) else "") for row in self.rows],
             more=more,
             zero=[None if one is None or one.score != self.rank_by else one.mean for one in zeros],
             within_zero=[is_within_zero(self, row) for row in self.rows],

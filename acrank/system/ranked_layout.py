@@ -15,6 +15,8 @@ Interval = tuple[float | None, float | None, float | None]
 _Shares = tuple[float, float | None, float | None]
 #: An axis reaches this far beyond the best at most: of an interval that is wider, the end of the axis is shown.
 FURTHEST = 2.0
+#: Marks of rows -> what they mean.
+MARKS = {"*": "the run record has notes on this row", "u": "looks untrained"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +104,7 @@ def ranked_view(
     scores: Sequence[str],
     higher_is_better: bool,
     target: str,
-    noted: Sequence[bool],
+    marks: Sequence[str],
     zero: Sequence[float | None] = (),
     within_zero: Sequence[bool] = (),
     more: Sequence[Column] = (),
@@ -117,7 +119,7 @@ def ranked_view(
         scores: the ranking one, then the others, most important first.
         higher_is_better: direction of the ranking score.
         target: its name.
-        noted: for each row, whether it has notes.
+        marks: for each row, of `MARKS`.
         zero: what drawn weights get of the ranking score, for each row; none where that is not known.
         within_zero: for each row, whether its value is within what they get.
         more: further columns, which stand behind the interval.
@@ -127,7 +129,9 @@ def ranked_view(
     status, reason, model = (view.columns.index(column) for column in ("status", "reason", "model"))
     skipped = [row for row in view.rows if row[status] == "skipped"]
     direction = "higher" if higher_is_better else "lower"
-    brief = ["rank", "band", "model", name, f"{name}_sd", *others, "seconds"]
+    sd = f"{name}_sd"
+    deviates = sd in view.columns and any(row[view.columns.index(sd)] is not None for row in view.rows)
+    brief = ["rank", "band", "model", name, *([sd] if deviates else []), *others, "seconds"]
     return dataclasses.replace(
         view,
         title=f"{target}: by {name} ({direction} is better)",
@@ -138,7 +142,8 @@ def ranked_view(
             others,
             scale=readable_scale(values, higher_is_better=higher_is_better, zeros=zero),
             within_zero=within_zero,
-            noted=noted,
+            marks=marks,
+            deviates=deviates,
             more=more,
         ),
         parted_by="band",
@@ -182,7 +187,8 @@ def _layout(
     *,
     scale: ReadableScale,
     within_zero: Sequence[bool],
-    noted: Sequence[bool],
+    marks: Sequence[str],
+    deviates: bool,
     more: Sequence[Column],
 ) -> list[Column]:
     bounded = any(low is not None for _, low, _ in values)
@@ -205,11 +211,11 @@ def _layout(
         *_zero_columns(scale, within_zero),
         *more,
         Column(name=score, priority=EXTRA + 10_001),
-        *([Column(name=f"{score}_sd", priority=EXTRA + 10_002)] if bounded else []),
+        *([Column(name=f"{score}_sd", priority=EXTRA + 10_002)] if deviates else []),
         *(Column(name=name, priority=EXTRA + place) for place, name in enumerate(others)),
         Column(name="params", priority=EXTRA + 10_003),
         Column(name="seconds", priority=4, digits=1),
-        *([_marks(noted)] if any(noted) else []),
+        *([_marks(marks)] if any(marks) else []),
     ]
 
 
@@ -223,6 +229,6 @@ def _zero_columns(scale: ReadableScale, within: Sequence[bool]) -> list[Column]:
     return [Column(name="untrained", cells=list(cells), priority=2, legend=legend)]
 
 
-def _marks(noted: Sequence[bool]) -> Column:
-    legend = "*: the run record has notes on this row"
-    return Column(name="notes", cells=["*" if one else "" for one in noted], priority=3, legend=legend)
+def _marks(marks: Sequence[str]) -> Column:
+    legend = "; ".join(f"{mark}: {meaning}" for mark, meaning in MARKS.items() if any(mark in one for one in marks))
+    return Column(name="notes", cells=list(marks), priority=3, legend=legend)

@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers.doc_pages import PAGES, README, ROOT, commands, program
+import yaml
+from helpers.doc_pages import PAGES, README, ROOT, block_with, commands, program
 from helpers.workbench import make_masks
 
 import acrank.demo
@@ -22,6 +23,7 @@ from acrank.zoo.fingerprints import timm_fingerprints, torchvision_fingerprints
 LINES = [(page, line) for page, line in commands() if re.match(r"acrank\b|docker run\b", line)]
 #: What a line needs that a test does not have.
 CANNOT = {"cuda": "GPUs", "--ray-address auto": "a Ray cluster", "../shared/": "data that are not in the repository"}
+WORKFLOW = ".github/workflows/checkpoint.yml, with checkpoints and images in the repository"
 #: Small runs: these set what the lines leave open.
 SMALL = {"SAMPLES": "16", "REPEATS": "2", "EPOCHS": "1", "LR": "0.01", "DEVICE": "cpu", "CONFIG": "none"}
 #: Name of a checkpoint -> the one of the embedded zoo that it is.
@@ -112,6 +114,13 @@ def test_the_readme_leads_from_checkpoints_and_images_to_a_report_and_a_gate(tmp
             make_small(folder / "zoo.yaml")
     made = {one.name for one in folder.iterdir()} - {"bin", "cache", "checkpoints", "target"}
     assert made - {"run.work"} == {"zoo.yaml", "sheet.png", "run.json", "scores.csv", "report.html"}
+    (folder / "run.json").unlink()  # a runner begins with the repository alone
+    workflow = yaml.safe_load(block_with(f"# {WORKFLOW}", "yaml", README))
+    steps = [step["run"] for step in workflow["jobs"]["checkpoint"]["steps"] if "run" in step]
+    for line in [line for line in steps if line.startswith("acrank ")]:
+        code, said = run_line(line, folder)
+        assert code == 0, f"{line}\n{said}"
+    assert (folder / "junit.xml").exists()
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from typing import Any
 
@@ -209,6 +210,23 @@ def test_rules_part_the_bands_and_skipped_rows_stand_below() -> None:
     assert LONG not in ranked
     assert any(line.startswith("   1  mobilenetv3_") and "ft_in1k  " in line for line in lines)
     assert next(line for line in lines if "  second " in line).endswith("*")
+
+
+def test_rows_that_look_untrained_are_marked() -> None:
+    found = example()
+    assert "looks untrained" not in to_table(found.view(), width=80)
+    next(row for row in found.rows if row.model == "second").layers = [{"name": "n", "channels": 2, "as_begun": True}]
+    lines = to_table(found.view(), width=80).splitlines()
+    assert next(line for line in lines if "  second " in line).endswith("*u")
+    assert any(line.endswith("*: the run record has notes on this row; u: looks untrained") for line in lines)
+
+
+def test_deviations_have_a_column_where_there_are_any() -> None:
+    found = example()
+    for row in found.rows:
+        row.scores = {name: dataclasses.replace(value, sd=None) for name, value in row.scores.items()}
+    assert "finetunability_sd" not in to_table(found.view(), width=200)
+    assert "finetunability_sd" in found.view().columns
 
 
 def test_shares_and_bars_are_of_the_best() -> None:

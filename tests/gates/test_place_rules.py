@@ -10,7 +10,7 @@ import pytest
 from acrank.errors import GatesError
 from acrank.gates import GateResult, check_ranking, parse_gates
 from acrank.gates.margins import Within
-from acrank.records import Details, Ranking, Refined, Row, Value
+from acrank.records import Details, Ranking, Refined, Row, Value, ZeroPoint
 from acrank.records.score_value import COMPARISON
 
 
@@ -36,6 +36,22 @@ def test_the_leading_band_is_the_tables(model: str, passed: bool) -> None:
     assert [row.band for row in BANDS.rows] == [1, 1, 2, None]
     assert outcome(BANDS, leading_band=model).passed is passed
     assert outcome(BANDS, leading_band={"model": model}).passed is passed
+
+
+@pytest.mark.parametrize(
+    "gate", [{"leading_band": "a"}, {"top_k": {"model": "a", "k": 1}}, {"margin": {"model": "a", "within": "10%"}}]
+)
+def test_a_model_that_passes_and_looks_untrained_is_called_so(gate: dict[str, object]) -> None:
+    found = run(scored("a", 5.0, 1.0), scored("b", 1.0, 0.5))
+    before = outcome(found, **gate).message
+    found.rows[0].layers = [{"name": "bn", "channels": 8, "as_begun": True}]
+    result = outcome(found, **gate)
+    assert result.passed
+    assert result.message == f"{before}; but it looks untrained: all its normalisation layers are as they begin"
+    found.rows[0].untrained = ZeroPoint.of("s", [4.0, 5.0, 6.0])
+    assert outcome(found, **gate).message.endswith(
+        "as they begin; but it is no better than its architecture with drawn weights"
+    )
 
 
 def test_a_margin_of_ten_percent_failed_a_model_of_the_leading_band() -> None:
