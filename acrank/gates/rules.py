@@ -22,7 +22,7 @@ from acrank.gates.lookups import find_row, find_score, finite_value, listed, mea
 from acrank.gates.place_rules import check_leading_band, check_refined_top_k
 from acrank.gates.target_rules import check_classes, check_images
 from acrank.records import Ranking
-from acrank.records.first_candidate import doubts_of
+from acrank.records.first_candidate import reservations_about
 
 _SLACK = 1e-9
 
@@ -58,7 +58,7 @@ def _judged(ranking: Ranking, name: str, gate: Any) -> GateResult:
     """The result of a gate; where it passes for a model that looks untrained, its message says so."""
     result = RULES[name](ranking, gate)
     model = getattr(gate, "model", None)
-    doubts = doubts_of(ranking, find_row(ranking, model, name)) if result.passed and model else []
+    doubts = reservations_about(ranking, find_row(ranking, model, name)) if result.passed and model else []
     return replace(result, message="; but ".join([result.message, *doubts]))
 
 

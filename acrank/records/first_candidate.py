@@ -88,7 +88,7 @@ def is_within_zero(ranking: Ranking, row: Row) -> bool:
     return zero.reaches(value, higher_is_better=ranking.higher_is_better[ranking.scored_by])
 
 
-def doubts_of(ranking: Ranking, row: Row) -> list[str]:
+def reservations_about(ranking: Ranking, row: Row) -> list[str]:
     """Why the checkpoint of a row may add nothing, whatever its place: it looks untrained, or does no better."""
     found = []
     if looks_untrained(row):
