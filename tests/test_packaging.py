@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
+from check_extras import NEEDS
 
 import acrank
 
@@ -67,3 +69,9 @@ def test_the_distributions_pass_twine_and_install(tmp_path: Path) -> None:
     with tarfile.open(files[1]) as sdist:
         names = sdist.getnames()
     assert not [name for name in names if "/.git/" in name or "/shared/" in name or name.endswith(".pyc")]
+
+
+def test_every_extra_has_a_command_that_needs_it() -> None:
+    """`make check-extras` runs them; `dev` and `docs` are of those who build the project."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert {*project["optional-dependencies"]} == {*NEEDS, "dev", "docs"}
