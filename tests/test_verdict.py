@@ -151,7 +151,7 @@ def test_a_ranking_that_shuffled_labels_leave_is_about_the_checkpoints(higher: b
     ]
     sighted = with_shuffled(found, *[sign * value for value in (1.5, 2.0, 1.0, 1.6, 1.1)]).verdict
     assert sighted[1:] == [
-        "With shuffled labels the ranking by s is another one (tau 0.20): it depends on your labels."
+        "Shuffled labels change the ranking by s (tau 0.20 between the two): it depends on your labels."
     ]
 
 

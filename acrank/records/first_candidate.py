@@ -115,7 +115,7 @@ def _about_the_labels(ranking: Ranking, best: Row) -> str:
             )
     if tau is None:
         return ""
-    return f"With shuffled labels the ranking by {score} is another one (tau {tau:.2f}): it depends on your labels."
+    return f"Shuffled labels change the ranking by {score} (tau {tau:.2f} between the two): it depends on your labels."
 
 
 def _untrained(ranking: Ranking, best: Row) -> list[str]:
