@@ -9,6 +9,7 @@ import typer
 from acrank.cli.commands import DataCommand
 from acrank.cli.console import check_outputs, put, say, show, write
 from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption
+from acrank.cli.outputs import OverwriteOption, check_replaceable
 from acrank.system.view import Column, View
 
 if TYPE_CHECKING:
@@ -26,11 +27,17 @@ def path(verbose: VerboseOption = 0) -> None:
 
 
 @app.command("list", cls=DataCommand)
-def list_entries(format: FormatOption = Format.table, output: OutputOption = None, verbose: VerboseOption = 0) -> None:
+def list_entries(
+    format: FormatOption = Format.table,
+    output: OutputOption = None,
+    overwrite: OverwriteOption = False,
+    verbose: VerboseOption = 0,
+) -> None:
     """List the observations: file, candidate's weights, images, features, bytes; no images: a checkpoint's drift."""
     from acrank.cache import ObservationCache
 
     check_outputs(output or [])
+    check_replaceable(output or [], [], kinds=["cache"], overwrite=overwrite)
     entries = _existing(ObservationCache()).summaries()
     columns = ["key", "weights", "images", "features", "layers", "bytes"]
     rows = [[entry[name] for name in columns] for entry in entries]
@@ -40,7 +47,11 @@ def list_entries(format: FormatOption = Format.table, output: OutputOption = Non
         *(Column(name=name, priority=place) for place, name in zip((1, 3, 4, 2), columns[2:], strict=True)),
     ]
     view = View(
-        columns=columns, rows=rows, record={"observations": entries}, title="Cached observations", layout=layout
+        columns=columns,
+        rows=rows,
+        record={"kind": "acrank-cache", "schema_version": 1, "observations": entries},
+        title="Cached observations",
+        layout=layout,
     )
     write(view, output or [])
     show(view, format)

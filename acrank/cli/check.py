@@ -34,7 +34,7 @@ from acrank.cli.check_options import (
 )
 from acrank.cli.console import annotate, put, say, show, write
 from acrank.cli.options import Format, FormatOption, VerboseOption
-from acrank.cli.outputs import check_replaceable
+from acrank.cli.outputs import OverwriteOption, check_replaceable
 from acrank.errors import OutputError, UsageError
 from acrank.formats import format_of
 from acrank.formats.junit import JUnitCase, to_junit
@@ -80,6 +80,7 @@ def check(
     allow_partial: AllowPartialOption = False,
     format_: FormatOption = Format.table,
     output: ReportOption = None,
+    overwrite: OverwriteOption = False,
     verbose: VerboseOption = 0,
 ) -> None:
     """Hold a ranking against gates: exit 0 when all pass, 1 when one fails, 2 when one cannot be evaluated.
@@ -112,7 +113,7 @@ def check(
     rules = None if only_changes else _gates(gates, asked, completing)
     summary = _summary_path()
     _check_outputs(output or [])
-    check_replaceable(output or [], [run, gates, baseline, truth], overwrite=True)
+    check_replaceable(output or [], [run, gates, baseline, truth], kinds=["gates"], overwrite=overwrite)
     ranking = Ranking.load(run)
     if ranking.complete is None:
         say(f"note: {run} does not say whether its run was finished: an earlier version wrote it")

@@ -94,7 +94,8 @@ def compare(
     from acrank import comparison
 
     _check_paths(plot, output or [])
-    check_replaceable([*(output or []), *([plot] if plot else [])], [scores, truth], overwrite=overwrite)
+    inputs, outputs = [scores, truth, clusters], [*(output or []), *([plot] if plot else [])]
+    check_replaceable(outputs, inputs, kinds=["comparison"], overwrite=overwrite)
     table = comparison.read_scores(scores, only=options.score_names, method=None if truth else options.method)
     known = comparison.read_truth(truth, method=options.method) if truth else None
     table, known = _only(table, known, list(options.datasets))

@@ -13,6 +13,7 @@ from typing import Any
 from acrank.cli.configuration import find_configuration
 from acrank.cli.console import check_outputs, show, write
 from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption
+from acrank.cli.outputs import OverwriteOption, check_replaceable
 from acrank.errors import OutputError
 from acrank.system.files import is_there
 from acrank.system.view import View
@@ -22,9 +23,15 @@ _REQUIREMENT = re.compile(r"^(?P<name>[\w.-]+).*extra == ['\"](?P<extra>[\w-]+)[
 _OF_DEVELOPERS = ("dev",)
 
 
-def env(format: FormatOption = Format.table, output: OutputOption = None, verbose: VerboseOption = 0) -> None:
+def env(
+    format: FormatOption = Format.table,
+    output: OutputOption = None,
+    overwrite: OverwriteOption = False,
+    verbose: VerboseOption = 0,
+) -> None:
     """Say what acrank runs on: versions, devices, memory, extras, cache, configuration."""
     check_outputs(output or [])
+    check_replaceable(output or [], [], kinds=["machine"], overwrite=overwrite)
     found = environment()
     rows = [[place, value] for place, value in _flat(found)]
     view = View(

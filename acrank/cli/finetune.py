@@ -95,7 +95,8 @@ def finetune(
     """
     outputs = tuple(output or [DEFAULT_OUTPUT])
     check_outputs(outputs)
-    check_replaceable(outputs, [data, zoo.zoo, *history.files], overwrite=overwrite, resume=runs.resume)
+    inputs = [*target.files_beside(data), zoo.zoo, *history.files]
+    check_replaceable(outputs, inputs, kinds=["truth"], overwrite=overwrite, resume=runs.resume)
     history.check(trains=True)
     from acrank.finetuning.flow import finetune as run
     from acrank.finetuning.methods import parse_methods
@@ -126,6 +127,7 @@ def finetune(
                 splits=splits,
                 resume=runs.resume,
                 save_dir=runs.save_dir,
+                overwrite=overwrite,
                 on_result=lambda partial, outcome: _on_result(partial, outcome, outputs, total=total),
                 on_run=on_progress,
                 on_epoch=on_progress,

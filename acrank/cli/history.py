@@ -13,6 +13,9 @@ from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption
 from acrank.cli.outputs import OverwriteOption, check_replaceable
 from acrank.system.option_fields import Opt, check_options
 
+#: What it writes, of OWN_TABLES.
+KINDS = ("targets of a history", "candidates of a history")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ListingOptions:
@@ -45,7 +48,7 @@ def history(
     """
     outputs = output or []
     check_outputs(outputs)
-    check_replaceable(outputs, files, overwrite=overwrite)
+    check_replaceable(outputs, files, kinds=KINDS, overwrite=overwrite)
     from acrank.history import read_history
     from acrank.history.history_views import LISTINGS
 

@@ -11,6 +11,7 @@ import typer
 
 from acrank.cli.console import check_outputs, finish, say, warn, write
 from acrank.cli.options import DataOption, Format, FormatOption, VerboseOption, with_settings
+from acrank.cli.outputs import OverwriteOption, check_replaceable
 from acrank.cli.progress import progress
 from acrank.system.files import atomic_write, check_writable
 from acrank.system.view import View
@@ -48,6 +49,7 @@ def inspect(
             rich_help_panel="Output",
         ),
     ] = None,
+    overwrite: OverwriteOption = False,
     format: FormatOption = Format.table,
     verbose: VerboseOption = 0,
 ) -> None:
@@ -61,6 +63,10 @@ def inspect(
     check_outputs(tables)
     for path in sheets:
         check_writable(path)
+    inputs = [*target.files_beside(data), zoo]
+    check_replaceable(tables, inputs, kinds=["target"], overwrite=overwrite)
+    folder = None if target.image_root or data.is_dir() else data.parent  # whose pictures a table may name
+    check_replaceable(sheets, [*inputs, folder], overwrite=overwrite)
     opened, understanding = _examined(data, target, examine)
     view = understanding.view()
     if zoo is not None:
@@ -142,8 +148,12 @@ def _with_cost(view: View, manifest: Path, target: Target) -> View:
 
 
 def _write_sheet(path: Path, target: Target) -> None:
+    from PIL.PngImagePlugin import PngInfo
+
     from acrank.targets.contact_sheet import contact_sheet
 
     buffer = io.BytesIO()
-    contact_sheet(target).save(buffer, format="PNG")
+    about = PngInfo()
+    about.add_text("Software", "acrank")
+    contact_sheet(target).save(buffer, format="PNG", pnginfo=about)
     atomic_write(path, buffer.getvalue())

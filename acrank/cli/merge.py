@@ -26,7 +26,7 @@ def merge(
     """
     outputs = output or []
     check_outputs(outputs)
-    check_replaceable(outputs, parts, overwrite=overwrite)
+    check_replaceable(outputs, parts, kinds=["ranking"], overwrite=overwrite)
     from acrank.ranking.joining import merge as join
     from acrank.ranking.joining import missing_candidates
     from acrank.records import Ranking

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from acrank.cli.own_files import OWN_TABLES, beginning_of, is_own
 from acrank.errors import OutputError
 from acrank.system.files import is_there
 
@@ -16,64 +16,63 @@ OverwriteOption = Annotated[
     bool,
     typer.Option(
         "--overwrite",
-        help="Replace outputs that acrank did not write, histories, and records that rank more candidates.",
+        help="Replace outputs that acrank wrote as something else or not at all, histories, and better records.",
         rich_help_panel="Output",
     ),
 ]
-_LOOKED_AT = 4096  # bytes: acrank's own files say at their beginning what they are
-#: Titles of acrank's tables for people.
-_TITLES = re.compile(
-    r"by \w+ \((higher|lower) is better\)|Scores against ground truth|acrank check of |finetuned, mean over runs"
-    r"|^(### )?(Earlier targets|Candidates of the history)$"
-    r"|^\| *(rank|dataset|model|gate) *\|",
-    re.MULTILINE,
-)
-#: How acrank's JSON, CSV and HTML files begin.
-_OURS = {
-    ".html": re.compile(r'<!DOCTYPE html>[^\0]*?<meta name="generator" content="acrank">'),
-    ".json": re.compile(r'\{\s*"kind":\s*"acrank-'),
-    ".csv": re.compile(
-        r"\ufeff?(rank,band,model,status|dataset,model,method,seed|dataset,score|gate,result"
-        r"|target,task,method,metric,|model,task,targets,share)"
-    ),
-}
 #: Columns that only a history has to which `--append-history` added results, maybe of weeks.
 _OF_HISTORY = {"protocol", "target", "weights"}
 
 
 def check_replaceable(
-    outputs: Iterable[Path], inputs: Iterable[Path | None], *, overwrite: bool = False, resume: bool = False
+    outputs: Iterable[Path],
+    inputs: Iterable[Path | None],
+    *,
+    kinds: Sequence[str] = (),
+    overwrite: bool = False,
+    resume: bool = False,
 ) -> None:
     """Hold outputs against what the command reads, and against what lies there.
 
     Args:
         outputs: paths that will be written.
-        inputs: files that the command reads; None and those that are not there are passed over.
-        overwrite: whether files that acrank did not write, and histories, may be replaced.
-        resume: whether files that acrank did not write may be.
+        inputs: files that the command reads, and folders; None is passed over.
+        kinds: of OWN_TABLES, those that the command writes: files of these are replaced without being told to.
+        overwrite: whether files that acrank did not write, or wrote as something else, and histories, may be replaced.
+        resume: whether the former may be.
 
     Raises:
-        OutputError: an output is an input, by whatever spelling or link, a JSON or CSV file of somebody else, or a
-            history.
+        OutputError: an output is an input, by whatever spelling or link, lies in a folder of inputs and is not of
+            these kinds, is a file of somebody else or of another kind, a history, or no ordinary file.
     """
-    read = [path for path in inputs if path is not None and is_there(path)]
+    named = [path for path in inputs if path is not None]
+    read = [path for path in named if is_there(path)]
     for output in outputs:
         if not is_there(output):
+            if output.absolute() in [path.absolute() for path in named]:  # such as a history that is begun
+                raise OutputError(f"output {output} is read and written by this command", hint="name another -o")
             continue
+        beginning = beginning_of(output)
+        own = is_own(output, beginning, *kinds)
         for path in read:
             if output.samefile(path):
                 raise OutputError(f"output {output} is an input of this command: {path}", hint="name another -o")
+            if not own and path.is_dir() and output.resolve().is_relative_to(path.resolve()):
+                raise OutputError(
+                    f"output {output} lies in an input of this command, {path}, and is no output of an earlier one",
+                    hint="name another -o",
+                )
         if overwrite:
             continue
-        beginning = _beginning(output)
         if _is_history(output, beginning):
             raise OutputError(
                 f"{output} is a history of earlier targets",
                 hint="name another -o; --append-history adds to it, --overwrite replaces it",
             )
-        if not resume and not _is_ours(output, beginning):
+        if not resume and not own:
+            what = " as an output of this command" if _wrote_at_all(output, beginning) else ""
             raise OutputError(
-                f"{output} is there and was not written by acrank", hint="name another -o, or give --overwrite"
+                f"{output} is there and was not written by acrank{what}", hint="name another -o, or give --overwrite"
             )
 
 
@@ -91,23 +90,10 @@ def written_of(outputs: Iterable[Path]) -> list[Path]:
     return [beside if is_there(beside := partial_path(output)) else output for output in outputs]
 
 
-def _beginning(path: Path) -> str:
-    """How a file begins; empty where it is empty or no file."""
-    if not is_there(path) or not path.is_file():
-        return ""
-    try:
-        with path.open("rb") as file:
-            return file.read(_LOOKED_AT).decode("utf-8", "replace")
-    except OSError as error:
-        raise OutputError(f"cannot read {path}: {error.strerror}", hint="name another -o") from error
-
-
 def _is_history(path: Path, beginning: str) -> bool:
     header = beginning.lstrip("\ufeff").partition("\n")[0]
     return path.suffix.lower() == ".csv" and {*header.strip().split(",")} >= _OF_HISTORY
 
 
-def _is_ours(path: Path, beginning: str) -> bool:
-    """Whether acrank wrote a file: JSON and CSV by how they begin, tables for people by their title."""
-    sign = _OURS.get(path.suffix.lower())
-    return not beginning or (sign.match(beginning) if sign else _TITLES.search(beginning)) is not None
+def _wrote_at_all(path: Path, beginning: str) -> bool:
+    return is_own(path, beginning, *OWN_TABLES)

@@ -82,9 +82,9 @@ def score(
     parameters of its normalisation layers moved and from how well its layers separate the classes. Without -o,
     ./scores.csv and ./run.json are written too.
     """
-    outputs = tuple(output or DEFAULT_OUTPUTS)
+    inputs, outputs = [*target.files_beside(data), zoo.zoo, *history.files], tuple(output or DEFAULT_OUTPUTS)
     check_outputs(outputs)
-    check_replaceable(outputs, [data, zoo.zoo, *history.files], overwrite=overwrite, resume=resume)
+    check_replaceable(outputs, inputs, kinds=["ranking"], overwrite=overwrite, resume=resume)
     execution.check_devices(settings.device)
     known = history.check(trains=refining.refine is not None)
     earlier = _earlier(outputs) if resume else None
@@ -127,7 +127,7 @@ def score(
 def _candidates(zoo: ZooOptions, execution: Execution, outputs: tuple[Path, ...]) -> Zoo:
     """The candidates of the run, whose weights no output replaces."""
     candidates = execution.part_of(zoo.load())
-    check_replaceable(outputs, [one.weights_path for one in candidates.candidates], overwrite=True)
+    check_replaceable(outputs, [one.weights_path or one.local_dir for one in candidates.candidates], overwrite=True)
     return candidates
 
 

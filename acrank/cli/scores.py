@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from acrank.cli.console import check_outputs, show, write
 from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption
+from acrank.cli.outputs import OverwriteOption, check_replaceable
 from acrank.scores import SCORES, Score
 from acrank.system.view import Column, View
 
 
-def scores(format: FormatOption = Format.table, output: OutputOption = None, verbose: VerboseOption = 0) -> None:
+def scores(
+    format: FormatOption = Format.table,
+    output: OutputOption = None,
+    overwrite: OverwriteOption = False,
+    verbose: VerboseOption = 0,
+) -> None:
     """List the scores: what each needs, its direction and range, the tasks it is for, its cost and its paper."""
     check_outputs(output or [])
+    check_replaceable(output or [], [], kinds=["scores"], overwrite=overwrite)
     view = view_of_scores()
     show(view, format)
     write(view, output or [])
@@ -23,7 +30,7 @@ def view_of_scores() -> View:
     return View(
         columns=columns,
         rows=[[_cell(record[column]) for column in columns] for record in records],
-        record={"scores": records},
+        record={"kind": "acrank-scores", "schema_version": 1, "scores": records},
         title="Scores",
         brief=[column for column in columns if column != "paper"],
         layout=[

@@ -10,6 +10,7 @@ import typer
 from acrank.cli import console
 from acrank.cli.commands import DataCommand
 from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption, ZooOption
+from acrank.cli.outputs import OverwriteOption, check_replaceable
 from acrank.errors import CandidateError, ManifestError, OutputError
 from acrank.system.files import atomic_write, check_writable, is_there
 from acrank.system.imports import gc_paused
@@ -34,10 +35,12 @@ def list_(
     zoo: ZooOption = DEFAULT_ZOO,
     format_: FormatOption = Format.table,
     output: OutputOption = None,
+    overwrite: OverwriteOption = False,
     verbose: VerboseOption = 0,
 ) -> None:
     """List the candidates of a manifest."""
     console.check_outputs(output or [])
+    check_replaceable(output or [], [zoo], kinds=["candidates"], overwrite=overwrite)
     view = _view(_load(zoo))
     console.show(view, format_)
     console.write(view, output or [])
@@ -63,12 +66,11 @@ def validate(zoo: ZooOption = DEFAULT_ZOO, verbose: VerboseOption = 0) -> None:
 @app.command(cls=DataCommand)
 def lock(zoo: ZooOption = DEFAULT_ZOO, verbose: VerboseOption = 0) -> None:
     """Write the lock file of a manifest, for `--locked`: revisions, and hashes of weights and code, beside it."""
-    from acrank.cli.outputs import check_replaceable
     from acrank.cli.progress import progress
     from acrank.zoo.locking import lock_path, lock_zoo
 
     manifest, path = _load(zoo), lock_path(zoo)
-    check_replaceable([path], [])
+    check_replaceable([path], [], kinds=["lock"])
     check_writable(path)
     with progress("locking") as advance:
         found = lock_zoo(manifest, on_model=advance)
@@ -92,7 +94,7 @@ def scan(
     of all architectures, which takes minutes; it is kept in the cache.
     """
     if output is not None:
-        _check_new(output, overwrite)
+        _check_new(output, folder, overwrite=overwrite)
     from acrank.cache import default_folder
     from acrank.zoo.fingerprint_index import is_indexed, load_index
     from acrank.zoo.scanning import check_folder, scan_folder
@@ -132,10 +134,11 @@ def _load(path: Path) -> Zoo:
     return load_zoo(path)
 
 
-def _check_new(output: Path, overwrite: bool) -> None:
-    """Fail before the work: the path must be writable, and new unless it may be replaced."""
+def _check_new(output: Path, folder: Path, *, overwrite: bool) -> None:
+    """Fail before the work: the path must be writable, new unless it may be replaced, and no file that is scanned."""
     if is_there(output) and output.is_file() and not overwrite:
         raise OutputError(f"{output} exists", hint="choose another file, or give --overwrite")
+    check_replaceable([output], [folder], kinds=["manifest"], overwrite=True)
     check_writable(output)
 
 
@@ -152,4 +155,4 @@ def _view(zoo: Zoo) -> View:
         Column(name="tags", priority=3, fit="wrap", least=8),
     ]
     columns = [column.name for column in layout]
-    return View(columns=columns, rows=rows, record=record, layout=layout)
+    return View(columns=columns, rows=rows, record=record, title=f"Candidates of {zoo.path}", layout=layout)

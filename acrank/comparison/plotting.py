@@ -60,7 +60,9 @@ def plot_comparison(comparison: Comparison, path: Path) -> None:
     style.pop("backend")  # no window is opened
     with matplotlib.rc_context(style):
         figure = _draw(comparison)
-        figure.savefig(out, format=kind, metadata={"Date": None} if kind == "svg" else {"Software": None})
+        figure.savefig(
+            out, format=kind, metadata={"Date": None, "Title": "acrank"} if kind == "svg" else {"Software": "acrank"}
+        )
     atomic_write(path, out.getvalue())
 
 

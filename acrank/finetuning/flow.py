@@ -21,10 +21,10 @@ from acrank.finetuning.outcomes import Outcome, Results
 from acrank.finetuning.patch_loader import PatchLoader, PatchSource
 from acrank.finetuning.run_plan import RunPlan, make_plan
 from acrank.finetuning.runs import Run, RunContext
+from acrank.finetuning.saved_networks import check_save_dir
 from acrank.finetuning.splits import Part, examine_splits, open_splits
 from acrank.finetuning.work_folder import RunKey, WorkFolder
 from acrank.system.bars import bar
-from acrank.system.files import check_writable, make_folder
 from acrank.system.machine import pick_device, reason_of, run_environment
 from acrank.system.network_input import NetworkInput
 from acrank.targets import Target
@@ -60,6 +60,7 @@ def finetune(
     splits: int = 1,
     resume: bool = False,
     save_dir: Path | None = None,
+    overwrite: bool = False,
     on_result: Callable[[Results, Outcome], None] | None = None,
     on_run: Callable[[Progress], None] | None = None,
     on_epoch: Callable[[Progress], None] | None = None,
@@ -81,6 +82,7 @@ def finetune(
         seeds, splits: number of each.
         resume: continue the run in `work_dir`; on the CPU the result is identical to that of an uninterrupted run.
         save_dir: folder for the finetuned networks, as plain safetensors; None saves none.
+        overwrite: whether networks of an earlier run in `save_dir` are replaced; those of a resumed run always are.
         on_result: called after every run with the results so far and its outcome.
         on_run: called before every run.
         on_epoch: called after every epoch.
@@ -110,12 +112,13 @@ def finetune(
     names = parse_methods(",".join(methods))
     zoo = zoo if isinstance(zoo, Zoo) else load_zoo(zoo)
     targets = dict(target) if isinstance(target, Mapping) else open_splits(target, split_by=settings.split_by)
-    if save_dir is not None:
-        _make_save_dir(save_dir)
     targets, understood, leaks = examine_splits(targets)
     for found in understood.values() if on_target is not None else ():
         on_target(found)  # type: ignore[misc]
     plan = make_plan(zoo, targets, names, settings=settings, seeds=seeds, splits=splits)
+    if save_dir is not None:
+        files = [f"{key.slug}.safetensors" for key in plan.keys]
+        check_save_dir(save_dir, files, zoo, replace=resume or overwrite)
     device = pick_device(settings.device)
     depends_on = {"settings": plan.settings.record(), "target": plan.target_record, "saves": save_dir is not None}
     folder = WorkFolder(Path(work_dir), depends_on, resume=resume)
@@ -277,8 +280,3 @@ def _digest_of(candidate: Candidate) -> str:
     """SHA-256 of a candidate's manifest entry, weights and code: whatever its outcomes depend on."""
     whole = {"entry": candidate.digest, **dependencies_of(candidate)}
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
-
-
-def _make_save_dir(folder: Path) -> None:
-    make_folder(folder, "--save-dir")
-    check_writable(folder / "network.safetensors")

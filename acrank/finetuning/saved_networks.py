@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from acrank.errors import CandidateError
+from acrank.errors import CandidateError, OutputError
 from acrank.finetuning.methods.method import Method
 from acrank.finetuning.network import Network
 from acrank.finetuning.tasks.task import FinetuningTask
-from acrank.system.files import atomic_write
+from acrank.system.files import atomic_write, check_writable, is_there, make_folder
+from acrank.zoo import Zoo
 from acrank.zoo.loading import LoadedModel
 
 _TOLERANCE = 1e-3  # of the logits, relative: reverted layers differ by float32 rounding only
@@ -99,6 +100,31 @@ def save_network(
     metadata = {"acrank": json.dumps({**about, "input": inputs}, ensure_ascii=False)}
     tensors = {name: part.contiguous() for name, part in _untied(plain.state_dict()).items()}
     atomic_write(path, save(tensors, metadata))
+
+
+def check_save_dir(folder: Path, names: Iterable[str], zoo: Zoo, *, replace: bool) -> None:
+    """Make the folder of saved networks, and hold what lies there against what will be written.
+
+    Args:
+        folder: created if missing.
+        names: of the files that will be written.
+        zoo: whose weights are never written over.
+        replace: whether networks of an earlier run are.
+
+    Raises:
+        OutputError: the folder cannot be written, or a network that will be written is there.
+    """
+    make_folder(folder, "--save-dir")
+    check_writable(folder / "network.safetensors")
+    weights = [path for one in zoo.candidates if (path := one.weights_path) is not None and path.exists()]
+    for path in (folder / name for name in names):
+        if not is_there(path):
+            continue
+        if any(path.samefile(one) for one in weights):
+            raise OutputError(f"{path} is the weights file of a candidate", hint="name another --save-dir")
+        if not replace:
+            hint = "name another --save-dir, or replace it with --overwrite"
+            raise OutputError(f"{path} is there: a network of an earlier run", hint=hint)
 
 
 def _untied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -61,7 +61,7 @@ class WorkFolder:
 
     Raises:
         OutputError: the folder cannot be created or written.
-        UsageError: it holds an earlier run and `resume` is off.
+        UsageError: it holds an earlier run and `resume` is off, or JSON files of somebody else.
         TableError: it holds a run with other settings, or is damaged.
     """
 
@@ -71,6 +71,11 @@ class WorkFolder:
         depends_on = json.loads(json.dumps({"version": VERSION, **depends_on}))
         settings = path / "settings.json"
         if not settings.exists():
+            if foreign := min(path.glob("*.json"), default=None):
+                raise UsageError(
+                    f"{path} is no work folder: {foreign.name} is there without settings.json",
+                    hint="name another --work-dir",
+                )
             atomic_write(settings, json.dumps(depends_on, indent=1, ensure_ascii=False) + "\n")
         elif not resume:
             raise UsageError(

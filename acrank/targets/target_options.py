@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal, get_args
 
 from acrank.errors import UsageError
@@ -164,6 +165,11 @@ class TargetOptions:
     allow_outside: Annotated[bool, Opt(help="Let links and relative paths of tables lead outside the data folder.")] = (
         False
     )
+
+    def files_beside(self, data: Path) -> list[Path]:
+        """The target's path, and the files and folders that these options name."""
+        named = (self.labels_file, self.image_root, self.group_table)
+        return [data, *(Path(name) for name in named if name is not None)]
 
     def __post_init__(self) -> None:
         check_options(self)

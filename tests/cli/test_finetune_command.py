@@ -134,6 +134,37 @@ def test_saves_networks(acrank: Command, folder: Path) -> None:
     ]
 
 
+def test_saved_networks_are_replaced_only_when_asked_and_weights_never(acrank: Command, folder: Path) -> None:
+    saved = folder / "saved" / "net0__vanilla__split0__seed0.safetensors"
+    one = words("--save-dir", "saved", "--model", "net0", "--splits", 1)
+    assert acrank(*one).code == 0
+    before = saved.read_bytes()
+    again = [*one, "--work-dir", "again", "--batch-size", 5]
+    done = acrank(*again)
+    assert done.code == 2
+    assert "net0__vanilla__split0__seed0.safetensors is there: a network of an earlier run" in done.err
+    assert saved.read_bytes() == before
+    assert acrank(*one, "--resume").code == 0  # that very run
+    assert acrank(*again, "--overwrite").code == 0
+    after = saved.read_bytes()
+    assert after != before
+    write_zoo(folder / "zoo", entry("net0", weights=str(saved)))
+    for more in (["--overwrite"], ["--resume"]):
+        done = acrank(*one, "--work-dir", f"third{more[0]}", *more)
+        assert done.code == 2, done.err
+        assert "is the weights file of a candidate" in done.err
+    assert saved.read_bytes() == after
+
+
+def test_a_folder_of_somebody_else_is_no_work_folder(acrank: Command, folder: Path) -> None:
+    (folder / "mine").mkdir()
+    (folder / "mine" / "runs.json").write_text("x")
+    done = acrank(*words("--work-dir", "mine"))
+    assert done.code == 2
+    assert "mine is no work folder: runs.json is there without settings.json" in done.err
+    assert [path.name for path in (folder / "mine").iterdir()] == ["runs.json"]
+
+
 def test_a_bar_on_a_terminal_and_none_elsewhere(folder: Path) -> None:
     main, other = pty.openpty()
     command = [sys.executable, "-m", "acrank", *map(str, words("--model", "net0"))]

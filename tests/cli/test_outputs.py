@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -30,6 +31,12 @@ def test_an_output_that_is_an_input_is_refused(acrank: Command, folder: Path) ->
         ["compare", "run.json", "--truth", "truth.csv", "-o", "truth.csv", "--overwrite"],
         ["merge", "run.json", "-o", "run.json", "--overwrite"],
         ["check", "run.json", "--no-skipped", "-o", "run.json"],
+        ["compare", "run.json", "--truth", "truth.csv", "--clusters", "d.csv", "-o", "d.csv", "--overwrite"],
+        ["inspect", "--data", "d.csv", "-o", "d.csv", "--overwrite"],
+        ["inspect", "--data", "target", "--group-table", "d.csv", "-o", "d.csv", "--overwrite"],
+        ["score", "--zoo", "zoo/zoo.yaml", "--data", "target", "--group-table", "d.csv", "-o", "d.csv", "--overwrite"],
+        ["inspect", "--data", "target", "--zoo", "truth.csv", "-o", "truth.csv", "--overwrite"],
+        ["zoo", "list", "--zoo", "truth.csv", "-o", "truth.csv", "--overwrite"],
     ):
         before = {path: path.read_bytes() for path in folder.glob("*.*") if path.is_file()}
         done = acrank(*command)
@@ -84,6 +91,91 @@ def test_a_full_or_closed_stdout_is_an_error_line(acrank: Command, folder: Path)
         assert done.returncode == 2, done.stderr
         assert "stdout" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_what_lies_in_the_data_folder_is_no_output(acrank: Command, folder: Path) -> None:
+    image = next(Path("target").rglob("*.png"))
+    Path("target/labels.csv").write_text("path,label\n")
+    Path("target/run.json").write_text("{}")
+    before = contents(folder / "target")
+    for output in (image, "target/labels.csv", "target/run.json"):
+        for more in ([], ["--overwrite"]):
+            done = acrank("inspect", "--data", "target", "-o", output, *more)
+            assert done.code == 2, done.err
+            assert "lies in an input of this command, target" in done.err
+    done = acrank(*WORDS, "--allow-code", "-o", "target/labels.csv", "--overwrite")
+    assert done.code == 2
+    assert contents(folder / "target") == before
+    Path("table.csv").write_text(f"path,label\n{image},a\n")
+    done = acrank("inspect", "--data", "table.csv", "-o", image, "--overwrite")
+    assert "lies in an input" in done.err
+    assert contents(folder / "target") == before
+    for _ in range(2):  # what acrank wrote there itself is replaced
+        done = acrank("inspect", "--data", "target", "-o", "target/sheet.png", "-o", "target/inspect.json")
+        assert done.code == 0, done.err
+
+
+#: Command -> suffixes of its outputs.
+LISTING = {
+    "inspect --data target": ".json .csv .md .txt .png",
+    "scores": ".json .csv .md .txt",
+    "env": ".json .csv .md .txt",
+    "zoo list --zoo zoo/zoo.yaml": ".json .csv .md .txt",
+    "cache list": ".json .csv .md .txt",
+    "check run.json --no-skipped": ".json .csv .md .txt .xml",
+    "compare run.json --truth truth.csv": ".json .csv .md .txt",
+    "history truth2.csv": ".json .csv .md .txt",
+    "history truth2.csv --by model": ".json .csv .md .txt",
+    "merge run.json": ".json .csv .md .txt",
+}
+
+
+@pytest.mark.parametrize("words", LISTING)
+def test_every_command_replaces_its_own_files_and_asks_before_it_replaces_others(
+    acrank: Command, folder: Path, own_cache: Path, words: str
+) -> None:
+    scored = [word for word in WORDS if word != "--no-cache"]
+    assert acrank(*scored, "--allow-code", "-o", "run.json", "-o", "own.txt", "-o", "own.md").code == 0
+    Path("truth.csv").write_text("model,ground_truth\nnet0,1\nnet1,2\n")
+    Path("truth2.csv").write_text("dataset,model,ground_truth\nold,net0,1\nold,net1,2\n")
+    for suffix in LISTING[words].split():
+        output = Path(f"out{suffix}")
+        for text in ("mine\n", "# My models\n\n| rank | model |\n|---|---|\n", "dataset,score,rater\nx,1,me\n"):
+            output.write_text(text)
+            done = acrank(*words.split(), "-o", output)
+            assert done.code == 2, done.err
+            assert f"{output} is there and was not written by acrank" in done.err
+            assert output.read_text() == text
+        for more in (["--overwrite"], []):
+            done = acrank(*words.split(), "-o", output, *more)
+            assert done.code == 0, done.err
+        if suffix in (".md", ".txt") and not words.startswith("merge"):
+            done = acrank(*words.split(), "-o", f"own{suffix}")
+            assert "not written by acrank as an output of this command" in done.err
+    os.mkfifo("pipe.json")
+    done = acrank(*words.split(), "-o", "pipe.json", "--overwrite")
+    assert done.code == 2
+    assert "no ordinary file" in done.err
+
+
+def test_a_scan_replaces_no_checkpoint(acrank: Command, folder: Path) -> None:
+    weights = next(Path("zoo").glob("*.pth"), None) or Path("zoo/net.pth")
+    weights.write_bytes(b"weights")
+    for words in (["scan", "zoo", "-o", weights], ["scan", ".", "-o", f"zoo/../{weights}"]):
+        done = acrank("zoo", *words, "--overwrite")
+        assert done.code == 2, done.err
+        assert "lies in an input of this command" in done.err
+        assert weights.read_bytes() == b"weights"
+
+
+def test_a_history_and_an_output_are_two_files(acrank: Command, folder: Path) -> None:
+    done = acrank(*WORDS, "--allow-code", "--refine", 1, "-o", "h.csv", "--append-history", "h.csv")
+    assert done.code == 2
+    assert "h.csv is read and written by this command" in done.err
 
 
 LONG = "a" * 300  # no file can be called so; `Path.exists` raises
