@@ -32,13 +32,16 @@ _HINT = "set ACRANK_CACHE to a folder of your own, or give --no-cache"
 def default_folder() -> Path:
     """$ACRANK_CACHE, else acrank/ in $XDG_CACHE_HOME or ~/.cache; an empty variable counts as unset.
 
+    A relative $XDG_CACHE_HOME counts as unset, too, as its specification wants it; `~` in $ACRANK_CACHE is the home.
+
     Raises:
         OutputError: neither variable is set, and the user has no home.
     """
-    if own := os.environ.get("ACRANK_CACHE"):
-        return Path(own)
     try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "acrank"
+        if own := os.environ.get("ACRANK_CACHE"):
+            return Path(own).expanduser()
+        shared = Path(os.environ.get("XDG_CACHE_HOME") or ".")
+        return (shared if shared.is_absolute() else Path.home() / ".cache") / "acrank"
     except RuntimeError as error:
         raise OutputError("there is no home folder for the cache", hint=_HINT) from error
 

@@ -14,7 +14,7 @@ from acrank.targets.label_spelling import composed
 from acrank.targets.target import Target, first_few
 
 #: A pattern that has not matched all names after so many seconds of processor time never ends.
-_SECONDS = 20
+_SECONDS = 5
 #: Longer names are cut before they are matched.
 _LONGEST = 1024
 #: Runs in a process of its own, which can be stopped: Python's own matching cannot.

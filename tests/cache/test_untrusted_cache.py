@@ -19,7 +19,7 @@ import pytest
 import torch
 from helpers.workbench import Outcome, entry, make_images, make_zoo, network, write_zoo
 
-from acrank.cache import ObservationCache
+from acrank.cache import ObservationCache, default_folder
 from acrank.records import Ranking, Value
 from acrank.system.sealed_folder import SealedFolder
 
@@ -350,3 +350,16 @@ def test_two_commands_at_once_and_a_third_that_clears_give_the_values_of_one(acr
         assert run.returncode == 0, run.stderr and run.stderr.read()
         assert {row.model: row.scores for row in Ranking.load(path).rows} == alone
         run.communicate()
+
+
+def test_a_relative_shared_cache_counts_as_unset_and_a_tilde_is_the_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("ACRANK_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    assert default_folder() == tmp_path / ".cache" / "acrank"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "shared"))
+    assert default_folder() == tmp_path / "shared" / "acrank"
+    monkeypatch.setenv("ACRANK_CACHE", "~/own")
+    assert default_folder() == tmp_path / "own"
