@@ -16,9 +16,8 @@ from acrank.errors import TargetError, is_damage
 from acrank.system.activity import Stage, announce
 from acrank.targets.draws import KEEP_BYTES, Draw, make_draws
 from acrank.targets.target import Target, first_few
+from acrank.targets.target_options import REPLACE_MANY, REPLACE_ONE, too_many_bad
 
-#: One image may always be left out, more only up to this share of those that were decoded.
-BAD_SHARE = 0.05
 #: Width and height of thumbnails.
 _SIDE = 32
 
@@ -120,17 +119,16 @@ class Examination:
         if not is_damage(error):
             raise error
         if target.bad_images == "fail":
-            hint = "replace the file, or leave such files out: --bad-images skip"
-            raise TargetError(error.message, hint=hint) from error
+            raise TargetError(error.message, hint=REPLACE_ONE) from error
 
     def _refuse_many(self, target: Target) -> None:
         looked = len(self.facts) + len(self.bad)
-        if target.bad_images == "skip" and len(self.bad) > max(1, BAD_SHARE * looked):
+        if too_many_bad(len(self.bad), looked, target.bad_images):
             first = next(iter(self.bad.values()))
             raise TargetError(
                 f"{len(self.bad)} of {looked} images of {target.name} cannot be read: {first_few(list(self.bad))}; "
                 f"the first: {first}",
-                hint="replace or remove them, or leave out any number: --bad-images skip-all",
+                hint=REPLACE_MANY,
             )
 
 

@@ -24,6 +24,10 @@ DicomKind = Literal["images", "series"]
 DICOM_KINDS: tuple[DicomKind, ...] = get_args(DicomKind)
 #: What is done about images that cannot be decoded: a few are left out, any number is, or none may be.
 BAD_IMAGES = ("skip", "skip-all", "fail")
+#: One image may always be left out, more only up to this share of those that were decoded.
+BAD_SHARE = 0.05
+REPLACE_ONE = "replace the file, or leave such files out: --bad-images skip"
+REPLACE_MANY = "replace or remove them, or leave out any number: --bad-images skip-all"
 #: What is done about a target that cannot be right.
 DOUBTS = ("refuse", "warn")
 #: Millimetres between the voxels of a volume, along x, y and z.
@@ -182,3 +186,12 @@ class TargetOptions:
                 f"--spacing needs three positive numbers, got {','.join(map(str, self.spacing))}",
                 hint="give millimetres along x, y and z, such as 1,1,2.5",
             )
+
+
+def too_many_bad(count: int, looked: int, rule: str) -> bool:
+    """Whether more images are damaged than `rule`, one of `BAD_IMAGES`, lets a target do without.
+
+    >>> too_many_bad(1, 3, "skip"), too_many_bad(3, 59, "skip"), too_many_bad(3, 59, "skip-all")
+    (False, True, False)
+    """
+    return rule != "skip-all" and count > (max(1, BAD_SHARE * looked) if rule == "skip" else 0)

@@ -16,13 +16,11 @@ from acrank.targets.stores.dicom_series import order_slices
 from acrank.targets.stores.intensity import parse_intensity
 from acrank.targets.stores.volumes import VolumeStore
 from acrank.targets.target import StoreInfo, first_few
-from acrank.targets.target_options import TargetOptions
+from acrank.targets.target_options import REPLACE_MANY, REPLACE_ONE, TargetOptions, too_many_bad
 
 _Listed = tuple[str, Hashable]  # path of a file below the folder, its label
 #: Images whose directions differ by more are no slices of one volume.
 _TURNED = 0.1
-#: A larger share of files that cannot be read is refused.
-_MOST_DAMAGED = 0.05
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ def gather_dicom(
     if options.pages is not None:
         raise UsageError("--pages is for image files", hint="for DICOM say --dicom images or --dicom series")
     notes: list[str] = []
-    headers = _read_headers(root, [name for name, _ in listed], notes)
+    headers = _read_headers(root, [name for name, _ in listed], notes, rule=options.bad_images or "skip")
     labelled = [(name, label) for name, label in listed if name in headers]
     if not labelled:
         raise TargetError(f"no images in {root}: {'; '.join(notes)}", hint="give DICOM files that hold images")
@@ -99,8 +97,8 @@ def gather_dicom(
     return DicomItems(tuple((item.name, item.label) for item in items), store_info)
 
 
-def _read_headers(root: Path, names: Sequence[str], notes: list[str]) -> dict[str, DicomHeader]:
-    """Path -> header of the files that hold images."""
+def _read_headers(root: Path, names: Sequence[str], notes: list[str], *, rule: str) -> dict[str, DicomHeader]:
+    """Path -> header of the files that hold images; damaged ones are left out as `rule` has it."""
     found, others, damaged = {}, [], []
     for name in names:
         try:
@@ -108,14 +106,21 @@ def _read_headers(root: Path, names: Sequence[str], notes: list[str]) -> dict[st
         except MissingExtraError:
             raise
         except TargetError as error:
+            if rule == "fail":
+                raise TargetError(error.message, hint=REPLACE_ONE) from error
             damaged.append((name, error))
             continue
         if header is None:
             others.append(name)
         else:
             found[name] = header
-    if len(damaged) > _MOST_DAMAGED * len(names):
+    if len(damaged) == len(names):
         raise damaged[0][1]
+    if too_many_bad(len(damaged), len(names), rule):
+        first = damaged[0][1]
+        raise TargetError(
+            f"{len(damaged)} of {len(names)} DICOM files cannot be read; the first: {first.message}", hint=REPLACE_MANY
+        ) from first
     if others:
         notes.append(
             f"{len(others)} DICOM files that are no image (segmentations, reports, plans, DICOMDIR) are left out"

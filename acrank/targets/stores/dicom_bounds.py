@@ -41,7 +41,7 @@ class BoundedReads:
         if self._reads > _MOST_READS:
             raise TargetError(
                 f"{self._path} has too many fields for a DICOM image", hint="is it damaged? then leave it out"
-            )
+            ) from ValueError("too many reads")
         return self._file.read(-1 if size is None else size)
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
@@ -67,7 +67,8 @@ def inflated(file: BinaryIO, path: Path) -> io.BytesIO:
             piece = packer.unconsumed_tail
             if found.tell() > _MOST_INFLATED:
                 text = f"{path} would take more than {in_words(_MOST_INFLATED)} once inflated"
-                raise TargetError(text, hint="is it damaged? else write it without compression")
+                hint = "is it damaged? else write it without compression"
+                raise TargetError(text, hint=hint) from ValueError("too many bytes")
     found.seek(0)
     return found
 

@@ -191,7 +191,7 @@ def refuse_compression(dataset: Any, path: Path) -> None:
     except NotImplementedError:
         raise TargetError(
             f"{path} is compressed as {syntax.name}, which acrank does not read", hint="decompress it, as with dcmdjpeg"
-        ) from None
+        ) from ValueError("no decoder")
     if not decoder.is_available:
         raise MissingExtraError(
             f"{path} is compressed as {syntax.name}, and no installed package decompresses that",

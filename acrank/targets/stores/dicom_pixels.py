@@ -153,7 +153,7 @@ def _refuse_other_size(dataset: Any, path: Path, frame: int) -> None:
         raise TargetError(
             f"{path} is {dataset.Rows} x {dataset.Columns}, its compressed pixels are {size[0]} x {size[1]}",
             hint="is it damaged? then leave it out, or write it again",
-        )
+        ) from ValueError("two sizes")
 
 
 def _without_overlay(values: np.ndarray, dataset: Any) -> np.ndarray:

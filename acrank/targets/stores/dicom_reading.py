@@ -97,16 +97,16 @@ def no_field_in_errors(path: Path) -> Iterator[None]:
 
     Raises:
         AcrankError: one of acrank's own, as it is.
-        TargetError: any other.
+        TargetError: any other; its cause is damage, told by the kind of the failure alone.
     """
     try:
         yield
     except (AcrankError, MemoryError):
         raise
-    except Exception:  # fields may hold anything, and the words of the failure may hold the fields
+    except Exception as error:  # fields may hold anything, and the words of the failure may hold the fields
         raise TargetError(
             f"cannot read {path} as DICOM", hint="it may be damaged: write it again, or leave it out"
-        ) from None
+        ) from ValueError(type(error).__name__)
 
 
 @lru_cache(maxsize=1)

@@ -144,7 +144,7 @@ def _load_itk(path: Path, reader: str) -> StoredVolume:
     try:
         file.ReadImageInformation()
     except RuntimeError as error:
-        raise TargetError(f"cannot read {path}: {_last_line(error)}", hint="write it again, or leave it out") from None
+        raise TargetError(f"cannot read {path}: {_last_line(error)}", hint="write it again, or leave it out") from error
     size, channels = file.GetSize(), file.GetNumberOfComponents()
     axes = len(size)
     turn = np.eye(4)

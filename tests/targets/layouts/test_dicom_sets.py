@@ -22,6 +22,7 @@ from acrank.errors import TargetError, UsageError
 from acrank.finetuning.splits import make_partition, open_splits
 from acrank.targets import open_target
 from acrank.targets.draws import make_draws
+from acrank.targets.examination import Examination
 
 pydicom = pytest.importorskip("pydicom")
 from pydicom.data import get_testdata_file  # noqa: E402 - needs pydicom
@@ -162,6 +163,81 @@ def test_a_few_damaged_files_are_counted_and_many_refused(tmp_path: Path) -> Non
     (tmp_path / "b" / "01.dcm").write_bytes(bad.read_bytes())
     with pytest.raises(TargetError, match=r"cannot read .*00\.dcm as DICOM"):
         open_target(tmp_path)
+
+
+def pair_of_classes(folder: Path, count: int, **fields: object) -> Path:
+    """So many images in two class folders, of which the second has `fields`."""
+    for place in range(count):
+        write_dicom(folder / "ab"[place % 2] / f"{place:02d}.dcm", grey(), **(fields if place == 1 else {}))
+    return folder
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def without_syntax(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.9\0"))
+
+
+def unknown_field(name: bytes, text: bytes) -> Callable[[Path], None]:
+    def change(path: Path) -> None:
+        raw = path.read_bytes()
+        assert raw.count(text) == 1, name
+        path.write_bytes(raw.replace(text, b"Zwackelmann "[: len(text)]))
+
+    return change
+
+
+DAMAGE: dict[str, Callable[[Path], None]] = {
+    "cut": cut,
+    "transfer syntax": without_syntax,
+    "slope": unknown_field(b"RescaleSlope", b"7.125000"),
+    "number": unknown_field(b"InstanceNumber", b"87654321"),
+    "header": lambda path: path.write_bytes(path.read_bytes()[:132] + bytes(range(256)) * 4),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+@pytest.mark.parametrize("rule", [None, "skip-all", "fail"])
+def test_one_damaged_file_is_left_out_and_named(tmp_path: Path, kind: str, rule: str | None) -> None:
+    path = pair_of_classes(
+        tmp_path / "set", 8, RescaleSlope="7.125000", RescaleIntercept="0", InstanceNumber="87654321"
+    )
+    DAMAGE[kind](path / "b" / "01.dcm")
+    options = {} if rule is None else {"bad_images": rule}
+    if rule == "fail":
+        with pytest.raises(TargetError, match=r"01\.dcm") as caught:
+            Examination().look(open_target(path, **options), range(8))
+        assert "--bad-images skip" in str(caught.value.hint)
+        return
+    target = open_target(path, **options)
+    target = Examination().look(target, range(len(target)))
+    assert len(target) == 7
+    assert "b/01.dcm" not in target.ids
+    said = f"{target.left_out} {target.notes}"
+    assert "b/01.dcm" in said
+    assert "Zwackel" not in said
+
+
+@pytest.mark.parametrize("kind", ["cut", "header"])
+def test_many_damaged_files_are_refused_unless_any_number_may_be(tmp_path: Path, kind: str) -> None:
+    path = pair_of_classes(tmp_path / "set", 8)
+    for name in ("a/02", "b/01"):
+        DAMAGE[kind](path / f"{name}.dcm")
+    with pytest.raises(TargetError, match=r"2 of 8 .* cannot be read") as caught:
+        Examination().look(open_target(path), range(8))
+    assert "--bad-images skip-all" in str(caught.value.hint)
+    target = open_target(path, bad_images="skip-all")
+    assert len(Examination().look(target, range(len(target)))) == 6
+
+
+def test_a_set_of_damaged_files_only_stays_an_error(tmp_path: Path) -> None:
+    path = pair_of_classes(tmp_path / "set", 4)
+    for file in path.rglob("*.dcm"):
+        DAMAGE["header"](file)
+    with pytest.raises(TargetError, match=r"cannot read .*\.dcm as DICOM"):
+        open_target(path, bad_images="skip-all")
 
 
 def test_windows_and_polarity_are_said(tmp_path: Path) -> None:
