@@ -34,6 +34,8 @@ _MOST_HEADER = 64 * 2**20
 _BYTES_OF_SCALING = 8  # nibabel scales in float64
 _ITK_BYTES = 8  # at most, of one value
 _LOCAL = "local"
+_HINT_KIND = "store real numbers, such as the magnitude"
+_HINT_RECORDS = "store colours as channels, on a fourth axis"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +115,7 @@ def _load_nifti(path: Path) -> StoredVolume:
         affine = np.asarray(image.affine, dtype=np.float64)
         zooms = tuple(float(step) for step in image.header.get_zooms()[:3])
         source = image.dataobj
+        _refuse_kind(path, source.dtype)
         scaling = 0 if (source.slope, source.inter) == (1.0, 0.0) else _BYTES_OF_SCALING
     return StoredVolume(
         shape=tuple(image.shape),
@@ -121,6 +124,14 @@ def _load_nifti(path: Path) -> StoredVolume:
         bytes_of_voxel=source.dtype.itemsize + scaling,
         part=lambda where: np.asarray(source[where]),
     )
+
+
+def _refuse_kind(path: Path, dtype: np.dtype) -> None:
+    """Refuse complex values, of which a part would be lost, and colours, which NIfTI stores as records."""
+    if dtype.names:
+        raise TargetError(f"{path} holds records of {', '.join(dtype.names)}", hint=_HINT_RECORDS)
+    if dtype.kind not in "biuf":
+        raise TargetError(f"{path} holds values of {dtype}", hint=_HINT_KIND)
 
 
 def _check_header(path: Path) -> None:
@@ -145,6 +156,9 @@ def _load_itk(path: Path, reader: str) -> StoredVolume:
         file.ReadImageInformation()
     except RuntimeError as error:
         raise TargetError(f"cannot read {path}: {_last_line(error)}", hint="write it again, or leave it out") from error
+    kind = sitk.GetPixelIDValueAsString(file.GetPixelIDValue())
+    if kind.startswith("complex"):
+        raise TargetError(f"{path} holds values of {kind}", hint=_HINT_KIND)
     size, channels = file.GetSize(), file.GetNumberOfComponents()
     axes = len(size)
     turn = np.eye(4)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from helpers.volume_sets import AFFINE, save_volume, scan, write_nnunet
 
-from acrank.errors import MissingExtraError, TargetError
+from acrank.errors import MissingExtraError, TargetError, is_damage
 from acrank.targets import open_target
 from acrank.targets.stores.nifti import open_volume
 
@@ -105,3 +105,23 @@ def test_without_simpleitk_the_extra_is_named(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(MissingExtraError) as caught:
         open_volume(path)
     assert caught.value.hint == "pip install 'acrank[itk]'"
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".nrrd"])
+def test_complex_values_are_refused(tmp_path: Path, ending: str) -> None:
+    for place in range(4):
+        values = scan(place)[0].astype(np.complex64) * (1 + 2j)
+        save_volume(tmp_path / "ab"[place % 2] / f"{place}{ending}", values)
+    with pytest.raises(TargetError, match=r"holds values of complex") as caught:
+        open_target(tmp_path)
+    assert "magnitude" in str(caught.value.hint)
+    assert not is_damage(caught.value)
+
+
+def test_colours_of_nifti_are_refused(tmp_path: Path) -> None:
+    for place in range(4):
+        values = np.zeros((10, 12, 8), [(name, np.uint8) for name in "RGB"])
+        save_volume(tmp_path / "ab"[place % 2] / f"{place}.nii", values)
+    with pytest.raises(TargetError, match="holds records of R, G, B") as caught:
+        open_target(tmp_path)
+    assert "channels" in str(caught.value.hint)
