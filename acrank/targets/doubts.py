@@ -40,7 +40,7 @@ def doubts_of(target: Target, facts: Mapping[str, ImageFacts]) -> list[str]:
     Raises:
         TargetError: the target cannot be right, and `target.doubts` is "refuse".
     """
-    impossible = [*_impossible_names(target), *_impossible_images(target, facts)]
+    impossible = [*_impossible_names(target), *_impossible_masks(target, facts), *_impossible_images(target, facts)]
     if impossible and target.doubts == "refuse":
         raise TargetError(
             f"{target.name} cannot be right: {impossible[0]}",
@@ -97,6 +97,16 @@ def _impossible_names(target: Target) -> list[str]:
     if names and all(map(is_split_name, names)):
         return [f"its classes are {first_few(names)}, which are names of splits"]
     return []
+
+
+def _impossible_masks(target: Target, facts: Mapping[str, ImageFacts]) -> list[str]:
+    if target.task != "segmentation" or len(facts) < min(_FEWEST, len(target)):
+        return []
+    present = np.flatnonzero(np.sum([one.positions for one in facts.values()], axis=0)).tolist()
+    if len(present) > 1:
+        return []
+    held = f"one class only, {target.classes[present[0]]}" if present else "no class"
+    return [f"the masks of the {len(facts)} images examined hold {held}"]
 
 
 def _impossible_images(target: Target, facts: Mapping[str, ImageFacts]) -> list[str]:

@@ -131,6 +131,17 @@ def values_of_two(at: Path) -> Path:
     return changed(write_nnunet, lambda here: save_volume(here / "labelsTr/case_001.nii.gz", 2 * scan(1)[1]))(at)
 
 
+def no_tumour(at: Path, write: Make = write_nnunet) -> Path:
+    path = write(at)
+    for mask in (at / "labelsTr").iterdir():
+        save_volume(mask, 0 * scan(1)[1])
+    return path
+
+
+def no_tumour_in_a_list(at: Path) -> Path:
+    return no_tumour(at, write_decathlon)
+
+
 def cut(*names: str) -> Callable[[Path], None]:
     def change(at: Path) -> None:
         for name in names:
@@ -446,6 +457,12 @@ TRIALS: dict[str, list[Member]] = {
     "values that `dataset.json`": [
         m(values_of_two, refused="does not list: 2 ("),
         m(values_of_two, "2 is ignored", reads="segmentation", classes=TUMOUR, ignore_value="2"),
+    ],
+    "all masks examined": [
+        m(no_tumour, refused="examined hold one class only, background"),
+        m(no_tumour_in_a_list, refused="examined hold one class only, background"),
+        m(no_tumour, "examined hold one class only, background", reads="segmentation", classes=TUMOUR, doubts="warn"),
+        m(masks(0), refused="the masks hold one value only"),
     ],
     "a mask or channel": [
         m(shifted(0.3), "1 volumes lie slightly beside", reads="segmentation", classes=TUMOUR),

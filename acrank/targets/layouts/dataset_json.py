@@ -12,6 +12,7 @@ from acrank.system.bounds import read_bounded
 from acrank.targets.listed_values import ListedValues
 
 NAME = "dataset.json"
+_BACKGROUND = "background"
 #: One of these keys makes a folder's dataset.json a description of volumes with masks.
 _KEYS = ("training", "channel_names", "modality", "labels", "dataset", "file_ending")
 
@@ -126,6 +127,12 @@ def label_names(where: Path, about: dict[str, Any]) -> LabelNames | None:
         raise TargetError(f"{where}: two labels have one number: {_short(found)}", hint="give each class its own")
     if len(kept) < 2 or values[0] != 0:
         raise TargetError(f"{where}: labels {_short(found)}", hint="there must be a background, 0, and a class")
+    elsewhere = [value for value, name in kept if name.strip().lower() == _BACKGROUND and value != 0]
+    if elsewhere:
+        raise TargetError(
+            f"{where}: the background is {elsewhere[0]}, and 0 is {kept[0][1]!r}: labels {_short(found)}",
+            hint="the background must be 0: are the numbers the other way round? else renumber the masks",
+        )
     notes = ("positions labelled `ignore` are left out",) if ignored else ()
     return LabelNames(
         tuple(name for _, name in kept), ListedValues(tuple((value,) for value in values), ignored), notes

@@ -205,6 +205,13 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, changes: dict[str, Any], m
     assert caught.value.hint
 
 
+@pytest.mark.parametrize("labels", [{"background": 1, "a": 0}, {"0": "a", "1": "Background"}])
+def test_a_background_other_than_0_is_refused(tmp_path: Path, labels: dict[str, Any]) -> None:
+    with pytest.raises(TargetError, match="the background is 1, and 0 is 'a'") as caught:
+        open_target(write_nnunet(tmp_path, labels=labels))
+    assert "must be 0" in str(caught.value.hint)
+
+
 def test_another_dataset_json_is_no_description(tmp_path: Path) -> None:
     for name in ("a/1.png", "b/1.png"):
         (tmp_path / name).parent.mkdir()
