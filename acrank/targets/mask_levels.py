@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
 _LEVELS = 256
@@ -29,6 +31,7 @@ class MaskHistogram:
 
     Attributes:
         values: those found, ascending; negative ones are left out.
+        masks: in how many masks each value occurs.
         has_negative: whether there were any.
 
     Example:
@@ -40,6 +43,7 @@ class MaskHistogram:
 
     def __init__(self) -> None:
         self.values: list[int] = []
+        self.masks: Counter[int] = Counter()
         self._count = np.zeros(_LEVELS, dtype=np.int64)
         self._inside = np.zeros(_LEVELS, dtype=np.int64)
         self.has_negative = False
@@ -49,7 +53,8 @@ class MaskHistogram:
         """Count the values of one mask, whole numbers [..., h, w]."""
         found = np.unique(mask)
         self.has_negative |= bool(len(found) and found[0] < 0)
-        self.values = sorted({*self.values, *found[found >= 0].astype(int).tolist()})
+        self.masks.update(found[found >= 0].astype(int).tolist())
+        self.values = sorted(self.masks)
         self._is_grey &= bool(len(found) == 0 or (found.min() >= 0 and found.max() < _LEVELS))
         if self._is_grey:
             grey = mask.astype(np.uint8)

@@ -20,6 +20,8 @@ _LEAST_VOID = 250
 #: Classes below this are numbers; above it they are grey levels, and 255 is the brightest of them.
 _FAR = 100
 _AT_ONCE = 2**20
+#: Of so many masks and values, at least that share of the values in one or two masks each is a numbering of objects.
+_MANY_MASKS, _RARE_IN, _RARE_SHARE = 8, 2, 2 / 3
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,7 @@ def mask_values_of(
     if ignore_value is None:
         _refuse_ambiguous(found, where)
         _refuse_between(found, histogram, where)
+        _refuse_instances(found, histogram, where, count=len(sampled))
     if len(found) < 2:
         raise TargetError(f"{where}: the masks hold one value only: {found}", hint="segmentation needs two classes")
     if histogram.is_lossy(found):
@@ -168,6 +171,20 @@ def _refuse_between(found: list[int], histogram: MaskHistogram, where: str) -> N
             "antialiased or stored with loss",
             hint=f"say --ignore-value {between[0]} to leave such positions out, --ignore-value none where each value "
             f"is a class, or store {levels} only",
+        )
+
+
+def _refuse_instances(found: list[int], histogram: MaskHistogram, where: str, *, count: int) -> None:
+    """Refuse values that number the objects of each mask: most of them occur in one or two of many masks only."""
+    common = max(found, key=lambda value: histogram.masks[value], default=None)
+    values = [value for value in found if value != common]
+    rare = [value for value in values if histogram.masks[value] <= _RARE_IN]
+    is_lossy = histogram.is_lossy(found)
+    if count >= _MANY_MASKS and len(values) >= _MANY_MASKS and len(rare) >= _RARE_SHARE * len(values) and not is_lossy:
+        raise TargetError(
+            f"{where}: {len(rare)} of {len(values)} values beside {common} occur in one or two of {count} masks only: "
+            "they may number objects (instances) rather than classes",
+            hint="make masks of classes, such as 0 and 1; say --ignore-value none where each value is a class",
         )
 
 

@@ -28,6 +28,8 @@ from acrank.targets.understanding import understand
 TABLE = Path(acrank.__file__).parents[1] / "docs" / "data.md"
 PETS, GROUND, TUMOUR, LETTERS = ("cat", "dog"), ("background", "foreground"), ("background", "tumour"), ("a", "b")
 SEG = {"task": "segmentation"}
+BLACK, RED, GREEN = (0, 0, 0), (200, 0, 0), (0, 200, 0)
+NUMBERED = tuple(map(str, sorted({0, *(number * (2 * place + 1) for place in range(8) for number in (1, 2))})))
 
 
 def rows() -> dict[str, str]:
@@ -129,6 +131,28 @@ def shifted(by: float, part: str = "labelsTr/case_001.nii.gz") -> Make:
 
 def values_of_two(at: Path) -> Path:
     return changed(write_nnunet, lambda here: save_volume(here / "labelsTr/case_001.nii.gz", 2 * scan(1)[1]))(at)
+
+
+def numbered(at: Path) -> Path:
+    """Two objects in each of eight masks, numbered on from mask to mask."""
+    found = boxes(8, 0, 1, 2)
+    return masked_set(at, [mask * (2 * place + 1) for place, mask in enumerate(found)])
+
+
+def painted(*pairs: Any) -> Make:
+    """Masks of some values with a palette, in turn."""
+
+    def make(at: Path) -> Path:
+        kinds = list(zip(pairs[::2], pairs[1::2], strict=True))
+        path = masked_set(at, [boxes(4, *kinds[place % 2][0])[place] for place in range(4)])
+        for place in range(4):
+            name = path / "masks" / f"{place}.png"
+            image = Image.fromarray(np.asarray(Image.open(name)))
+            image.putpalette([part for colour in kinds[place % 2][1] for part in colour])
+            image.save(name)
+        return path
+
+    return make
 
 
 def no_tumour(at: Path, write: Make = write_nnunet) -> Path:
@@ -451,6 +475,18 @@ TRIALS: dict[str, list[Member]] = {
         m(npz(images=grey(8), masks=np.stack([box.astype(np.int16) - 2 * np.eye(20, dtype=np.int16)
                                               for box in boxes(8, 0, 1)])),
           "negative values are ignored", reads="segmentation", classes=GROUND),
+    ],
+    "8 values or more": [
+        m(numbered, refused="may number objects (instances)"),
+        m(numbered, reads="segmentation", classes=NUMBERED, ignore_value="none"),
+    ],
+    "palettes that give": [
+        m(painted((0, 1), (BLACK, RED), (0, 2), (BLACK, GREEN, RED)),
+          refused="the colour (200, 0, 0) is 1 in one and 2 in the other"),
+        m(painted((0, 1), (BLACK, RED), (0, 1), (BLACK, GREEN)), refused="1 is (200, 0, 0) in one and (0, 200, 0)"),
+        m(painted((0, 1), (BLACK, RED), (0, 1), (BLACK, RED, GREEN)), reads="segmentation", classes=GROUND),
+        m(painted((0, 1), (BLACK, RED), (0, 1, 2), (BLACK, RED, GREEN)), reads="segmentation",
+          classes=("0", "1", "2")),
     ],
     "values between two": [m(saved(".jpg", same, 0, 255, quality=75), "are taken as the nearest",
                              reads="segmentation", classes=GROUND)],

@@ -10,6 +10,7 @@ import numpy as np
 from acrank.errors import TargetError, UsageError
 from acrank.targets.data_folder import DataFolder, Identity, once
 from acrank.targets.layouts.mask_pairs import beside, find_pairs, lies_beside, paired
+from acrank.targets.mask_palettes import refuse_palettes
 from acrank.targets.mask_values import MaskValues, lossy_note, mask_values_of
 from acrank.targets.split_names import choose_splits
 from acrank.targets.stores.images import FileStore, check_size, open_images, read_mask
@@ -62,6 +63,7 @@ def open_masks(path: Path, options: TargetOptions) -> Target:
         str(path),
         ignore_value=options.ignore_value,
     )
+    refuse_palettes(path, [name for names in masks for name in names])
     several = sum(len(names) > 1 for names in masks)
     notes += [f"{several} images have several masks, which are united"] if several else []
     notes += lossy_note(values, (name for names in masks for name in names))

@@ -33,6 +33,7 @@ from acrank.targets.layouts.volume_cases import (
     mapped_cases,
 )
 from acrank.targets.listed_values import ROUNDING, ListedValues
+from acrank.targets.mask_palettes import refuse_palettes
 from acrank.targets.mask_values import mask_values_of, parse_ignored
 from acrank.targets.stores.image_cases import ImageCaseStore
 from acrank.targets.stores.images import IMAGE_SUFFIXES, open_images
@@ -195,6 +196,8 @@ def _images(
 def _inferred(store: CaseStore, ignore_value: str | None) -> LabelNames:
     """The classes that the masks hold, for a description without labels."""
     found = mask_values_of(_whole_values(store), len(store.masks), str(store.root), ignore_value=ignore_value)
+    if isinstance(store, ImageCaseStore):
+        refuse_palettes(store.root, store.masks)
     if found.is_lossy:
         raise TargetError(f"{store.root}: {found.note}", hint="resample masks by the nearest value")
     values = ListedValues(tuple((value,) for value in found.values), () if found.ignored is None else (found.ignored,))
