@@ -48,7 +48,7 @@ def composed(text: str) -> str:
 
 
 def spelling_notes(classes: Sequence[str]) -> tuple[str, ...]:
-    """Warnings on classes whose names differ in case, blanks or punctuation only, and on those of unknown images.
+    """Warnings on classes whose names differ in case, blanks, punctuation or what is invisible only; on unknown images.
 
     Example:
         >>> spelling_notes(["Benign", "benign ", "malignant"])
@@ -69,6 +69,11 @@ def spelling_notes(classes: Sequence[str]) -> tuple[str, ...]:
 
 
 def _plain(name: str) -> str:
-    """A name without case, blanks, joints and a trailing dot; names without letters as they are."""
-    plain = re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", name).casefold()).strip(".")
-    return plain if any(map(str.isalpha, plain)) else name
+    """A name without case, blanks, joints and a trailing dot; names without letters as they are seen.
+
+    >>> _plain("soft\u00adware "), _plain("1\u200b"), _plain("1.")
+    ('software', '1', '1.')
+    """
+    seen = "".join(one for one in name if unicodedata.category(one) != "Cf")  # joiners, marks of direction, BOM
+    plain = re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", seen).casefold()).strip(".")
+    return plain if any(map(str.isalpha, plain)) else seen

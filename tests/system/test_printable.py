@@ -17,6 +17,19 @@ def test_names_stay_as_they_are(text: str) -> None:
     assert printable(text) == text
 
 
+@pytest.mark.parametrize("one", ["\u200b", "\u200e", "\u00ad", "\u2060", "\ufeff"])
+def test_what_is_invisible_is_shown(one: str) -> None:
+    for text in (f"cat{one}", f"{one}cat", f"c{one}at", f"cat{one * 3}"):
+        shown = printable(text)
+        assert one not in shown
+        assert shown != "cat"
+
+
+@pytest.mark.parametrize("text", ["نمی\u200cخواهم", "👩\u200d👩", ":\u200b:error::", "##\u200b[add-mask]"])
+def test_joiners_of_scripts_and_breaks_of_commands_stay(text: str) -> None:
+    assert printable(text) == text
+
+
 @given(st.text(st.characters()), st.booleans())
 @example("\t::error::\n  ##[x]\r##vso[y]", True)
 @example(":::::", False)

@@ -147,8 +147,15 @@ def test_words_may_be_kept_as_classes_but_not_empty_cells(tmp_path: Path) -> Non
         opened(tmp_path, ["?", "?"], missing_labels="skip")
 
 
+INVISIBLE = [("cat", f"c{one}at") for one in "\u200b\u200c\u200e\u00ad\u2060\ufeff"]
+
+
 @pytest.mark.parametrize(
-    "pair", [("Benign", "benign"), ("tumor a", "tumor_a"), ("nevus", "nevus."), ("MEL", "mel"), ("a  b", "a b")]
+    "pair",
+    [
+        *[("Benign", "benign"), ("tumor a", "tumor_a"), ("nevus", "nevus."), ("MEL", "mel"), ("a  b", "a b")],
+        *INVISIBLE,
+    ],
 )
 def test_spelling_variants_are_warned_of(tmp_path: Path, pair: tuple[str, str]) -> None:
     note = opened(tmp_path, [*pair, "other", "other"]).notes[0]
