@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from acrank.errors import TargetError
-from acrank.targets.label_spelling import EMPTY, UNKNOWN, composed
+from acrank.targets.label_spelling import EMPTY, UNKNOWN, composed, without_label
 from acrank.targets.target import first_few
 from acrank.targets.target_options import TargetOptions
 
@@ -96,8 +96,7 @@ def _certain(cells: LabelCells, rule: str) -> LabelCells:
 
 def _present(cells: LabelCells, ids: Sequence[str], *, options: TargetOptions, where: str) -> LabelCells:
     """The rows with labels."""
-    folded = np.char.lower(cells.values)
-    empty, unknown = np.isin(folded, EMPTY), np.isin(folded, UNKNOWN)
+    empty, unknown = without_label(cells.values), np.isin(np.char.lower(cells.values), UNKNOWN)
     if options.missing_labels == "keep":
         unknown[:] = False
     lacking = np.asarray((empty | unknown).any(axis=1))

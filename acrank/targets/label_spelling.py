@@ -6,8 +6,12 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+import numpy as np
+
 #: Cells without a label, whatever the user says.
 EMPTY = ("", "nan", "na", "n/a", "#n/a", "<na>")
+#: What spreadsheets leave in a cell whose formula failed (#REF!, #BEZUG!, Err:502), or that is too narrow.
+_FAILED = re.compile(r"#[¡¿]?[^\W\d_][^\Wa-z]*(?:/0)?[!?]|#{2,}|Err:\d{3}")
 #: Words that say that a label is not known, unless a class has this name.
 UNKNOWN = (
     "none",
@@ -45,6 +49,17 @@ def composed(text: str) -> str:
     (5, 4)
     """
     return unicodedata.normalize("NFC", text)
+
+
+def without_label(cells: np.ndarray) -> np.ndarray:
+    """Where cells are empty, or hold what a spreadsheet writes where there is no value; bool of their shape.
+
+    >>> without_label(np.array(["", "NaN", "#N/A", "#REF!", "#DIV/0!", "####", "#1", "# 2!"])).tolist()
+    [True, True, True, True, True, True, False, False]
+    """
+    distinct, places = np.unique(cells, return_inverse=True)
+    lacking = [cell.lower() in EMPTY or _FAILED.fullmatch(cell) is not None for cell in distinct.tolist()]
+    return np.array(lacking, dtype=bool)[places].reshape(cells.shape)
 
 
 def spelling_notes(classes: Sequence[str]) -> tuple[str, ...]:

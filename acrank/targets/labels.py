@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from acrank.errors import TargetError
-from acrank.targets.label_spelling import EMPTY, composed, spelling_notes
+from acrank.targets.label_spelling import composed, spelling_notes, without_label
 from acrank.targets.target import Labels, first_few
 from acrank.targets.target_options import Task
 
@@ -219,7 +219,7 @@ def _stripped(values: np.ndarray, where: str) -> np.ndarray:
 def _refuse_missing(values: np.ndarray, ids: Sequence[str], where: str) -> None:
     if values.dtype.kind in "biu":
         return
-    lacking = ~np.isfinite(values) if values.dtype.kind == "f" else np.isin(np.char.lower(values), EMPTY)
+    lacking = ~np.isfinite(values) if values.dtype.kind == "f" else without_label(values)
     rows = np.flatnonzero(lacking.reshape(len(values), -1).any(axis=1))
     if len(rows):
         named = first_few([ids[row] for row in rows.tolist()], 3)

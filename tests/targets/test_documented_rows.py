@@ -425,7 +425,10 @@ TRIALS: dict[str, list[Member]] = {
           task="classification"),
     ],
     "missing labels": [
-        *(m(cells("a", "b", word), refused="8 of 24 labels are missing") for word in ("", "None", "unknown", "?")),
+        *(m(cells("a", "b", word), refused="8 of 24 labels are missing")
+          for word in ("", "None", "unknown", "?", "#REF!", "####")),
+        m(cells("a", "b", "#REF!"), "8 of 24 images without a label", classes=LETTERS, missing_labels="skip"),
+        m(cells("a", "b", "#REF!"), refused="8 of 24 labels are missing", missing_labels="keep"),
         m(cells("a", "b", "?"), "8 of 24 images without a label", classes=LETTERS, missing_labels="skip"),
         m(cells("a", "b", "?"), "classes named '?'", classes=("?", "a", "b"), missing_labels="keep"),
     ],

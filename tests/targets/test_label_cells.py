@@ -137,6 +137,41 @@ def test_cells_without_a_label_are_named_and_left_out_by_option(tmp_path: Path, 
     assert "1 of 5 images without a label are left out" in target.notes[0]
 
 
+FAILED = [
+    "#NAME?",
+    "#REF!",
+    "#DIV/0!",
+    "#VALUE!",
+    "#NUM!",
+    "#NULL!",
+    "#N/A",
+    "#BEZUG!",
+    "#¿NOMBRE?",
+    "########",
+    "Err:502",
+]
+
+
+@pytest.mark.parametrize("word", FAILED)
+def test_cells_of_failed_formulas_have_no_label(tmp_path: Path, word: str) -> None:
+    with pytest.raises(TargetError, match=r"1 of 5 labels are missing: row 6 .* \(cells: ") as caught:
+        opened(tmp_path, ["a", "b", "a", "b", word])
+    assert word in str(caught.value)
+    assert len(opened(tmp_path, ["a", "b", "a", "b", word], missing_labels="skip")) == 4
+    with pytest.raises(TargetError, match="1 of 5 labels are missing"):
+        opened(tmp_path, ["a", "b", "a", "b", word], missing_labels="keep")
+    if word != "#N/A":
+        with pytest.raises(TargetError, match="1 of 3 labels are missing"):  # no blank: it is not read as 0
+            open_target(
+                table(tmp_path, ["0,1", "1,0", f"{word},1"], columns="x,y"), label_column="x,y", uncertain="zeros"
+            )
+
+
+@pytest.mark.parametrize("name", ["#1", "#a", "a!", "# 2!", "#tag?", "#"])
+def test_names_like_those_of_failed_formulas_are_classes(tmp_path: Path, name: str) -> None:
+    assert name in opened(tmp_path, ["b", name, "b", name]).classes
+
+
 def test_words_may_be_kept_as_classes_but_not_empty_cells(tmp_path: Path) -> None:
     target = opened(tmp_path, ["None", "mild", "None", "mild"], missing_labels="keep")
     assert target.classes == ("None", "mild")
