@@ -20,6 +20,8 @@ USUAL_DEVIATION = (0.1, 10.0)
 LIKENESS = 0.998
 #: Thumbnails are held against each other in a sample of up to that many images.
 MOST_COMPARED = 2000
+#: At least that share of the classes with one image each is a warning.
+_MOST_SINGLE = 0.9
 #: Fewer images say nothing about all of them.
 _FEWEST = 4
 _SPLIT_WORDS = frozenset(
@@ -143,6 +145,12 @@ def _unlikely_sizes(target: Target) -> list[str]:
     if target.task != "classification":
         return []
     counts = np.bincount(target.labels, minlength=len(target.classes))
+    singles = int((counts == 1).sum())
+    if singles >= _MOST_SINGLE * len(counts):
+        return [
+            f"{singles} of {len(counts)} classes have one image each: do the labels measure something "
+            "(--task regression), or name the images?"
+        ]
     share = counts.max() / counts.sum()
     if share < ONE_CLASS:
         return []

@@ -10,19 +10,17 @@ import numpy as np
 
 from acrank.errors import TargetError
 from acrank.targets.label_spelling import EMPTY, UNKNOWN, composed, without_label
+from acrank.targets.number_cells import with_points
 from acrank.targets.target import first_few
 from acrank.targets.target_options import TargetOptions
 
 _SURE, _LISTED = "|;", ","
-_DECIMAL_COMMA = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+),\d+")
-_NUMBER = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+)(?:,\d+)?")
 #: Brackets around a whole cell, such as those of lists of Python and JSON; not those of `(a)|(b)`.
 _BRACKETED = re.compile(r"\[(?:[^][]|\[[^][]*\])*\]|\{(?:[^{}]|\{[^{}]*\})*\}|\((?:[^()]|\([^()]*\))*\)")
 #: Parts of a cell between these may be labels of their own.
 _JOINTS = re.compile(r"\s*[/+&]\s*|\s+")
 _UNSURE = frozenset({"-1", "-1.0", "-1.00"})
 _HINT_UNSURE = "say --uncertain zeros, ones or ignore"
-_HINT_LISTED = "write several labels as a|b; say --task classification where each of these cells is one class"
 _HINT_BRACKETS = (
     "say --task classification where each of these cells is one class, --task multilabel where they are lists"
 )
@@ -139,19 +137,12 @@ def _without(cells: LabelCells, out: np.ndarray) -> LabelCells:
 
 
 def _with_points(cells: LabelCells, delimiter: str, where: str) -> LabelCells:
-    """Numbers with decimal commas as numbers with points."""
+    """Numbers with decimal commas or marks between thousands as numbers with points."""
     flat = cells.values.reshape(-1).tolist()
-    with_commas = [cell for cell in flat if _DECIMAL_COMMA.fullmatch(cell)]
-    if not with_commas or not all(_NUMBER.fullmatch(cell) for cell in flat):
+    found = with_points(flat, commas_separate=delimiter == _LISTED, where=where)
+    if found is None:
         return cells
-    if delimiter == _LISTED:
-        raise TargetError(
-            f"{where}: {len(with_commas)} labels such as {with_commas[0]!r} may be a number or two labels",
-            hint=f"write 0.3 for a number; {_HINT_LISTED}",
-        )
-    note = f"{len(with_commas)} labels with a decimal comma, such as {with_commas[0]}, are read as numbers"
-    values = np.char.replace(np.char.replace(cells.values, ".", ""), ",", ".")
-    return replace(cells, values=values, notes=(*cells.notes, note))
+    return replace(cells, values=np.array(found.cells).reshape(-1, 1), notes=(*cells.notes, *found.notes))
 
 
 def _listed(cells: LabelCells, where: str, *, sure: bool) -> LabelCells:

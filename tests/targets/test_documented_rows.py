@@ -369,6 +369,20 @@ TRIALS: dict[str, list[Member]] = {
         m(cells("0", "1", "-1"), classes=("-1", "0", "1"), task="classification"),
         m(cells("0", "1", "-1"), "8 of 24 images with uncertain", classes=("0", "1"), count=16, uncertain="ignore"),
     ],
+    "numbers with marks between": [
+        m(cells('"1,037.37"', "950.2"), "marks between thousands, such as 1,037.37", reads="regression"),
+        m(cells("1 037", "950.5"), "marks between thousands, such as 1 037", reads="regression"),
+        m(cells("1 037", "950.5"), classes=("1 037", "950.5"), task="classification"),
+    ],
+    "`1,037` beside": [
+        m(cells('"1,037"', "950"), refused="may be 1037 or 1.037"),
+        m(cells('"1,037"', "950"), classes=("1,037", "950"), task="classification"),
+    ],
+    "nine in ten classes": [
+        m(cells(*(f"x{number}" for number in range(24))), "24 of 24 classes have one image each",
+          classes=tuple(sorted(f"x{number}" for number in range(24)))),
+        m(cells(*(f"{number + 30}" for number in range(24))), reads="regression", task="regression"),
+    ],
     "numbers with a unit": [
         m(cells("12.5 mm", "3.5 mm"), refused="'mm' behind them"),
         m(cells("12.5 mm", "3.5 mm"), classes=("12.5 mm", "3.5 mm"), task="classification"),

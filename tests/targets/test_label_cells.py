@@ -237,6 +237,41 @@ def test_decimal_commas_are_numbers(tmp_path: Path, mark: str) -> None:
     assert open_target(table(tmp_path, ["0.3", "1.25"], mark=mark)).labels.tolist() == [0.3, 1.25]
 
 
+@pytest.mark.parametrize(
+    ("labels", "values"),
+    [
+        (["1,037.37", "950.2", "-12,000.5"], [1037.37, 950.2, -12000.5]),
+        (["1,037", "950.25"], [1037, 950.25]),
+        (["1,234,567.5", "3"], [1234567.5, 3]),
+        (["1'037.37", "950"], [1037.37, 950]),
+        (["1\u202f037,37", "950,5"], [1037.37, 950.5]),
+        (["1 037.5", "12 950 000"], [1037.5, 12950000]),
+    ],
+)
+@pytest.mark.parametrize("mark", [",", ";"])
+def test_marks_between_thousands_are_read_as_numbers(
+    tmp_path: Path, labels: list[str], values: list[float], mark: str
+) -> None:
+    target = open_target(table(tmp_path, [f'"{label}"' for label in labels], mark=mark))
+    assert (target.task, target.labels.tolist()) == ("regression", values)
+    assert "marks between thousands" in target.notes[0]
+    classes = open_target(table(tmp_path, [f'"{label}"' for label in labels], mark=mark), task="classification")
+    assert set(classes.classes) == set(labels)
+
+
+def test_codes_of_three_digits_in_a_cell_are_labels(tmp_path: Path) -> None:
+    target = opened(tmp_path, ['"101,102,103"', "101", "102", "103", '"101,103"'])
+    assert (target.task, target.classes) == ("multilabel", ("101", "102", "103"))
+
+
+def test_a_comma_before_three_digits_is_asked_about_beside_whole_numbers(tmp_path: Path) -> None:
+    for mark in (",", ";"):
+        with pytest.raises(TargetError, match=r"1 labels such as '1,037' may be 1037 or 1\.037"):
+            open_target(table(tmp_path, ['"1,037"', "950", "12"], mark=mark))
+    target = open_target(table(tmp_path, ['"0,125"', "950", "12"], mark=";"))
+    assert target.labels.tolist() == [0.125, 950, 12]
+
+
 def test_numbers_with_a_comma_in_a_table_of_commas_are_asked_about(tmp_path: Path) -> None:
     with pytest.raises(TargetError, match="may be a number or two labels"):
         opened(tmp_path, ['"0,3"', '"1,2"'])
