@@ -460,6 +460,10 @@ TRIALS: dict[str, list[Member]] = {
         m(stored(lambda place: float_image(place) * 255, ".tif"), "assumed range [0, 255]", classes=LETTERS),
         m(stored(float_image, ".tif"), "images: percentile", classes=LETTERS, intensity="percentile"),
     ],
+    "items of arrays": [
+        m(npz(images=np.stack([np.stack([one] * 13, -1) for one in grey(8)]), labels=np.arange(8) % 2),
+          "is a volume of 20 slices of 20 x 13", classes=("0", "1")),
+    ],
     "volumes": [
         m(lambda at: write_nnunet(at, channel_names={"0": "CT"}), "window -1000 to 1000", reads="segmentation",
           classes=TUMOUR),

@@ -124,6 +124,8 @@ def make_array_store(
     (axes,) = orders
     items = ItemStore(path, tuple(parts.values()))
     if axes.spatial == 3:
+        if mask is None and axes.channel is None:
+            notes.extend(_volume_note(next(iter(parts.values())).shape[1:]))
         return ArrayStore(items=items, axes=axes, rule=_volume_rule(path, parts, intensity, notes=notes))
     for key, part in parts.items():  # refuses a dtype without a known range before any image is read
         FULL_RANGE.to_unit(np.zeros((1, 1), part.dtype), where=f"{path}: {key!r}")
@@ -137,6 +139,23 @@ def make_array_store(
 def item_count(array: StoredArray) -> int:
     """The number of items in an array."""
     return array.shape[0] if array.shape else 0
+
+
+def _volume_note(shape: tuple[int, ...]) -> list[str]:
+    """What each axis is taken for, where one may be of more channels than four, or out of place.
+
+    >>> _volume_note((32, 32, 13))
+    ['each item of shape [32, 32, 13] is a volume of 32 slices of 32 x 13: no axis is taken for channels, of up to 4']
+    >>> _volume_note((28, 28, 28))
+    []
+    """
+    low, *others = sorted(shape)
+    if len(set(others)) > 1 or low == others[0]:
+        return []
+    return [
+        f"each item of shape {list(shape)} is a volume of {shape[0]} slices of {shape[1]} x {shape[2]}: no axis is "
+        "taken for channels, of up to 4"
+    ]
 
 
 def _volume_rule(

@@ -301,3 +301,12 @@ def test_real_files_open(shared: Path, name: str, split: str | None, counts: lis
     image = target.read(len(target) - 1)
     assert image.ndim == 3
     assert 0 <= image.min() < image.max() <= 1
+
+
+@pytest.mark.parametrize(("shape", "slices"), [((8, 32, 32, 13), 32), ((8, 13, 32, 32), 13), ((32, 32, 3, 32), 32)])
+def test_volumes_that_may_have_channels_are_said(tmp_path: Path, shape: tuple[int, ...], slices: int) -> None:
+    images = np.random.default_rng(0).integers(0, 255, shape, np.uint8)
+    np.savez(tmp_path / "t.npz", images=images, labels=np.arange(shape[0]) % 2)
+    target = open_target(tmp_path / "t.npz")
+    assert target.axes == 3
+    assert any(f"is a volume of {slices} slices of {shape[2]} x {shape[3]}" in note for note in target.notes)
