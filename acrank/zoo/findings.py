@@ -12,6 +12,7 @@ from acrank.zoo.architectures.recognition import Recognised, has_decoder, recogn
 from acrank.zoo.architectures.siblings import computing_otherwise
 from acrank.zoo.contents import shapes_by_key
 from acrank.zoo.entries import Entry, input_line
+from acrank.zoo.file_faults import blamed_on
 from acrank.zoo.fingerprint_index import Index
 from acrank.zoo.fingerprints import Shape
 from acrank.zoo.identification import Match, copy_rank, identify, nearest, of_the_same_form
@@ -65,9 +66,13 @@ def finding_of(path: Path, index: Index, encoders: Callable[[], Index]) -> Findi
     if not str(path).isprintable():
         return Finding(path, "unknown", why=("its name has characters that a manifest cannot hold: rename it",))
     try:
-        contents = shapes_by_key(path)
+        with blamed_on(path):
+            return _of_contents(path, shapes_by_key(path), index, encoders=encoders)
     except AcrankError as error:
         return Finding(path, "unknown", why=_reasons(error, path))
+
+
+def _of_contents(path: Path, contents: Contents, index: Index, *, encoders: Callable[[], Index]) -> Finding:
     found = [(key, match) for key, shapes in contents.items() for match in identify(shapes, index, path.stem)]
     matched = _checked(_of_matches(path, contents, found)) if found else None
     if matched is not None and matched.kind == "sure":

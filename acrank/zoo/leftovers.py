@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
+from acrank.zoo.number_formats import is_dense
 from acrank.zoo.structure import under
 
 #: Tensors that change nothing: counters, indices and masks that networks work out, what profilers leave behind.
@@ -70,7 +71,9 @@ def _without_copies(names: list[str], tensors: Mapping[str, Tensor], matched: se
 def _are_copies(names: list[str], tensors: Mapping[str, Tensor], matched: set[str]) -> bool:
     """Whether the tensors have the values of used ones, and not all are constant as untrained norms are."""
     values = [tensors[name] for name in names]
-    if any(value.is_meta for value in values) or all(bool((value == value.flatten()[0]).all()) for value in values):
+    if any(value.is_meta or not is_dense(value) for value in values) or all(
+        bool((value == value.flatten()[0]).all()) for value in values
+    ):
         return False
     used: dict[tuple[torch.Size, float], list[Tensor]] = {}
     for name in matched:
@@ -105,4 +108,6 @@ def _last_linear(tensors: Mapping[str, Tensor]) -> str | None:
 
 def _identity(value: Tensor) -> tuple[int, int, tuple[int, ...]]:
     """What two names for one stored tensor have in common."""
+    if not is_dense(value):  # no storage of its own
+        return id(value), 0, ()
     return value.untyped_storage()._cdata, int(value.storage_offset()), tuple(value.shape)

@@ -19,6 +19,7 @@ from acrank.zoo.architectures.factories import build_from_factory
 from acrank.zoo.architectures.libraries import build_from_library
 from acrank.zoo.architectures.siblings import fitting_architecture
 from acrank.zoo.architectures.timm_networks import BuiltNetwork, build_with_timm
+from acrank.zoo.file_faults import blamed_on
 from acrank.zoo.hub import resolve_recipe
 from acrank.zoo.input_resolution import resolve_input
 from acrank.zoo.matching import adapt_channels, check_fit, fill, fit, has_untouched_statistics
@@ -108,7 +109,8 @@ def check_candidate(candidate: Candidate) -> None:
         check_fit(built.model, built.tensors, found, **_rules(candidate))
         resolve_input(candidate.input, built.channels, axes=built.axes, cfg=network.cfg)
     except Exception:  # also where a network cannot do without data, which fails in as many ways as there are networks
-        load_candidate(candidate)
+        with blamed_on(candidate.weights_path or candidate.local_dir or candidate.id):
+            load_candidate(candidate)
 
 
 @dataclass

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from acrank.errors import CandidateError
 from acrank.zoo.architectures.timm_import import import_timm
 from acrank.zoo.leftovers import unused_layers
+from acrank.zoo.number_formats import is_dense, storage_form
 from acrank.zoo.structure import COUNTER, backbone_shapes, is_backbone, named_tensors, norm_names, stem_of, stem_tensors
 from acrank.zoo.tensor_names import likely_prefix
 
@@ -187,7 +188,6 @@ def has_untouched_statistics(model: nn.Module) -> bool:
 
 def _is_finite(values: Tensor) -> bool:
     """Whether all values are finite. A finite sum proves it at a fraction of the cost; one that is not may overflow."""
-    values = values.float() if values.element_size() == 1 else values  # formats of 8 bits have no sum
     return bool(torch.isfinite(values.sum())) or bool(torch.isfinite(values).all())
 
 
@@ -204,15 +204,14 @@ def _repeated(weight: Tensor, channels: int, base: int) -> Tensor:
 def _clash(found: Tensor, wanted: Tensor) -> str | None:
     if found.shape != wanted.shape:
         return f"file {tuple(found.shape)}, network {tuple(wanted.shape)}"
-    if _kind(found) != _kind(wanted):
-        return f"file {found.dtype}, network {wanted.dtype}"
+    if not is_dense(found) or _kind(found) != _kind(wanted):
+        return f"file {storage_form(found)}, network {storage_form(wanted)}"
     return None
 
 
-def _kind(value: Tensor) -> tuple[bool, bool, bool, bool]:
-    """What must be equal for a copy to keep the numbers: floating-point, complex or truth values, and plain storage."""
-    plain = value.layout == torch.strided and not value.is_quantized
-    return value.is_floating_point(), value.is_complex(), value.dtype == torch.bool, plain
+def _kind(value: Tensor) -> tuple[bool, bool, bool]:
+    """What must be equal for a copy to keep the numbers: floating-point, complex or truth values."""
+    return value.is_floating_point(), value.is_complex(), value.dtype == torch.bool
 
 
 def _some(names: list[str], found: Fit) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from acrank.errors import AcrankError
 from acrank.system.yaml_reader import Problem
 from acrank.zoo.archives import check_archive
+from acrank.zoo.file_faults import blamed_on
 from acrank.zoo.hub import config_file, weights_in
 from acrank.zoo.manifest import Candidate, Zoo, check_zoo
 from acrank.zoo.weights import check_globals, check_hash, kind_of
@@ -36,7 +37,8 @@ def validate_zoo(
     for done, candidate in enumerate(zoo.candidates):
         on_candidate(done, len(zoo.candidates), candidate.id)
         try:
-            _check(candidate)
+            with blamed_on(candidate.weights_path or candidate.local_dir or candidate.id):
+                _check(candidate)
             sound.append(candidate)
         except AcrankError as error:
             problems.append(Problem(None, f"model {candidate.id!r}", error.message, hint=error.hint))

@@ -85,6 +85,8 @@ def read_state_dict(
     Raises:
         CandidateError: the file cannot be read, has no or several mappings of tensors, or would run code.
     """
+    from acrank.zoo.number_formats import in_known_format  # loads torch
+
     is_torch = kind_of(path) == "torch"
     if device != "meta":
         check_archive(path)
@@ -94,7 +96,7 @@ def read_state_dict(
         notes.append(chosen)
     for name, value in tensors.items():
         _check_extent(path, name, value)
-    return tensors
+    return {name: in_known_format(value) for name, value in tensors.items()}
 
 
 def check_hash(path: Path, wanted: str | None) -> str:
@@ -187,6 +189,8 @@ def _load_safetensors(path: Path, device: str) -> dict[str, Tensor]:
         # read, not mapped: a mapped file that is cut short meanwhile ends the process
         with open_regular(path) as file:
             return safetensors.torch.load(file.read())
+    except KeyError as error:  # a number format that the library has no type of torch's for
+        raise CandidateError(f"cannot read {path}: torch has no number format {error}", hint=RESAVE) from error
     except (safetensors.SafetensorError, ValueError, TypeError, RuntimeError, OSError) as error:
         raise CandidateError(f"cannot read {path}: {error}", hint=_DAMAGED) from error
 
