@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -187,7 +187,12 @@ def row_of(
         "scored",
         scores=values,
         params=info.params,
-        notes=[*info.notes, *_untouched_note(layers[0]), *(found[0].diagnostics(classes) if diagnosed else [])],
+        notes=[
+            *info.notes,
+            *_valueless(values, settings.rank_by),
+            *_untouched_note(layers[0]),
+            *(found[0].diagnostics(classes) if diagnosed else []),
+        ],
         weights=info.weights,
         layers=_layer_records(layers),
         details=info.details,
@@ -256,6 +261,12 @@ def _layers_of(observation: Observation) -> list[LayerShift]:
     for layer in observation.shifts or observation.random_head_shifts:
         first.setdefault(layer.name, layer)
     return list(first.values())
+
+
+def _valueless(values: Mapping[str, Value], rank_by: str) -> list[str]:
+    """Why the candidate has no place in the ranking, where the ranking score has no value in any draw."""
+    found = values.get(rank_by)
+    return [f"no value of {rank_by}: {found.note}"] if found and found.value is None and found.note else []
 
 
 def _untouched_note(layers: Sequence[LayerShift]) -> list[str]:

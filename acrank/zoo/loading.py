@@ -22,13 +22,14 @@ from acrank.zoo.architectures.timm_networks import BuiltNetwork, build_with_timm
 from acrank.zoo.file_faults import blamed_on
 from acrank.zoo.hub import resolve_recipe
 from acrank.zoo.input_resolution import resolve_input
-from acrank.zoo.matching import adapt_channels, check_fit, fill, fit, has_untouched_statistics
+from acrank.zoo.matching import Fit, adapt_channels, check_fit, fill, fit, has_untouched_statistics
 from acrank.zoo.schema import Candidate
 from acrank.zoo.skip_init import with_init, without_data
 from acrank.zoo.structure import CONVOLUTIONS, last_linear
 from acrank.zoo.tensor_names import renamed
-from acrank.zoo.translation import translated
+from acrank.zoo.translation import PREFIX_REMOVED, second_body, translated
 from acrank.zoo.untrained import UntrainedTwin
+from acrank.zoo.weight_values import check_values
 from acrank.zoo.weights import check_hash, kind_of, read_state_dict
 
 _EXAMPLES = 10
@@ -107,6 +108,7 @@ def check_candidate(candidate: Candidate) -> None:
         built = network.built
         found = fit(built.model, built.tensors, built.heads)
         check_fit(built.model, built.tensors, found, **_rules(candidate))
+        check_values(built.model, built.tensors, found.matched, heads=built.heads)
         resolve_input(candidate.input, built.channels, axes=built.axes, cfg=network.cfg)
     except Exception:  # also where a network cannot do without data, which fails in as many ways as there are networks
         with blamed_on(candidate.weights_path or candidate.local_dir or candidate.id):
@@ -187,6 +189,15 @@ def _with_stem(
     return built
 
 
+def _choices(built: BuiltNetwork, found: Fit) -> list[str]:
+    """A note where the file holds the network twice, and no other note says which of them was taken."""
+    if any(note.startswith(PREFIX_REMOVED) for note in built.notes):
+        return []
+    other = second_body(built.model, built.tensors, found.left_over, heads=built.heads)
+    text = f"the file holds the network twice: names without a prefix were taken, not those under `{other}`"
+    return [text] if other else []
+
+
 def _loaded(candidate: Candidate, network: _Network, *, fills: bool) -> LoadedModel:
     """The network filled with its tensors, or as it was drawn."""
     built = network.built
@@ -195,6 +206,8 @@ def _loaded(candidate: Candidate, network: _Network, *, fills: bool) -> LoadedMo
     if fills:
         fitting = partial(fitting_architecture, candidate, tensors)
         check_fit(model, tensors, found, **_rules(candidate), fitting=fitting)
+        built.notes += check_values(model, tensors, found.matched, heads=built.heads)
+        built.notes += [] if candidate.strip_prefix else _choices(built, found)
         fill(model, tensors, found)
     cfg: dict[str, Any] = {"cfg": network.cfg, "own_cfg": network.own_cfg}
     network_input, notes = resolve_input(candidate.input, built.channels, axes=built.axes, **cfg)

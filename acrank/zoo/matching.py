@@ -105,25 +105,11 @@ def check_fit(
         fitting: looks for an architecture that fits, for the hint.
 
     Raises:
-        CandidateError: a tensor of the backbone is missing or clashes, the file has layers that the network lacks, or
-            a weight is not finite.
+        CandidateError: a tensor of the backbone is missing or clashes, or the file has layers that the network lacks.
     """
     wrong = _missing(model, found, min_match) or ("" if allow_unused else _unused(found))
     if wrong:
         raise CandidateError(wrong, hint=_hint(model, tensors, found=found, fitting=fitting))
-    for name in found.matched:
-        if not tensors[name].is_meta:
-            _check_values(name, tensors[name])
-
-
-def _check_values(name: str, value: Tensor) -> None:
-    """Refuse numbers that no training leaves behind."""
-    if not value.is_floating_point():
-        return
-    if not _is_finite(value):
-        raise CandidateError(f"the tensor {name!r} has values that are not finite", hint="use another checkpoint")
-    if name.endswith("running_var") and bool((value < 0).any()):
-        raise CandidateError(f"the tensor {name!r} has negative variances", hint="use another checkpoint")
 
 
 def _missing(model: nn.Module, found: Fit, min_match: float | None) -> str:
@@ -184,11 +170,6 @@ def has_untouched_statistics(model: nn.Module) -> bool:
     """Whether the network has running statistics, all as initialised: mean 0, variance 1."""
     layers: list[Any] = [m for m in model.modules() if isinstance(getattr(m, "running_mean", None), Tensor)]
     return bool(layers) and all(bool((m.running_mean == 0).all() and (m.running_var == 1).all()) for m in layers)
-
-
-def _is_finite(values: Tensor) -> bool:
-    """Whether all values are finite. A finite sum proves it at a fraction of the cost; one that is not may overflow."""
-    return bool(torch.isfinite(values.sum())) or bool(torch.isfinite(values).all())
 
 
 def _repeated(weight: Tensor, channels: int, base: int) -> Tensor:

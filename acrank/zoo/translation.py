@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from acrank.zoo.key_layouts import KEY_LAYOUTS, PLAIN, Shapes, children_layout, new_names
+from acrank.zoo.number_formats import is_dense
 from acrank.zoo.structure import backbone_shapes, stem_of, under
 
 #: Encoders that a file holds beside the one to take: momentum copies, and the student of a self-distillation.
@@ -16,6 +18,8 @@ _LESSER = re.compile(
     r"(^|\.)(encoder_k|key_encoder|encoder_key|momentum_encoder|target_(encoder|network)|student)(\.|$)"
 )
 _DEPTH = 5
+#: How the note on a removed prefix begins.
+PREFIX_REMOVED = "prefix `"
 #: Heads of mmpretrain's classifiers.
 _HEADS = ("head.fc", "head.layers.head")
 
@@ -57,7 +61,7 @@ def translated(
     for layout in (PLAIN, None, *KEY_LAYOUTS, children):
         found = []
         for prefix, values in stripped:
-            notes = [f"prefix `{prefix}` removed from the tensor names"] if prefix else []
+            notes = [f"{PREFIX_REMOVED}{prefix}` removed from the tensor names"] if prefix else []
             if layout is None:
                 new, more = convert(values)
             else:
@@ -70,6 +74,32 @@ def translated(
             chosen = _choice(found)
             return (chosen.tensors, chosen.notes) if chosen else (tensors, [])
     return tensors, []
+
+
+def second_body(
+    model: nn.Module, tensors: Mapping[str, Tensor], left_over: Iterable[str], *, heads: tuple[str, ...] = ()
+) -> str | None:
+    """The prefix under which the left-over tensors hold the whole backbone again, with other values; None without one.
+
+    Args:
+        model: the network.
+        tensors: of the file, under the network's names.
+        left_over: names in `tensors` that do not fill the network.
+        heads: names of the modules that are no part of the backbone.
+    """
+    rest = {name: tensors[name] for name in left_over}
+    wanted, stem = backbone_shapes(model, heads), stem_of(model)
+    if len(rest) < len(wanted):
+        return None
+    for prefix in _prefixes(rest, len(wanted)):
+        inside = {name.removeprefix(prefix): value for name, value in rest.items() if name.startswith(prefix)}
+        if _covers(wanted, stem, inside) and not all(_same(inside[name], tensors.get(name)) for name in wanted):
+            return prefix
+    return None
+
+
+def _same(one: Tensor, other: Tensor | None) -> bool:
+    return other is not None and one.dtype == other.dtype and is_dense(one) and torch.equal(one, other)
 
 
 def _covers(wanted: Shapes, stem: str | None, tensors: Mapping[str, Tensor]) -> bool:

@@ -10,12 +10,15 @@ from torch import nn
 
 from acrank.errors import CandidateError
 from acrank.zoo.matching import check_fit, fit
+from acrank.zoo.weight_values import check_values
 
 
 def checked(values: list[float], dtype: torch.dtype) -> None:
     """Whether a layer takes these weights."""
     model, tensors = nn.Linear(len(values), 1, bias=False), {"weight": torch.tensor([values], dtype=dtype)}
-    check_fit(model, tensors, fit(model, tensors))
+    found = fit(model, tensors)
+    check_fit(model, tensors, found)
+    check_values(model, tensors, found.matched)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
