@@ -15,6 +15,7 @@ from acrank.errors import CandidateError
 from acrank.system.machine import seeded
 from acrank.system.network_input import NetworkInput
 from acrank.system.offline import downloads_off
+from acrank.system.words import shortened
 from acrank.zoo.architectures.factories import build_from_factory
 from acrank.zoo.architectures.libraries import build_from_library
 from acrank.zoo.architectures.siblings import fitting_architecture
@@ -33,6 +34,7 @@ from acrank.zoo.weight_values import check_values
 from acrank.zoo.weights import check_hash, kind_of, read_state_dict
 
 _EXAMPLES = 10
+_LONGEST_NAME = 200
 
 
 @dataclass
@@ -198,6 +200,11 @@ def _choices(built: BuiltNetwork, found: Fit) -> list[str]:
     return [text] if other else []
 
 
+def _names(names: list[str]) -> list[str]:
+    """The first names for the record; a file may have names of any length."""
+    return [shortened(name, _LONGEST_NAME) for name in names[:_EXAMPLES]]
+
+
 def _loaded(candidate: Candidate, network: _Network, *, fills: bool) -> LoadedModel:
     """The network filled with its tensors, or as it was drawn."""
     built = network.built
@@ -222,8 +229,8 @@ def _loaded(candidate: Candidate, network: _Network, *, fills: bool) -> LoadedMo
         "missing": len(found.missing),
         "left_over": len(found.left_over),
         "share": found.share,
-        "missing_names": found.missing[:_EXAMPLES],
-        "left_over_names": found.left_over[:_EXAMPLES],
+        "missing_names": _names(found.missing),
+        "left_over_names": _names(found.left_over),
         "adapted": built.adapted,
     }
     classes = len(tensors[f"{head}.weight"]) if head else None

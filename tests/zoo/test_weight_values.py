@@ -114,3 +114,10 @@ def test_a_candidate_without_a_value_says_why_on_its_row(
     assert found["value"] is None
     assert f"no value of finetunability: {found['note']}" in rows["dead"]["notes"]
     assert not [note for note in rows["sound"]["notes"] if note.startswith("no value")]
+
+
+def test_long_names_are_shortened_for_the_record(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
+    torch.save(tensors | {"n" * 100_000: torch.ones(1)}, tmp_path / "w.pth")
+    found = load_candidate(Candidate(id="it", architecture="test_resnet", weights="w.pth", folder=tmp_path))
+    assert [len(name) <= 200 for name in found.weights["left_over_names"]] == [True]
+    assert found.weights["left_over"] == 1
