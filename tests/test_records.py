@@ -236,6 +236,9 @@ def test_saving_fails_whole(tmp_path: Path) -> None:
         (b'{"kind": "acrank-run"}', "schema version None"),
         (b'{"kind": "acrank-run", "schema_version": 99}', "schema version 99, this acrank reads 1 and 2"),
         (b'{"kind": "acrank-run", "schema_version": 1}', "is damaged"),
+        (b'{"kind": "acrank-run", "schema_version": true}', "schema version True, this acrank reads 1 and 2"),
+        (b'{"kind": "acrank-run", "schema_version": "2"}', "schema version '2', this acrank reads 1 and 2"),
+        (b'{"kind": "acrank-run", "rows": [], "rows": [1]}', "is not JSON: 'rows' is there twice"),
     ],
 )
 def test_files_that_are_no_record_are_refused(tmp_path: Path, content: bytes, said: str) -> None:
@@ -298,12 +301,31 @@ def test_a_damaged_record_is_refused_or_works(value: Any) -> None:
         (("rows", 0, "scores", "s", "unknown"), 1),
         (("rows", 0, "layers"), {}),
         (("rows", 0, "reference", "top1"), "high"),
+        (("higher_is_better", "s"), "yes"),
+        (("higher_is_better", "s"), 1),
+        (("candidates",), -1),
+        (("candidates",), "2"),
+        (("complete",), 1),
+        (("rows", 0, "rank"), True),
+        (("rows", 0, "params"), "7"),
+        (("rows", 0, "seconds"), "0.5"),
+        (("rows", 0, "layers"), [{"channels": True}]),
+        (("rows", 0, "scores", "s", "value"), True),
+        (("rows", 0, "scores", "s", "value"), "0.5"),
+        (("rows", 0, "scores", "s"), {"value": 0.0, "low": 5, "high": -5}),
+        (("rows", 0, "refined"), {"metric": "accuracy", "quality": 0.5, "low": 0.6, "high": 0.4}),
+        (("settings",), {"seed": object()}),
     ],
 )
 def test_known_damage_is_refused(path: tuple[Any, ...], value: Any) -> None:
     with pytest.raises(TableError, match=r"^run.json is damaged: ") as caught:
         Ranking.from_record(damaged(full().to_record(), path, value), where="run.json")
     assert "\n" not in caught.value.message
+
+
+def test_whole_numbers_stand_for_floats() -> None:
+    record = damaged(full().to_record(), ("rows", 0, "scores", "s", "value"), 2)
+    assert Ranking.from_record(record).rows[0].value("s") == 2.0
 
 
 def test_reading_a_record_leaves_it_alone() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from acrank.errors import TableError
+from acrank.system.words import shortened
 
 KIND = "acrank-comparison"
 SCHEMA_VERSION = 1
@@ -38,9 +39,10 @@ def check_comparison(record: Any) -> None:
             "the comparison is no record of `acrank compare`",
             hint="write it with `acrank compare run.json --truth truth.csv -o comparison.json`",
         )
-    if record.get("schema_version", SCHEMA_VERSION) != SCHEMA_VERSION:
+    version = record.get("schema_version", SCHEMA_VERSION)
+    if type(version) is not int or version != SCHEMA_VERSION:
         raise TableError(
-            f"the comparison has schema version {record['schema_version']}, this acrank reads {SCHEMA_VERSION}",
+            f"the comparison has schema version {shortened(repr(version), 80)}, this acrank reads {SCHEMA_VERSION}",
             hint="use the acrank version that wrote it, or run `acrank compare` again",
         )
     problem = next(_problems(record), None)
@@ -75,7 +77,7 @@ def _of_row(row: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name}: a text is wanted"
     if row.get("kind") not in _KINDS:
         yield f"kind: {row.get('kind')!r} is none of {', '.join(_KINDS)}"
-    if not _is_number(row.get("n")) or row["n"] < 0:
+    if type(row.get("n")) is not int or row["n"] < 0:
         yield f"n: {row.get('n')!r} is no number of models"
     for name, value in row.items():
         low, high = row.get(f"{name}_low"), row.get(f"{name}_high")

@@ -188,6 +188,8 @@ class Ranking:
         body.pop("verdict", None)  # follows from the rows
         try:
             ranking = validated(cls, body)
+            if (ranking.candidates or 0) < 0:
+                raise ValueError(f"candidates: {ranking.candidates} is negative")
             check_rows(body["rows"])
             for name in (ranking.rank_by, ranking.scored_by):
                 if name not in ranking.higher_is_better:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from acrank.errors import TableError
 from acrank.system.bounds import read_bounded
+from acrank.system.words import shortened
 
 #: Records nest no deeper.
 DEEPEST = 32
@@ -32,16 +33,27 @@ def read_json(path: Path, expected: str) -> Any:
         expected: what it should be, for the hint.
 
     Raises:
-        TableError: it cannot be read, is not JSON, is nested too deeply, or holds a number that is not finite.
+        TableError: it cannot be read, is not JSON, is nested too deeply, names an entry twice, or holds a number that
+            is not finite.
     """
     text = read_bounded(path, TableError)
     try:
-        data = json.loads(text)
+        data = json.loads(text, object_pairs_hook=_each_once)
         check_plain(data)
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
         raise TableError(f"{path} is not JSON: {reason}", hint=f"give the {expected}") from error
     return data
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The entries of a JSON object; ValueError where a name is there twice, as readers differ in which they take."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{shortened(twice, 80)!r} is there twice in one object")
+    return found
 
 
 def check_plain(data: Any) -> None:
@@ -83,7 +95,9 @@ def plain(value: Any) -> Any:
 
 
 def validated(kind: type[Kind], data: Any) -> Kind:
-    """Plain data as an instance of a dataclass, every field of its declared type.
+    """Plain data as an instance of a dataclass, every field of its declared type, as the JSON schema has it.
+
+    Nothing is converted, but whole numbers to floats and lists to tuples.
 
     Raises:
         ValueError: it is not; the text is one line, with the place of the first problem.
@@ -91,7 +105,11 @@ def validated(kind: type[Kind], data: Any) -> Kind:
     from pydantic import TypeAdapter, ValidationError
 
     try:
-        return TypeAdapter(kind).validate_python(data)
+        text = json.dumps(data)
+    except TypeError as error:
+        raise ValueError(f"it holds what JSON lacks: {error}") from error
+    try:
+        return TypeAdapter(kind).validate_json(text, strict=True)
     except ValidationError as error:
         found = error.errors(include_url=False)[0]
         raise ValueError(f"{'.'.join(map(str, found['loc'])) or 'record'}: {found['msg']}") from error

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from acrank.errors import TableError
+from acrank.system.words import shortened
 
 #: Columns of a score table that are never scores.
 RESERVED = frozenset(
@@ -30,9 +31,9 @@ def body_of(record: Any, kind: str, version: int, *, where: str) -> dict[str, An
     if not isinstance(record, dict) or record.get("kind") != kind:
         raise TableError(f"{where} is not a run record", hint="give the run.json that `acrank score` wrote")
     found = record.get("schema_version")
-    if found not in (1, version):
+    if type(found) is not int or found not in (1, version):
         raise TableError(
-            f"{where} has schema version {found}, this acrank reads 1 and {version}",
+            f"{where} has schema version {shortened(repr(found), 80)}, this acrank reads 1 and {version}",
             hint="use the acrank version that wrote it, or run `acrank score` again",
         )
     body = {name: value for name, value in record.items() if name not in ("kind", "schema_version")}
@@ -66,10 +67,19 @@ def check_rows(rows: Sequence[Mapping[str, Any]]) -> None:
         for name, value in row.get("scores", {}).items():
             if (value.get("sd") or 0) < 0:
                 raise ValueError(f"rows.{place}.scores.{name}.sd: {value['sd']} is negative")
+            _check_ends(value, f"rows.{place}.scores.{name}")
+        _check_ends(row.get("refined") or {}, f"rows.{place}.refined")
         if (prior := row.get("prior")) and not is_prior(prior):
             raise ValueError(f"rows.{place}.prior: {prior['value']} on {prior['targets']} targets is out of range")
-        if not all(isinstance(layer.get("channels"), int) for layer in row.get("layers", [])):
+        if not all(type(layer.get("channels")) is int for layer in row.get("layers", [])):
             raise ValueError(f"rows.{place}.layers: a layer has no number of channels")
+
+
+def _check_ends(found: Mapping[str, Any], place: str) -> None:
+    """Refuse an interval whose ends are the wrong way round."""
+    low, high = found.get("low"), found.get("high")
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"{place}.low: {low} lies above high, {high}")
 
 
 def is_prior(prior: Mapping[str, Any]) -> bool:

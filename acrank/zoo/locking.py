@@ -88,7 +88,7 @@ def read_lock(path: Path) -> Lock:
     """
     try:
         record = read_json(path, "lock file that `acrank zoo lock` wrote")
-        if not isinstance(record, dict) or record.get("kind") != KIND or record.get("schema_version") != VERSION:
+        if not isinstance(record, dict) or record.get("kind") != KIND or _version_of(record) != VERSION:
             raise TableError(f"{path} is no lock file of version {VERSION}")
         return validated(
             Lock, {name: value for name, value in record.items() if name not in ("kind", "schema_version")}
@@ -96,6 +96,12 @@ def read_lock(path: Path) -> Lock:
     except (TableError, ValueError) as error:
         missing = "" if path.exists() else "there is no lock: "
         raise ManifestError(f"{missing}{error}", hint="run `acrank zoo lock`") from error
+
+
+def _version_of(record: dict[str, Any]) -> int | None:
+    """The schema version of a lock file; None where it is no whole number, such as true."""
+    found = record.get("schema_version")
+    return found if type(found) is int else None
 
 
 def locked_zoo(zoo: Zoo) -> Zoo:

@@ -37,6 +37,9 @@ def test_what_compare_writes_passes(written: dict[str, Any]) -> None:
     ("place", "value", "message"),
     [
         ("schema_version", 2, "the comparison has schema version 2"),
+        ("schema_version", True, "the comparison has schema version True"),
+        ("schema_version", "1", "the comparison has schema version '1'"),
+        ("results.0.n", 7.5, "results.0.n: 7.5 is no number of models"),
         ("kind", "acrank-run", "the comparison is no record of `acrank compare`"),
         ("warnings", "few models", "warnings: a list of texts is wanted"),
         ("averages", {}, "averages: a list is wanted"),
