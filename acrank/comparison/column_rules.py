@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 
 from acrank.comparison.csvtable import CsvRow
+from acrank.errors import TableError
 
 #: Quality measure -> the range of a share; percent have a hundred times as much.
 RANGES = {
@@ -16,22 +17,45 @@ RANGES = {
     "dice": (0.0, 1.0),
     "iou": (0.0, 1.0),
 }
+#: Scores and truths are not larger, as labels are not, so that their squares stay finite.
+_LARGEST = 1e100
 _STATUS = ("scored", "skipped")
 _TWICE = "remove one of the two, or number the seeds in a column `seed`"
 _EMPTY = "leave the cell empty where there is no value"
 
 
 def finite_number(row: CsvRow, column: str) -> float | None:
-    """A cell as a finite float; counts and standard deviations are not negative. None if it is empty.
+    """A cell as a finite float up to ±1e100; counts and standard deviations are not negative. None if it is empty.
 
     Raises:
-        TableError: the cell holds text, an infinity, or a negative number that cannot be.
+        TableError: the cell holds text, an infinity, a number beyond ±1e100, or a negative number that cannot be.
     """
     value = row.number(column)
     is_size = column in ("params", "ground_truth_se") or column.endswith("_sd")
     if value is not None and (math.isinf(value) or (is_size and value < 0)):
         raise row.error(f"column {column!r} holds {value}", hint=_EMPTY)
+    if value is not None:
+        check_magnitude(value, f"{row.path}, line {row.line}: column {column!r} holds")
     return value
+
+
+def check_magnitude(value: float, what: str) -> None:
+    """Refuse a value whose square may not be finite.
+
+    Args:
+        value: of a score, a truth or a figure.
+        what: begins the message.
+
+    Raises:
+        TableError: the value is beyond ±1e100.
+
+    >>> check_magnitude(-1e308, "logme of 'a' is")
+    Traceback (most recent call last):
+    ...
+    acrank.errors.TableError: logme of 'a' is -1e+308, beyond ±1e+100
+    """
+    if abs(value) > _LARGEST:
+        raise TableError(f"{what} {value}, beyond ±{_LARGEST:g}", hint="correct the value, or leave it out")
 
 
 def is_skipped(row: CsvRow) -> bool:

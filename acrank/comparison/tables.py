@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from acrank.comparison.column_rules import check_truths, finite_number, is_skipped
+from acrank.comparison.column_rules import check_magnitude, check_truths, finite_number, is_skipped
 from acrank.comparison.csvtable import CsvRow, CsvTable, model_of, read_csv
 from acrank.errors import TableError
 from acrank.records import Ranking
@@ -206,6 +206,9 @@ def scores_of_run(run: Ranking, where: str) -> Scores:
     Args:
         run: what `acrank.score` returned, or a record that was read.
         where: what messages call it.
+
+    Raises:
+        TableError: a value beyond ±1e100.
     """
     columns: dict[str, Column] = {name: {} for name in run.score_names}
     spread: dict[str, Column] = {name: {} for name in columns}
@@ -214,9 +217,11 @@ def scores_of_run(run: Ranking, where: str) -> Scores:
         for name in columns if row.status == "scored" else ():
             value = row.value(name)
             if value is not None:
+                check_magnitude(value, f"{where}: {name} of {row.model!r} is")
                 columns[name][row.model] = value
                 spread[name][row.model] = row.scores[name].sd or 0.0
         for name, figure in row.reference.items():
+            check_magnitude(figure, f"{where}: the reference {name!r} of {row.model!r} is")
             reference.setdefault(name, {})[row.model] = float(figure)
     params = {row.model: float(row.params) for row in run.rows if row.params is not None}
     return Scores(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,7 @@ def test_only_the_wanted_scores_are_read_even_where_others_are_text(tmp_path: Pa
         ("model,params\na,1\n", "no score columns"),
         ("model,s\na,1,5\n", "3 cells"),
         ("model,s\nb,2\na,inf\n", r"table.csv, line 3: column 's' holds inf"),
+        ("model,s\nb,2\na,-1e308\n", r"table.csv, line 3: column 's' holds -1e\+308, beyond ±1e\+100"),
         ("model,s\na,1_000\n", r"line 2: column 's' holds '1_000', not a number"),
         ("model,s\na,١\n", r"line 2: column 's' holds '١', not a number"),
         ("model,s,s_sd\na,1,-0.1\n", r"line 2: column 's_sd' holds -0.1"),
@@ -137,6 +139,7 @@ def test_a_broken_score_table_is_named_with_its_place(tmp_path: Path, text: str,
     [
         ("model,accuracy\na,1\n", "no column 'ground_truth'"),
         ("model,ground_truth\na,inf\n", "holds inf"),
+        ("model,ground_truth\na,1\nb,1e308\n", r"line 3: column 'ground_truth' holds 1e\+308, beyond ±1e\+100"),
         ("model,ground_truth,ground_truth_se\na,1,-1\n", "column 'ground_truth_se' holds -1.0"),
         ("model,ground_truth,seed\na,1,1\na,2,1\n", "seed '1' twice"),
         ("model,ground_truth\na,high\n", "holds 'high', not a number"),
@@ -174,6 +177,14 @@ def test_measures_may_differ_between_datasets_and_methods(tmp_path: Path) -> Non
     rows = "x,a,m,auc,0.5\ny,a,m,dice,0.5\nx,a,n,kappa,-0.5\n"
     path = written(tmp_path, f"dataset,model,method,metric,ground_truth\n{rows}")
     assert list(read_truth(path, method="m").datasets) == ["x", "y"]
+
+
+def test_values_of_a_record_that_have_no_square_are_named(tmp_path: Path) -> None:
+    row = Row("a", "scored", scores={"s": Value(1e308)}, reference={"top1": 1.0})
+    for changed, what in ((row, "s of 'a' is"), (replace(row, scores={}, reference={"top1": -1e200}), "'top1' of 'a'")):
+        Ranking.of([changed], rank_by="s", higher_is_better={"s": True}).save(tmp_path / "run.json")
+        with pytest.raises(TableError, match=what):
+            read_scores(tmp_path / "run.json")
 
 
 def test_a_missing_file_and_other_encodings_are_expected_errors(tmp_path: Path) -> None:
