@@ -12,6 +12,8 @@ from acrank.errors import UndefinedScoreError, UsageError
 Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]
 
+#: Labels that vary by less count as constant: their squares would be 0, or lose their digits.
+_LEAST_SPREAD = 1e-140
 _OTHERS = "`acrank scores` lists the scores for findings or quantities; classes are integers or names"
 
 
@@ -58,7 +60,7 @@ def as_targets(labels: ArrayLike, n: int) -> Floats:
 
     One integer, boolean or string per image is a class and becomes one-hot columns; one real number per image is a
     regression target; a matrix is taken as it is (one column for each finding or quantity) but for columns that are
-    constant over the sample, which are left out.
+    constant over the sample, which are left out. So are those that vary by less than 1e-140, whose squares vanish.
 
     Raises:
         UsageError: the labels do not match n images.
@@ -70,9 +72,11 @@ def as_targets(labels: ArrayLike, n: int) -> Floats:
     if values.ndim not in (1, 2) or len(values) != n:
         raise UsageError(f"labels have shape {values.shape}, but there are {n} images", hint="give one row per image")
     columns = as_matrix(values[:, None] if values.ndim == 1 else values, "labels")
-    varies = np.ptp(columns, axis=0) > 0
+    spread = np.ptp(columns, axis=0)
+    varies = spread > _LEAST_SPREAD
     if not varies.any():
-        raise UndefinedScoreError("labels: the same value for all images")
+        what = f"they vary by less than {_LEAST_SPREAD:g}" if spread.any() else "the same value for all images"
+        raise UndefinedScoreError(f"labels: {what}")
     return columns[:, varies]
 
 

@@ -81,3 +81,13 @@ def test_infinite_evidence_is_undefined():
     x = np.random.default_rng(0).normal(size=(50, 4))
     with pytest.raises(UndefinedScoreError, match="infinite evidence"):
         logme(x, x @ [1.0, 2.0, 0.0, -1.0])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("size", [1e-320, 1e-200, 1e-141])
+def test_labels_whose_squares_vanish_have_no_value(size):
+    x = np.random.default_rng(0).normal(size=(50, 4))
+    with pytest.raises(UndefinedScoreError, match="labels: they vary by less than 1e-140"):
+        logme(x, np.arange(50) % 2 * size)
+    y = np.random.default_rng(1).normal(size=50)
+    assert logme(x, y * 1e-100) == pytest.approx(logme(x, y) + np.log(1e100), abs=1e-6)
