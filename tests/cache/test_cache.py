@@ -342,7 +342,8 @@ def test_commands(acrank: Command, folder: Path, own_cache: Path) -> None:
     assert len(listed) == 6  # and the drift of each of three checkpoints, which is of no target
     done = acrank("cache", "clear")
     assert done.err == f"removed 6 observations from {own_cache}\n"
-    assert json.loads(acrank("cache", "list", "-f", "json").out) == {"observations": []}
+    empty = {"kind": "acrank-cache", "schema_version": 1, "observations": []}
+    assert json.loads(acrank("cache", "list", "-f", "json").out) == empty
 
 
 def test_the_drift_of_a_checkpoint_serves_every_target(acrank: Command, folder: Path, own_cache: Path) -> None:

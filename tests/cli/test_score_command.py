@@ -41,7 +41,10 @@ def test_prints_the_table_and_writes_csv_and_record(acrank: Command, folder: Pat
     done = acrank(*words())
     assert done.code == 0, done.err
     assert done.out.splitlines()[2].split()[:5] == ["rank", "band", "model", "%", "of"]
-    assert "finetunability_sd" in done.out.splitlines()[2]
+    assert "finetunability_sd" not in done.out.splitlines()[2]  # each candidate had one draw
+    several = acrank(*words("--repeats", 2, "--no-race"))
+    assert "finetunability_sd" in several.out.splitlines()[2]
+    done = acrank(*words())
     assert "target: by finetunability (higher is better)" in done.out
     assert done.err.splitlines()[-1] == "written: scores.csv, run.json"
     rows = rows_of((folder / "scores.csv").read_text())

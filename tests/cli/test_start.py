@@ -41,6 +41,7 @@ def test_a_command_loads_itself_alone(zoo: Path) -> None:
     assert {name for name in loaded(done) if name.startswith("acrank.cli.")} == {
         *("acrank.cli.app", "acrank.cli.console", "acrank.cli.options", "acrank.cli.terminal", "acrank.cli.zoo"),
         *("acrank.cli.commands", "acrank.cli.completion", "acrank.cli.configuration"),
+        *("acrank.cli.outputs", "acrank.cli.own_files"),
     }
     assert not {"acrank.records", "numpy"} & loaded(done)
 
