@@ -48,11 +48,11 @@ def read_json(path: Path, expected: str) -> Any:
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """The entries of a JSON object; ValueError where a name is there twice, as readers differ in which they take."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{shortened(twice, 80)!r} is there twice in one object")
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"{shortened(name, 80)!r} is there twice in one object")
+        found[name] = value
     return found
 
 
