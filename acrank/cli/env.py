@@ -15,7 +15,6 @@ from acrank.cli.console import check_outputs, show, write
 from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption
 from acrank.cli.outputs import OverwriteOption, check_replaceable
 from acrank.errors import OutputError
-from acrank.system.files import is_there
 from acrank.system.view import View
 
 #: A requirement of an extra, as the package's metadata has it.
@@ -121,7 +120,8 @@ def _cache() -> dict[str, Any]:
         folder = default_folder()
     except OutputError as error:
         return {"folder": None, "bytes": None, "why": error.message}
-    sizes = [size for path in folder.rglob("*") if (size := _size(path)) is not None] if is_there(folder) else []
+    files = (Path(place) / name for place, _, names in os.walk(folder) for name in names)
+    sizes = [size for path in files if (size := _size(path)) is not None]
     return {"folder": str(folder), "files": len(sizes), "bytes": sum(sizes)}
 
 

@@ -18,7 +18,7 @@ from acrank.cli.options import (
     ZooOptions,
     with_settings,
 )
-from acrank.cli.outputs import OverwriteOption, check_replaceable
+from acrank.cli.outputs import OverwriteOption, check_replaceable, check_spares_weights
 from acrank.cli.progress import is_shown, progress
 from acrank.errors import NothingRankedError
 from acrank.finetuning.finetune_settings import FinetuneSettings
@@ -106,7 +106,7 @@ def finetune(
     candidates = zoo.load()
     splits = runs.splits or (1 if settings.split_by == "target" else 3)
     total = len(candidates.candidates) * len(methods) * splits * runs.seeds
-    check_replaceable(outputs, [one.weights_path for one in candidates.candidates], overwrite=True)
+    check_spares_weights(outputs, candidates, kinds=["truth"])
     parts = open_splits(data, target, split_by=settings.split_by)
     try:
         with (

@@ -65,9 +65,11 @@ def inspect(
         check_writable(path)
     inputs = [*target.files_beside(data), zoo]
     check_replaceable(tables, inputs, kinds=["target"], overwrite=overwrite)
-    folder = None if target.image_root or data.is_dir() else data.parent  # whose pictures a table may name
-    check_replaceable(sheets, [*inputs, folder], overwrite=overwrite)
+    check_replaceable(sheets, inputs, overwrite=overwrite)
     opened, understanding = _examined(data, target, examine)
+    if not data.is_dir():  # a table names its images
+        root = Path(target.image_root or data.parent)
+        check_replaceable(sheets, [root / name for name in opened.ids], overwrite=True)
     view = understanding.view()
     if zoo is not None:
         view = _with_cost(view, zoo, opened)

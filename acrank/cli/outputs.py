@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from acrank.cli.own_files import OWN_TABLES, beginning_of, is_own
 from acrank.errors import OutputError
 from acrank.system.files import is_there
+
+if TYPE_CHECKING:
+    from acrank.zoo import Zoo
 
 OverwriteOption = Annotated[
     bool,
@@ -74,6 +77,16 @@ def check_replaceable(
             raise OutputError(
                 f"{output} is there and was not written by acrank{what}", hint="name another -o, or give --overwrite"
             )
+
+
+def check_spares_weights(outputs: Iterable[Path], zoo: Zoo, *, kinds: Sequence[str]) -> None:
+    """Hold outputs against the weights of the candidates, which are known once the manifest is read.
+
+    Raises:
+        OutputError: an output is a candidate's file, or lies in a candidate's folder and is of none of these kinds.
+    """
+    weights = [one.weights_path or one.local_dir for one in zoo.candidates]
+    check_replaceable(outputs, weights, kinds=kinds, overwrite=True)
 
 
 def partial_path(output: Path) -> Path:

@@ -33,7 +33,13 @@ from acrank.cli.options import (
     ZooOptions,
     with_settings,
 )
-from acrank.cli.outputs import OverwriteOption, check_replaceable, partial_path, written_of
+from acrank.cli.outputs import (
+    OverwriteOption,
+    check_replaceable,
+    check_spares_weights,
+    partial_path,
+    written_of,
+)
 from acrank.cli.progress import is_shown, progress
 from acrank.cli.refining import check_refining, refine_and_save
 from acrank.cli.saving import saving, write_or_rescue
@@ -127,7 +133,7 @@ def score(
 def _candidates(zoo: ZooOptions, execution: Execution, outputs: tuple[Path, ...]) -> Zoo:
     """The candidates of the run, whose weights no output replaces."""
     candidates = execution.part_of(zoo.load())
-    check_replaceable(outputs, [one.weights_path or one.local_dir for one in candidates.candidates], overwrite=True)
+    check_spares_weights(outputs, candidates, kinds=["ranking"])
     return candidates
 
 

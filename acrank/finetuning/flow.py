@@ -19,7 +19,7 @@ from acrank.finetuning.image_loader import ImageLoader, ImageSource, PartLoader
 from acrank.finetuning.methods import parse_methods
 from acrank.finetuning.outcomes import Outcome, Results
 from acrank.finetuning.patch_loader import PatchLoader, PatchSource
-from acrank.finetuning.run_plan import RunPlan, make_plan
+from acrank.finetuning.run_plan import RunPlan, make_plan, run_keys
 from acrank.finetuning.runs import Run, RunContext
 from acrank.finetuning.saved_networks import check_save_dir
 from acrank.finetuning.splits import Part, examine_splits, open_splits
@@ -112,13 +112,13 @@ def finetune(
     names = parse_methods(",".join(methods))
     zoo = zoo if isinstance(zoo, Zoo) else load_zoo(zoo)
     targets = dict(target) if isinstance(target, Mapping) else open_splits(target, split_by=settings.split_by)
+    if save_dir is not None:
+        files = [f"{key.slug}.safetensors" for key in run_keys(zoo, names, seeds=seeds, splits=splits)]
+        check_save_dir(save_dir, files, zoo, replace=resume or overwrite)
     targets, understood, leaks = examine_splits(targets)
     for found in understood.values() if on_target is not None else ():
         on_target(found)  # type: ignore[misc]
     plan = make_plan(zoo, targets, names, settings=settings, seeds=seeds, splits=splits)
-    if save_dir is not None:
-        files = [f"{key.slug}.safetensors" for key in plan.keys]
-        check_save_dir(save_dir, files, zoo, replace=resume or overwrite)
     device = pick_device(settings.device)
     depends_on = {"settings": plan.settings.record(), "target": plan.target_record, "saves": save_dir is not None}
     folder = WorkFolder(Path(work_dir), depends_on, resume=resume)

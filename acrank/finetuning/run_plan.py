@@ -47,6 +47,17 @@ class RunPlan:
         return len(self.settings.lrs) * self.settings.epochs
 
 
+def run_keys(zoo: Zoo, methods: Sequence[str], *, seeds: int, splits: int) -> list[RunKey]:
+    """The runs of every candidate and method, in order; known before the target is read."""
+    return [
+        RunKey(model=candidate.id, method=method, split=split, seed=seed)
+        for candidate in zoo.candidates
+        for method in methods
+        for split in range(splits)
+        for seed in range(seeds)
+    ]
+
+
 def make_plan(
     zoo: Zoo,
     targets: Mapping[str, Target],
@@ -68,13 +79,7 @@ def make_plan(
     settings = settings.for_task(first.task)
     sizes = {name: getattr(settings, name) for name in ("val_share", "test_share", "train_size")}
     partitions = [make_partition(targets, split=split, **sizes) for split in range(splits)]
-    keys = [
-        RunKey(model=candidate.id, method=method, split=split, seed=seed)
-        for candidate in zoo.candidates
-        for method in methods
-        for split in range(splits)
-        for seed in range(seeds)
-    ]
+    keys = run_keys(zoo, methods, seeds=seeds, splits=splits)
     contents = {
         name: {"images": len(each), "fingerprint": each.fingerprint, "content": each.raw_digest(range(len(each)))}
         for name, each in targets.items()

@@ -47,13 +47,12 @@ class MaskPalette:
             mine, theirs = self._of(value), other._of(value)
             if mine and theirs and mine != theirs:
                 return f"{value} is {mine} in one and {theirs} in the other"
+        elsewhere = {colour: another for another in sorted(other.used) if (colour := other._of(another))}
         for value in sorted(self.used):
-            for another in sorted(other.used - {value}):
-                colour = self._of(value)
-                if not colour or colour != other._of(another):
-                    continue
-                if colour not in (self._of(another), other._of(value)):  # else two values have it in one palette
-                    return f"the colour {colour} is {value} in one and {another} in the other"
+            colour = self._of(value)
+            another = elsewhere.get(colour, value) if colour else value
+            if another != value and colour not in (self._of(another), other._of(value)):  # else it is of both there
+                return f"the colour {colour} is {value} in one and {another} in the other"
         return None
 
     def _of(self, value: int) -> _Colour | None:

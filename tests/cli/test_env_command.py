@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -56,5 +57,8 @@ def test_files_that_another_process_takes_away_are_not_counted(
     own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (own_cache / "a.h5").write_bytes(bytes(1234))
-    monkeypatch.setattr(Path, "rglob", lambda folder, pattern: iter([folder / "a.h5", folder / "gone.h5", folder]))
+    (own_cache / "link.h5").symlink_to("a.h5")
+    walk = os.walk
+    listed = [(place, folders, [*names, "gone.h5"]) for place, folders, names in walk(own_cache)]
+    monkeypatch.setattr(os, "walk", lambda folder: iter(listed))
     assert _cache() == {"folder": str(own_cache), "files": 1, "bytes": 1234}

@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 from helpers.workbench import Outcome
 
+from acrank.cli.outputs import check_spares_weights
+from acrank.errors import OutputError
 from acrank.records import Ranking
+from acrank.zoo import load_zoo
 
 Command = Callable[..., Outcome]
 WORDS = ("score", "--zoo", "zoo/zoo.yaml", "--data", "target", "--samples", 18, "--repeats", 1, "--no-cache")
@@ -110,9 +113,13 @@ def test_what_lies_in_the_data_folder_is_no_output(acrank: Command, folder: Path
     done = acrank(*WORDS, "--allow-code", "-o", "target/labels.csv", "--overwrite")
     assert done.code == 2
     assert contents(folder / "target") == before
-    Path("table.csv").write_text(f"path,label\n{image},a\n")
+    rows = [f"{path},{path.parent.name}\n" for path in sorted(Path("target").rglob("*.png"))]
+    Path("table.csv").write_text("path,label\n" + "".join(rows))
     done = acrank("inspect", "--data", "table.csv", "-o", image, "--overwrite")
-    assert "lies in an input" in done.err
+    assert "is an input of this command" in done.err
+    Path("other.png").write_bytes(b"mine")
+    assert acrank("inspect", "--data", "table.csv", "-o", "other.png").code == 2
+    assert acrank("inspect", "--data", "table.csv", "-o", "other.png", "--overwrite").code == 0
     assert contents(folder / "target") == before
     for _ in range(2):  # what acrank wrote there itself is replaced
         done = acrank("inspect", "--data", "target", "-o", "target/sheet.png", "-o", "target/inspect.json")
@@ -160,6 +167,18 @@ def test_every_command_replaces_its_own_files_and_asks_before_it_replaces_others
     done = acrank(*words.split(), "-o", "pipe.json", "--overwrite")
     assert done.code == 2
     assert "no ordinary file" in done.err
+
+
+def test_a_candidates_folder_keeps_its_files_and_acranks_own_outputs_are_replaced(folder: Path) -> None:
+    (folder / "net").mkdir()
+    manifest = folder / "zoo.yaml"
+    manifest.write_text("version: 1\nmodels: [{id: a, source: 'local-dir:net'}]\n")
+    zoo, outputs = load_zoo(manifest), [folder / "net" / "run.json", folder / "net" / "config.json"]
+    outputs[0].write_text('{\n "kind": "acrank-run",\n')
+    outputs[1].write_text('{"architecture": "resnet18"}')
+    check_spares_weights(outputs[:1], zoo, kinds=["ranking"])
+    with pytest.raises(OutputError, match=r"config\.json lies in an input of this command"):
+        check_spares_weights(outputs, zoo, kinds=["ranking"])
 
 
 def test_a_scan_replaces_no_checkpoint(acrank: Command, folder: Path) -> None:

@@ -78,6 +78,41 @@ def manifest(w: Workspace) -> Case:
 
 
 @move
+def read_by_small_commands(w: Workspace) -> Case:
+    """What commands that only look at things read is their output, too, whatever is said about overwriting."""
+    table, image = _table(w), w.folder / "data" / "a" / "0.png"
+    shutil.copy(w.materials.zoo, w.folder / "zoo.json")
+    image.parent.mkdir(parents=True)
+    shutil.copy(next(iter(sorted(w.materials.data.rglob("*.png")))), image)
+    words, kept = w.random.choice(
+        [
+            (("inspect", "--data", "data.csv", "-o", _spelled(w, "data.csv")), table.name),
+            (("inspect", "--data", "data", "-o", "data/a/0.png"), "data/a/0.png"),
+            (("inspect", "--data", "data.csv", "--zoo", "zoo.json", "-o", "zoo.json"), "zoo.json"),
+            (("zoo", "list", "--zoo", "zoo.json", "-o", "./zoo.json"), "zoo.json"),
+            (("zoo", "scan", "data", "-o", "data/a/0.png"), "data/a/0.png"),
+        ]
+    )
+    return w.case(*words, *w.random.choice([(), ("--overwrite",)]), kept=(kept,), nonsense=True)
+
+
+@move
+def not_of_small_commands(w: Workspace) -> Case:
+    """A file that acrank did not write lies where a command that only looks at things would write."""
+    suffix = w.random.choice((".csv", ".json", ".md", ".txt"))
+    (w.folder / f"out{suffix}").write_text(
+        w.random.choice(("mine\n", '{"mine": 1}', "dataset,score\n1,2\n", "# mine\n"))
+    )
+    words = w.random.choice(
+        [
+            *(("env",), ("scores",), ("cache", "list"), ("zoo", "list", "--zoo", w.materials.zoo)),
+            *(("check", w.materials.run, "--no-skipped"), ("inspect", "--data", w.materials.data)),
+        ]
+    )
+    return w.case(*words, "-o", f"out{suffix}", kept=(f"out{suffix}",), nonsense=True)
+
+
+@move
 def foreign(w: Workspace) -> Case:
     """A file that acrank did not write lies where the usual output goes."""
     name = w.random.choice(("scores.csv", "run.json", "out.csv", "out.json", "out.md", "out.txt"))
