@@ -42,4 +42,4 @@ def test_the_committed_pictures_have_the_columns_of_that_width(width: int) -> No
     assert "by finetunability (higher is better)" in shown
     assert "as a share of the first's" in shown
     assert ("more columns" in shown) is (width < 200)
-    assert ("finetunability_sd" in shown) is (width == 200)
+    assert all((column in shown) is (width == 200) for column in ("params", "probe_accuracy"))
