@@ -8,10 +8,10 @@ SHARED ?= ../shared
 
 STUDY2 := $(BIN)/python -m benchmarks.transferability.study2
 
-.PHONY: help setup demo test test-slow test-lowest check-extras lint docs man notebook study study2 tables clean
+.PHONY: help setup demo test test-slow test-lowest check-extras audit lint docs man notebook study study2 tables clean
 
 help:
-	@echo "make setup | demo | test | test-slow | test-lowest | check-extras | lint | docs | man | notebook | tables | study SHARED=FOLDER | study2 SHARED=FOLDER | clean"
+	@echo "make setup | demo | test | test-slow | test-lowest | check-extras | audit | lint | docs | man | notebook | tables | study SHARED=FOLDER | study2 SHARED=FOLDER | clean"
 
 setup: $(READY)
 
@@ -40,6 +40,10 @@ test-slow: setup
 # The wheel in a clean environment, and each extra of pyproject.toml in one of its own, with a command that needs it.
 check-extras: setup
 	$(BIN)/python tests/check_extras.py --constraints $(CONSTRAINTS)
+
+# Known holes in the oldest and the installed libraries; asks osv.dev.
+audit: setup
+	.ci/audit $(BIN)/python
 
 lint: setup
 	$(BIN)/ruff check .

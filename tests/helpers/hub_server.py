@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from helpers.local_server import served
 
 #: repository -> revision -> file name -> content
 Repositories = dict[str, dict[str, dict[str, bytes]]]
@@ -82,11 +83,5 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def hub(repositories: Repositories) -> Iterator[str]:
     """Serve repositories on a free port of this machine; yields the address for HF_ENDPOINT."""
-    handler = type("Handler", (_Handler,), {"repositories": repositories})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with served(type("Handler", (_Handler,), {"repositories": repositories})) as address:
+        yield address
