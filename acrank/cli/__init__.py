@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line on `argv` (default: the process's) and return the exit code."""
     try:
         with gc_paused():
-            from acrank.cli.app import build, defaults_for
+            from acrank.cli.app import build, defaults_for, warn_of_variables
             from acrank.cli.completion import is_completing, line_in_hand
             from acrank.cli.console import report_failure
     except KeyboardInterrupt:
@@ -42,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             with gc_paused():
                 app = build(line_in_hand() if is_completing() else words)
+            warn_of_variables(words, os.environ)
             more = {"prog_name": "acrank", "standalone_mode": False, "default_map": defaults_for(words)}
             code = app(args=None if argv is None else words, **more)
             if code == 130:  # Typer has swallowed the KeyboardInterrupt

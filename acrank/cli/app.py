@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,9 +12,10 @@ import typer
 from acrank import __version__
 from acrank.cli.commands import PanelCommand
 from acrank.cli.completion import is_completing
-from acrank.cli.configuration import check_tables, defaults_of, find_configuration
-from acrank.cli.console import say
+from acrank.cli.configuration import VARIABLE, check_tables, defaults_of, find_configuration
+from acrank.cli.console import say, warn
 from acrank.cli.options import with_silence
+from acrank.system.words import closest
 
 #: In the order of `acrank --help`; each is a module beside this one, with a function of that name or with an `app`.
 COMMANDS = (
@@ -36,6 +37,8 @@ COMMANDS = (
 
 #: Those of several commands, such as `acrank zoo list`.
 GROUPS = ("zoo", "cache")
+#: Variables that are read though no option has them.
+READ_ELSEWHERE = frozenset({"ACRANK_CACHE", VARIABLE})
 
 
 def build(words: Sequence[str] = ()) -> typer.Typer:
@@ -88,6 +91,27 @@ def defaults_for(words: Sequence[str]) -> dict[str, Any]:
     if values:
         say(f"options from {found.path}: {', '.join(sorted(values))}")
     return {name: {inner: values} if name in GROUPS else values}
+
+
+def warn_of_variables(words: Sequence[str], variables: Iterable[str]) -> None:
+    """Say which ACRANK_* variables nothing reads, such as mistyped ones.
+
+    Args:
+        words: of the command line; of a command's help, and where words are completed, nothing is said.
+        variables: names of those that are set.
+    """
+    odd = {name for name in variables if name.startswith("ACRANK_")} - READ_ELSEWHERE
+    if not odd or not words or words[0] not in COMMANDS or {"-h", "--help"} & {*words} or is_completing():
+        return
+    known = {*READ_ELSEWHERE}
+    for gathered in (words[:1], ()):  # every command's options take a moment to load, and are seldom needed
+        commands = _commands(build(gathered))
+        known |= {str(param.envvar) for one in commands for param in one.params if param.envvar}
+        if odd <= known:
+            return
+    for name in sorted(odd - known):
+        hint = closest(name, known, "`acrank COMMAND --help` names those that are read")
+        warn(f"nothing reads the variable {name}; {hint}")
 
 
 def _command(app: typer.Typer, name: str) -> Any:

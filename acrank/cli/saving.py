@@ -44,12 +44,23 @@ def write_or_rescue(ranking: Ranking, outputs: tuple[Path, ...], *, at_least: in
     try:
         return write_ranking(ranking, outputs, at_least=at_least)
     except OutputError as error:
-        rescued = Path(tempfile.mkdtemp(prefix="acrank-")) / "run.json"
-        try:
-            ranking.save(rescued)
-        except OutputError:
-            raise error from None
+        if (rescued := _rescued(ranking)) is None:
+            raise
         raise OutputError(error.message, hint=f"{error.hint}; the run is in {rescued}") from error
+
+
+def _rescued(ranking: Ranking) -> Path | None:
+    """The record in a new folder for temporary files; None where that cannot be written either."""
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="acrank-"))
+    except OSError:
+        return None
+    try:
+        ranking.save(folder / "run.json")
+    except OutputError:
+        folder.rmdir()
+        return None
+    return folder / "run.json"
 
 
 @contextmanager

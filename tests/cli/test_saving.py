@@ -80,3 +80,22 @@ def test_a_run_whose_outputs_cannot_be_written_at_its_end_is_rescued(
     (rescued,) = tmp_path.glob("acrank-*/run.json")
     assert str(rescued) in str(caught.value.hint)
     assert rows_in(rescued) == 4
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_where_nothing_can_be_written_the_first_error_stays_and_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    temporary = tmp_path / "temporary"
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    if is_there:
+        temporary.mkdir()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OutputError("cannot write run.json: No space left on device", hint="free some")
+
+    monkeypatch.setattr(Ranking, "save", refuse)
+    with pytest.raises(OutputError, match="cannot write") as caught:
+        write_or_rescue(ranking(4), (tmp_path / "gone" / "scores.csv",), at_least=0)
+    assert "the run is in" not in str(caught.value.hint)
+    assert not is_there or not list(temporary.iterdir())

@@ -111,3 +111,17 @@ def test_an_unknown_word_gets_the_nearest_known_one(
 )
 def test_unknown_commands_and_options_get_one_too(acrank: Command, words: list[str], meant: str) -> None:
     assert meant in acrank(*words).err.splitlines()[0]
+
+
+def test_a_variable_that_nothing_reads_is_named(acrank: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ACRANK_SAMPELS", "ACRANK_FORMAT", "ACRANK_SAMPLES", "ACRANK_CACHE", "_ACRANK_X"):
+        monkeypatch.setenv(name, "csv" if name.endswith("FORMAT") else "3")
+    said = acrank("scores").err
+    assert said.count("nothing reads the variable") == 1
+    assert "nothing reads the variable ACRANK_SAMPELS; did you mean 'ACRANK_SAMPLES' or" in " ".join(said.split())
+    assert acrank("scores", "--help").err == ""
+
+
+def test_variables_of_other_commands_are_no_mistakes(acrank: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACRANK_GATES", "gates.yaml")
+    assert acrank("scores").err == ""

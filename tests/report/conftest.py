@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 #: Set where the browser must be there: a missing one is then a failure instead of a skip.
-REQUIRED = "ACRANK_NEEDS_BROWSER"
+REQUIRED = "NEEDS_BROWSER"
 
 
 @pytest.fixture(scope="session")
