@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from acrank.finetuning.run_plan import RunPlan, make_plan, run_keys
 from acrank.finetuning.runs import Run, RunContext
 from acrank.finetuning.saved_networks import check_save_dir
 from acrank.finetuning.splits import Part, examine_splits, open_splits
-from acrank.finetuning.work_folder import RunKey, WorkFolder
+from acrank.finetuning.work_folder import RunKey, WorkFolder, key_of
 from acrank.system.bars import bar
 from acrank.system.machine import pick_device, reason_of, run_environment
 from acrank.system.network_input import NetworkInput
@@ -59,6 +59,7 @@ def finetune(
     seeds: int = 1,
     splits: int = 1,
     resume: bool = False,
+    earlier: Iterable[Outcome] = (),
     save_dir: Path | None = None,
     overwrite: bool = False,
     on_result: Callable[[Results, Outcome], None] | None = None,
@@ -81,6 +82,7 @@ def finetune(
         work_dir: holds finished runs and the state of the unfinished one; created if missing.
         seeds, splits: number of each.
         resume: continue the run in `work_dir`; on the CPU the result is identical to that of an uninterrupted run.
+        earlier: outcomes of runs that were made elsewhere; they are taken as they are, and not made again.
         save_dir: folder for the finetuned networks, as plain safetensors; None saves none.
         overwrite: whether networks of an earlier run in `save_dir` are replaced; those of a resumed run always are.
         on_result: called after every run with the results so far and its outcome.
@@ -129,7 +131,7 @@ def finetune(
             if on_epoch is not None:
                 on_epoch(reached)
 
-        flow = _Flow(plan, folder, device=device, save_dir=save_dir, on_run=on_run, on_epoch=on_step)
+        flow = _Flow(plan, folder, earlier, device=device, save_dir=save_dir, on_run=on_run, on_epoch=on_step)
         flow.understood, flow.leaks = understood, leaks
         for outcome in flow.run():
             if on_result is not None:
@@ -146,12 +148,13 @@ def finetune(
 
 
 class _Flow:
-    """The runs of a plan that the work folder does not hold yet."""
+    """The runs of a plan that neither the work folder nor the caller has yet."""
 
     def __init__(
         self,
         plan: RunPlan,
         folder: WorkFolder,
+        earlier: Iterable[Outcome],
         *,
         device: torch.device,
         save_dir: Path | None,
@@ -164,8 +167,9 @@ class _Flow:
         self.leaks: Sequence[str] = ()
         self.odd_values: dict[str, str] = {}
         self.entries = {candidate.id: _digest_of(candidate) for candidate in plan.zoo.candidates}
-        found = {key: folder.outcome(key) for key in plan.keys}
-        self.outcomes = {
+        given = {key_of(outcome): outcome for outcome in earlier}
+        found = {key: folder.outcome(key) for key in plan.keys if key not in given}
+        self.outcomes = {key: given[key] for key in plan.keys if key in given} | {
             key: outcome
             for key, outcome in found.items()
             if outcome is not None and outcome.details.get("entry") == self.entries[key.model]

@@ -51,6 +51,11 @@ class RunKey:
         return f"{plain}__{self.method}__split{self.split}__seed{self.seed}"
 
 
+def key_of(outcome: Outcome) -> RunKey:
+    """The key of the run that an outcome is of."""
+    return RunKey(model=outcome.model, method=outcome.method, split=outcome.split, seed=outcome.seed)
+
+
 class WorkFolder:
     """An opened work folder.
 
@@ -98,7 +103,7 @@ class WorkFolder:
         """
         path = self._file(key, ".json")
         found = _read_outcome(path) if path.exists() else None
-        if found and RunKey(model=found.model, method=found.method, seed=found.seed, split=found.split) != key:
+        if found and key_of(found) != key:
             raise TableError(f"{path} is of another run: {found.model}", hint="delete it: that run starts again")
         return found
 

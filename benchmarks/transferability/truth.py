@@ -23,7 +23,6 @@ from targets import STUDIES, Study
 
 from acrank.finetuning import Outcome, Results, finetune
 from acrank.finetuning.outcomes import COLUMNS
-from acrank.finetuning.work_folder import RunKey
 from acrank.system.streams import STREAMS
 from acrank.targets import Target, open_target
 from acrank.zoo import Candidate
@@ -66,8 +65,6 @@ def run(name: str, splits: int, options: argparse.Namespace, until: float) -> No
     for kind in options.kind or KINDS:
         chosen = zoo(kind, data)
         able = [one.id for one in chosen.candidates if suits(one, study) and takes(one, options.method)]
-        place = options.work / kind / name
-        unpack(name, place, {*able})
 
         def keep(_: Results, outcome: Outcome) -> None:
             print(*outcome.cells(), outcome.reason, file=sys.stderr, flush=True)
@@ -79,7 +76,7 @@ def run(name: str, splits: int, options: argparse.Namespace, until: float) -> No
         if able:
             finetune(
                 chosen.select(able), target, [options.method], study.settings,
-                work_dir=place, splits=splits, resume=True, on_result=keep,
+                work_dir=options.work / kind / name, splits=splits, resume=True, earlier=earlier(name), on_result=keep,
             )  # fmt: skip
 
 
@@ -104,16 +101,14 @@ def suits(candidate: Candidate, study: Study) -> bool:
     return not {candidate.id, *candidate.tags} & set(study.left_out)
 
 
-def unpack(name: str, place: Path, models: set[str]) -> None:
-    """Copy the runs of runs.jsonl into the work folder."""
-    place.mkdir(parents=True, exist_ok=True)
-    for record in runs():
-        record.pop("streams", None)
-        if record.pop("target") == name and record["model"] in models and record["ground_truth"] is not None:
-            key = RunKey(**{name: record[name] for name in ("model", "method", "split", "seed")})
-            path = place / f"{key.slug}.json"
-            if not path.exists():
-                path.write_text(json.dumps(record))
+def earlier(name: str) -> list[Outcome]:
+    """The outcomes that runs.jsonl has of one target."""
+    known = {one.name for one in dataclasses.fields(Outcome)}
+    return [
+        Outcome(**{name: value for name, value in record.items() if name in known})
+        for record in runs()
+        if record["target"] == name and record["ground_truth"] is not None
+    ]
 
 
 def runs() -> list[dict]:

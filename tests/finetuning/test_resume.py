@@ -69,6 +69,26 @@ def test_a_finished_run_is_not_trained_again_and_a_larger_plan_extends_it(tmp_pa
     assert [(one.method, one.split) for one in again.outcomes] == [("bn-only", 0), ("vanilla", 0), ("vanilla", 1)]
 
 
+def test_runs_that_were_made_elsewhere_are_taken_as_they_are(tmp_path: Path) -> None:
+    zoo, target = make_bench(tmp_path)
+    whole = finetune(zoo, target, ["vanilla", "bn-only"], quick(), work_dir=tmp_path / "whole", splits=2)
+    given = [dataclasses.replace(one, ground_truth=0.125) for one in whole.outcomes if one.split == 0]
+    other = [dataclasses.replace(one, model="another") for one in whole.outcomes]
+    seen: list[tuple[str, int]] = []
+    found = finetune(
+        *(zoo, target, ["vanilla", "bn-only"]),
+        settings=quick(),
+        work_dir=tmp_path / "work",
+        splits=2,
+        earlier=[*given, *other],
+        on_result=lambda _, outcome: seen.append((outcome.method, outcome.split)),
+    )
+    assert seen == [(one.method, 1) for one in whole.outcomes if one.split == 1]
+    assert [one for one in found.outcomes if one.split == 0] == given
+    rest = [[row for row in comparable(one) if row["split"] == 1] for one in (found, whole)]
+    assert rest[0] == rest[1]
+
+
 def test_runs_of_weights_that_changed_are_done_again(tmp_path: Path) -> None:
     zoo, target = make_bench(tmp_path)
     work = tmp_path / "work"

@@ -19,7 +19,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -27,7 +26,6 @@ import torch
 from acrank.finetuning import Outcome, Results, finetune
 from acrank.finetuning.flow import Progress
 from acrank.finetuning.outcomes import COLUMNS
-from acrank.finetuning.work_folder import RunKey
 from acrank.system.streams import STREAMS
 from acrank.zoo import Zoo
 
@@ -113,8 +111,6 @@ def run(name: str, kind: str, *, splits: int, options: argparse.Namespace, until
     if not wanted - done:
         return  # nothing is opened for it
     target = {"all": target_of(name, options.shared, options.work)}
-    place = options.work / "runs" / kind / name
-    unpack(name, place, kind)
     clock = Clock()
 
     def keep(_: Results, outcome: Outcome) -> None:
@@ -127,7 +123,8 @@ def run(name: str, kind: str, *, splits: int, options: argparse.Namespace, until
 
     finetune(
         chosen, target, [options.method], TARGETS[name].settings,
-        work_dir=place, splits=splits, resume=True, on_result=keep, on_epoch=clock.tick,
+        work_dir=options.work / "runs" / kind / name, splits=splits, resume=True, earlier=earlier(name, kind),
+        on_result=keep, on_epoch=clock.tick,
     )  # fmt: skip
 
 
@@ -145,16 +142,14 @@ def plain(outcome: Outcome) -> dict[str, Any]:
     return found
 
 
-def unpack(name: str, place: Path, kind: str) -> None:
-    """Copy the runs of runs.jsonl into the work folder."""
-    place.mkdir(parents=True, exist_ok=True)
+def earlier(name: str, kind: str) -> list[Outcome]:
+    """The outcomes that runs.jsonl has of one target and kind of candidates."""
     known = {one.name for one in dataclasses.fields(Outcome)}
-    for record in runs():
-        if (record["target"], record["kind"]) == (name, kind) and record["ground_truth"] is not None:
-            key = RunKey(**{name: record[name] for name in ("model", "method", "split", "seed")})
-            path = place / f"{key.slug}.json"
-            if not path.exists():
-                path.write_text(json.dumps({name: value for name, value in record.items() if name in known}))
+    return [
+        Outcome(**{name: value for name, value in record.items() if name in known})
+        for record in runs()
+        if (record["target"], record["kind"]) == (name, kind) and record["ground_truth"] is not None
+    ]
 
 
 def runs() -> Iterator[dict[str, Any]]:
