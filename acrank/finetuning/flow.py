@@ -23,7 +23,7 @@ from acrank.finetuning.run_plan import RunPlan, make_plan, run_keys
 from acrank.finetuning.runs import Run, RunContext
 from acrank.finetuning.saved_networks import check_save_dir
 from acrank.finetuning.splits import Part, examine_splits, open_splits
-from acrank.finetuning.work_folder import RunKey, WorkFolder, key_of
+from acrank.finetuning.work_folder import RunKey, WorkFolder, run_key_of
 from acrank.system.bars import bar
 from acrank.system.machine import pick_device, reason_of, run_environment
 from acrank.system.network_input import NetworkInput
@@ -167,7 +167,7 @@ class _Flow:
         self.leaks: Sequence[str] = ()
         self.odd_values: dict[str, str] = {}
         self.entries = {candidate.id: _digest_of(candidate) for candidate in plan.zoo.candidates}
-        given = {key_of(outcome): outcome for outcome in earlier}
+        given = {run_key_of(outcome): outcome for outcome in earlier}
         found = {key: folder.outcome(key) for key in plan.keys if key not in given}
         self.outcomes = {key: given[key] for key in plan.keys if key in given} | {
             key: outcome

@@ -51,7 +51,7 @@ class RunKey:
         return f"{plain}__{self.method}__split{self.split}__seed{self.seed}"
 
 
-def key_of(outcome: Outcome) -> RunKey:
+def run_key_of(outcome: Outcome) -> RunKey:
     """The key of the run that an outcome is of."""
     return RunKey(model=outcome.model, method=outcome.method, split=outcome.split, seed=outcome.seed)
 
@@ -103,7 +103,7 @@ class WorkFolder:
         """
         path = self._file(key, ".json")
         found = _read_outcome(path) if path.exists() else None
-        if found and key_of(found) != key:
+        if found and run_key_of(found) != key:
             raise TableError(f"{path} is of another run: {found.model}", hint="delete it: that run starts again")
         return found
 
