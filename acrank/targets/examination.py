@@ -20,6 +20,8 @@ from acrank.targets.target_options import REPLACE_MANY, REPLACE_ONE, too_many_ba
 
 #: Width and height of thumbnails.
 _SIDE = 32
+#: Values of an image that are summed at once.
+_BLOCK = 1 << 20
 
 _Key = TypeVar("_Key")
 
@@ -226,15 +228,24 @@ def _middle_slice(target: Target, index: int) -> tuple[npt.NDArray[np.float32], 
 def _facts_of(image: npt.NDArray[np.float32], shape: tuple[int, ...], positions: tuple[int, ...]) -> ImageFacts:
     import hashlib
 
-    flat = image.reshape(-1)
+    flat = np.ascontiguousarray(image).reshape(-1)
+    low, high, total, square = np.float32(np.inf), np.float32(-np.inf), 0.0, 0.0
+    for start in range(0, flat.size, _BLOCK):  # an image of 100 megapixels takes no second time its memory
+        block = flat[start : start + _BLOCK]
+        low, high = np.minimum(low, block.min()), np.maximum(high, block.max())  # NaN where any value is
+        wide = block.astype(np.float64)
+        total += float(wide.sum())
+        square += float(np.square(wide, out=wide).sum())
+    digest = hashlib.blake2b(str(image.shape).encode(), digest_size=16)
+    digest.update(flat.data.cast("B"))
     return ImageFacts(
         shape=tuple(map(int, shape)),
         channels=image.shape[0],
-        low=float(flat.min()),
-        high=float(flat.max()),
-        mean=float(flat.mean(dtype=np.float64)),
-        square=float(np.square(flat, dtype=np.float64).mean()),
-        digest=hashlib.blake2b(str(image.shape).encode() + image.tobytes(), digest_size=16).hexdigest(),
+        low=float(low),
+        high=float(high),
+        mean=total / flat.size,
+        square=square / flat.size,
+        digest=digest.hexdigest(),
         thumbnail=_thumbnail(image.mean(axis=0)),
         positions=positions,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 from pathlib import Path
 
@@ -164,3 +165,24 @@ def test_transparent_parts_are_counted_and_named_as_the_cause(tmp_path: Path) ->
     examination.look(target, range(30))
     with pytest.raises(TargetError, match=r"holds one value only; alpha is dropped, though parts are transparent"):
         understand(target, examination)
+
+
+def test_facts_of_an_image_of_several_blocks_are_those_of_the_whole(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 256, (3, 1100, 1300), np.uint8)
+    target = open_target(saved(tmp_path, values))
+    examination = Examination()
+    examination.look(target, [0])
+    facts, image = examination.facts[target.ids[0]], values[0] / np.float32(255)
+    assert (facts.low, facts.high) == (image.min(), image.max())
+    assert facts.mean == pytest.approx(image.mean(dtype=np.float64), rel=1e-12)
+    assert facts.square == pytest.approx(np.square(image, dtype=np.float64).mean(), rel=1e-12)
+    whole = str((1, 1100, 1300)).encode() + image.tobytes()
+    assert facts.digest == hashlib.blake2b(whole, digest_size=16).hexdigest()
+
+
+def saved(folder: Path, values: np.ndarray) -> Path:
+    for place, image in enumerate(values):
+        path = folder / "large" / f"class{place}" / "0.png"
+        path.parent.mkdir(parents=True)
+        Image.fromarray(image).save(path)
+    return folder / "large"

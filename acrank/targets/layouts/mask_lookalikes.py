@@ -27,6 +27,8 @@ _LEAST = 3
 #: Class folders beyond this number are no images and masks.
 _MOST_FOLDERS = 8
 _MOST_LEVELS = 4
+#: Values that are looked at before it is asked again whether they are too many.
+_BLOCK = 1 << 20
 
 
 def refuse_lookalikes(path: Path, images: Sequence[tuple[str, str]], *, doubts: str | None, notes: list[str]) -> None:
@@ -85,10 +87,24 @@ def _most_values(path: Path, names: Sequence[str]) -> int:
     most = _LOOKED_AT_VOLUMES if names and is_volume(names[0]) else _LOOKED_AT
     for place in np.unique(np.linspace(0, len(names) - 1, min(most, len(names))).astype(int)).tolist():
         try:
-            counts.append(len(np.unique(_values_in(path / names[place]))))
+            counts.append(_count_of_values(_values_in(path / names[place])))
         except TargetError:
             continue
     return max(counts)
+
+
+def _count_of_values(values: np.ndarray) -> int:
+    """How many values there are: exact up to _MOST_LEVELS, else some number above."""
+    found = np.array([], values.dtype)
+    flat = values.reshape(-1)
+    for start in range(0, flat.size, _BLOCK):
+        block = flat[start : start + _BLOCK]
+        for known in found:  # at most _MOST_LEVELS: quicker than to sort what is known
+            block = block[block != known]
+        found = np.union1d(found, block)
+        if len(found) > _MOST_LEVELS:
+            break
+    return len(found)
 
 
 def _values_in(path: Path) -> np.ndarray:

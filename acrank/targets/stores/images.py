@@ -223,7 +223,7 @@ def to_array(image: Image.Image) -> np.ndarray:
     """The values of the current page: whole numbers, floats, or 8 bits of grey or colour."""
     from PIL import ImageOps
 
-    image = ImageOps.exif_transpose(image)
+    ImageOps.exif_transpose(image, in_place=True)
     if image.mode in _WHOLE:
         return np.asarray(image)
     if image.mode in _TO_GREY:

@@ -6,10 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from acrank.errors import TargetError
 from acrank.targets import open_target
+from acrank.targets.layouts import mask_lookalikes
 
 NAMES = [f"case_{place}" for place in range(6)]
 
@@ -182,3 +186,15 @@ def test_masks_that_cannot_be_united(tmp_path: Path, drawn: np.ndarray, message:
     Image.fromarray(drawn.astype(np.uint8)).save(tmp_path / "masks" / "0_mask_1.png")
     with pytest.raises(TargetError, match=message):
         open_target(tmp_path, ignore_value="none").mask_store.mask(0)
+
+
+@given(
+    arrays(np.uint8, st.integers(1, 40), elements=st.integers(0, 8)),
+    st.integers(1, 12),
+)
+def test_few_values_are_counted_exactly_and_many_as_many(values: np.ndarray, block: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mask_lookalikes, "_BLOCK", block)
+        found = mask_lookalikes._count_of_values(values)
+    exact = len(set(values.tolist()))
+    assert min(found, mask_lookalikes._MOST_LEVELS + 1) == min(exact, mask_lookalikes._MOST_LEVELS + 1)
