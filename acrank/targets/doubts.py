@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -22,15 +22,19 @@ LIKENESS = 0.998
 MOST_COMPARED = 2000
 #: At least that share of the classes with one image each is a warning.
 _MOST_SINGLE = 0.9
+_MODES = {1: "grey", 3: "colour"}
 #: Fewer images say nothing about all of them.
 _FEWEST = 4
+#: So many equal masks are one shape that says nothing of the images.
+_MANY_MASKS = 8
 _SPLIT_WORDS = frozenset(
     {"train", "training", "val", "valid", "validation", "test", "testing", "dev", "eval", "holdout"}
 )
 _MASK_WORDS = frozenset(
     {"mask", "masks", "gt", "groundtruth", "truth", "annotation", "annotations", "segmentation", "segmentations"}
-    | {"contours", "manual"}
+    | {"contours", "manual", "overlay", "overlays", "depth"}
 )
+_IMAGE_WORDS = frozenset({"image", "images", "img", "imgs", "rgb"})
 _FILLERS = frozenset(
     {"set", "data", "dataset", "images", "image", "imgs", "folder", "ground", "split", "fold", "part", ""}
 )
@@ -48,7 +52,13 @@ def doubts_of(target: Target, facts: Mapping[str, ImageFacts]) -> list[str]:
             f"{target.name} cannot be right: {impossible[0]}",
             hint="correct the data or the options that read it, or overrule this: --doubts warn",
         )
-    return [*impossible, *_unlikely_names(target), *_unlikely_sizes(target), *_copies(target, facts)]
+    return [
+        *impossible,
+        *_unlikely_names(target),
+        *_unlikely_sizes(target),
+        *_storage(target, facts),
+        *_copies(target, facts),
+    ]
 
 
 def deviation_warning(deviation: float, models: Sequence[str]) -> str:
@@ -106,7 +116,8 @@ def _impossible_masks(target: Target, facts: Mapping[str, ImageFacts]) -> list[s
         return []
     present = np.flatnonzero(np.sum([one.positions for one in facts.values()], axis=0)).tolist()
     if len(present) > 1:
-        return []
+        is_one = len({one.mask_digest for one in facts.values()}) == 1 and len(facts) >= _MANY_MASKS
+        return [f"the masks of the {len(facts)} images examined are equal: a field of view?"] if is_one else []
     held = f"one class only, {target.classes[present[0]]}" if present else "no class"
     return [f"the masks of the {len(facts)} images examined hold {held}"]
 
@@ -133,6 +144,7 @@ def _unlikely_names(target: Target) -> list[str]:
     found = {
         "a split": list(filter(is_split_name, target.classes)),
         "masks": list(filter(is_mask_name, target.classes)),
+        "a folder of images": [name for name in target.classes if _says_only(name, _IMAGE_WORDS)],
     }
     return [
         f"{'classes are' if len(names) > 1 else 'a class is'} named like {what}: {first_few(names)}"
@@ -155,6 +167,28 @@ def _unlikely_sizes(target: Target) -> list[str]:
     if share < ONE_CLASS:
         return []
     return [f"{target.classes[int(counts.argmax())]} has {share:.1%} of the images"]
+
+
+def _storage(target: Target, facts: Mapping[str, ImageFacts]) -> list[str]:
+    """The warning on classes whose images are each stored in one way, and not in the same."""
+    labels = _labels_of(target, facts) if target.task == "classification" else {}
+    ways: dict[str, Callable[[ImageFacts], str]] = {
+        "mode": lambda one: _MODES.get(one.channels, f"{one.channels} channels"),
+        "size": lambda one: " x ".join(map(str, one.shape)),
+    }
+    found = []
+    for what, way in ways.items():
+        stored: dict[int, Counter[str]] = {}
+        for name, label in labels.items():
+            stored.setdefault(int(label), Counter())[way(facts[name])] += 1
+        classes: dict[str, list[str]] = {}
+        for place, values in sorted(stored.items()):
+            classes.setdefault(min(values), []).append(target.classes[place])
+        is_plain = all(len(values) == 1 and values.total() >= _FEWEST for values in stored.values())
+        if is_plain and len(classes) > 1:
+            shown = "; ".join(f"{value}: {first_few(names, 3)}" for value, names in classes.items())
+            found.append(f"the {what} of an image tells its class ({shown}): a network may learn that alone")
+    return found
 
 
 def _copies(target: Target, facts: Mapping[str, ImageFacts]) -> list[str]:

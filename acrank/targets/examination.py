@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ class ImageFacts:
         digest: hash of the values.
         thumbnail: float32 [32 * 32], of mean 0 and length 1; zeros where all values are equal.
         positions: how many positions of the mask have each class; empty without a mask.
+        mask_digest: hash of the mask; "" without one.
         note: what reading the image assumed or left out; None of a volume.
     """
 
@@ -50,6 +52,7 @@ class ImageFacts:
     digest: str
     thumbnail: npt.NDArray[np.float32]
     positions: tuple[int, ...] = ()
+    mask_digest: str = ""
     note: str | None = None
 
     @property
@@ -202,11 +205,13 @@ def _decoded(target: Target, index: int) -> tuple[npt.NDArray[np.float32], Image
         image, note = target.read_noted(index)
         shape = image.shape[1:]
     positions: Sequence[int] = ()
+    drawn = ""
     if target.task == "segmentation":
         mask = target.mask_store.mask(index)
         target.mask_store.crop(index, tuple(slice(0, 1) for _ in mask.shape))  # refuses a mask of another size
         positions = np.bincount(mask[mask >= 0].reshape(-1), minlength=len(target.classes)).tolist()
-    return image, dataclasses.replace(_facts_of(image, shape, tuple(positions)), note=note)
+        drawn = hashlib.blake2b(str(mask.shape).encode() + mask.tobytes(), digest_size=16).hexdigest()
+    return image, dataclasses.replace(_facts_of(image, shape, tuple(positions)), note=note, mask_digest=drawn)
 
 
 def _middle_slice(target: Target, index: int) -> tuple[npt.NDArray[np.float32], tuple[int, ...]]:
@@ -226,8 +231,6 @@ def _middle_slice(target: Target, index: int) -> tuple[npt.NDArray[np.float32], 
 
 
 def _facts_of(image: npt.NDArray[np.float32], shape: tuple[int, ...], positions: tuple[int, ...]) -> ImageFacts:
-    import hashlib
-
     flat = np.ascontiguousarray(image).reshape(-1)
     low, high, total, square = np.float32(np.inf), np.float32(-np.inf), 0.0, 0.0
     for start in range(0, flat.size, _BLOCK):  # an image of 100 megapixels takes no second time its memory

@@ -135,7 +135,7 @@ def mask_values_of(
     ignored = parse_ignored(ignore_value)
     found = [value for value in histogram.values if value != ignored]
     if ignore_value is None:
-        _refuse_ambiguous(found, where)
+        _refuse_ambiguous(found, histogram, where)
         _refuse_between(found, histogram, where)
         _refuse_instances(found, histogram, where, count=len(sampled))
     if len(found) < 2:
@@ -151,14 +151,20 @@ def mask_values_of(
     )
 
 
-def _refuse_ambiguous(found: list[int], where: str) -> None:
-    others = found[:-1]
-    if found and found[-1] >= _LEAST_VOID and len(others) >= 2 and others[-1] < _FAR:
-        raise TargetError(
-            f"{where}: the masks hold {first_few(list(map(str, others)))} and {found[-1]}, "
-            "which may be a class or mark ignored positions",
-            hint=f"say --ignore-value {found[-1]}, or --ignore-value none where it is a class",
-        )
+def _refuse_ambiguous(found: list[int], histogram: MaskHistogram, where: str) -> None:
+    """Refuse one or several of the highest values beside two or more small ones, and nothing between."""
+    small = [value for value in found if value < _FAR]
+    high = [value for value in found if value >= _LEAST_VOID]
+    if len(small) < 2 or not high or len(small) + len(high) < len(found):
+        return
+    if len(high) > 1 and histogram.is_lossy(found):  # the many values of one white
+        return
+    others = first_few(list(map(str, [*small, *high[:-1]])))
+    where_each = "where it is a class" if len(high) == 1 else "where each is a class, or store one value for them"
+    raise TargetError(
+        f"{where}: the masks hold {others} and {high[-1]}, which may be a class or mark ignored positions",
+        hint=f"say --ignore-value {high[-1]}, or --ignore-value none {where_each}",
+    )
 
 
 def _refuse_between(found: list[int], histogram: MaskHistogram, where: str) -> None:

@@ -31,7 +31,7 @@ class _Extent:
         """Of floating-point numbers; None of others, where there are none, and without data."""
         if value.is_meta or not value.is_floating_point() or not value.numel():
             return None
-        low, high = torch.aminmax(value)
+        low, high = torch.aminmax(value.detach())  # a file may hold parameters, which ask for gradients
         return cls(float(low), float(high))
 
 

@@ -133,6 +133,25 @@ def values_of_two(at: Path) -> Path:
     return changed(write_nnunet, lambda here: save_volume(here / "labelsTr/case_001.nii.gz", 2 * scan(1)[1]))(at)
 
 
+def coloured(at: Path) -> Path:
+    """Classes a, grey, and b, in colour."""
+    for path in tree(at, *LETTERS, each=4).glob("b/*.png"):
+        Image.open(path).convert("RGB").save(path)
+    return at
+
+
+def resized(at: Path) -> Path:
+    """Classes a, of 20 pixels a side, and b, of 40."""
+    for path in tree(at, *LETTERS, each=4).glob("b/*.png"):
+        Image.open(path).resize((40, 40)).save(path)
+    return at
+
+
+def one_shape(at: Path) -> Path:
+    """Eight images with one mask."""
+    return masked_set(at, boxes(1, 0, 1) * 8)
+
+
 def numbered(at: Path) -> Path:
     """Two objects in each of eight masks, numbered on from mask to mask."""
     found = boxes(8, 0, 1, 2)
@@ -321,6 +340,12 @@ TRIALS: dict[str, list[Member]] = {
     ],
     "a class called like a folder": [
         m(folders("masks", "cat", each=2), "named like masks: masks", classes=("cat", "masks")),
+        m(folders("overlays", "images"), "named like masks: overlays", classes=("images", "overlays")),
+        m(folders("images", "cat"), "named like a folder of images: images", classes=("cat", "images")),
+    ],
+    "classes whose images all have one mode": [
+        m(coloured, "the mode of an image tells its class (grey: a; colour: b)", classes=LETTERS),
+        m(resized, "the size of an image tells its class (20 x 20: a; 40 x 40: b)", classes=LETTERS),
     ],
     "tables (CSV, TSV)": [
         m(changed(folders(*LETTERS), lambda at: (at / "t.csv").write_text("x")), "are not read: t.csv",
@@ -479,6 +504,8 @@ TRIALS: dict[str, list[Member]] = {
     ],
     "250 to 255": [
         m(masks(0, 1, 2, 255), refused="which may be a class or mark ignored"),
+        m(masks(0, 1, 254, 255), refused="hold 0, 1, 254 and 255, which may be a class or mark ignored"),
+        m(masks(0, 1, 254, 255), reads="segmentation", classes=("0", "1", "254", "255"), ignore_value="none"),
         m(masks(0, 1, 2, 250), refused="--ignore-value 250"),
         m(masks(0, 1, 2, 255), "255 is ignored", reads="segmentation", classes=("0", "1", "2"), ignore_value="255"),
         m(masks(0, 1, 2, 255), reads="segmentation", classes=("0", "1", "2", "255"), ignore_value="none"),
@@ -514,6 +541,11 @@ TRIALS: dict[str, list[Member]] = {
     "values that `dataset.json`": [
         m(values_of_two, refused="does not list: 2 ("),
         m(values_of_two, "2 is ignored", reads="segmentation", classes=TUMOUR, ignore_value="2"),
+    ],
+    "eight masks or more that are all equal": [
+        m(one_shape, refused="the masks of the 8 images examined are equal"),
+        m(one_shape, "the masks of the 8 images examined are equal", reads="segmentation", classes=GROUND,
+          doubts="warn"),
     ],
     "all masks examined": [
         m(no_tumour, refused="examined hold one class only, background"),

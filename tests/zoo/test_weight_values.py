@@ -121,3 +121,9 @@ def test_long_names_are_shortened_for_the_record(tmp_path: Path, tensors: dict[s
     found = load_candidate(Candidate(id="it", architecture="test_resnet", weights="w.pth", folder=tmp_path))
     assert [len(name) <= 200 for name in found.weights["left_over_names"]] == [True]
     assert found.weights["left_over"] == 1
+
+
+@pytest.mark.filterwarnings("error")
+def test_parameters_in_a_file_are_as_sound_as_tensors(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
+    kept = {name: nn.Parameter(one) if one.is_floating_point() else one for name, one in tensors.items()}
+    assert notes(tmp_path, kept) == []  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +59,9 @@ def open_folders(path: Path, options: TargetOptions) -> Target:
     if options.task not in (None, "classification"):
         raise TargetError(
             f"{path}: class folders are for classification, not {options.task}",
-            hint="give a table of image paths and labels",
+            hint="put images and masks into folders called images and masks"
+            if options.task == "segmentation"
+            else "give a table of image paths and labels",
         )
     notes: list[str] = []
     data = DataFolder(path, allow_outside=options.allow_outside)
@@ -186,8 +188,13 @@ def _groups(ids: Sequence[str], folders: Sequence[ClassFolder]) -> tuple[str, ..
     by_folder = {folder: group for folder, _, group in folders if group}
     if not by_folder:
         return None
-    depth = next(iter(by_folder)).count("/") + 1
-    found = ["/".join(name.split("/")[:depth]) for name in ids]
-    # series of DICOM in a class folder are FOLDER#1, FOLDER#2
-    groups = [by_folder.get(name) or by_folder.get(name.rpartition("#")[0], name) for name in found]
+    groups = [by_folder.get(_folder_of(name, by_folder), name) for name in ids]
     return tuple(groups) if len(set(groups)) > 1 else None
+
+
+def _folder_of(name: str, folders: Container[str]) -> str:
+    """The class folder that an image lies in, at any depth; "" if in none."""
+    while name and name not in folders:
+        series, mark, _ = name.rpartition("#")  # series of DICOM in a class folder are FOLDER#1, FOLDER#2
+        name = series if mark and series in folders else name.rpartition("/")[0]
+    return name

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from acrank.errors import TargetError
-from acrank.targets.data_folder import DataFolder
+from acrank.targets.data_folder import DataFolder, FoundEntry, Identity
 from acrank.targets.layouts.listing import entries, suffix_of
 from acrank.targets.split_names import choose_splits, split_kind
 from acrank.targets.stores.dicom_file import DICOM_SUFFIXES
@@ -31,8 +31,8 @@ def class_folders(data: DataFolder, split: str | None, *, level: str | None, not
     Args:
         data: the target's folder.
         split: of the target's options.
-        level: "top": the first folders below a split are classes; "bottom": those that hold images; None tells from the
-            folders' names, and refuses what may be either.
+        level: "top": the first folders below a split are classes; "bottom": those that hold images, however deep; None
+            tells from the folders' names, and refuses what may be either.
         notes: what was left out or assumed is added.
 
     Raises:
@@ -50,7 +50,7 @@ def class_folders(data: DataFolder, split: str | None, *, level: str | None, not
     _refuse_parts(data, [name for _, name in tops], level)
     inside = {f"{root}{name}": _folders_only(data, f"{root}{name}") for root, name in tops}
     if level == "bottom":
-        return _bottom(tops, inside)
+        return _bottom(data, tops)
     if level == "top" or not all(inside.values()):
         return _top(path, tops, split=split, chosen=bool(chosen), notes=notes)
     return _told(data, tops, inside, split=split, notes=notes)
@@ -81,11 +81,14 @@ def _told(
         notes.append(
             f"classes are {first_few(sorted(counts), 12)}, in {len(tops_named)} groups: {first_few(tops_named)}"
         )
-        return _bottom(tops, inside)
+        return _grouped([(f"{root}{name}/{one}", one, name) for root, name in tops for one in inside[root + name]])
+    top = "".join(tops[0])
+    deepest = sorted({label for _, label, _ in _deepest(data, f"{top}/{inside[top][0]}", "")})
+    images = "" if deepest == inside[top][:1] else f", such as {first_few(deepest, 3)}"
     raise TargetError(
         f"{path}: the classes may be {first_few(tops_named)}, or {first_few(sorted(counts))}, which each of them holds",
-        hint=f"say which: {_OVERRULE}; bottom takes the others as groups, kept on one side of every split. Where they "
-        f"are splits, point --data at one: {path / tops_named[0]}",
+        hint=f"say which: {_OVERRULE}; bottom takes the folders that hold images{images}, and the others as groups, "
+        f"kept on one side of every split. Where they are splits, point --data at one: {path / top}",
     )
 
 
@@ -97,13 +100,28 @@ def _top(
     return [(f"{root}{name}", name, "") for root, name in tops]
 
 
-def _bottom(tops: list[tuple[str, str]], inside: dict[str, list[str]]) -> list[ClassFolder]:
-    found: list[ClassFolder] = []
-    for root, name in tops:
-        folder = f"{root}{name}"
-        found += [(f"{folder}/{one}", one, name) for one in inside[folder]] or [(folder, name, "")]
+def _bottom(data: DataFolder, tops: list[tuple[str, str]]) -> list[ClassFolder]:
+    """The folders that hold images; what is above them, below a split, is their group."""
+    return _grouped([one for root, name in tops for one in _deepest(data, f"{root}{name}", root)])
+
+
+def _grouped(found: list[ClassFolder]) -> list[ClassFolder]:
+    """The class folders, in groups where a class is in several of them."""
     repeated = Counter(label for _, label, _ in found)
     return found if max(repeated.values(), default=0) > 1 else [(folder, label, "") for folder, label, _ in found]
+
+
+def _deepest(data: DataFolder, folder: str, root: str) -> Iterator[ClassFolder]:
+    """The first folders on the way down that hold images, or no folders; circular links end."""
+    waiting, seen = [folder], set[Identity]()
+    while waiting:
+        here = waiting.pop()
+        inside = _subfolders(data, here)
+        waiting += [f"{here}/{one.name}" for one in reversed(inside) if one.identity not in seen]
+        seen.update(one.identity for one in inside)
+        if not inside:
+            above, _, label = here.removeprefix(root).rpartition("/")
+            yield here, label, above or label
 
 
 def _split_folders(data: DataFolder, folders: list[str]) -> list[str]:
@@ -137,14 +155,19 @@ def _refuse_parts(data: DataFolder, names: Sequence[str], level: str | None) -> 
 
 
 def _folders_only(data: DataFolder, folder: str) -> list[str]:
+    """The names of `_subfolders`."""
+    return [one.name for one in _subfolders(data, folder)]
+
+
+def _subfolders(data: DataFolder, folder: str) -> list[FoundEntry]:
     """The folders in a folder, none if it holds an image, too; a large folder of images is not listed to its end."""
     found = []
     for entry in data.scan(folder):
         if entry.is_folder:
-            found.append(entry.name)
+            found.append(entry)
         elif suffix_of(entry.name) in IMAGE_SUFFIXES | DICOM_SUFFIXES or is_volume(entry.name):
             return []
-    return sorted(found)
+    return sorted(found, key=lambda one: one.name)
 
 
 def _holds_images(data: DataFolder, folder: str) -> bool:

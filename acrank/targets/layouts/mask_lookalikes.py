@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from itertools import permutations
 from pathlib import Path
@@ -21,6 +22,7 @@ from acrank.targets.stores.stored_volumes import is_volume, load_stored
 _LOOKED_AT = 6
 _LOOKED_AT_VOLUMES = 2
 _CHANNEL = re.compile(r"_\d{4}(?=(?:\.nii)?$)")
+_LAST_WORD = re.compile(r"[ _.-][^ _.-]*$")
 _PAIRED = 0.9
 #: Fewer images pair by chance: class folders often number theirs from 1.
 _LEAST = 3
@@ -70,7 +72,28 @@ def _way_out(path: Path, name: str) -> str:
 def _pairs_up(images: Sequence[str], masks: Sequence[str]) -> bool:
     stems = [[without_suffix(name.rpartition("/")[2]) for name in names] for names in (images, masks)]
     pictures = sorted({_CHANNEL.sub("", stem) for stem in stems[0]}) if is_volume(images[0]) else stems[0]
-    return len(pictures) >= _LEAST and len(pair_names(pictures, stems[1])) >= _PAIRED * len(pictures)
+    if len(pictures) < _LEAST:
+        return False
+    paired = max(len(pair_names(pictures, stems[1])), len(_several_each(pictures, stems[1])))
+    return paired >= _PAIRED * len(pictures)
+
+
+def _several_each(images: Sequence[str], masks: Sequence[str]) -> set[str]:
+    """The images of which several files have the name before the last joint, with the same ends as those of others.
+
+    >>> sorted(_several_each(["a_photo", "b_photo"], ["a_ids", "a_colour", "b_ids", "b_colour"]))
+    ['a_photo', 'b_photo']
+    """
+    named = {_LAST_WORD.sub("", one): one for one in images} | {one: one for one in images}
+    ends: dict[str, set[str]] = {}
+    for mask in masks:
+        places = [place for place, letter in enumerate(mask) if letter in " _.-"]
+        start = next((mask[:place] for place in reversed(places) if mask[:place] in named), None)
+        if start is not None:
+            ends.setdefault(named[start], set()).add(mask[len(start) :])
+    common = Counter(end for found in ends.values() for end in found)
+    usual = {end for end, count in common.items() if count >= _PAIRED * len(ends)}
+    return {image for image, found in ends.items() if len(found & usual) > 1}
 
 
 def _are_masks_of(path: Path, images: Sequence[str], masks: Sequence[str], *, name: str) -> bool:

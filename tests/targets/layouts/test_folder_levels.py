@@ -156,3 +156,38 @@ def test_spelling_variants_and_unknown_classes_are_warned_of(tmp_path: Path) -> 
     assert "'Normal', 'normal'" in warnings[0]
     assert "'Tumor a.', 'tumor_a'" in warnings[1]
     assert "'unknown'" in warnings[2]
+
+
+def test_bottom_takes_the_folders_that_hold_images_however_deep(tmp_path: Path) -> None:
+    studies = [
+        f"{split}/XR_{part}/patient{number:05}/study1_{'positive' if number % 2 else 'negative'}"
+        for split in ("train", "valid")
+        for part in ("ELBOW", "HAND")
+        for number in range(4)
+    ]
+    folder = tree(tmp_path, *studies)
+    with pytest.raises(TargetError) as caught:
+        open_target(folder)
+    assert "such as study1_negative" in str(caught.value.hint)
+    assert str(folder / "train" / "XR_ELBOW") in str(caught.value.hint)
+    target = open_target(folder, class_folders="bottom")
+    assert target.classes == ("study1_negative", "study1_positive")
+    groups = {f"XR_{part}/patient{number:05}" for part in ("ELBOW", "HAND") for number in range(4)}
+    assert target.groups is not None
+    assert {str(name) for name in target.groups} == groups
+    assert all(name.split("/", 1)[1].startswith(group) for name, group in zip(target.ids, target.groups, strict=True))
+
+
+def test_bottom_ends_at_links_that_lead_in_circles(tmp_path: Path) -> None:
+    folder = tree(tmp_path, "a/x/benign", "a/x/malignant", "b/y/benign", "b/y/malignant")
+    (folder / "a" / "again").symlink_to(folder / "a", target_is_directory=True)
+    target = open_target(folder, class_folders="bottom")
+    assert target.classes == ("benign", "malignant")
+    assert len(target) == 8
+
+
+def test_parts_of_a_class_in_a_group_are_its_images(tmp_path: Path) -> None:
+    folder = tree(tmp_path, *(f"site_{n}/{label}/part_{m}" for n in "12" for label in ("cat", "dog") for m in "12"))
+    target = open_target(folder)
+    assert target.classes == ("cat", "dog")
+    assert {str(name) for name in target.groups or ()} == {"site_1", "site_2"}

@@ -188,6 +188,24 @@ def test_masks_that_cannot_be_united(tmp_path: Path, drawn: np.ndarray, message:
         open_target(tmp_path, ignore_value="none").mask_store.mask(0)
 
 
+def test_several_masks_of_other_names_for_each_image_are_refused_as_classes(tmp_path: Path) -> None:
+    for place in range(4):
+        stem = f"aachen_{place:06}_000019"
+        picture(tmp_path / "leftImg8bit" / "train" / "aachen" / f"{stem}_leftImg8bit.png", place)
+        for kind in ("labelIds", "instanceIds", "color"):
+            mask(tmp_path / "gtFine" / "train" / "aachen" / f"{stem}_gtFine_{kind}.png", slice(2, 4 + place % 2))
+    with pytest.raises(TargetError, match="'gtFine' holds a mask for the images in 'leftImg8bit'"):
+        open_target(tmp_path)
+
+
+def test_classes_with_several_files_of_a_number_are_classes(tmp_path: Path) -> None:
+    for place in range(4):
+        picture(tmp_path / "cat" / f"{place}_photo.png", place)
+        for seed, kind in enumerate(("left", "right"), 10):
+            picture(tmp_path / "dog" / f"{place}_{kind}.png", seed + place)
+    assert open_target(tmp_path).classes == ("cat", "dog")
+
+
 @given(
     arrays(np.uint8, st.integers(1, 40), elements=st.integers(0, 8)),
     st.integers(1, 12),
