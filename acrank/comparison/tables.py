@@ -13,6 +13,7 @@ from typing import Any
 
 from acrank.comparison.column_rules import check_magnitude, check_truths, finite_number, is_skipped
 from acrank.comparison.csvtable import CsvRow, CsvTable, model_of, read_csv
+from acrank.comparison.measure_rules import check_directions, tasks_in
 from acrank.errors import TableError
 from acrank.records import Ranking
 from acrank.system.record_schema import INTERVAL, RESERVED
@@ -48,7 +49,7 @@ class Truth:
         datasets: dataset -> model -> Measurement; the dataset is "" if the table has no such column.
         method: the chosen finetuning method, None if the table has no such column.
         unknown: dataset -> models that are listed without any value.
-        tasks: dataset -> its task (column `task`), else the quality measure (column `metric`), if given.
+        tasks: dataset -> its task (column `task`), else that of its measure (column `metric`), where it is known.
     """
 
     where: str
@@ -146,7 +147,7 @@ def read_truth(path: Path, *, method: str | None = None) -> Truth:
 
     Raises:
         TableError: unreadable, a missing column, several methods and none chosen, a duplicate row or seed, two
-            measures for one dataset, or a value that cannot be.
+            measures for one dataset, one of which lower is better, or a value that cannot be.
     """
     if path.suffix.lower() == ".json":
         raise TableError(f"{path} is no table", hint="give the CSV that `acrank finetune` wrote beside it")
@@ -162,6 +163,7 @@ def truth_in(table: CsvTable, method: str | None = None) -> Truth:
     errors: dict[tuple[str, str], float] = {}
     rows = [row for row in table.rows if chosen is None or row.text("method") == chosen]
     check_truths(rows)
+    check_directions(rows)
     for row in rows:
         dataset, model = row.text("dataset"), model_of(row)
         own = seeds.setdefault(dataset, {}).setdefault(model, {})
@@ -188,16 +190,7 @@ def truth_in(table: CsvTable, method: str | None = None) -> Truth:
     }
     empty = {dataset: [model for model, own in models.items() if not own] for dataset, models in seeds.items()}
     unknown = {dataset: models for dataset, models in empty.items() if models}
-    return Truth(where=str(table.path), datasets=known, method=chosen, unknown=unknown, tasks=_tasks_in(table))
-
-
-def _tasks_in(table: CsvTable) -> dict[str, str]:
-    """Dataset -> task, or the measure of quality; of what the rows of a dataset disagree in, nothing."""
-    column = next((name for name in ("task", "metric") if name in table.columns), None)
-    found: dict[str, set[str]] = {}
-    for row in table.rows if column else ():
-        found.setdefault(row.text("dataset"), set()).add(row.text(column or ""))
-    return {dataset: next(iter(named)) for dataset, named in found.items() if len(named) == 1 and "" not in named}
+    return Truth(where=str(table.path), datasets=known, method=chosen, unknown=unknown, tasks=tasks_in(rows))
 
 
 def scores_of_run(run: Ranking, where: str) -> Scores:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from acrank.comparison.csvtable import CsvRow, CsvTable, read_csv
+from acrank.comparison.measure_names import TASK_OF_METRIC
 from acrank.errors import OutputError
 from acrank.finetuning.outcomes import COLUMNS, Results
 from acrank.formats.machine_readable import to_csv
-from acrank.history.earlier import TASK_OF_METRIC, results_in
+from acrank.history.earlier import results_in
 from acrank.records import Ranking
 from acrank.system.file_lock import file_lock
 from acrank.system.files import atomic_write, check_writable, is_there

@@ -13,14 +13,12 @@ from functools import cached_property
 from pathlib import Path
 
 from acrank.comparison.csvtable import CsvRow, CsvTable, read_csv
+from acrank.comparison.measure_names import TASK_OF_METRIC, known_measure
 from acrank.comparison.tables import Measurement, truth_in
 from acrank.errors import TableError
-from acrank.finetuning.tasks import METRICS
 from acrank.records.borda import borda
 from acrank.system.files import sha256_of
 
-#: Task of each quality measure of `acrank finetune`.
-TASK_OF_METRIC: Mapping[str, str] = {metric: task for task, metrics in METRICS.items() for metric in metrics}
 #: Columns whose values tell one way of finetuning from another.
 PROTOCOL = ("method", "metric", "protocol")
 
@@ -34,7 +32,7 @@ class EarlierResults:
         target: its name; of a table without the column `dataset`, that of the file.
         digests: fingerprints of its images, where they are known.
         identity: the same for all results on one target, see `read_history`.
-        task: such as "classification"; else the quality measure; empty where neither is known.
+        task: such as "classification"; else that of the quality measure; empty where neither is known.
         method, metric, protocol: how it was finetuned; empty where that is not known.
         models: model -> its quality, higher is better.
         weights: model -> SHA-256 of its weights, where known.
@@ -138,7 +136,7 @@ def _of_one_target(table: CsvTable, rows: list[CsvRow]) -> EarlierResults | None
         file=str(table.path),
         target=first.text("dataset") or table.path.stem,
         digests=frozenset(first.text("target").split()),
-        task=next(iter(tasks)) if len(tasks) == 1 else TASK_OF_METRIC.get(way["metric"], way["metric"]),
+        task=next(iter(tasks)) if len(tasks) == 1 else TASK_OF_METRIC.get(known_measure(way["metric"]), ""),
         models=models,
         weights={row.text("model"): row.text("weights") for row in rows if row.text("weights")},
         **way,
