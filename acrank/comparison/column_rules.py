@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 
 from acrank.comparison.csvtable import CsvRow
+from acrank.comparison.measure_names import known_measure
 from acrank.errors import TableError
 
 #: Quality measure -> the range of a share; percent have a hundred times as much.
@@ -101,7 +102,7 @@ def check_truths(rows: Iterable[CsvRow]) -> None:
         twin = known.setdefault(tuple(row.cells.values()), row)
         if twin is not row and finite_number(row, "ground_truth") is not None:
             raise row.error(f"column 'model': the row is that of line {twin.line}", hint=_TWICE)
-        _check_range(row, metric)
+        _check_range(row, known_measure(metric))
 
 
 def _check_range(row: CsvRow, metric: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from acrank.comparison.column_rules import check_magnitude, check_truths, finite_number, is_skipped
 from acrank.comparison.csvtable import CsvRow, CsvTable, model_of, read_csv
-from acrank.comparison.measure_rules import check_directions, tasks_in
+from acrank.comparison.measure_rules import check_directions, check_units, tasks_in
 from acrank.errors import TableError
 from acrank.records import Ranking
 from acrank.system.record_schema import INTERVAL, RESERVED
@@ -147,7 +147,8 @@ def read_truth(path: Path, *, method: str | None = None) -> Truth:
 
     Raises:
         TableError: unreadable, a missing column, several methods and none chosen, a duplicate row or seed, two
-            measures for one dataset, one of which lower is better, or a value that cannot be.
+            measures for one dataset, one of which lower is better, two units, or a value that cannot
+            be.
     """
     if path.suffix.lower() == ".json":
         raise TableError(f"{path} is no table", hint="give the CSV that `acrank finetune` wrote beside it")
@@ -164,6 +165,7 @@ def truth_in(table: CsvTable, method: str | None = None) -> Truth:
     rows = [row for row in table.rows if chosen is None or row.text("method") == chosen]
     check_truths(rows)
     check_directions(rows)
+    check_units(rows)
     for row in rows:
         dataset, model = row.text("dataset"), model_of(row)
         own = seeds.setdefault(dataset, {}).setdefault(model, {})

@@ -169,8 +169,9 @@ def test_a_broken_truth_table_is_named_with_its_place(tmp_path: Path, text: str,
 def test_each_measure_of_finetuning_has_its_range_and_percent_are_taken(tmp_path: Path) -> None:
     assert set(RANGES) == {name for names in METRICS.values() for name in names}
     for name, (low, high) in RANGES.items():
-        lines = "".join(f"{i},{name},{x}\n" for i, x in enumerate((low, high, 100 * low, 100 * high)))
-        assert len(read_truth(written(tmp_path, f"model,metric,ground_truth\n{lines}")).datasets[""]) == 4
+        for values in ((low, high), (100 * low, 100 * high)):
+            lines = "".join(f"{i},{name},{x}\n" for i, x in enumerate((*values, *values)))
+            assert len(read_truth(written(tmp_path, f"model,metric,ground_truth\n{lines}")).datasets[""]) == 4
 
 
 def test_measures_may_differ_between_datasets_and_methods(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_shares_on_targets_of_the_same_task_and_of_others_where_there_are_none(t
 
 
 def test_a_task_column_goes_before_the_metric(tmp_path: Path) -> None:
-    path = written(tmp_path, "dataset,model,ground_truth,metric,task\nx,a,1,dice,other\nx,b,2,dice,other\n")
+    path = written(tmp_path, "dataset,model,ground_truth,metric,task\nx,a,0.1,dice,other\nx,b,0.2,dice,other\n")
     assert priors(path, "b", task="segmentation")["b"].same_task == 0
     assert priors(path, "b", task="other")["b"].same_task == 1
 
