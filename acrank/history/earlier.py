@@ -14,6 +14,7 @@ from pathlib import Path
 
 from acrank.comparison.csvtable import CsvRow, CsvTable, read_csv
 from acrank.comparison.measure_names import TASK_OF_METRIC, known_measure
+from acrank.comparison.name_rules import is_same_name
 from acrank.comparison.tables import Measurement, truth_in
 from acrank.errors import TableError
 from acrank.records.borda import borda
@@ -32,7 +33,7 @@ class EarlierResults:
         target: its name; of a table without the column `dataset`, that of the file.
         digests: fingerprints of its images, where they are known.
         identity: the same for all results on one target, see `read_history`.
-        task: such as "classification"; else that of the quality measure; empty where neither is known.
+        task: such as "classification", in lower case; else that of the quality measure; empty where neither is known.
         method, metric, protocol: how it was finetuned; empty where that is not known.
         models: model -> its quality, higher is better.
         weights: model -> SHA-256 of its weights, where known.
@@ -131,7 +132,7 @@ def _of_one_target(table: CsvTable, rows: list[CsvRow]) -> EarlierResults | None
     models = truth_in(replace(table, rows=rows)).datasets[first.text("dataset")]
     if not models:
         return None
-    tasks = {row.text("task") for row in rows} - {""}
+    tasks = {row.text("task").casefold() for row in rows} - {""}
     return EarlierResults(
         file=str(table.path),
         target=first.text("dataset") or table.path.stem,
@@ -153,7 +154,7 @@ def identified(results: Sequence[EarlierResults]) -> list[EarlierResults]:
 
 
 def is_same_target(one: EarlierResults, name: str, digests: frozenset[str]) -> bool:
-    """Whether results are of a target: by its fingerprints, else by its name.
+    """Whether results are of a target: by its fingerprints, else by its name, in any spelling of `is_same_name`.
 
     >>> known = EarlierResults(file="t.csv", target="busi", digests=frozenset({"f1"}))
     >>> [is_same_target(known, *other) for other in (("x", frozenset({"f1"})), ("busi", frozenset({"f2"})))]
@@ -161,4 +162,4 @@ def is_same_target(one: EarlierResults, name: str, digests: frozenset[str]) -> b
     """
     if one.digests and digests:
         return not one.digests.isdisjoint(digests)
-    return one.target == name
+    return is_same_name(one.target, name)

@@ -46,6 +46,7 @@ class Book:
         self.history = history
         self.others = [found for key, found in targets.items() if key not in own and any(one.shares for one in found)]
         self.notes = [f"history: {found[0].target} is left out: {_why(found, digest)}" for found in own.values()]
+        task = task.casefold()
         self.is_same = [bool(task) and any(one.task == task for one in found) for found in self.others]
         self._known: dict[tuple[str, str | None], tuple[Prior | None, list[str]]] = {}
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acrank.comparison.csvtable import parse_csv
+from acrank.comparison.tables import read_truth
 from acrank.errors import TableError
 from acrank.history import as_history, read_history
 from acrank.history import priors as priors_module
@@ -85,6 +86,33 @@ def test_the_target_at_hand_is_left_out_and_said(tmp_path: Path, target: dict[st
     more = written(tmp_path, "dataset,model,ground_truth\npets,a,1\npets,b,2\n", "more.csv")
     both = priors_of(read_history([path, more]), {"a": None}, **target)
     assert both.priors == found.priors
+
+
+@pytest.mark.parametrize(
+    "spelling", ["pets", "Pets", "PETS", "/data/Pets", "C:\\\\data\\\\pets", "pets/", "p-e_t.s ", "./pets"]
+)
+def test_the_name_of_the_target_at_hand_is_told_in_any_spelling(tmp_path: Path, spelling: str) -> None:
+    text = f"dataset,model,ground_truth\n{spelling},a,1\n{spelling},b,2\nscans,a,2\nscans,b,1\n"
+    history = read_history([written(tmp_path, text)])
+    for name in ("pets", "Pets", "/other/pets")[: 3 - any(mark in spelling[1:-1] for mark in "/\\\\")]:
+        found = priors_of(history, {"a": None}, name=name)
+        assert found.priors == {"a": Prior(value=1.0, targets=1)}
+        assert any("is left out: it has the name of the target at hand" in note for note in found.notes)
+    assert priors_of(history, {"a": None}, name="cats").priors["a"].targets == 2
+    assert priors_of(history, {"a": None}, name="").priors["a"].targets == 2
+
+
+def test_folders_of_one_name_in_two_places_are_two_targets(tmp_path: Path) -> None:
+    rows = "one/train,a,1\none/train,b,2\ntwo/train,a,1\ntwo/train,b,2\n"
+    assert priors(written(tmp_path, f"dataset,model,ground_truth\n{rows}"), "b")["b"].targets == 2
+
+
+def test_tasks_are_told_in_any_case(tmp_path: Path) -> None:
+    rows = "x,a,1,Classification\nx,b,2,CLASSIFICATION\ny,a,1,segmentation\ny,b,2,segmentation\n"
+    path = written(tmp_path, f"dataset,model,ground_truth,task\n{rows}")
+    assert priors(path, "b", task="classification")["b"].same_task == 1
+    assert priors(path, "b", task="Segmentation")["b"].same_task == 1
+    assert read_truth(path).tasks == {"x": "classification", "y": "segmentation"}
 
 
 def test_other_images_under_the_name_of_the_target_at_hand_count(tmp_path: Path) -> None:
