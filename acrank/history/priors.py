@@ -48,6 +48,7 @@ class Book:
         self.notes = [f"history: {found[0].target} is left out: {_why(found, digest)}" for found in own.values()]
         task = task.casefold()
         self.is_same = [bool(task) and any(one.task == task for one in found) for found in self.others]
+        self.of_task = task
         self._known: dict[tuple[str, str | None], tuple[Prior | None, list[str]]] = {}
 
     def priors(self, weights: Mapping[str, str | None]) -> Priors:
@@ -65,7 +66,7 @@ class Book:
         priors = {model: prior for model, (prior, _) in found.items() if prior is not None}
         notes = [*self.notes]
         if priors:
-            notes.append(_summary(self.history, priors, self.is_same, count=len(weights)))
+            notes.append(self._summary(priors, count=len(weights)))
         else:
             files = ", ".join(record["name"] for record in self.history.record())
             warnings.append(f"history: {files} has no results of these candidates on other targets")
@@ -77,6 +78,23 @@ class Book:
             shares = [_share(found, model, digest) for found in self.others]
             self._known[model, digest] = (_prior(shares, self.is_same), _stale_targets(self.others, model, digest))
         return self._known[model, digest]
+
+    def _summary(self, priors: Mapping[str, Prior], *, count: int) -> str:
+        """What was used: how many targets of which tasks, and which of them count for the candidates."""
+        files = ", ".join(record["name"] for record in self.history.record())
+        targets = _counted(self.others, self.is_same, task=self.of_task)
+        note = f"history: {files}: {targets}; {len(priors)} of {count} candidates have results there"
+        if not any(self.is_same) or all(self.is_same):  # all that each has count
+            return note
+        alone = sum(prior.same_task > 0 for prior in priors.values())
+        if not alone:
+            return f"{note}, none on the same task: those on the other targets count"
+        note += f", {alone} on the same task, which alone count for them"
+        return (
+            note
+            if alone == len(priors)
+            else f"{note}; for the other {len(priors) - alone} those on the other targets count"
+        )
 
 
 def book_of(history: History | None, target: Mapping[str, Any]) -> Book | None:
@@ -165,11 +183,12 @@ def _prior(shares: Sequence[float | None], is_same: Sequence[bool]) -> Prior | N
     return Prior(value=math.fsum(used) / len(used), targets=len(used), same_task=len(same))
 
 
-def _summary(history: History, priors: Mapping[str, Prior], is_same: Sequence[bool], *, count: int) -> str:
-    files = ", ".join(record["name"] for record in history.record())
-    same, others = sum(is_same), len(is_same) - sum(is_same)
-    alone = sum(prior.same_task > 0 for prior in priors.values())
-    return (
-        f"history: {files}: {same} earlier target{'' if same == 1 else 's'} of the same task, {others} of others; "
-        f"{len(priors)} of {count} candidates have results there, {alone} on the same task, which alone count for them"
-    )
+def _counted(targets: Sequence[Sequence[EarlierResults]], is_same: Sequence[bool], *, task: str) -> str:
+    """How many targets are of the task at hand, of others, and of tasks that are not known."""
+    same = sum(is_same)
+    unknown = sum(not any(one.task for one in found) for found in targets)
+    others = len(targets) - same - unknown
+    kinds = {"of the same task": same, "of others" if same else "of other tasks": others, "of unknown task": unknown}
+    first, *more = [(number, f" {kind}") for kind, number in kinds.items() if number] if task else [(len(targets), "")]
+    noun = "earlier target" if first[0] == 1 else "earlier targets"
+    return ", ".join([f"{first[0]} {noun}{first[1]}", *(f"{number}{kind}" for number, kind in more)])

@@ -176,6 +176,27 @@ def test_a_target_with_one_candidate_is_no_earlier_target(tmp_path: Path) -> Non
     ]
 
 
+@pytest.mark.parametrize(("tasks", "models", "task", "said"), [
+    (("", ""), "ab", "classification", "2 earlier targets of unknown task; 2 of 2 candidates have results there"),
+    (("", "seg"), "ab", "seg", "1 earlier target of the same task, 1 of unknown task; 2 of 2 candidates have results "
+     "there, 2 on the same task, which alone count for them"),
+    (("seg", ""), "ab", "cls", "1 earlier target of other tasks, 1 of unknown task; "
+     "2 of 2 candidates have results there"),
+    (("seg", "seg"), "abe", "seg", "2 earlier targets of the same task; 2 of 3 candidates have results there"),
+    (("seg", "seg"), "ab", "cls", "2 earlier targets of other tasks; 2 of 2 candidates have results there"),
+    (("seg", "cls"), "abc", "cls", "1 earlier target of the same task, 1 of others; 3 of 3 candidates have results "
+     "there, 2 on the same task, which alone count for them; for the other 1 those on the other targets count"),
+    (("seg", "cls"), "c", "cls", "1 earlier target of the same task, 1 of others; 1 of 1 candidates have results "
+     "there, none on the same task: those on the other targets count"),
+    (("seg", ""), "ab", "", "2 earlier targets; 2 of 2 candidates have results there"),
+])  # fmt: skip
+def test_the_note_says_what_counts(tmp_path: Path, tasks: tuple[str, str], models: str, task: str, said: str) -> None:
+    first, second = tasks
+    rows = f"x,a,3,{first}\nx,b,2,{first}\nx,c,1,{first}\ny,a,1,{second}\ny,b,2,{second}\n"
+    history = read_history([written(tmp_path, f"dataset,model,ground_truth,task\n{rows}")])
+    assert priors_of(history, dict.fromkeys(models), task=task).notes == [f"history: history.csv: {said}"]
+
+
 def test_a_prior_of_an_earlier_run_does_not_stay() -> None:
     row = Row("a", "scored", prior=Prior(value=1.0, targets=1))
     assert with_priors([row], None)[0][0].prior is None
