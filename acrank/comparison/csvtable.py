@@ -10,6 +10,7 @@ from pathlib import Path
 
 from acrank.errors import TableError
 from acrank.system.bounds import read_bounded
+from acrank.system.quoted_rows import QUOTE_HINT, breaks_line, rows_of_text
 from acrank.system.words import closest
 
 #: Spellings of an empty cell, in lower case.
@@ -28,8 +29,15 @@ class CsvRow:
     delimiter: str = ","
 
     def text(self, column: str) -> str:
-        """A cell as text; "" if the file lacks the column."""
-        return self.cells.get(column, "")
+        """A cell as text; "" if the file lacks the column.
+
+        Raises:
+            TableError: the cell holds a line break, as a stray quote gives.
+        """
+        text = self.cells.get(column, "")
+        if breaks_line(text):
+            raise self.error(f"column {column!r} holds a line break", hint=QUOTE_HINT)
+        return text
 
     def number(self, column: str) -> float | None:
         """A cell as a float; None if it is empty or NaN, or the file lacks the column.
@@ -90,10 +98,11 @@ def parse_csv(text: str, path: Path) -> CsvTable:
     """
     delimiter = max(",;\t", key=text.lstrip("\r\n").partition("\n")[0].count)
     try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        numbered = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
+        found = rows_of_text(io.StringIO(text, newline=""), delimiter, strict=True)
+        numbered = [(row.last, row.cells) for row in found if any(row.cells)]
     except csv.Error as error:
-        raise TableError(f"{path} is not a CSV file: {error}", hint="save it as comma-separated UTF-8") from error
+        hint = QUOTE_HINT if "quote" in str(error) else "save it as comma-separated UTF-8"
+        raise TableError(f"{path} is not a CSV file: {error}", hint=hint) from error
     if len(numbered) < 2:
         raise TableError(f"{path} holds no rows", hint="give a CSV with a header and one line per model")
     columns = numbered[0][1]

@@ -11,7 +11,7 @@ from acrank.system.words import closest
 from acrank.targets.grouping import check_groups
 from acrank.targets.label_spelling import composed
 from acrank.targets.layouts.listing import without_suffix
-from acrank.targets.layouts.table_file import ListedRow, read_table, tidy_path
+from acrank.targets.layouts.table_file import ListedRow, read_table, refuse_broken, tidy_path
 from acrank.targets.target import first_few
 
 #: The column of the images is chosen by about as many rows.
@@ -61,6 +61,7 @@ def groups_of_table(ids: Sequence[str], path: Path, column: str | None) -> tuple
         raise TargetError(
             f"{path} has the columns {first_few(header, 12)}", hint="name that of the groups: --group-column"
         )
+    refuse_broken(path, header, rows, places=[images, place])
     groups = [chosen[number].cells[place] for number in range(len(ids))]
     empty = sum(not group for group in groups)
     if empty:

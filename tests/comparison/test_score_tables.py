@@ -158,12 +158,23 @@ def test_a_broken_score_table_is_named_with_its_place(tmp_path: Path, text: str,
             "dataset,model,target,ground_truth\nd,a,f1 f2,1\nd,b,f2,1\nd,b,f3,2\n",
             r"line 4: column 'target': 'd' has other images than in line 2",
         ),
+        (
+            'model,ground_truth,note\na,1,"x\nb,2,y"\nc,3,z\n',
+            "line 2 runs on to line 3, which looks like a row",
+        ),
+        ('model,ground_truth,note\na,1,"x\nb,2,y\n', "a quote in line 2 is never closed"),
+        ('model,ground_truth\n"a\nb",1\n', r"line 3: column 'model' holds a line break"),
         ("model,metric,ground_truth\na,auc,1\nb,dice,1\n", r"line 3: column 'metric' holds 'dice', line 2 has 'auc'"),
     ],
 )
 def test_a_broken_truth_table_is_named_with_its_place(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(TableError, match=message):
         read_truth(written(tmp_path, text))
+
+
+def test_a_note_of_several_lines_is_read(tmp_path: Path) -> None:
+    truth = read_truth(written(tmp_path, 'model,ground_truth,note\na,1,"slow,\n\nand ""big"""\nb,2,\n'))
+    assert list(truth.datasets[""]) == ["a", "b"]
 
 
 def test_each_measure_of_finetuning_has_its_range_and_percent_are_taken(tmp_path: Path) -> None:

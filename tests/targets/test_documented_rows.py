@@ -51,6 +51,11 @@ def cells(*labels: str, header: str = "path,label", **more: Any) -> Make:
     return lambda at: table(at, labels, header=header, **more)
 
 
+def noted(notes: dict[int, str]) -> Make:
+    """A table with notes behind the labels, some of them as given."""
+    return cells(*(f"{'ab'[place % 2]},{notes.get(place, 'x')}" for place in range(24)), header="path,label,note")
+
+
 def masks(*values: int) -> Make:
     return lambda at: masked_set(at, boxes(4, *values))
 
@@ -359,6 +364,16 @@ TRIALS: dict[str, list[Member]] = {
     ],
     "paths of a table": [m(cells(*LETTERS, folders=("train", "test")), "test, train are read together",
                            classes=LETTERS)],
+    "a quote in a table": [
+        m(noted({5: '"5 in', 15: '7" or so'}), refused="a quote in line 7 runs on to line 17"),
+        m(noted({5: '"5 in', 6: '7"'}), refused="a quote in line 7 runs on to line 8, which looks like a row"),
+        m(noted({5: '"5 in'}), refused="a quote in line 7 is never closed"),
+        m(noted({5: '"5"" in"', 15: '7" or so'}), classes=LETTERS, count=24),
+    ],
+    "further lines of a quoted note": [
+        m(noted({5: '"soft\nround, firm, red"'}), "row 7 hold lines with as many", classes=LETTERS, count=24),
+        m(noted({5: '"soft\nround, red"'}), classes=LETTERS, count=24),
+    ],
     "files beside class folders": [
         m(changed(folders(*LETTERS), lambda at: (at / "a" / "x.abc").write_text("x")), ".abc (1)", classes=LETTERS),
     ],

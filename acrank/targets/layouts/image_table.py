@@ -16,7 +16,7 @@ from acrank.targets.label_cells import read_cells
 from acrank.targets.labels import encode_labels
 from acrank.targets.layouts.image_lookup import find_images
 from acrank.targets.layouts.labelled_files import holds_dicom, open_labelled
-from acrank.targets.layouts.table_file import ListedRow, read_table, tidy_path
+from acrank.targets.layouts.table_file import ListedRow, doubtful_notes, read_table, refuse_broken, tidy_path
 from acrank.targets.split_names import choose_splits, split_column, split_kind
 from acrank.targets.target import Target, build_target, first_few
 from acrank.targets.target_options import TargetOptions
@@ -57,6 +57,8 @@ def open_table(path: Path, options: TargetOptions) -> Target:
     image = header.index(_column(path, header, options.image_column, usual=_IMAGE_NAMES, what="image"))
     columns = _label_columns(path, header, options.label_column)
     places = [header.index(name) for name in columns]
+    refuse_broken(path, header, rows, places=(image, *places))
+    notes += doubtful_notes(rows)
     rows = _rows_of_split(path, header, rows, besides=(image, *places), split=options.split, notes=notes)
     if not rows:
         raise TargetError(f"no images in {path}: the table has no rows", hint="give one row per image")
@@ -100,6 +102,7 @@ def _groups(
     if name is None:
         return None
     place = header.index(_column(path, header, name, usual=(), what="group"))
+    refuse_broken(path, header, rows, places=[place])
     lacking = sum(not row.cells[place] for row in rows)
     if lacking:
         raise TargetError(

@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from acrank.errors import TargetError
 from acrank.system.bounds import MOST_TEXT, read_bounded
+from acrank.system.quoted_rows import QUOTE_HINT, breaks_line, rows_of_text
 from acrank.targets.stores.reading import check_count
+from acrank.targets.target import first_few
 
 #: Characters of one row.
 _LONGEST_ROW = 2**20
@@ -19,17 +21,19 @@ _LONGEST_ROW = 2**20
 
 @dataclass(frozen=True)
 class ListedRow:
-    """The cells of a row, stripped, and its number; the header is row 1."""
+    """The cells of a row, stripped, and its number; the header is row 1. A doubtful one may have swallowed others."""
 
     number: int
     cells: list[str]
+    is_doubtful: bool = False
 
 
 def read_table(path: Path) -> tuple[list[str], list[ListedRow], str]:
     """Column names, rows, and what separates the cells, of a CSV or TSV file.
 
     Raises:
-        TargetError: it cannot be read, is empty or too large, or has rows of several widths or columns of one name.
+        TargetError: it cannot be read, is empty or too large, or has rows of several widths or columns of one name, or
+            quotes that are never closed or swallow rows.
     """
     text = read_bounded(path, TargetError, most=MOST_TEXT)
     first = text.partition("\n")[0]
@@ -37,7 +41,8 @@ def read_table(path: Path) -> tuple[list[str], list[ListedRow], str]:
     try:
         rows = list(_rows(path, text, delimiter))
     except csv.Error as error:
-        raise TargetError(f"cannot read {path}: {error}", hint="give a CSV or TSV in UTF-8") from error
+        hint = QUOTE_HINT if "quote" in str(error) else "give a CSV or TSV in UTF-8"
+        raise TargetError(f"cannot read {path}: {error}", hint=hint) from error
     if not rows:
         raise TargetError(f"{path} is empty", hint="the first row names the columns, then one row per image")
     header = rows[0].cells
@@ -59,8 +64,8 @@ def _rows(path: Path, text: str, delimiter: str) -> Iterator[ListedRow]:
                 raise csv.Error(f"a row of more than {_LONGEST_ROW} characters")
             yield line
 
-    for number, found in enumerate(csv.reader(lines(), delimiter=delimiter), start=1):
-        since, cells = 0, [cell.strip() for cell in found]
+    for number, found in enumerate(rows_of_text(lines(), delimiter), start=1):
+        since, cells = 0, found.cells
         if not any(cells):
             continue
         width, count = width or len(cells), count + 1
@@ -70,7 +75,25 @@ def _rows(path: Path, text: str, delimiter: str) -> Iterator[ListedRow]:
                 f"{path}: row {number} has {len(cells)} cells, the header has {width}",
                 hint="quote cells that contain the separator",
             )
-        yield ListedRow(number, cells)
+        yield ListedRow(number, cells, found.is_doubtful)
+
+
+def refuse_broken(path: Path, header: Sequence[str], rows: Sequence[ListedRow], *, places: Sequence[int]) -> None:
+    """Refuse a line break within a cell of the columns that are used: a stray quote joins rows so."""
+    for row in rows:
+        for place in places:
+            if breaks_line(row.cells[place]):
+                raise TargetError(
+                    f"{path}: the cell of row {row.number} in column {header[place]!r} holds a line break",
+                    hint=QUOTE_HINT,
+                )
+
+
+def doubtful_notes(rows: Sequence[ListedRow]) -> list[str]:
+    """A warning on rows with cells of several lines, of which some have as many cells as the table has columns."""
+    found = [f"row {row.number}" for row in rows if row.is_doubtful]
+    said = "hold lines with as many separators as a row of the table: are these notes, or rows behind a stray quote?"
+    return [f"warning: quoted cells of {first_few(found, 3)} {said}"] if found else []
 
 
 def tidy_path(cell: str) -> str:

@@ -171,6 +171,35 @@ def test_a_quote_that_never_ends(folder: Path) -> None:
         open_target(table(folder, 'path,label\n"scans/a.png,x\n' + "scans/b.png,y\n" * 20000))
 
 
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ('path,label\nscans/a.png,"x\nscans/b.png,y\n', {}, "a quote in line 2 is never closed"),
+        ('path,label\nscans/a.png,"x\nscans/b.png,y"\n', {}, "line 2 runs on to line 3, which looks like a row"),
+        ('path,label\r\nscans/a.png,"x\r\nscans/b.png,y"\r\n', {}, "line 2 runs on to line 3, which looks"),
+        ('path,"label\nscans/a.png,x"\nscans/b.png,y\n', {}, "line 1 runs on to line 2, which looks like a row"),
+        ('path,label,n\nscans/a.png,"x, z",1\nscans/b.png,"y, z","1\nscans/c.png,x,2"\n', {}, "looks like a row"),
+        ('id,n,label\n"scans/a\nb",1,x\nscans/b,2,y\n', {"image_column": "id"}, "row 2 in column 'id' holds a line"),
+        ('path,label\nscans/a.png,"x\nz"\nscans/b.png,y\n', {}, "row 2 in column 'label' holds a line break"),
+        ('path,label,who\nscans/a.png,x,"p\n1"\nscans/b.png,y,2\n', {"group_column": "who"}, "'who' holds a line"),
+        ('path,n,label\nscans/a,"1,x\nscans/b,2",y\nscans/c,3,x\n', {}, "line 3, which looks like a row"),
+        ('path,label\nscans/a.png,"x\nscans/b.png,y" z\n', {}, "a quote in line 2 runs on to line 3: "),
+    ],
+)
+def test_quotes_that_join_rows(folder: Path, text: str, options: dict[str, str], message: str) -> None:
+    with pytest.raises(TargetError, match=message) as caught:
+        open_target(table(folder, text), **options)  # type: ignore[arg-type]
+    assert "double a quote" in str(caught.value.hint)
+
+
+def test_notes_of_several_lines_and_quotes_within_cells(folder: Path) -> None:
+    path = table(folder, 'path,label,note\nscans/a.png,x,"5"" wide\n\nround, soft"\nscans/b.png,y,"an" odd one\n')
+    assert open_target(path).notes == []
+    assert len(open_target(path)) == 2
+    path = table(folder, 'note,path,label\n"soft\nround",scans/a.png,x\n"soft, red\nround",scans/b.png,y\n')
+    assert open_target(path).notes == []
+
+
 def test_a_table_in_another_encoding(folder: Path) -> None:
     (folder / "t.csv").write_bytes("path,label\nscans/a.png,Blödsinn\n".encode("latin-1"))
     with pytest.raises(TargetError, match="is not UTF-8"):
