@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from decimal import Decimal
 
 import numpy as np
 
+#: Of up to four digits of an exponent, which are exact at any length.
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,4})?", re.IGNORECASE)
 #: Cells without a label, whatever the user says.
 EMPTY = ("", "nan", "na", "n/a", "#n/a", "<na>")
 #: What spreadsheets leave in a cell whose formula failed (#REF!, #BEZUG!, Err:502), or that is too narrow.
@@ -63,15 +66,17 @@ def without_label(cells: np.ndarray) -> np.ndarray:
 
 
 def spelling_notes(classes: Sequence[str]) -> tuple[str, ...]:
-    """Warnings on classes whose names differ in case, blanks, punctuation or what is invisible only; on unknown images.
+    """Warnings on classes that are one word or number in several spellings; on unknown images.
+
+    Words may differ in case, blanks, punctuation or what is invisible, numbers in all but their value.
 
     Example:
         >>> spelling_notes(["Benign", "benign ", "malignant"])
         ("warning: classes differ in spelling only: 'Benign', 'benign '; are they one class?",)
     """
-    alike: dict[str, list[str]] = {}
+    alike: dict[str | Decimal, list[str]] = {}
     for name in classes:
-        alike.setdefault(_plain(name), []).append(name)
+        alike.setdefault(_value(name), []).append(name)
     notes = [
         f"warning: classes differ in spelling only: {', '.join(map(repr, names))}; are they one class?"
         for names in alike.values()
@@ -81,6 +86,17 @@ def spelling_notes(classes: Sequence[str]) -> tuple[str, ...]:
     if unknown:
         notes.append(f"warning: classes named {', '.join(map(repr, unknown))}: are their images labelled at all?")
     return tuple(notes)
+
+
+def _value(name: str) -> str | Decimal:
+    """The number that a name is, else it without what does not matter.
+
+    >>> _value("+01") == _value("1e0") == _value("\uff11.00") == 1, _value("1.10") == _value("1.1"), _value("a-1")
+    (True, True, 'a1')
+    """
+    plain = _plain(name)
+    text = unicodedata.normalize("NFKC", plain).strip()
+    return Decimal(text) if _NUMBER.fullmatch(text) else plain
 
 
 def _plain(name: str) -> str:

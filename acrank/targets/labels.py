@@ -150,7 +150,8 @@ def _encode_classes(values: np.ndarray, where: str) -> Labels:
     classes = sorted(set(names), key=lambda name: (0.0 if numbers is None else float(name), name))
     places = {name: place for place, name in enumerate(classes)}
     table = np.array([places[name] for name in names], dtype=np.int64)
-    notes = spelling_notes(classes) if numbers is None else rare_numbers_notes(classes, len(values))
+    rare = () if numbers is None else rare_numbers_notes(classes, len(values))
+    notes = (*spelling_notes(classes), *rare)
     return Labels("classification", table[inverse.reshape(-1)], tuple(classes), notes=notes)
 
 

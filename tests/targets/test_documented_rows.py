@@ -453,8 +453,19 @@ TRIALS: dict[str, list[Member]] = {
             label_column="Edema,Effusion")
           for rule, said, count in (("zeros", "read as 0", 24), ("ones", "read as 1", 24), ("ignore", "6 of 24", 18))),
     ],
-    "classes that differ": [m(cells("Ant", "ant", "bee"), "differ in spelling only: 'Ant', 'ant'",
-                              classes=("Ant", "ant", "bee"))],
+    "classes that differ": [
+        m(cells("Ant", "ant", "bee"), "differ in spelling only: 'Ant', 'ant'", classes=("Ant", "ant", "bee")),
+        *(m(cells(one, "1", "2"), f"differ in spelling only: {', '.join(map(repr, sorted([one, '1'])))}",
+            classes=(*sorted([one, "1"]), "2")) for one in ("01", "+1", "1e0", "\uff11", "001")),
+        m(cells("01", "1", "x", "y", "z"), "differ in spelling only: '01', '1'", classes=("01", "1", "x", "y", "z")),
+        m(cells("1E+05", "100000", "5"), "spelling only: '100000', '1E+05'", classes=("5", "100000", "1E+05")),
+        m(cells("1.10", "1.1", "2.5"), "spelling only: '1.1', '1.10'", classes=("1.1", "1.10", "2.5"),
+          task="classification"),
+        m(folders("01", "1", "x"), "spelling only: '01', '1'", classes=("01", "1", "x")),
+        m(npz(images=grey(8), labels=np.array(["01", "1", "2", "3"] * 2)), "spelling only: '01', '1'",
+          classes=("01", "1", "2", "3")),
+        m(cells("1", "1.0", "2"), classes=("1", "2")),
+    ],
     "names without suffix": [
         m(cells(*LETTERS, named=""), "named without their suffix", classes=LETTERS),
         m(cells(*LETTERS, named=".jpg"), "named with .jpg and found as .png", classes=LETTERS),
