@@ -13,6 +13,7 @@ from acrank.comparison.permutation import Permutations
 from acrank.comparison.resampling import CONFIDENCE, bootstrap_counts
 from acrank.comparison.results import Comparison
 from acrank.comparison.tables import Scores
+from acrank.comparison.target_match import doubts_about_target
 from acrank.errors import TableError, UsageError
 from acrank.system.activity import Stage, announce
 from acrank.system.words import closest
@@ -55,7 +56,7 @@ def compare(
         standard errors, over those too, which makes them rather too wide (benchmarks/comparison/coverage_seeds.json).
 
     Raises:
-        TableError: no ground truth, or scores and truth have nothing in common.
+        TableError: no ground truth, one of another task than the run's, or scores and truth have nothing in common.
         UsageError: an unknown score in `higher_is_better` or `versus`, or a number out of range.
 
     Example:
@@ -74,6 +75,7 @@ def compare(
     directions = dict.fromkeys(scores.names, True) | scores.higher_is_better | dict(higher_is_better or {})
     reference = versus or scores.rank_by or next(iter(scores.names), "")
     aligned = align(scores, known, directions, reference=reference)
+    doubts = doubts_about_target(scores.target, known, aligned[0].name) if list(scores.datasets) == [""] else []
     resampled = _resample(aligned, top=tuple(top_k), seed=seed, resamples=resamples, clusters=clusters or {})
     measured = []
     for done, dataset in enumerate(resampled):
@@ -94,7 +96,7 @@ def compare(
             for dataset in aligned
             if dataset.without_truth or dataset.without_score
         },
-        warnings=comparison_warnings(scores, aligned, [*results, *means]),
+        warnings=[*doubts, *comparison_warnings(scores, aligned, [*results, *means])],
         settings=settings,
         datasets=aligned,
     )

@@ -98,8 +98,13 @@ def _are_shares(found: Sequence[tuple[CsvRow, float]], *, of_task: bool) -> bool
 def tasks_in(rows: Sequence[CsvRow]) -> dict[str, str]:
     """Dataset -> task, else that of its measure where it is known; of what its rows disagree in, nothing."""
     tasks = {name: TASK_OF_METRIC.get(known_measure(text), "") for name, text in _agreed(rows, "metric").items()}
-    tasks |= {name: text for name, text in _agreed(rows, "task").items() if text}
+    tasks |= named_tasks_in(rows)
     return {name: task for name, task in tasks.items() if task}
+
+
+def named_tasks_in(rows: Sequence[CsvRow]) -> dict[str, str]:
+    """Dataset -> its task, as the column `task` names it, where its rows agree."""
+    return {dataset: task for dataset, task in _agreed(rows, "task").items() if task}
 
 
 def _agreed(rows: Sequence[CsvRow], column: str) -> dict[str, str]:

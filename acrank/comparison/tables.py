@@ -6,14 +6,14 @@ The column `dataset` separates datasets; without it all rows belong to the unnam
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from acrank.comparison.column_rules import check_magnitude, check_truths, finite_number, is_skipped
 from acrank.comparison.csvtable import CsvRow, CsvTable, model_of, read_csv
-from acrank.comparison.measure_rules import check_directions, check_units, tasks_in
+from acrank.comparison.measure_rules import check_directions, check_units, named_tasks_in, tasks_in
 from acrank.errors import TableError
 from acrank.records import Ranking
 from acrank.system.record_schema import INTERVAL, RESERVED
@@ -50,6 +50,7 @@ class Truth:
         method: the chosen finetuning method, None if the table has no such column.
         unknown: dataset -> models that are listed without any value.
         tasks: dataset -> its task (column `task`), else that of its measure (column `metric`), where it is known.
+        named_tasks: dataset -> its task as the column `task` names it.
     """
 
     where: str
@@ -57,6 +58,7 @@ class Truth:
     method: str | None = None
     unknown: dict[str, list[str]] = field(default_factory=dict)
     tasks: dict[str, str] = field(default_factory=dict)
+    named_tasks: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class Scores:
         rank_by: the score that ranks a run record, else None.
         skipped: model -> reason why it was skipped.
         truth: the ground truth of a long table (one with a `ground_truth` column), else None.
+        target: of a run record, with its `name` and `task`, if given.
     """
 
     where: str
@@ -86,6 +89,7 @@ class Scores:
     rank_by: str | None = None
     skipped: dict[str, str] = field(default_factory=dict)
     truth: Truth | None = None
+    target: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -192,7 +196,8 @@ def truth_in(table: CsvTable, method: str | None = None) -> Truth:
     }
     empty = {dataset: [model for model, own in models.items() if not own] for dataset, models in seeds.items()}
     unknown = {dataset: models for dataset, models in empty.items() if models}
-    return Truth(where=str(table.path), datasets=known, method=chosen, unknown=unknown, tasks=tasks_in(rows))
+    tasks = {"tasks": tasks_in(rows), "named_tasks": named_tasks_in(rows)}
+    return Truth(where=str(table.path), datasets=known, method=chosen, unknown=unknown, **tasks)
 
 
 def scores_of_run(run: Ranking, where: str) -> Scores:
@@ -229,6 +234,7 @@ def scores_of_run(run: Ranking, where: str) -> Scores:
         reference={"": reference} if reference else {},
         rank_by=run.rank_by,
         skipped={row.model: row.reason for row in run.rows if row.status != "scored"},
+        target=run.target,
     )
 
 

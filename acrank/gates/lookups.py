@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from acrank.errors import GatesError
 from acrank.gates.check_report import one_line
@@ -62,21 +63,28 @@ def listed(items: Iterable[str]) -> str:
     return shown + (f" and {len(found) - 10} more" if len(found) > 10 else "")
 
 
-def mean_truth(gate: WeightedTau) -> dict[str, float]:
-    """Model -> mean ground truth, on the dataset that the gate chooses or the only one.
+def mean_truth(gate: WeightedTau, target: Mapping[str, Any]) -> tuple[dict[str, float], list[str]]:
+    """Model -> mean ground truth, on the dataset that the gate chooses or the only one, and what speaks against it.
+
+    Args:
+        gate: what is asked for; a dataset that it names is not held against the target.
+        target: of the run.
 
     Raises:
         GatesError: the table has several datasets and the gate chooses none, or the table lacks the chosen one.
-        TableError: the table cannot be read.
+        TableError: the table cannot be read, or is of another task.
     """
     from acrank.comparison.tables import read_truth
+    from acrank.comparison.target_match import doubts_about_target
 
-    datasets = read_truth(gate.truth, method=gate.method).datasets
+    truth = read_truth(gate.truth, method=gate.method)
+    datasets, doubts = truth.datasets, []
     if gate.dataset is None and len(datasets) == 1:
-        (found,) = datasets.values()
+        ((name, found),) = datasets.items()
+        doubts = doubts_about_target(target, truth, name)
     elif gate.dataset in datasets:
         found = datasets[gate.dataset]
     else:
         problem = "several datasets" if gate.dataset is None else f"no dataset {gate.dataset!r}"
         raise GatesError(f"weighted_tau: {gate.truth} has {problem}", hint=f"choose one of: {listed(datasets)}")
-    return {model: measured.mean for model, measured in found.items()}
+    return {model: measured.mean for model, measured in found.items()}, doubts

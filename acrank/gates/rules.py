@@ -190,7 +190,7 @@ def check_weighted_tau(ranking: Ranking, gate: WeightedTau) -> GateResult:
     from acrank.comparison.statistics import weighted_tau
 
     score = find_score(ranking, gate.score, "weighted_tau")
-    truth = mean_truth(gate)
+    truth, doubts = mean_truth(gate, ranking.target)
     sign = 1.0 if ranking.higher_is_better[score] else -1.0
     values = {row.model: sign * value for row in ranking.rows if (value := finite_value(row, score)) is not None}
     common = [model for model in values if model in truth]
@@ -206,6 +206,7 @@ def check_weighted_tau(ranking: Ranking, gate: WeightedTau) -> GateResult:
     run_only, truth_only = len(ranking.rows) - len(common), len(truth) - len(common)
     if run_only or truth_only:
         message += f" ({run_only} of the run and {truth_only} of the truth without a counterpart)"
+    message = "; but ".join([message, *doubts])
     passed = tau >= gate.at_least or math.isclose(tau, gate.at_least, abs_tol=_SLACK)
     required = f">= {gate.at_least:g}"
     return GateResult(name="weighted_tau", passed=passed, message=message, observed=tau, required=required)

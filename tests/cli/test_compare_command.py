@@ -142,6 +142,23 @@ def test_warnings_go_to_stderr_and_the_table_to_stdout(acrank: Callable[..., Any
     assert "warning" not in outcome.out
 
 
+def test_a_truth_of_another_task_is_taken_with_its_name_only(acrank: Callable[..., Any], run: Path) -> None:
+    ranking = Ranking.load(run / "run.json")
+    ranking.target = {"name": "here", "task": "classification"}
+    ranking.save(run / "run.json")
+    lines = (run / "truth.csv").read_text().splitlines()
+    text = "\n".join([f"{lines[0]},dataset,task", *(f"{line},streets,segmentation" for line in lines[1:])])
+    (run / "truth.csv").write_text(text)
+    words = ("compare", run / "run.json", "--truth", run / "truth.csv", *FEW)
+    refused = acrank(*words)
+    assert refused.code == 2
+    assert "is of the task 'segmentation', the run of 'classification'" in refused.err
+    assert "--dataset streets" in refused.err
+    taken = acrank(*words, "--dataset", "streets")
+    assert taken.code == 0
+    assert "the truth is of" not in taken.err
+
+
 def test_every_view_and_plot_is_written(acrank: Callable[..., Any], run: Path) -> None:
     pytest.importorskip("matplotlib")
     outputs = [run / f"out.{suffix}" for suffix in ("json", "csv", "md", "txt")]
