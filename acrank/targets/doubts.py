@@ -10,6 +10,7 @@ import numpy as np
 
 from acrank.errors import TargetError
 from acrank.targets.examination import ImageFacts, same_images
+from acrank.targets.quantity_codes import far_outlier, missing_codes
 from acrank.targets.target import Target, first_few
 
 #: One class with at least this share of the images is a warning.
@@ -46,7 +47,12 @@ def doubts_of(target: Target, facts: Mapping[str, ImageFacts]) -> list[str]:
     Raises:
         TargetError: the target cannot be right, and `target.doubts` is "refuse".
     """
-    impossible = [*_impossible_names(target), *_impossible_masks(target, facts), *_impossible_images(target, facts)]
+    impossible = [
+        *_impossible_names(target),
+        *_impossible_labels(target),
+        *_impossible_masks(target, facts),
+        *_impossible_images(target, facts),
+    ]
     if impossible and target.doubts == "refuse":
         raise TargetError(
             f"{target.name} cannot be right: {impossible[0]}",
@@ -57,6 +63,7 @@ def doubts_of(target: Target, facts: Mapping[str, ImageFacts]) -> list[str]:
         *_unlikely_names(target),
         *_unlikely_sizes(target),
         *_storage(target, facts),
+        *_unlikely_labels(target),
         *_copies(target, facts),
     ]
 
@@ -109,6 +116,30 @@ def _impossible_names(target: Target) -> list[str]:
     if names and all(map(is_split_name, names)):
         return [f"its classes are {first_few(names)}, which are names of splits"]
     return []
+
+
+def _impossible_labels(target: Target) -> list[str]:
+    """Numbers of a regression that may mark missing labels."""
+    found = missing_codes(target.labels) if target.task == "regression" else {}
+    if not found:
+        return []
+    values = [f"{value:g}" for value in found]
+    told = f"{sum(found.values())} of {len(target)} labels are {first_few(values)}, far from the others: no labels?"
+    ways = "in a table, empty their cells and say --missing-labels skip"
+    also = "; --uncertain ignore leaves out -1" if "-1" in values else ""
+    return [f"{told} ({ways}{also})"]
+
+
+def _unlikely_labels(target: Target) -> list[str]:
+    """The warning on a number of a regression that is far from all others."""
+    if target.task != "regression":
+        return []
+    known = missing_codes(target.labels)
+    value = far_outlier(target.labels[~np.isin(target.labels, list(known))])
+    if value is None:
+        return []
+    names = [name for name, label in zip(target.ids, target.labels.tolist(), strict=True) if label == value]
+    return [f"the label {value:g} of {first_few(names, 3)} is far from all others: is it right?"]
 
 
 def _impossible_masks(target: Target, facts: Mapping[str, ImageFacts]) -> list[str]:

@@ -17,7 +17,7 @@ Make = Callable[[Path], Path]
 
 @dataclass(frozen=True)
 class Member:
-    """One input: what of it is read (`said` is in its notes), or with what words it is refused."""
+    """One input: what of it is read (`said` is in its notes, `quiet` is not), or with what words it is refused."""
 
     name: str
     make: Make
@@ -26,6 +26,7 @@ class Member:
     count: int | None = None
     said: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
+    quiet: tuple[str, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -54,4 +55,5 @@ def misread(member: Member, folder: Path) -> list[str]:
     found = {"task": (target.task, member.task), "classes": (target.classes or member.classes, member.classes)}
     found["count"] = (len(target), len(target) if member.count is None else member.count)
     wrong = [f"{name}: {is_so!r} instead of {wanted!r}" for name, (is_so, wanted) in found.items() if is_so != wanted]
+    wrong += [f"{word!r} is said: {said}" for word in member.quiet if any(word in text for text in said)]
     return wrong + [f"{word!r} is not said: {said}" for word in member.said if not any(word in text for text in said)]

@@ -274,11 +274,13 @@ def float_image(place: int) -> np.ndarray:
 
 def m(make: Make, *said: str, refused: str = "", **more: Any) -> Member:
     """A member; what is not a field of it is an option."""
-    fields = {key: more.pop(key) for key in ("task", "classes", "count") if key in more and key != "task"}
+    fields = {key: more.pop(key) for key in ("task", "classes", "count", "quiet") if key in more and key != "task"}
     task = more.pop("reads", "classification")
     return Member("", make, task=task, said=said, refused=(refused,) if refused else (), options=more, **fields)
 
 
+DECIMALS = ["0.02", "0.35", "0.61", "0.88", "1.02", "1.25", "1.47"]
+QUIET = ("far from",)
 TWO = {"train_images": grey(8), "train_labels": np.arange(8) % 2}
 BOTH = {"images": grey(8), "labels": np.arange(8) % 2, "masks": np.stack(boxes(8, 0, 1))}
 CODED = "path,Edema,Effusion"
@@ -417,6 +419,24 @@ TRIALS: dict[str, list[Member]] = {
     "`1,037` beside": [
         m(cells('"1,037"', "950"), refused="may be 1037 or 1.037"),
         m(cells('"1,037"', "950"), classes=("1,037", "950"), task="classification"),
+    ],
+    "-1, -999": [
+        *(m(cells(*DECIMALS, code), refused=f"3 of 24 labels are {code}, far from the others: no labels?")
+          for code in ("-999", "-9999", "9999", "999999", "1e+09", "-1", "99", "-9", "-77", "-999.9", "32767")),
+        m(cells(*(str(age) for age in range(30, 52)), "999", "999"), refused="2 of 24 labels are 999",
+          task="regression"),
+        m(npz(images=grey(8), labels=np.array([0.5, 0.7, 0.2, 0.9, 0.4, -999, -999, 1.2])), refused="2 of 8 labels"),
+        m(cells(*DECIMALS, "-999"), "3 of 24 labels are -999", reads="regression", doubts="warn", count=24),
+        m(cells(*DECIMALS, ""), "3 of 24 images without", reads="regression", missing_labels="skip", count=21),
+        m(cells(*DECIMALS, "-1"), "3 of 24 images with", reads="regression", uncertain="ignore", count=21),
+        *(m(cells(*usual, *more), reads="regression", task="regression", quiet=QUIET)
+          for usual, more in ((map(str, range(40, 98)), ()), (["21", "88", "45", "99"], ()), (DECIMALS, ["-0.5", "-1"]),
+                              (["-20.5", "-9", "-1", "12.5", "3.5", "-15"], ()), (DECIMALS, ["1.5"]))),
+    ],
+    "a label of a regression": [
+        m(cells(*DECIMALS * 3, *DECIMALS[:2], "250"), "the label 250 of img/023.png is far", reads="regression"),
+        m(cells(*DECIMALS * 3, *DECIMALS[:2], "-999"), "the label -999 of img/023.png", reads="regression"),
+        m(cells(*(f"{1.5 ** place:.3f}" for place in range(24))), reads="regression", quiet=QUIET),
     ],
     "nine in ten classes": [
         m(cells(*(f"x{number}" for number in range(24))), "24 of 24 classes have one image each",
