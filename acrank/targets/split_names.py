@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -36,28 +36,6 @@ def split_kind(name: str) -> SplitKind | None:
     """
     found = _SPLIT.fullmatch(name.strip())
     return found.lastgroup if found else None  # type: ignore[return-value]
-
-
-def split_column(header: Sequence[str], rows: Sequence[Sequence[str]], *, besides: Collection[int]) -> int | None:
-    """The column of a table that names the split of every row: the one called so, else the only one of such words.
-
-    Args:
-        header: names of the columns.
-        rows: cells, one for each column.
-        besides: columns of images and labels, which are none.
-
-    >>> split_column(["path", "set"], [["a", "Train"], ["b", "Test"]], besides=[0])
-    1
-    """
-    called = next((place for place, name in enumerate(header) if name.lower() == "split"), None)
-    if called is not None:
-        return called
-    found = []
-    for place in set(range(len(header))) - {*besides}:
-        words = {row[place] for row in rows} - {""}
-        if len(words) > 1 and {split_kind(word) for word in words} <= {"train", "val", "test"}:
-            found.append(place)
-    return found[0] if len(found) == 1 else None
 
 
 def choose_splits(split: str | None, available: Sequence[str], *, path: Path, notes: list[str]) -> list[str]:

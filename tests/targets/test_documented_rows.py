@@ -285,6 +285,8 @@ TWO = {"train_images": grey(8), "train_labels": np.arange(8) % 2}
 BOTH = {"images": grey(8), "labels": np.arange(8) % 2, "masks": np.stack(boxes(8, 0, 1))}
 CODED = "path,Edema,Effusion"
 CHEX = cells("1,0", ",1", "-1,", "0,1", header=CODED)
+ASKED = cells("a,True", "b,True", "a,False", "b,False", header="path,label,is_valid")
+FOLDS = cells("a,0", "b,0", "a,1", "b,1", header="path,label,fold")
 SPLIT = ("a,train", "b,train", "a,test", "b,test")
 NOTE_OF_PAIRS = "lie in 2 folders, read together"
 PAIRED_FOLDERS = changed(
@@ -363,6 +365,38 @@ TRIALS: dict[str, list[Member]] = {
     "a column of a table": [
         m(cells(*SPLIT, header="path,label,part"), "the column 'part' names the split", classes=LETTERS, count=12),
         m(cells(*SPLIT, header="path,label,part"), classes=LETTERS, count=24, split="all"),
+    ],
+    "columns of truth values": [
+        *(m(cells(f"a,{yes}", f"b,{yes}", f"a,{no}", f"b,{no}", f"a,{no}", f"b,{no}", header=f"path,label,{name}"),
+            f"the column '{name}' tells the split", f'split "train" of {others}', classes=LETTERS, count=count)
+          for name, yes, no, others, count in (
+              ("is_valid", "True", "False", "train, valid", 16), ("isVal", "yes", "no", "train, valid", 16),
+              ("validation", "1.0", "0.0", "train, valid", 16), ("is_test", "TRUE", "FALSE", "test, train", 16),
+              ("test", "1", "0", "test, train", 16), ("is_train", "1", "0", "test, train", 8),
+              ("train", "t", "f", "test, train", 8), ("Is Training", "Y", "N", "test, train", 8))),
+        m(ASKED, classes=LETTERS, count=12, split="val"),
+        m(ASKED, classes=LETTERS, count=24, split="all"),
+        m(cells("a,1,0", "b,1,0", "a,0,1", "b,0,1", "a,0,0", "b,0,0", header="path,label,is_valid,is_test"),
+          "the columns 'is_valid', 'is_test' tell", classes=LETTERS, count=8),
+        m(cells("a,1,0", "b,1,0", "a,0,1", "b,0,1", "a,0,0", "b,0,0", header="path,label,train,test"),
+          "8 rows without a split are left out", classes=LETTERS, count=8),
+        m(cells("a,1", "b,0", header="path,label,positive"), classes=LETTERS, count=24, quiet=("split",)),
+        m(cells("a,1", "b,2", "a,0", header="path,label,test"), classes=LETTERS, count=24, quiet=("split",)),
+        m(cells("1,0", "0,1", header="path,test,train"), reads="multilabel", classes=("test", "train"), count=24,
+          label_column="test,train", quiet=("split",)),
+    ],
+    "a column `fold`": [
+        m(cells("a,fold0", "b,fold0", "a,fold1", "b,fold1", header="path,label,fold"), "fold0, fold1 are read together",
+          classes=LETTERS, count=24),
+        m(FOLDS, "the column 'fold' names", "fold_0, fold_1 are read together", classes=LETTERS, count=24),
+        m(FOLDS, classes=LETTERS, count=12, split="fold_0"),
+    ],
+    "several columns that may": [
+        m(cells("a,1,0", "b,1,1", "a,0,0", header="path,label,is_valid,is_test"), "contradict each other",
+          classes=LETTERS, count=24),
+        m(cells("a,train,test", "b,test,train", header="path,label,one,two"), "'one', 'two' are not taken as splits",
+          classes=LETTERS, count=24),
+        m(cells("a,1,0", "b,0,1", header="path,label,val,is_valid"), "several ask for one", classes=LETTERS, count=24),
     ],
     "paths of a table": [m(cells(*LETTERS, folders=("train", "test")), "test, train are read together",
                            classes=LETTERS)],

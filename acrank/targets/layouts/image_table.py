@@ -17,7 +17,8 @@ from acrank.targets.labels import encode_labels
 from acrank.targets.layouts.image_lookup import find_images
 from acrank.targets.layouts.labelled_files import holds_dicom, open_labelled
 from acrank.targets.layouts.table_file import ListedRow, doubtful_notes, read_table, refuse_broken, tidy_path
-from acrank.targets.split_names import choose_splits, split_column, split_kind
+from acrank.targets.split_columns import splits_of_table
+from acrank.targets.split_names import choose_splits, split_kind
 from acrank.targets.target import Target, build_target, first_few
 from acrank.targets.target_options import TargetOptions
 
@@ -42,7 +43,8 @@ def open_table(path: Path, options: TargetOptions) -> Target:
 
     The columns are given, or recognised by usual names. `label_column` may name several columns of 0 and 1, separated
     by commas, for a multilabel task. A column called `split` gives splits, else the only one
-    that holds nothing but words such as train and test. Backslashes in paths count as slashes.
+    that holds nothing but words such as train and test, else those of truth values such as `is_valid`, or of folds.
+    Backslashes in paths count as slashes.
 
     Absolute paths are read wherever they lie, for the user named the table, and noted where they lie outside its
     folder. Relative paths and links that lead outside are refused without `allow_outside`. An image that is listed
@@ -146,20 +148,19 @@ def _rows_of_split(
     split: str | None,
     notes: list[str],
 ) -> list[ListedRow]:
-    place = split_column(header, [row.cells for row in rows], besides=besides)
-    if place is not None and header[place].lower() != "split":
-        notes.append(f"the column {header[place]!r} names the split of every row")
-    elif place is None and split != "all":
+    found = splits_of_table(header, [row.cells for row in rows], besides=besides)
+    notes += found.notes
+    if found.names is None and split != "all":
         notes += _splits_of_paths([tidy_path(row.cells[besides[0]]) for row in rows])
-    names = [] if place is None else sorted({row.cells[place] for row in rows} - {""})
+    names = sorted({*(found.names or ())} - {""})
     chosen = choose_splits(split, names, path=path, notes=notes)
-    if place is None or split == "all" or not chosen:
+    if found.names is None or split == "all" or not chosen:
         return rows
-    nowhere = [f"row {row.number}" for row in rows if not row.cells[place]]
+    nowhere = [f"row {row.number}" for row, name in zip(rows, found.names, strict=True) if not name]
     if nowhere:
         shown = first_few(nowhere, 3)
         notes.append(f"{len(nowhere)} rows without a split are left out: {shown} (--split all reads them)")
-    return [row for row in rows if row.cells[place] in chosen]
+    return [row for row, name in zip(rows, found.names, strict=True) if name in chosen]
 
 
 def _splits_of_paths(paths: Sequence[str]) -> list[str]:
