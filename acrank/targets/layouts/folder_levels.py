@@ -121,7 +121,7 @@ def _deepest(data: DataFolder, folder: str, root: str) -> Iterator[ClassFolder]:
         seen.update(one.identity for one in inside)
         if not inside:
             above, _, label = here.removeprefix(root).rpartition("/")
-            yield here, label, above or label
+            yield here, label, above
 
 
 def _split_folders(data: DataFolder, folders: list[str]) -> list[str]:

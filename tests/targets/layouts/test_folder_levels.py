@@ -191,3 +191,14 @@ def test_parts_of_a_class_in_a_group_are_its_images(tmp_path: Path) -> None:
     target = open_target(folder)
     assert target.classes == ("cat", "dog")
     assert {str(name) for name in target.groups or ()} == {"site_1", "site_2"}
+
+
+def test_images_of_a_first_folder_are_no_group(tmp_path: Path) -> None:
+    folder = tree(tmp_path, *(f"{split}/{label}" for split in ("train", "test") for label in ("cat", "dog")))
+    assert open_target(folder, class_folders="bottom", split="all").groups is None
+    tree(tmp_path, *(f"train/site_{number}/{label}" for number in "12" for label in ("cat", "dog")))
+    groups = open_target(folder, class_folders="bottom").groups
+    assert groups is not None
+    named = [str(name) for name in groups]
+    assert (named.count("site_1"), named.count("site_2")) == (4, 4)
+    assert len({*named}) == 6  # the other four images are one each
