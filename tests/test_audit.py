@@ -51,6 +51,7 @@ def audit(url: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.slow
 def test_every_bound_and_every_installed_library_is_asked_about() -> None:
     with service({"ray": ANSWERED[0]}) as (url, asked):
         done = audit(url)
@@ -59,6 +60,7 @@ def test_every_bound_and_every_installed_library_is_asked_about() -> None:
     assert {"torch", "timm", "pillow", "h5py", "pytest"} <= {name for name, _ in asked[len(PINS) :]}
 
 
+@pytest.mark.slow
 def test_a_known_hole_fails() -> None:
     with service({"pillow": "PYSEC-2026-1"}) as (url, _):
         done = audit(url)
