@@ -124,4 +124,4 @@ def plan_within(
         cut, lasts = ", ".join(found.cuts), as_duration(found.seconds or 0.0)
         note = f"planned for --refine-budget {budget.text}: {cut}; the first round takes about {lasts}"
         found = dataclasses.replace(found, note=note)
-    return found, found.note
+    return dataclasses.replace(found, budget=budget.text), found.note

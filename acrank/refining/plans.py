@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import heapq
 import math
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,16 @@ class Treatment:
             out.append(f"{self.val} of {full.val} validation images")
         return out
 
+    def covers(self, other: Treatment) -> bool:
+        """Whether it has at least the rates, epochs and images of another.
+
+        >>> one = Treatment(rates=(0.03,), epochs=2, train=128, val=300)
+        >>> one.covers(one), one.covers(Treatment(rates=(0.03,), epochs=3, train=8, val=8))
+        (True, False)
+        """
+        mine, theirs = ((one.epochs, one.train, one.val) for one in (self, other))
+        return set(other.rates) <= set(self.rates) and all(map(operator.ge, mine, theirs))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
@@ -99,6 +110,7 @@ class TrainingPlan:
         seconds: that the first round is expected to take; None where no budget asked.
         costs: measured, by candidate.
         note: for the reader of the ranking; empty where nothing was left out.
+        budget: that it was made for, as it was given; None for none.
     """
 
     chosen: list[str]
@@ -108,6 +120,7 @@ class TrainingPlan:
     seconds: float | None = None
     costs: dict[str, Cost] = dataclasses.field(default_factory=dict)
     note: str = ""
+    budget: str | None = None
 
     def for_others(self, chosen: list[str], full: Treatment) -> TrainingPlan:
         """The same treatment of other candidates; what was said of, and measured on, the plan's own is dropped.
@@ -120,7 +133,9 @@ class TrainingPlan:
         """
         cuts = self.treatment.differences_from(full)
         note = f"trained as the resumed run planned: {', '.join(cuts)}" if cuts else ""
-        return TrainingPlan(chosen=chosen, models=chosen, treatment=self.treatment, cuts=cuts, note=note)
+        return TrainingPlan(
+            chosen=chosen, models=chosen, treatment=self.treatment, cuts=cuts, note=note, budget=self.budget
+        )
 
     def record(self) -> dict[str, Any]:
         """Plain data for the run record and the work folder."""
@@ -263,16 +278,23 @@ def _made(
     costs: Mapping[str, Cost],
     all_rounds: bool,
 ) -> TrainingPlan:
-    cuts = how.differences_from(full)
-    if count < len(chosen):
-        cuts.append(f"{count} of {len(chosen)} candidates")
-    if not all_rounds and count > 2:
-        cuts.append("one round, others only if time is left")
     return TrainingPlan(
         chosen=list(chosen),
         models=list(chosen[:count]),
         treatment=how,
-        cuts=cuts,
+        cuts=cuts_of(how, full, trained=count, chosen=len(chosen), all_rounds=all_rounds),
         seconds=round(first, 1),
         costs={model: costs[model] for model in chosen},
     )
+
+
+def cuts_of(how: Treatment, full: Treatment, *, trained: int, chosen: int, all_rounds: bool) -> list[str]:
+    """In words, what a plan leaves out.
+
+    >>> how = Treatment(rates=(0.03,), epochs=1, train=8, val=8)
+    >>> cuts_of(how, how, trained=3, chosen=5, all_rounds=False)
+    ['3 of 5 candidates', 'one round, others only if time is left']
+    """
+    fewer = [f"{trained} of {chosen} candidates"] if trained < chosen else []
+    rounds = ["one round, others only if time is left"] if not all_rounds and trained > 2 else []
+    return [*how.differences_from(full), *fewer, *rounds]

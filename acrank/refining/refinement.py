@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from acrank.cache import ObservationCache
-from acrank.errors import TargetError, UsageError
-from acrank.executors import InProcess, TaskExecutor, run_tasks
+from acrank.errors import UsageError
+from acrank.executors import InProcess, TaskExecutor
 from acrank.finetuning.finetune_settings import FinetuneSettings
 from acrank.finetuning.outcomes import Outcome
 from acrank.finetuning.work_folder import WorkFolder
 from acrank.ranking.examined_target import examine_target
 from acrank.records import Ranking, Refined
 from acrank.records.joint import expectations, joined, shares_of
-from acrank.refining.budgeting import Budget, full_treatment, plan_within, workers_of
+from acrank.refining.budgeting import Budget, full_treatment, workers_of
 from acrank.refining.halving import Stop, successive_halving
 from acrank.refining.kept_files import PLAN, delete_rounds, write_truth
-from acrank.refining.plans import Cost, TrainingPlan, as_duration, wall_seconds
+from acrank.refining.plans import Cost, TrainingPlan, Treatment, wall_seconds
+from acrank.refining.refine_notes import counted, not_begun, settings_of, summary_of
 from acrank.refining.refine_progress import RefineProgress, epoch_counter
 from acrank.refining.refine_settings import LEAST_STEPS, RATES, RefineSettings, check_task
+from acrank.refining.replanning import PlanInputs, next_plan, with_others
 from acrank.refining.shortlist import first_candidates
 from acrank.refining.sides import Sides, choose_sides, fewer_images
 from acrank.refining.step_costs import expected_seconds, measured_costs
-from acrank.refining.training import BudgetSpentError, Contestant, Round, failed, refined_of, train_candidate
+from acrank.refining.training import Contestant, Round, finished_outcome, refined_of, train_all
 from acrank.settings import Settings
 from acrank.targets import Target
 from acrank.zoo import Zoo
@@ -57,7 +57,7 @@ def refine(
     where enough are left. See `joined` for how the result joins the ranking.
 
     With a budget, a few steps of each are measured first, and all of them get as much as fits, see `plan_for`; where
-    nothing fits, a note says how much time would do. A resumed run keeps the plan that it began with.
+    nothing fits, a note says how much time would do. See `next_plan` for resumed runs.
 
     Args:
         ranking: of a finished run.
@@ -131,7 +131,7 @@ class _Flow:
 
     def prepare(self, sides: Sides, settings: Settings, work_dir: Path, *, resume: bool) -> None:
         """Fix what all rounds share, by the plan of an earlier run here, or by a new one."""
-        self.sides, self.work_dir, self.seed = sides, work_dir, settings.seed
+        self.sides, self.all_sides, self.work_dir, self.seed = sides, sides, work_dir, settings.seed
         self.base = FinetuneSettings(
             lrs=RATES,
             patience=0,
@@ -142,29 +142,45 @@ class _Flow:
         ).for_task(sides.train.target.task)
         if not resume:
             delete_rounds(work_dir)
+        self.full = full_treatment(self.sides, self.base, least_steps=LEAST_STEPS)
         self.budget = Budget.of(self.how, self.clock)
         known = TrainingPlan.load(work_dir / PLAN)
-        if known is not None and known.chosen != self.chosen:
-            known = known.for_others(self.chosen, full_treatment(self.sides, self.base, least_steps=LEAST_STEPS))
-        self.plan = known or self._new_plan()
+        self.plan, why = next_plan(known, self._plan_inputs())
         if self.plan is None:
+            self.warnings.append(why)
             return
+        if known is not None and self.plan.treatment != known.treatment:
+            delete_rounds(work_dir)
         self._note(self.plan.note)
-        how = self.plan.treatment
-        self.base = dataclasses.replace(self.base, lrs=how.rates, epochs=how.epochs)
-        self.sides = fewer_images(sides, train=how.train, val=how.val, seed=self.seed)
-        self.images = self.sides.digest
+        self._treat(self.plan.treatment)
         self.plan.save(work_dir / PLAN)
 
-    def _new_plan(self) -> TrainingPlan | None:
-        """What fits into the budget; None where nothing does."""
-        full = full_treatment(self.sides, self.base, least_steps=LEAST_STEPS)
-        if self.budget is None:
-            return TrainingPlan(chosen=self.chosen, models=self.chosen, treatment=full)
-        about: dict[str, Any] = {"full": full, "measure": self._costs, "workers": workers_of(self.executor)}
-        found, note = plan_within(self.budget, self.chosen, self.sides, settings=self.base, **about)
-        self.warnings += [] if found else [note]
-        return found
+    def _plan_inputs(self) -> PlanInputs:
+        return PlanInputs(
+            chosen=self.chosen,
+            sides=self.sides,
+            settings=self.base,
+            full=self.full,
+            budget=self.budget,
+            measure=self._costs,
+            finished=self._finished,
+            workers=workers_of(self.executor),
+        )
+
+    def _treat(self, how: Treatment) -> None:
+        """Train with the rates, epochs and images of a treatment from now on."""
+        self.base = dataclasses.replace(self.base, lrs=how.rates, epochs=how.epochs)
+        self.sides = fewer_images(self.all_sides, train=how.train, val=how.val, seed=self.seed)
+        self.images = self.sides.digest
+
+    def _finished(self, how: Treatment) -> list[str]:
+        """The candidates whose first round is done under a treatment."""
+        before = self.base, self.sides
+        self._treat(how)
+        entries = [Contestant(candidate=self.candidates[model], rates=how.rates) for model in self.chosen]
+        this = self._this_round(1, entries)
+        self.base, self.sides = before
+        return [entry.candidate.id for entry in entries if finished_outcome(this, entry) is not None]
 
     def _costs(self) -> dict[str, Cost]:
         entries = [Contestant(candidate=self.candidates[model], rates=RATES) for model in self.chosen]
@@ -186,13 +202,15 @@ class _Flow:
         score, rows = self.before.scored_by, self.before.rows
         shares = shares_of(rows, score, higher_is_better=self.before.higher_is_better[score])
         expected = expectations(shares, {row.model: row.prior for row in rows})
-        self.known, why = successive_halving(self.plan.models, expected, self._round)
+        self.known, why = successive_halving(self.plan.chosen, expected, self._round)
         if self.outcomes:
             write_truth(self.work_dir, [(one, self._epochs(number)) for number, one in self.outcomes.values()])
         return self._ranking(why)
 
     def _round(self, number: int, models: Sequence[str], rates: Mapping[str, float]) -> dict[str, Refined] | None:
-        if number > 1 and self.on_round is not None:
+        if number == 1:
+            models = self.planned
+        elif self.on_round is not None:
             self.on_round(self._ranking())
         entries = [
             Contestant(candidate=self.candidates[model], rates=(rates[model],) if model in rates else self.base.lrs)
@@ -201,20 +219,34 @@ class _Flow:
         this = self._this_round(number, entries)
         if not self._has_time_for(this, entries):
             return None
-        found: dict[str, Outcome] = {}
-        for entry, outcome in run_tasks(self.executor, partial(train_candidate, this), entries):
-            if isinstance(outcome, BudgetSpentError):
-                continue
-            if isinstance(outcome, TargetError | UsageError):  # no other candidate could do better
-                raise outcome
-            model = entry.candidate.id
-            found[model] = failed(this, entry, outcome) if isinstance(outcome, Exception) else outcome
-            self._tell(refined_of(found[model], number), model, done=len(found), total=len(entries))
-        counted = self._counted(number, models, found)
-        self.outcomes.update({model: (number, found[model]) for model in counted})
-        results = {model: refined_of(found[model], number) for model in counted}
+        found = train_all(this, entries, executor=self.executor, on_outcome=self._tell)
+        if number == 1 and len(found) == len(models) and (more := self._others(found)):
+            models = self.planned
+            found |= train_all(this, more, executor=self.executor, on_outcome=self._tell)
+        ours, note = counted(number, models, found)
+        self.notes += [note] if note else []
+        self.outcomes.update({model: (number, found[model]) for model in ours})
+        results = {model: refined_of(found[model], number) for model in ours}
         self.known.update(results)
         return results or None
+
+    @property
+    def planned(self) -> list[str]:
+        """The candidates of the first round."""
+        return self.plan.models if self.plan else []
+
+    def _others(self, found: Mapping[str, Outcome]) -> list[Contestant]:
+        """Those that the plan left out, and for which the first round, sooner done than foreseen, left time."""
+        if self.plan is None or self.budget is None:
+            return []
+        planned = len(self.plan.models)
+        about: dict[str, Any] = {"full": self.full, "left": self.budget.left, "workers": workers_of(self.executor)}
+        self.plan = with_others(self.plan, found, **about)
+        more = self.plan.models[planned:]
+        if more:
+            self.plan.save(self.work_dir / PLAN)
+            self._note(f"time is left: {len(more)} more than planned {'is' if len(more) == 1 else 'are'} trained")
+        return [Contestant(candidate=self.candidates[model], rates=self.base.lrs) for model in more]
 
     def _has_time_for(self, this: Round, entries: Sequence[Contestant]) -> bool:
         """Whether a later round, as long as it will take by the round before, fits into what is left."""
@@ -224,23 +256,8 @@ class _Flow:
         wanted = wall_seconds(expected_seconds(this, entries, before), workers_of(self.executor))
         left = max(0.0, self.budget.left)
         if wanted > left:
-            self.notes.append(
-                f"round {this.number} would take about {as_duration(wanted)}, and {as_duration(left)} of "
-                f"--refine-budget {self.budget.text} are left: it was not begun (--resume goes on with it)"
-            )
+            self.notes.append(not_begun(this.number, wanted, left=left, budget=self.budget.text))
         return wanted <= left
-
-    def _counted(self, number: int, models: Sequence[str], found: Mapping[str, Outcome]) -> list[str]:
-        """Those whose training counts: all; of a first round that was cut short the first ones, if two are done."""
-        if len(found) == len(models):
-            return list(models)
-        done = list(itertools.takewhile(found.__contains__, models)) if number == 1 else []
-        what = f"the first {len(done)} count" if len(done) > 1 else "that round does not count"
-        self.notes.append(
-            f"--refine-budget was spent in round {number} after {len(found)} of {len(models)} candidates: "
-            f"{what} (--resume goes on with it)"
-        )
-        return done if len(done) > 1 else []
 
     def _this_round(self, number: int, entries: Sequence[Contestant]) -> Round:
         settings = dataclasses.replace(self.base, epochs=self._epochs(number))
@@ -272,29 +289,8 @@ class _Flow:
         rows = [dataclasses.replace(row, refined=self.known.get(row.model)) for row in self.before.rows]
         notes = [*self.before.notes, *self.notes]
         if self.known:
-            notes.append(self._summary(why))
-        record = {**self.how.record(), **self._about(), "stopped": why and why.value}
+            notes.append(summary_of(self.known, self.sides, why))
+        record = {**self.how.record(), **settings_of(self.plan, self.sides, self.base), "stopped": why and why.value}
         settings = {**self.before.settings, "refine": record}
         warnings = [*self.before.warnings, *self.warnings]
         return joined(dataclasses.replace(self.before, rows=rows, notes=notes, warnings=warnings, settings=settings))
-
-    def _about(self) -> dict[str, Any]:
-        if self.plan is None:
-            return {"trained": []}
-        return {
-            "plan": self.plan.record(),
-            "rates": list(self.base.lrs),
-            "trained": list(self.plan.models),
-            "epochs": self.base.epochs,
-            "train": len(self.sides.train),
-            "val": len(self.sides.val),
-            "images": self.sides.note,
-        }
-
-    def _summary(self, why: Stop | None) -> str:
-        rounds = max(found.rounds for found in self.known.values())
-        text = (
-            f"refined: {len(self.known)} candidates trained on {len(self.sides.train)} images in {rounds} "
-            f"round{'s' if rounds > 1 else ''}, {self.sides.note} ({len(self.sides.val)})"
-        )
-        return f"{text}; {why.value}" if why else text

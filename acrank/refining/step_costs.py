@@ -18,7 +18,7 @@ from acrank.finetuning.trainer import Trainer
 from acrank.finetuning.work_folder import WorkFolder
 from acrank.refining.plans import Cost, dearest
 from acrank.refining.sides import Sides, fewer_images
-from acrank.refining.training import Contestant, Round, ShortRun, context_of, loader_for
+from acrank.refining.training import Contestant, Round, ShortRun, context_of, finished_outcome, loader_for
 from acrank.system.activity import Detail, announce
 from acrank.system.machine import reason_of
 
@@ -53,7 +53,7 @@ def expected_seconds(this: Round, entries: Sequence[Contestant], before: Mapping
     for entry in entries:
         earlier = before[entry.candidate.id]
         epochs = sum(trial["epochs"] for trial in earlier.trials) or 1
-        is_done = this.folder.outcome(entry.key(this.seed)) is not None
+        is_done = finished_outcome(this, entry) is not None
         found.append(0.0 if is_done else float(earlier.details.get("seconds", 0.0)) * this.settings.epochs / epochs)
     return found
 

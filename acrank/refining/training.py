@@ -7,13 +7,14 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from acrank.cache.keys import dependencies_of
 from acrank.errors import OutputError, TargetError, UsageError
+from acrank.executors import TaskExecutor, run_tasks
 from acrank.finetuning.finetune_settings import FinetuneSettings
 from acrank.finetuning.image_loader import ImageLoader, ImageSource, PartLoader
 from acrank.finetuning.outcomes import Outcome
@@ -95,8 +96,7 @@ def train_candidate(this: Round, entry: Contestant) -> Outcome:
         TargetError, OutputError, UsageError, TableError: what no other candidate could do better.
     """
     key = entry.key(this.seed)
-    known = this.folder.outcome(key)
-    if known is not None and known.details.get("entry") == entry.digest:
+    if (known := finished_outcome(this, entry)) is not None:
         return known
     this.check_budget()
     started = this.clock()
@@ -109,6 +109,41 @@ def train_candidate(this: Round, entry: Contestant) -> Outcome:
     outcome.details["seconds"] = round(this.clock() - started, 3)
     this.folder.save_outcome(key, outcome)
     return outcome
+
+
+def train_all(
+    this: Round,
+    entries: Sequence[Contestant],
+    *,
+    executor: TaskExecutor,
+    on_outcome: Callable[[Refined, str, int, int], None],
+) -> dict[str, Outcome]:
+    """The outcomes of a round by candidate, without those that the budget did not reach.
+
+    Args:
+        this, entries: the round and its candidates.
+        executor: where they are trained.
+        on_outcome: called with what each gave, its id, and how many of how many are done.
+
+    Raises:
+        TargetError, UsageError: what no other candidate could do better.
+    """
+    found: dict[str, Outcome] = {}
+    for entry, outcome in run_tasks(executor, partial(train_candidate, this), entries):
+        if isinstance(outcome, BudgetSpentError):
+            continue
+        if isinstance(outcome, TargetError | UsageError):
+            raise outcome
+        model = entry.candidate.id
+        found[model] = failed(this, entry, outcome) if isinstance(outcome, Exception) else outcome
+        on_outcome(refined_of(found[model], this.number), model, len(found), len(entries))
+    return found
+
+
+def finished_outcome(this: Round, entry: Contestant) -> Outcome | None:
+    """The outcome of an earlier run with the same checkpoint, None where there is none."""
+    known = this.folder.outcome(entry.key(this.seed))
+    return known if known is not None and known.details.get("entry") == entry.digest else None
 
 
 def failed(this: Round, entry: Contestant, error: Exception) -> Outcome:

@@ -21,7 +21,7 @@ from acrank.executors import InProcess, ProcessExecutor
 from acrank.finetuning.network import Network
 from acrank.ranking.scoring import score
 from acrank.records import Ranking, Row
-from acrank.refining import RefineSettings, budgeting, refine
+from acrank.refining import RefineSettings, budgeting, refine, training
 from acrank.refining import refinement as module
 from acrank.refining.kept_files import delete_rounds
 from acrank.refining.refine_progress import RefineProgress
@@ -195,32 +195,96 @@ def test_too_small_a_budget_is_said_before_training_with_one_that_does(
     assert "2 of 3 candidates" in found.settings["refine"]["plan"]["cuts"]
 
 
-def test_a_resumed_run_keeps_its_plan(bench: Bench, tmp_path: Path, clock: WorkClock) -> None:
-    whole = bench.refine(tmp_path / "whole", budget="800s", clock=clock)
+def interrupted(bench: Bench, work: Path, after: int = 1, **about: Any) -> None:
+    """Refine until so many candidates are trained."""
 
     def interrupt(at: RefineProgress) -> None:
-        raise KeyboardInterrupt
+        if at.outcome is not None and at.done == after:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        bench.refine(tmp_path / "work", budget="800s", clock=clock, on_progress=interrupt)
-    again = bench.refine(tmp_path / "work", budget="1h", resume=True, clock=clock)
+        bench.refine(work, on_progress=interrupt, **about)
+
+
+def test_a_resumed_run_keeps_its_plan(bench: Bench, tmp_path: Path, clock: WorkClock) -> None:
+    whole = bench.refine(tmp_path / "whole", budget="800s", clock=clock)
+    interrupted(bench, tmp_path / "work", budget="800s", clock=clock)
+    again = bench.refine(tmp_path / "work", budget="800 s", resume=True, clock=clock)
     assert again.settings["refine"]["plan"] == whole.settings["refine"]["plan"]
-    assert trials_in(tmp_path / "whole").items() <= trials_in(tmp_path / "work").items()
-    assert [row.refined.rounds for row in again.rows if row.refined] == [2, 2, 1]  # an hour is time for another round
+    assert trials_in(tmp_path / "whole") == {
+        name: trials for name, trials in trials_in(tmp_path / "work").items() if name.startswith("round-1")
+    }
+
+
+@pytest.mark.parametrize("longer", ["1h", None])
+def test_a_longer_budget_trains_anew_what_it_gives_more(
+    bench: Bench, tmp_path: Path, clock: WorkClock, longer: str | None
+) -> None:
+    whole = bench.refine(tmp_path / "whole", budget=longer, clock=clock)
+    interrupted(bench, tmp_path / "work", budget="800s", clock=clock)
+    again = bench.refine(tmp_path / "work", budget=longer, resume=True, clock=clock)
+    record, expected = (one.settings["refine"] for one in (again, whole))
+    assert (record["budget"], record["plan"]["budget"]) == (longer, longer)
+    assert record["plan"]["treatment"] == expected["plan"]["treatment"]
+    assert trials_in(tmp_path / "work") == trials_in(tmp_path / "whole")
+    assert any("trained anew (it had one learning rate (0.1) of 2, 1 of 2 epochs)" in note for note in again.notes)
+
+
+def test_a_shorter_budget_keeps_what_is_trained_and_goes_on_alike(
+    bench: Bench, tmp_path: Path, clock: WorkClock
+) -> None:
+    interrupted(bench, tmp_path / "work", budget="800s", clock=clock)
+    before = trials_in(tmp_path / "work")
+    told: list[RefineProgress] = []
+    again = bench.refine(tmp_path / "work", budget="340s", resume=True, clock=clock, on_progress=told.append)
+    first = [row.model for row in bench.ranking.rows[:2]]
+    assert before.items() <= trials_in(tmp_path / "work").items()
+    assert {one.model for one in told if one.epoch} == {first[1]}
+    assert [row.model for row in bench.ranking.rows if any(row.model == one.model for one in told)] == first
+    assert again.settings["refine"]["trained"] == first
+    assert "2 of 3 candidates" in again.settings["refine"]["plan"]["cuts"]
+    assert any(note.startswith("1 finished training of the earlier run kept; planned for") for note in again.notes)
+
+
+def test_more_of_the_same_budget_after_another_goes_on(bench: Bench, tmp_path: Path, clock: WorkClock) -> None:
+    interrupted(bench, tmp_path / "work", after=2, budget="800s", clock=clock)
+    again = bench.refine(tmp_path / "work", budget="300s", resume=True, clock=clock)
+    assert len([row for row in again.rows if row.refined]) == 3  # two cost nothing more
+    assert {len(trials) for trials in trials_in(tmp_path / "work").values()} == {1}
+
+
+def test_time_that_is_left_goes_to_those_that_the_plan_left_out(bench: Bench, tmp_path: Path, clock: WorkClock) -> None:
+    short = bench.refine(tmp_path / "none", budget="0.001s", clock=clock)
+    enough = re.search(r"--resume --refine-budget (\w+)", short.warnings[-1])
+    assert enough is not None
+    clock.now, told = 0.0, []
+
+    def on_note(note: str) -> None:
+        told.append(note)
+        clock.each = 0.1  # the machine is free once the plan is made
+
+    found = bench.refine(tmp_path / "work", budget=enough[1], clock=clock, on_note=on_note)
+    assert "2 of 3 candidates" in told[0]
+    assert told[1:] == ["time is left: 1 more than planned is trained"]
+    assert sum(row.refined is not None for row in found.rows) == 3
+    plan = found.settings["refine"]["plan"]
+    assert plan["models"] == plan["chosen"] == found.settings["refine"]["trained"]
+    assert not any("candidates" in cut for cut in plan["cuts"])
+    assert json.loads((tmp_path / "work" / "plan.json").read_text())["models"] == plan["models"]
 
 
 def test_who_cannot_be_timed_is_named_and_counts_as_the_dearest(
     bench: Bench, tmp_path: Path, clock: WorkClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     last = bench.ranking.rows[2].model
-    load = module.train_candidate.__globals__["load_candidate"]
+    load = training.train_candidate.__globals__["load_candidate"]
 
     def lacking(candidate: Any, **more: Any) -> Any:
         if candidate.id == last:
             raise ValueError("no such luck")
         return load(candidate, **more)
 
-    monkeypatch.setitem(module.train_candidate.__globals__, "load_candidate", lacking)
+    monkeypatch.setitem(training.train_candidate.__globals__, "load_candidate", lacking)
     told: list[str] = []
     found = bench.refine(tmp_path / "work", budget="800s", clock=clock, on_note=told.append)
     assert told[0].startswith(f"{last} could not be timed: ")
@@ -272,7 +336,7 @@ def test_workers_give_the_same(bench: Bench, tmp_path: Path) -> None:
 
 def test_a_candidate_that_fails_drops_behind(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = bench.ranking.rows[0].model
-    load = module.train_candidate.__globals__["load_candidate"]
+    load = training.train_candidate.__globals__["load_candidate"]
 
     def damaged(candidate: Any, **more: Any) -> Any:
         found = load(candidate, **more)
@@ -281,7 +345,7 @@ def test_a_candidate_that_fails_drops_behind(bench: Bench, tmp_path: Path, monke
                 found.model[0].weight.fill_(float("nan"))
         return found
 
-    monkeypatch.setitem(module.train_candidate.__globals__, "load_candidate", damaged)
+    monkeypatch.setitem(training.train_candidate.__globals__, "load_candidate", damaged)
     found = bench.refine(tmp_path / "work")
     last = found.rows[-1]
     assert last.model == first

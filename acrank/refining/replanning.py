@@ -1,0 +1,135 @@
+"""Which plan a run follows: a new one, that of the run it resumes, or one that goes on from it with another budget."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from acrank.finetuning.finetune_settings import FinetuneSettings
+from acrank.finetuning.outcomes import Outcome
+from acrank.refining.budgeting import Budget, plan_within
+from acrank.refining.plans import SHARE, Cost, TrainingPlan, Treatment, as_duration, cuts_of, wall_seconds
+from acrank.refining.refine_settings import seconds_of
+from acrank.refining.sides import Sides
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanInputs:
+    """What a plan depends on.
+
+    Attributes:
+        chosen: candidates, best first.
+        sides, settings: of the trainings.
+        full: the first round's treatment where there is time enough.
+        budget: which has begun; None for none.
+        measure: gives the costs of all of them, on the budget's time.
+        finished: gives those whose first round is done under a treatment.
+        workers: how many candidates are trained at a time.
+    """
+
+    chosen: list[str]
+    sides: Sides
+    settings: FinetuneSettings
+    full: Treatment
+    budget: Budget | None
+    measure: Callable[[], Mapping[str, Cost]]
+    finished: Callable[[Treatment], Collection[str]]
+    workers: int
+
+
+def next_plan(known: TrainingPlan | None, given: PlanInputs) -> tuple[TrainingPlan | None, str]:
+    """The plan of a run; where nothing fits, None and why.
+
+    A run that resumes another follows its plan as long as the budget is the same. With another one, or none, it is
+    planned anew. Where that gives every candidate at least what those of the earlier run had, it is the plan; else the
+    finished trainings are kept, and as many others as fit get the same.
+
+    Args:
+        known: the plan of the run that is resumed; None for none.
+        given: what the plan depends on.
+    """
+    if known is not None and _seconds(known.budget) == (given.budget and given.budget.seconds):
+        return (known if known.chosen == given.chosen else known.for_others(given.chosen, given.full)), ""
+    new, why = _new_plan(given)
+    if known is None:
+        return new, why
+    if new is not None and new.models == given.chosen and new.treatment.covers(known.treatment):
+        return (new if new.treatment == known.treatment else _said_anew(new, known)), ""
+    kept = _extended(known, given, costs=new.costs if new else given.measure())
+    return (kept, "") if kept else (new, why)
+
+
+def _new_plan(given: PlanInputs) -> tuple[TrainingPlan | None, str]:
+    if given.budget is None:
+        return TrainingPlan(chosen=given.chosen, models=given.chosen, treatment=given.full), ""
+    about: dict[str, Any] = {"full": given.full, "measure": given.measure, "workers": given.workers}
+    found, note = plan_within(given.budget, given.chosen, given.sides, settings=given.settings, **about)
+    return found, "" if found else note
+
+
+def _said_anew(new: TrainingPlan, known: TrainingPlan) -> TrainingPlan:
+    """The new plan, with a note that it gives more than the earlier one."""
+    less = ", ".join(known.treatment.differences_from(new.treatment))
+    anew = f"another --refine-budget than the earlier run's: its candidates are trained anew (it had {less})"
+    return dataclasses.replace(new, note="; ".join(filter(None, [anew, new.note])))
+
+
+def _extended(known: TrainingPlan, given: PlanInputs, costs: Mapping[str, Cost]) -> TrainingPlan | None:
+    """What the earlier run finished, and as many others as fit, treated alike; None where that makes fewer than two."""
+    budget, how, done = given.budget, known.treatment, set(given.finished(known.treatment))
+    if budget is None:
+        return None
+    seconds = [0.0 if model in done else costs[model].seconds(how) for model in given.chosen]
+    left = SHARE * max(0.0, budget.left)
+    fit = [n for n in range(2, len(seconds) + 1) if wall_seconds(seconds[:n], given.workers) <= left]
+    if not fit or not done:
+        return None
+    count = max(fit)
+    first = wall_seconds(seconds[:count], given.workers)
+    cuts = cuts_of(how, given.full, trained=count, chosen=len(given.chosen), all_rounds=False)
+    kept = sum(model in done for model in given.chosen[:count])
+    note = (
+        f"{kept} finished training{'s' if kept > 1 else ''} of the earlier run kept; planned for --refine-budget "
+        f"{budget.text} alike: {', '.join(cuts) or 'nothing is left out'}; the others take about {as_duration(first)}"
+    )
+    return TrainingPlan(
+        chosen=given.chosen,
+        models=given.chosen[:count],
+        treatment=how,
+        cuts=cuts,
+        seconds=round(first, 1),
+        costs={model: costs[model] for model in given.chosen},
+        note=note,
+        budget=budget.text,
+    )
+
+
+def _seconds(budget: str | None) -> float | None:
+    return None if budget is None else seconds_of(budget)
+
+
+def with_others(
+    plan: TrainingPlan, outcomes: Mapping[str, Outcome], *, full: Treatment, left: float, workers: int
+) -> TrainingPlan:
+    """The plan, with as many of those that it leaves out as fit into the time that is left after its first round.
+
+    Args:
+        plan: whose first round is over.
+        outcomes: of that round; their seconds correct what the plan foresaw.
+        full: the treatment where there is time enough.
+        left: seconds.
+        workers: how many candidates are trained at a time.
+    """
+    rest, how = plan.chosen[len(plan.models) :], plan.treatment
+    taken = {model: float(one.details["seconds"]) for model, one in outcomes.items() if "seconds" in one.details}
+    foreseen = sum(plan.costs[model].seconds(how) for model in taken if model in plan.costs)
+    pace = sum(taken[model] for model in taken if model in plan.costs) / foreseen if foreseen else 1.0
+    seconds = [pace * plan.costs[model].seconds(how) for model in rest if model in plan.costs]
+    fit = [n for n in range(1, len(seconds) + 1) if wall_seconds(seconds[:n], workers) <= SHARE * max(0.0, left)]
+    if not fit:
+        return plan
+    models = plan.chosen[: len(plan.models) + max(fit)]
+    cuts = cuts_of(how, full, trained=len(models), chosen=len(plan.chosen), all_rounds=False)
+    return dataclasses.replace(plan, models=models, cuts=cuts)
