@@ -87,6 +87,29 @@ def test_a_short_training_is_named_with_its_result_and_not_proposed_again() -> N
     assert "--refine" not in surer
 
 
+def test_a_first_candidate_that_the_score_put_elsewhere_is_called_so() -> None:
+    ranking = made((9.0, 0.1), (8.0, 0.1), (7.0, 0.1), (1.0, 0.1))
+    for row, quality in zip(ranking.rows, (0.6, 0.8, 0.7), strict=False):
+        row.refined = Refined(metric="dice", quality=quality, low=quality - 0.02, high=quality + 0.02, rounds=1)
+    ranking.rows[1].refined = dataclasses.replace(ranking.rows[1].refined, rounds=2)
+    said = joined(ranking).verdict[0]
+    assert (
+        said
+        == "m1 is first by s (number 2 of 4 by that alone) and a short training (dice 0.8), and its interval overlaps no other."
+    )
+
+
+def test_whom_the_budget_left_untrained_is_named() -> None:
+    ranking = made((9.0, 3.0), (8.0, 3.0), (7.0, 3.0), (6.0, 3.0))
+    ranking.settings["refine"] = {"plan": {"chosen": ["m0", "m1", "m2"]}, "trained": ["m0", "m1"]}
+    for row in ranking.rows[:2]:
+        row.refined = Refined(metric="dice", quality=0.5, low=0.4, high=0.6, rounds=1)
+    said = " ".join(joined(ranking).verdict)
+    assert "The budget left 1 of the first 3 untrained: m2 may be better, which a longer --refine-budget tells." in said
+    ranking.rows[2].refined = ranking.rows[1].refined
+    assert "untrained" not in " ".join(joined(ranking).verdict)
+
+
 def test_earlier_targets_are_named_and_a_history_is_not_proposed_again() -> None:
     ranking = made((9.0, 3.0), (8.0, 3.0))
     assert "--history" in ranking.verdict[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 from acrank.errors import GatesError
@@ -62,6 +63,8 @@ def check_refined_top_k(ranking: Ranking, gate: RefinedTopK) -> GateResult:
     epochs = f"{own.epochs} epoch{'s' if own.epochs != 1 else ''}"
     message = f"{name} has {own.metric} {own.quality:.4g} after {epochs}: place {place} of {len(trained)}"
     message += f", behind {listed(better)}" if better else ""
+    higher = [model for model, found in trained.items() if _quality(found) > _quality(own) and model not in better]
+    message += f"; {listed(higher)} higher, but within the intervals" if higher else ""
     if is_at_chance(ranking, row):
         return result(passed=False, message=f"{message}, but that is no better than a guess", observed=place)
     return result(passed=place <= gate.k, message=message, observed=place)
@@ -69,6 +72,10 @@ def check_refined_top_k(ranking: Ranking, gate: RefinedTopK) -> GateResult:
 
 def _trained(row: Row) -> Refined | None:
     return row.refined if row.refined is not None and row.refined.quality is not None else None
+
+
+def _quality(found: Refined) -> float:
+    return -math.inf if found.quality is None else found.quality
 
 
 def _is_better(one: Refined, other: Refined) -> bool:

@@ -22,14 +22,15 @@ def about_the_first(ranking: Ranking, best: Row) -> list[str]:
     """Sentences on whether its place is about this target, whether it is trained at all, and what studies found.
 
     Where it was trained on the target, that is told by its quality, and nothing is said here but where that is chance,
-    or behind another's beyond the intervals.
+    or behind another's beyond the intervals, and whom the budget did not reach.
 
     Args:
         ranking: with at least two ranked rows.
         best: the first of them.
     """
     if best.refined is not None and best.refined.quality is not None:
-        return [sentence for sentence in (_behind_in_training(ranking, best), _chance(ranking, best)) if sentence]
+        found = [_behind_in_training(ranking, best), _chance(ranking, best), _left_untrained(ranking)]
+        return [sentence for sentence in found if sentence]
     found = [_about_the_labels(ranking, best), *_untrained(ranking, best), _shortlist(ranking)]
     return [sentence for sentence in found if sentence]
 
@@ -61,6 +62,20 @@ def _chance(ranking: Ranking, best: Row) -> str:
     which, means = ("", ": it tells nothing") if of_all else (f" of {best.model}", "")
     chance = f"{best.refined.metric} {best.refined.quality:.3g}"
     return f"The short training{which} is no better than a guess ({chance}){means}."
+
+
+def _left_untrained(ranking: Ranking) -> str:
+    """Who was to be trained, too, and was not; "" where the record names nobody."""
+    refining = ranking.settings.get("refine")
+    plan = refining.get("plan") if isinstance(refining, dict) else None
+    chosen = plan.get("chosen") if isinstance(plan, dict) else None
+    if not isinstance(chosen, list):
+        return ""
+    left = [row.model for row in ranking.rows if row.model in chosen and row.refined is None]
+    if not left:
+        return ""
+    what = f"{len(left)} of the first {len(chosen)}"
+    return f"The budget left {what} untrained: {first_names(left)} may be better, which a longer --refine-budget tells."
 
 
 def zero_of(ranking: Ranking, row: Row) -> ZeroPoint | None:

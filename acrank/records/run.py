@@ -21,7 +21,7 @@ from acrank.records.verdict import verdict_of
 from acrank.system.files import atomic_write
 from acrank.system.notebook import html_of
 from acrank.system.plain_data import dumps, plain, read_json, validated
-from acrank.system.ranked_layout import earlier_columns, ranked_view, trained_columns
+from acrank.system.ranked_layout import Trained, earlier_columns, ranked_view
 from acrank.system.record_schema import body_of, check_rows
 from acrank.system.view import View
 
@@ -152,22 +152,23 @@ class Ranking:
 
     def view(self) -> View:
         """The ranking for every format; the table has the ranking score as a share of the best, skipped rows below."""
-        found = [(row.value(self.rank_by), row.scores.get(self.rank_by, Value(None))) for row in self.rows]
-        trained = [row.refined for row in self.rows]
-        metrics = [one.metric for one in trained if one is not None]
-        qualities = [None if one is None else (one.quality, one.low, one.high) for one in trained]
+        shown = self.scored_by  # a joint value is a share of ranks
+        found = [(row.value(shown), row.scores.get(shown, Value(None))) for row in self.rows]
+        refined = [row.refined for row in self.rows]
+        metrics = [one.metric for one in refined if one is not None]
+        qualities = [None if one is None else (one.quality, one.low, one.high) for one in refined]
         zeros = [zero_of(self, row) for row in self.rows]
-        more = trained_columns(metrics[0], qualities) if metrics else []
-        more += earlier_columns([None if row.prior is None else row.prior.value for row in self.rows])
         return ranked_view(
             View(columns=self.columns(), rows=self.cells(), record=self.to_record()),
             [(value, one.low, one.high) for value, one in found],
             scores=self.score_names,
-            higher_is_better=self.higher_is_better[self.rank_by],
+            shown=shown,
+            higher_is_better=self.higher_is_better[shown],
             target=self.target.get("name", "target"),
             marks=[("*" if row.notes else "") + ("u" if looks_untrained(row) else "") for row in self.rows],
-            more=more,
-            zero=[None if one is None or one.score != self.rank_by else one.mean for one in zeros],
+            trained=Trained(metric=metrics[0], qualities=qualities) if metrics else None,
+            more=earlier_columns([None if row.prior is None else row.prior.value for row in self.rows]),
+            zero=[None if one is None else one.mean for one in zeros],
             within_zero=[is_within_zero(self, row) for row in self.rows],
             footer=self.verdict,
         )

@@ -70,12 +70,23 @@ def _by(ranking: Ranking, best: Row) -> str:
     """What orders the rows; of a short training with its result."""
     if ranking.rank_by != JOINT:
         return ranking.rank_by
-    parts, trained = [ranking.scored_by], best.refined
+    parts, trained = [ranking.scored_by + _place_by_score(ranking, best)], best.refined
     if any(row.prior for row in ranking.rows if row.rank is not None):
         parts.append(_earlier(best.prior))
     if trained is not None and trained.quality is not None:
         parts.append(f"a short training ({trained.metric} {trained.quality:.3g})")
     return first_names(parts)
+
+
+def _place_by_score(ranking: Ranking, best: Row) -> str:
+    """Where the score alone would place a candidate that a training put first; "" where that is first, too."""
+    value = best.value(ranking.scored_by)
+    if best.refined is None or value is None:
+        return ""
+    sign = 1 if ranking.higher_is_better[ranking.scored_by] else -1
+    known = [other for row in ranking.rows if row.rank and (other := row.value(ranking.scored_by)) is not None]
+    place = 1 + sum(sign * other > sign * value for other in known)
+    return f" (number {place} of {len(known)} by that alone)" if place > 1 else ""
 
 
 def _earlier(prior: Prior | None) -> str:

@@ -71,8 +71,8 @@ def readable_scale(
     found = [_shares(value, share) for value in values]
     ends = [end for one in found if one is not None for end in one if end is not None]
     axis = min(FURTHEST, max([1.0, *ends]))
-    ends_of = f"where 0 is the last's {worst:.4g} and 100 the first's {best:.4g}"
-    meaning = f"as a share of the first's {best:.4g}" if as_shares else ends_of
+    ends_of = f"where 0 is the worst, {worst:.4g}, and 100 the best, {best:.4g}"
+    meaning = f"as a share of the best, {best:.4g}" if as_shares else ends_of
     return ReadableScale(
         name="% of best" if as_shares else "0 to 100",
         meaning=meaning,
@@ -102,11 +102,13 @@ def ranked_view(
     values: Sequence[Interval],
     *,
     scores: Sequence[str],
+    shown: str,
     higher_is_better: bool,
     target: str,
     marks: Sequence[str],
     zero: Sequence[float | None] = (),
     within_zero: Sequence[bool] = (),
+    trained: Trained | None = None,
     more: Sequence[Column] = (),
     footer: Sequence[str] = (),
 ) -> View:
@@ -115,35 +117,38 @@ def ranked_view(
     Args:
         view: its columns begin with rank, band, model and status; `seconds` and `reason` are among them; skipped rows
             come last.
-        values: of the ranking score, in the order of the rows.
+        values: of the score on the readable scale, in the order of the rows.
         scores: the ranking one, then the others, most important first.
-        higher_is_better: direction of the ranking score.
+        shown: the score on the readable scale: the ranking one, or one of those that it is made of.
+        higher_is_better: direction of `shown`.
         target: its name.
         marks: for each row, of `MARKS`.
-        zero: what drawn weights get of the ranking score, for each row; none where that is not known.
+        zero: what drawn weights get of `shown`, for each row; none where that is not known.
         within_zero: for each row, whether its value is within what they get.
+        trained: what short trainings gave, whose intervals then are the bars; None where there were none.
         more: further columns, which stand behind the interval.
         footer: sentences at the end.
     """
     name, *others = scores
     status, reason, model = (view.columns.index(column) for column in ("status", "reason", "model"))
     skipped = [row for row in view.rows if row[status] == "skipped"]
-    direction = "higher" if higher_is_better else "lower"
+    direction = "higher" if higher_is_better or shown != name else "lower"
     sd = f"{name}_sd"
     deviates = sd in view.columns and any(row[view.columns.index(sd)] is not None for row in view.rows)
     brief = ["rank", "band", "model", name, *([sd] if deviates else []), *others, "seconds"]
     return dataclasses.replace(
         view,
-        title=f"{target}: by {name} ({direction} is better)",
+        title=f"{target}: by {_title_of(name, shown, trained, more)} ({direction} is better)",
         brief=[*brief, "status", "reason"] if skipped else brief,
         layout=_layout(
             values,
-            name,
-            others,
+            scores,
+            shown=shown,
             scale=readable_scale(values, higher_is_better=higher_is_better, zeros=zero),
             within_zero=within_zero,
             marks=marks,
             deviates=deviates,
+            trained=trained,
             more=more,
         ),
         parted_by="band",
@@ -153,24 +158,44 @@ def ranked_view(
     )
 
 
-def trained_columns(metric: str, qualities: Sequence[Interval | None]) -> list[Column]:
-    """The columns of what short trainings gave: the quality of each row, and its interval.
+def _title_of(name: str, shown: str, trained: Trained | None, more: Sequence[Column]) -> str:
+    """The ranking score; of one that is made of others with what joins in it."""
+    parts = [shown, *(["earlier targets"] if more else []), *(["short trainings"] if trained else [])]
+    return name if shown == name else f"{name} of {', '.join(parts[:-1])} and {parts[-1]}"
 
-    Args:
-        metric: of the quality.
-        qualities: in the order of the rows; None where a candidate was not trained.
 
-    Example:
-        >>> [column.cells for column in trained_columns("dice", [(0.8, 0.7, 0.9), None])]
-        [[0.8, None], ['0.70 to 0.90', None]]
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What short trainings gave.
+
+    Attributes:
+        metric: of the qualities.
+        qualities: in the order of the rows, with their intervals; None where a candidate was not trained.
     """
-    found = [one or (None, None, None) for one in qualities]
-    ends = [None if low is None or high is None else f"{low:.2f} to {high:.2f}" for _, low, high in found]
-    legend = f"trained: {metric} on validation images after a short training"
-    return [
-        Column(name="trained", cells=[value for value, _, _ in found], digits=3, legend=legend),
-        Column(name="trained 95%", cells=list(ends), priority=EXTRA),
-    ]
+
+    metric: str
+    qualities: Sequence[Interval | None]
+
+    def columns(self) -> list[Column]:
+        """The quality of each row, its interval as a bar from 0 to the highest, and in figures.
+
+        Example:
+            >>> found = Trained(metric="dice", qualities=[(0.8, 0.7, 0.9), None]).columns()
+            >>> [column.cells for column in found if column.name != "interval"]
+            [[0.8, None], ['0.70 to 0.90', None]]
+        """
+        found = [one or (None, None, None) for one in self.qualities]
+        ends = [None if low is None or high is None else f"{low:.2f} to {high:.2f}" for _, low, high in found]
+        legend = f"trained: {self.metric} on validation images after a short training"
+        return [
+            Column(name="trained", cells=[value for value, _, _ in found], digits=3, legend=legend, priority=0),
+            _bar_column("interval", readable_scale(found, higher_is_better=True)),
+            Column(name="trained 95%", cells=list(ends), priority=EXTRA),
+        ]
+
+
+def _bar_column(name: str, scale: ReadableScale) -> Column:
+    return Column(name=name, cells=list(scale.bars), priority=2, fit="bar", least=12, ease=16, most=24)
 
 
 def earlier_columns(shares: Sequence[float | None]) -> list[Column]:
@@ -182,36 +207,32 @@ def earlier_columns(shares: Sequence[float | None]) -> list[Column]:
 
 def _layout(
     values: Sequence[Interval],
-    score: str,
-    others: Sequence[str],
+    scores: Sequence[str],
     *,
+    shown: str,
     scale: ReadableScale,
     within_zero: Sequence[bool],
     marks: Sequence[str],
     deviates: bool,
+    trained: Trained | None,
     more: Sequence[Column],
 ) -> list[Column]:
-    bounded = any(low is not None for _, low, _ in values)
-    bar = "├──●──┤ its interval" if bounded else "━━● as a bar"
-    legend = f"{scale.name}: {score} {scale.meaning}; {bar}" + ("; a rule parts the bands" if bounded else "")
+    name, *others = scores
+    of_trained = trained is not None and any(one and one[1] is not None for one in trained.qualities)
+    bounded = of_trained or any(low is not None for _, low, _ in values)
+    bar = ("├──●──┤ the interval of trained" if trained else "├──●──┤ its interval") if bounded else "━━● as a bar"
+    legend = f"{scale.name}: {shown} {scale.meaning}; {bar}" + ("; a rule parts the bands" if bounded else "")
+    of_scale = Column(name=scale.name, cells=list(scale.places), digits=1, legend=legend if scale.meaning else "")
+    bars = [_bar_column("interval" if bounded else "bar", scale)]
     return [
         Column(name="rank", priority=0),
         *([Column(name="band", priority=EXTRA + 10_000)] if bounded else []),
         Column(name="model", priority=0, fit="shorten", least=18, ease=27),
-        Column(name=scale.name, cells=list(scale.places), digits=1, legend=legend if scale.meaning else ""),
-        Column(
-            name="interval" if bounded else "bar",
-            cells=list(scale.bars),
-            priority=2,
-            fit="bar",
-            least=12,
-            ease=16,
-            most=24,
-        ),
+        *([*trained.columns(), of_scale] if trained else [of_scale, *bars]),
         *_zero_columns(scale, within_zero),
         *more,
-        Column(name=score, priority=EXTRA + 10_001),
-        *([Column(name=f"{score}_sd", priority=EXTRA + 10_002)] if deviates else []),
+        Column(name=name, priority=EXTRA + 10_001),
+        *([Column(name=f"{name}_sd", priority=EXTRA + 10_002)] if deviates else []),
         *(Column(name=name, priority=EXTRA + place) for place, name in enumerate(others)),
         Column(name="params", priority=EXTRA + 10_003),
         Column(name="seconds", priority=4, digits=1),

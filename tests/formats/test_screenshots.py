@@ -40,6 +40,6 @@ def test_a_picture_is_whole_and_loads_nothing(script: dict[str, Any], width: int
 def test_the_committed_pictures_have_the_columns_of_that_width(width: int) -> None:
     shown = text_of((ROOT / "docs" / "images" / f"terminal-{width}.svg").read_text(encoding="utf-8"))
     assert "by finetunability (higher is better)" in shown
-    assert "as a share of the first's" in shown
+    assert "as a share of the best" in shown
     assert ("more columns" in shown) is (width < 200)
     assert all((column in shown) is (width == 200) for column in ("params", "probe_accuracy"))
