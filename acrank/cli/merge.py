@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from acrank.cli.console import check_outputs, finish, tell_notes, warn, write
+from acrank.cli.earlier_record import EarlierRecord
 from acrank.cli.options import Format, FormatOption, OutputOption, VerboseOption
 from acrank.cli.outputs import OverwriteOption, check_replaceable
 
@@ -33,6 +34,8 @@ def merge(
 
     found = {str(path): Ranking.load(path) for path in parts}
     ranking = join(found)
+    if not overwrite:
+        EarlierRecord.among(tuple(outputs)).refuse_to_write(ranking)
     write(ranking.view(), outputs)
     finish(ranking.view(), format)
     tell_notes(ranking)

@@ -98,11 +98,6 @@ def partial_path(output: Path) -> Path:
     return output.with_suffix(f".partial{output.suffix}")
 
 
-def written_of(outputs: Iterable[Path]) -> list[Path]:
-    """Where a run was written: its outputs, or beside those that rank more."""
-    return [beside if is_there(beside := partial_path(output)) else output for output in outputs]
-
-
 def _is_history(path: Path, beginning: str) -> bool:
     header = beginning.lstrip("\ufeff").partition("\n")[0]
     return path.suffix.lower() == ".csv" and {*header.strip().split(",")} >= _OF_HISTORY

@@ -14,6 +14,7 @@ from acrank.refining.refine_settings import RefineSettings, check_task
 
 if TYPE_CHECKING:
     from acrank.cache import ObservationCache
+    from acrank.cli.earlier_record import EarlierRecord
     from acrank.executors import TaskExecutor
     from acrank.records import Ranking, Refined
     from acrank.refining.refine_progress import RefineProgress
@@ -65,7 +66,7 @@ def refine_and_save(
     cache: ObservationCache | None,
     resume: bool,
     executor: TaskExecutor,
-    at_least: int,
+    earlier: EarlierRecord,
 ) -> Ranking:
     """The ranking after its first candidates were trained, with progress on stderr; outputs are rewritten every round.
 
@@ -102,10 +103,10 @@ def refine_and_save(
             resume=resume,
             executor=executor,
             on_note=on_note,
-            on_round=lambda partial: _save(partial, outputs, at_least),
+            on_round=lambda partial: _save(partial, outputs, earlier),
             on_progress=on_progress,
         )
-    write_or_rescue(found, outputs, at_least=at_least)
+    write_or_rescue(found, outputs, earlier)
     for warning in found.warnings:
         if warning not in ranking.warnings:
             warn(warning)
@@ -126,9 +127,9 @@ def in_figures(found: Refined) -> str:
     return f"{found.metric} {found.quality:.3g}{interval}, lr {found.learning_rate:g} ({found.seconds:.1f} s)"
 
 
-def _save(partial: Ranking, outputs: tuple[Path, ...], at_least: int) -> None:
+def _save(partial: Ranking, outputs: tuple[Path, ...], earlier: EarlierRecord) -> None:
     """Write what a round gave; where that fails, the end of the run says so."""
     try:
-        write_or_rescue(partial, outputs, at_least=at_least)
+        write_or_rescue(partial, outputs, earlier)
     except OutputError as error:
         warn(f"{error.message}; the run goes on, and is written at its end")

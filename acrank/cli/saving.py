@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from acrank.cli.console import warn, write
+from acrank.cli.earlier_record import EarlierRecord
 from acrank.cli.outputs import partial_path
 from acrank.errors import OutputError
 from acrank.system.files import is_there
@@ -19,30 +20,30 @@ if TYPE_CHECKING:
 
 ALWAYS = 50  # rows: up to here, outputs are rewritten after every one
 SHARE = 0.1  # of the time, beyond: a record grows with its rows, so writing it for each would take ever longer
+NOTHING = EarlierRecord()
 
 
-def write_ranking(ranking: Ranking, outputs: tuple[Path, ...], *, at_least: int) -> bool:
-    """Write a ranking to its outputs, or beside them where it ranks fewer than `at_least`; whether to its outputs."""
-    ranked = sum(row.rank is not None for row in ranking.rows)
+def write_ranking(ranking: Ranking, outputs: tuple[Path, ...], earlier: EarlierRecord = NOTHING) -> bool:
+    """Write a ranking to its outputs, or beside an earlier record that says more; whether to its outputs."""
     beside = tuple(map(partial_path, outputs))
-    if ranked < at_least:
+    if earlier.says_more_than(ranking):
         write(ranking.view(), beside)
         return False
     write(ranking.view(), outputs)
-    if at_least:
+    if earlier.ranked:
         for path in filter(is_there, beside):
             path.unlink()
     return True
 
 
-def write_or_rescue(ranking: Ranking, outputs: tuple[Path, ...], *, at_least: int) -> bool:
+def write_or_rescue(ranking: Ranking, outputs: tuple[Path, ...], earlier: EarlierRecord = NOTHING) -> bool:
     """As `write_ranking`; where that fails, the record goes into a new folder for temporary files.
 
     Raises:
         OutputError: the outputs cannot be written; the hint names the record.
     """
     try:
-        return write_ranking(ranking, outputs, at_least=at_least)
+        return write_ranking(ranking, outputs, earlier)
     except OutputError as error:
         if (rescued := _rescued(ranking)) is None:
             raise
@@ -64,10 +65,10 @@ def _rescued(ranking: Ranking) -> Path | None:
 
 
 @contextmanager
-def saving(outputs: tuple[Path, ...], *, at_least: int = 0) -> Iterator[Callable[[Ranking], None]]:
+def saving(outputs: tuple[Path, ...], earlier: EarlierRecord = NOTHING) -> Iterator[Callable[[Ranking], None]]:
     """A function that saves a partial ranking, or postpones it; a postponed one is saved if the run is cut short.
 
-    A record that ranks `at_least` candidates is not replaced by less: what is saved until then lies beside it. Where
+    An earlier record that says more is not replaced: what is saved until then lies beside it. Where
     outputs cannot be written for now (a full disk, a folder that became read-only), a warning says so once, and the run
     goes on.
     """
@@ -81,7 +82,7 @@ def saving(outputs: tuple[Path, ...], *, at_least: int = 0) -> Iterator[Callable
         started = time.monotonic()
         if len(partial.rows) <= ALWAYS or spent <= SHARE * (started - last):
             try:
-                write_ranking(partial, outputs, at_least=at_least)
+                write_ranking(partial, outputs, earlier)
                 waiting.clear()
             except OutputError as error:
                 if not has_warned:
@@ -94,7 +95,7 @@ def saving(outputs: tuple[Path, ...], *, at_least: int = 0) -> Iterator[Callable
         yield save
     except BaseException:
         for partial in waiting:
-            write_or_rescue(partial, outputs, at_least=at_least)
-        if at_least and any(is_there(partial_path(path)) for path in outputs):
-            warn(f"{outputs[0]} is kept: it ranks more; this run is in {partial_path(outputs[0])}")
+            write_or_rescue(partial, outputs, earlier)
+        if earlier.path is not None and is_there(beside := partial_path(earlier.path)):
+            warn(f"{earlier.path} is kept: it says more; this run is in {beside}")
         raise

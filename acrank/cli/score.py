@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +20,7 @@ from acrank.cli.console import (
     verbosity,
     warn,
 )
+from acrank.cli.earlier_record import EarlierRecord
 from acrank.cli.execution import Execution, running
 from acrank.cli.history_options import HistoryOptions
 from acrank.cli.interruption import resumable
@@ -38,12 +39,11 @@ from acrank.cli.outputs import (
     check_replaceable,
     check_spares_weights,
     partial_path,
-    written_of,
 )
 from acrank.cli.progress import is_shown, progress
 from acrank.cli.refining import check_refining, refine_and_save
-from acrank.cli.saving import saving, write_or_rescue
-from acrank.errors import NothingRankedError, OutputError, TableError
+from acrank.cli.saving import NOTHING, saving, write_or_rescue
+from acrank.errors import NothingRankedError, OutputError
 from acrank.refining.refine_settings import RefineSettings
 from acrank.settings import Settings
 from acrank.system.files import is_there
@@ -93,41 +93,23 @@ def score(
     check_replaceable(outputs, inputs, kinds=["ranking"], overwrite=overwrite, resume=resume)
     execution.check_devices(settings.device)
     known = history.check(trains=refining.refine is not None)
-    earlier = _earlier(outputs) if resume else None
+    kept = _earlier(outputs) if resume else None
     from acrank.targets import open_target
 
     with progress("looking through the data"):
         opened = open_target(data, target)
     check_refining(refining, execution, opened)
     candidates = _candidates(zoo, execution, outputs)
-    at_least = 0 if overwrite else _ranked_before(outputs)
-    cache = cache_of(no_cache)
+    earlier = NOTHING if overwrite else EarlierRecord.among(outputs)
+    earlier.check(opened, len(candidates.candidates), trains=refining.refine is not None, keeps_rows=resume)
+    shared: dict[str, Any] = {"outputs": outputs, "cache": cache_of(no_cache), "earlier": earlier}
     with resumable(lambda: _kept_in(outputs)), running(execution) as executor, _shown_if_nothing_is_ranked(format):
-        ranking = run_and_save(
-            candidates,
-            opened,
-            settings,
-            outputs=outputs,
-            cache=cache,
-            earlier=earlier,
-            executor=executor,
-            history=known,
-            at_least=at_least,
-        )
-        ranking = refine_and_save(
-            ranking,
-            candidates,
-            opened,
-            settings=settings,
-            how=refining,
-            outputs=outputs,
-            cache=cache,
-            resume=resume,
-            executor=executor,
-            at_least=at_least,
-        )
-    finish(ranking.view(), format, () if output else written_of(outputs) if at_least else outputs)
+        shared["executor"] = executor
+        ranking = run_and_save(candidates, opened, settings, resume=kept, history=known, **shared)
+        ranking = refine_and_save(ranking, candidates, opened, settings=settings, how=refining, resume=resume, **shared)
+    finish(ranking.view(), format, () if output or earlier.says_more_than(ranking) else outputs)
     history.append_refined(ranking, candidates)
+    earlier.refuse_less(ranking)
 
 
 def _candidates(zoo: ZooOptions, execution: Execution, outputs: tuple[Path, ...]) -> Zoo:
@@ -154,19 +136,19 @@ def run_and_save(
     *,
     outputs: tuple[Path, ...],
     cache: ObservationCache | None,
-    earlier: Ranking | None = None,
+    resume: Ranking | None = None,
     executor: TaskExecutor | None = None,
     history: History | None = None,
-    at_least: int = 0,
+    earlier: EarlierRecord = NOTHING,
 ) -> Ranking:
     """Score with progress on stderr; `outputs` are rewritten as candidates are done, see `saving`.
 
-    A record that ranks more, `at_least` so many, is kept; the ranking then lies beside it, which a warning says.
+    An earlier record that says more is kept; the ranking then lies beside it.
     """
     from acrank.ranking.scoring import score as run
 
     told: list[str] = []
-    with saving(outputs, at_least=at_least) as save, progress("reading images", every=None) as advance:
+    with saving(outputs, earlier) as save, progress("reading images", every=None) as advance:
 
         def on_target(understanding: Understanding) -> None:
             told.extend(understanding.warnings)
@@ -186,17 +168,13 @@ def run_and_save(
             target,
             settings,
             cache=cache,
-            resume=earlier,
+            resume=resume,
             on_row=on_row,
             on_target=on_target,
             executor=executor,
             history=history,
         )
-    if not write_or_rescue(ranking, outputs, at_least=at_least):
-        warn(
-            f"{outputs[0]} is kept: it ranks {at_least} candidates, this run fewer; "
-            f"this run is in {partial_path(outputs[0])} (--overwrite replaces it, or name another -o)"
-        )
+    write_or_rescue(ranking, outputs, earlier)
     _tell_reached(ranking)
     tell_notes(ranking, told)
     return ranking
@@ -255,17 +233,6 @@ def cache_of(no_cache: bool) -> ObservationCache | None:
     except OutputError as error:
         warn(f"{error}; everything is computed ({error.hint})")
         return None
-
-
-def _ranked_before(outputs: tuple[Path, ...]) -> int:
-    """How many candidates the record that is there ranks; 0 where there is none that can be read."""
-    from acrank.records import Ranking
-
-    found = next((path for path in outputs if path.suffix == ".json" and is_there(path)), None)
-    try:
-        return sum(row.rank is not None for row in Ranking.load(found).rows) if found else 0
-    except TableError:  # whatever it is, it is no better record
-        return 0
 
 
 def _earlier(outputs: tuple[Path, ...]) -> Ranking | None:

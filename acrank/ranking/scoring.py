@@ -93,6 +93,7 @@ def score(
     if on_target is not None:
         on_target(run.understanding)
     kept = kept_rows(resume, zoo.candidates, run.settings, target=run.target_record) if resume else []
+    run.refining = resume.settings.get("refine") if resume else None
     run.notes = recomputed(resume, kept, zoo.candidates, settings=run.settings) if resume else []
     rows = {row.model: row for row in kept}
     with bar("scoring", shown=progress) as report, closing(run.rows(rows)) as news:
@@ -126,6 +127,7 @@ class _Run:
         self.notes: list[str] = []
         self.history: History | None = None
         self.book: Book | None = None  # what the history says at this target
+        self.refining: Any = None  # how rows of an earlier run were trained
         self.executor = executor
         if settings.device not in ("auto", "cpu"):
             pick_device(settings.device)  # one that is not there ends the run, not every candidate
@@ -260,6 +262,8 @@ class _Run:
             notes=[*self.target.notes, *self.notes, *earlier.notes],
             history=None if self.history is None else self.history.record(),
         )
+        if self.refining is not None and any(row.refined for row in rows):
+            ranking.settings["refine"] = self.refining
         ranking.warnings += earlier.warnings
         ranking.candidates, ranking.complete = len(self.zoo.candidates), complete
         return ranking

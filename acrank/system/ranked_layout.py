@@ -138,7 +138,7 @@ def ranked_view(
     brief = ["rank", "band", "model", name, *([sd] if deviates else []), *others, "seconds"]
     return dataclasses.replace(
         view,
-        title=f"{target}: by {_title_of(name, shown, trained, more)} ({direction} is better)",
+        title=f"{target}: by {_title_of(name, shown, trained=trained, more=more)} ({direction} is better)",
         brief=[*brief, "status", "reason"] if skipped else brief,
         layout=_layout(
             values,
@@ -158,7 +158,7 @@ def ranked_view(
     )
 
 
-def _title_of(name: str, shown: str, trained: Trained | None, more: Sequence[Column]) -> str:
+def _title_of(name: str, shown: str, *, trained: Trained | None, more: Sequence[Column]) -> str:
     """The ranking score; of one that is made of others with what joins in it."""
     parts = [shown, *(["earlier targets"] if more else []), *(["short trainings"] if trained else [])]
     return name if shown == name else f"{name} of {', '.join(parts[:-1])} and {parts[-1]}"

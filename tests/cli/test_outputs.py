@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers.workbench import Outcome
+import torch
+from helpers.workbench import Outcome, make_images
 
 from acrank.cli.outputs import check_spares_weights
 from acrank.errors import OutputError
-from acrank.records import Ranking
+from acrank.records import Ranking, Refined
+from acrank.records.joint import joined
 from acrank.zoo import load_zoo
 
 Command = Callable[..., Outcome]
@@ -76,14 +79,64 @@ def test_a_better_record_is_kept(acrank: Command, folder: Path) -> None:
     assert acrank(*WORDS).code == 3  # a forgotten --allow-code
     assert good == {name: Path(name).read_bytes() for name in good}
     assert len(json.loads(Path("run.partial.json").read_text())["rows"]) == 2
-    done = acrank(*WORDS, "--allow-code", "--model", "net0")
-    assert done.code == 0, done.err
-    assert "warning: scores.csv is kept: it ranks 2 candidates, this run fewer" in done.err
-    assert "net0" in done.out
-    assert len(Ranking.load(Path("run.partial.json")).rows) == 1
+    done = acrank(*WORDS, "-q", "--allow-code", "--model", "net0")
+    assert done.code == 2  # before anything is computed
+    assert "run.json ranks 2 candidates, and this run has 1" in done.err
+    assert done.out == ""
     assert good == {name: Path(name).read_bytes() for name in good}
     assert acrank(*WORDS, "--allow-code", "--model", "net0", "--overwrite").code == 0
     assert len(Ranking.load(Path("run.json")).rows) == 1
+
+
+def test_a_run_in_which_fewer_are_ranked_fails_beside_the_record(acrank: Command, folder: Path) -> None:
+    """Its gates would be held against the record that is kept."""
+    assert acrank(*WORDS, "--allow-code").code == 0
+    good = {name: Path(name).read_bytes() for name in ("run.json", "scores.csv")}
+    torch.save({"damaged": torch.zeros(3)}, Path("zoo") / "net1.pth")
+    done = acrank(*WORDS, "-q", "--allow-code")
+    assert done.code == 2
+    assert "run.json is kept, for it says more: 2 ranked (this run: 1 ranked), and this run is in" in done.err
+    assert "net0" in done.out
+    assert good == {name: Path(name).read_bytes() for name in good}
+    assert sum(row.rank is not None for row in Ranking.load(Path("run.partial.json")).rows) == 1
+    done = acrank("merge", "run.partial.json", "-o", "run.json")
+    assert done.code == 2
+    assert "run.json is kept, for it says more: 2 ranked (this run: 1 ranked)" in done.err
+    assert acrank("merge", "run.partial.json", "-o", "run.json", "--overwrite").code == 0
+
+
+def test_a_record_of_another_target_is_kept(acrank: Command, folder: Path) -> None:
+    assert acrank(*WORDS, "--allow-code").code == 0
+    good = Path("run.json").read_bytes()
+    make_images(folder / "other", each=9)
+    words = ["other" if word == "target" else word for word in WORDS]
+    done = acrank(*words, "--allow-code")
+    assert done.code == 2
+    assert "run.json is of another target, target" in done.err
+    assert Path("run.json").read_bytes() == good
+    assert acrank(*words, "--allow-code", "-o", "other.json").code == 0
+    shutil.copy(next(Path("target").rglob("*.png")), next(Path("target").rglob("*.png")).with_name("one_more.png"))
+    done = acrank(*WORDS, "--allow-code")  # the same target with another image
+    assert done.code == 0, done.err
+    assert Path("run.json").read_bytes() != good
+
+
+def test_a_record_with_trainings_is_not_replaced_by_one_without(acrank: Command, folder: Path) -> None:
+    assert acrank(*WORDS, "--allow-code").code == 0
+    record = Ranking.load(Path("run.json"))
+    record.rows[0].refined = Refined(metric="balanced_accuracy", quality=0.8, low=0.7, high=0.9, rounds=1, epochs=2)
+    record.settings["refine"] = {"candidates": 1}
+    joined(record).save(Path("run.json"))
+    good = Path("run.json").read_bytes()
+    done = acrank(*WORDS, "--allow-code")
+    assert done.code == 2
+    assert "run.json has 1 short training, and this run would have none" in done.err
+    assert Path("run.json").read_bytes() == good
+    done = acrank(*WORDS, "--allow-code", "--resume")
+    assert done.code == 0, done.err
+    again = Ranking.load(Path("run.json"))
+    assert [row.refined for row in again.rows] == [row.refined for row in joined(record).rows]
+    assert again.settings["refine"] == {"candidates": 1}
 
 
 def test_a_full_or_closed_stdout_is_an_error_line(acrank: Command, folder: Path) -> None:

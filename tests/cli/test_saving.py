@@ -76,7 +76,7 @@ def test_a_run_whose_outputs_cannot_be_written_at_its_end_is_rescued(
     path = tmp_path / "gone" / "run.json"
     path.parent.rmdir()
     with pytest.raises(OutputError, match="cannot write") as caught:
-        write_or_rescue(ranking(4), (path,), at_least=0)
+        write_or_rescue(ranking(4), (path,))
     (rescued,) = tmp_path.glob("acrank-*/run.json")
     assert str(rescued) in str(caught.value.hint)
     assert rows_in(rescued) == 4
@@ -96,6 +96,6 @@ def test_where_nothing_can_be_written_the_first_error_stays_and_no_folder(
 
     monkeypatch.setattr(Ranking, "save", refuse)
     with pytest.raises(OutputError, match="cannot write") as caught:
-        write_or_rescue(ranking(4), (tmp_path / "gone" / "scores.csv",), at_least=0)
+        write_or_rescue(ranking(4), (tmp_path / "gone" / "scores.csv",))
     assert "the run is in" not in str(caught.value.hint)
     assert not is_there or not list(temporary.iterdir())

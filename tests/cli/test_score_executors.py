@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +63,16 @@ def done_in(path: Path) -> set[str]:
     return {row.model for row in Ranking.load(path).rows} if path.exists() else set()
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """As each of the workers has: on some processors more threads sum in another order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_processes_give_the_record_that_this_process_gives(acrank: Command, folder: Path) -> None:
     make_zoo(folder / "zoo", 4)
     assert acrank(*words("-o", "local.json", "--scores", "all")).code == 0
