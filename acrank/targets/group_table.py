@@ -8,6 +8,7 @@ from pathlib import Path
 
 from acrank.errors import TargetError
 from acrank.system.words import closest
+from acrank.targets.group_columns import group_columns
 from acrank.targets.grouping import check_groups
 from acrank.targets.label_spelling import composed
 from acrank.targets.layouts.listing import without_suffix
@@ -58,8 +59,10 @@ def groups_of_table(ids: Sequence[str], path: Path, column: str | None) -> tuple
         )
     place = beside[images]
     if place is None:
+        told = group_columns(header, [row.cells for row in rows], besides=[images])
+        name = f" {told[0]}" if told else ""
         raise TargetError(
-            f"{path} has the columns {first_few(header, 12)}", hint="name that of the groups: --group-column"
+            f"{path} has the columns {first_few(header, 12)}", hint=f"name that of the groups: --group-column{name}"
         )
     refuse_broken(path, header, rows, places=[images, place])
     groups = [chosen[number].cells[place] for number in range(len(ids))]

@@ -14,6 +14,7 @@ from typing import Any
 
 from acrank.errors import TargetError, UsageError
 from acrank.system.bounds import first_bytes
+from acrank.targets.group_columns import tells_columns
 from acrank.targets.group_table import groups_of_table
 from acrank.targets.grouping import group_names, groups_note
 from acrank.targets.layouts import array_files, arrays, class_folders, image_table, mask_folders, volume_datasets
@@ -122,7 +123,8 @@ def _grouped(target: Target, options: TargetOptions) -> Target:
         target = dataclasses.replace(target, groups=groups)
     if options.group_pattern is not None:
         target = dataclasses.replace(target, groups=group_names(target.ids, options.group_pattern))
-    if target.groups is None or options.group_pattern or options.group_column or options.group_table:
+    by_user = options.group_pattern or options.group_column or options.group_table
+    if by_user or (target.groups is None and not tells_columns(target.notes)):
         target.add_note(groups_note(target) or None)
     return target
 

@@ -537,6 +537,33 @@ TRIALS: dict[str, list[Member]] = {
         m(patients, "3 groups", classes=LETTERS, group_table="../t.csv", group_column="patient"),
         m(patients_in_a_table, "3 groups", classes=LETTERS, group_column="patient"),
     ],
+    "columns of a table called": [
+        *(m(cells("a,1", "b,1", "a,2", "b,2", "a,3", "b,3", header=f"path,label,{name}"),
+            "on both sides of a split", f"--group-column {said or name}", classes=LETTERS, quiet=("file names",))
+          for name, said in (
+              *((name, "") for name in (
+                  "patient", "patient_id", "Patient-ID", "PatientID", "patientId", "subject", "SubjectID", "subjects",
+                  "participant", "participant_id", "person", "case", "case_id", "study", "StudyInstanceUID", "study_id",
+                  "lesion_id", "lesionID", "slide", "slide_name", "anon_patient_id", "MRN", "donor", "specimen_id",
+                  "exam_id", "SeriesInstanceUID", "scan_no")),
+              ("Patient ID", "'Patient ID'"))),
+        m(patients_in_a_table, "by the column 'patient'", "up to 4 of one", classes=LETTERS, quiet=("file names",)),
+        m(patients_in_a_table, classes=LETTERS, group_pattern="(p[0-9]+)_", quiet=("by the column",)),
+        m(patients_in_a_table, "3 groups", classes=LETTERS, group_column="patient", quiet=("by the column",)),
+        m(patients_in_a_table, "3 groups", classes=LETTERS, group_table="../data/t.csv", group_column="patient",
+          quiet=("by the column",)),
+        m(cells("a,1,9", "b,1,9", "a,2,8", "b,2,8", "a,3,7", "b,4,7", header="path,label,lesion_id,patient"),
+          "one of the columns 'patient', 'lesion_id'", "--group-column patient", classes=LETTERS),
+        m(cells("a,1", "b,1", "a,2", "b,2", "a,3", "b,", header="path,label,patient"), "4 rows name none",
+          classes=LETTERS),
+        m(cells(*(f"{'ab'[place % 2]},{place}" for place in range(24)), header="path,label,patient"), classes=LETTERS,
+          quiet=("group",)),
+        *(m(cells("a,1", "b,1", "a,2", "b,2", header=f"path,label,{name}"), classes=LETTERS, quiet=("group",))
+          for name in ("patient_age", "Patient Gender", "lesion", "lesion_type", "image_id", "id", "site", "sample",
+                       "follow_up", "Finding Labels", "number of patients")),
+        m(cells("a,1", "b,1", "a,0", "b,0", header="path,label,case"), classes=LETTERS, quiet=("group",)),
+        m(cells("a,1", "b,1", "a,1", "b,1", header="path,label,study"), classes=LETTERS, quiet=("group",)),
+    ],
     "several columns of 0": [
         m(cells("1,0", "0,1", header=CODED), "exactly one of the 2 labels", reads="multilabel",
           classes=("Edema", "Effusion"), label_column="Edema,Effusion"),

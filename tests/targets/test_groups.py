@@ -275,7 +275,7 @@ def test_groups_of_a_table_beside_class_folders(tmp_path: Path) -> None:
     ("options", "message", "hint"),
     [
         ({"group_column": "patient"}, "--group-column needs a table", "--group-table FILE"),
-        ({"group_table": "t.csv"}, "has the columns file, age, patient", "--group-column"),
+        ({"group_table": "t.csv"}, "has the columns file, age, patient", "--group-column patient"),
         ({"group_table": "t.csv", "group_column": "patients"}, "no column 'patients'", "patient"),
         ({"group_table": "t.csv", "group_column": "file"}, "names 0 of 12 images", "one row an image"),
         ({"group_table": "t.csv", "group_column": "patient", "group_pattern": "s"}, "exclude each other", "leave one"),

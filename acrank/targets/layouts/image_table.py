@@ -11,6 +11,7 @@ import numpy as np
 from acrank.errors import TargetError
 from acrank.system.words import closest
 from acrank.targets.data_folder import DataFolder, Identity, once
+from acrank.targets.group_columns import columns_note
 from acrank.targets.grouping import check_groups
 from acrank.targets.label_cells import read_cells
 from acrank.targets.labels import encode_labels
@@ -93,6 +94,8 @@ def open_table(path: Path, options: TargetOptions) -> Target:
     )
     groups = _groups(path, header, rows, name=None if options.group_table else options.group_column) or info.groups
     info = dataclasses.replace(info, groups=groups)
+    if groups is None and not (options.group_table or options.group_pattern):
+        notes += columns_note(header, [row.cells for row in rows], besides=(image, *places))
     notes += [*cells.notes, *data.notes()]
     return build_target(path, layout=NAME, ids=ids, labels=labels, info=info, notes=notes)
 
