@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from acrank.zoo import Zoo
 
 DEFAULT_ZOO = Path("model_zoo.yaml")
+_MOST_NAMED = 20  # candidates in one line
 INDEXED = ("timm", "torchvision")
 
 app = typer.Typer(
@@ -48,9 +49,14 @@ def list_(
 
 @app.command(cls=DataCommand)
 def validate(zoo: ZooOption = DEFAULT_ZOO, verbose: VerboseOption = 0) -> None:
-    """Check a manifest: its schema, its files and their hashes, and that each file fits its network."""
+    """Check a manifest: its schema, its files and their hashes, and that each file fits its network.
+
+    No code of a `factory:` is run and nothing is downloaded: what needs --allow-code or --allow-download is named.
+    """
     from acrank.cli.progress import progress  # here: `zoo list` needs no bar
+    from acrank.targets.target import first_few
     from acrank.zoo.manifest import location
+    from acrank.zoo.permissions import options_needed
     from acrank.zoo.validation import validate_zoo
 
     with progress("checking") as advance:
@@ -58,6 +64,8 @@ def validate(zoo: ZooOption = DEFAULT_ZOO, verbose: VerboseOption = 0) -> None:
     for problem in problems:
         console.say(f"{location(zoo, problem)}: {problem}" + (f" ({problem.hint})" if problem.hint else ""))
     console.say(f"{len(sound.candidates)} ok")
+    for option, names in options_needed(sound.candidates).items():
+        console.say(f"skipped without {option}, and their networks not checked here: {first_few(names, _MOST_NAMED)}")
     if problems:
         count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
         raise ManifestError(f"{zoo} has {count}", hint="each is named above")
@@ -118,10 +126,13 @@ def scan(
         atomic_write(output, text)
         for line in found.told():
             console.say(line)
+    for line in found.unsure():
+        console.say(line)
+    if output is not None:
         console.say(f"written: {output}")
     console.say(found.summary)
-    if found.doubt:
-        console.say(found.doubt)
+    for line in filter(None, (found.doubt, found.advice)):
+        console.say(line)
     if not found.counts["sure"]:
         hint = "its comments say what was found; an entry of a guess is used once you remove its `#`"
         raise CandidateError(f"no checkpoint in {folder} is known for sure: the manifest has no model", hint=hint)

@@ -40,6 +40,7 @@ class Finding:
         entries: to write; several where a guess has several.
         why: for comments, one line each.
         twins: architectures with the same tensors and other layers, which the file may be of as well.
+        has_tensors: whether an unknown file could be read, and no known network has its tensors.
     """
 
     path: Path
@@ -47,6 +48,7 @@ class Finding:
     entries: tuple[Entry, ...] = ()
     why: tuple[str, ...] = ()
     twins: tuple[str, ...] = ()
+    has_tensors: bool = False
 
 
 def finding_of(path: Path, index: Index, encoders: Callable[[], Index]) -> Finding | None:
@@ -91,7 +93,8 @@ def _of_library(path: Path, contents: Contents, encoders: Callable[[], Index]) -
 
 
 def _reasons(error: AcrankError, path: Path) -> tuple[str, ...]:
-    return (error.message.replace(f"{path} ", "", 1),)
+    message = error.message.replace(f"{path} ", "", 1)
+    return (message, error.hint) if error.hint else (message,)
 
 
 def _of_matches(path: Path, contents: Contents, found: list[tuple[str, Match]]) -> Finding:
@@ -199,8 +202,7 @@ def _unknown(path: Path, contents: Contents, index: Index) -> Finding:
     near = nearest(shapes, index)
     names = ", ".join(list(shapes)[:3])
     if near is None:
-        return Finding(
-            path, "unknown", why=(f"no known network is like it; tensors: {len(shapes)}, named like {names}",)
-        )
+        text = f"no known network is like it; tensors: {len(shapes)}, named like {names}"
+        return Finding(path, "unknown", why=(text,), has_tensors=True)
     text = f"nearest is {near.name} ({near.found} of {near.size} tensors); named like {names}"
-    return Finding(path, "unknown", why=(text,))
+    return Finding(path, "unknown", why=(text,), has_tensors=True)

@@ -16,6 +16,8 @@ from acrank.zoo.entries import comment, entry_text, unique_id
 from acrank.zoo.findings import Finding, finding_of
 from acrank.zoo.fingerprint_index import Advance, Index
 
+_MOST_REASONS = 2  # of a file in one line; the manifest has all
+
 
 @dataclass
 class FolderScan:
@@ -45,18 +47,38 @@ class FolderScan:
         return f"{files}, {counts}" + (f" (left out: {left})" if left else "")
 
     def told(self, most: int = 20) -> list[str]:
-        """A line for each file, "run.pth: resnet18" or "run.pth: unknown"; of more than `most` the first ones.
+        """A line for each file that is known, "run.pth: resnet18"; of more than `most` the first ones.
 
         Args:
             most: lines of files.
         """
-        lines = [
-            f"{one.path.name}: {one.entries[0].architecture if one.entries else 'unknown'}"
-            + (" (a guess)" if one.kind == "guessed" else "")
-            for one in self.findings[:most]
-        ]
-        more = len(self.findings) - len(lines)
-        return [*lines, f"and {more} more"] if more > 0 else lines
+        sure = [one for one in self.findings if one.kind == "sure"]
+        lines = [f"{self._shown(one)}: {one.entries[0].architecture}" for one in sure[:most]]
+        return [*lines, *([f"and {len(sure) - most} more"] if len(sure) > most else [])]
+
+    def unsure(self, most: int = 20) -> list[str]:
+        """A line for each guess and each unknown file that says why; of more than `most` the first ones.
+
+        Args:
+            most: lines of files.
+        """
+        found = [one for kind in ("guessed", "unknown") for one in self.findings if one.kind == kind]
+        lines = []
+        for one in found[:most]:
+            what = "unknown" if one.kind == "unknown" else f"a guess, {one.entries[0].architecture}"
+            lines.append(f"{self._shown(one)}: {what}: {'; '.join(one.why[:_MOST_REASONS])}")
+        rest = f"and {len(found) - most} more that are not sure: the comments in the manifest say why"
+        return [*lines, *([rest] if len(found) > most else [])]
+
+    @property
+    def advice(self) -> str | None:
+        """What to do about files with tensors of no known network; None where there are none."""
+        if not any(one.has_tensors for one in self.findings):
+            return None
+        return (
+            "a file of an unknown network can be ranked by an entry of your own: its `architecture:` by name, or "
+            "`architecture: factory:FILE:FUNCTION` with code of yours and --allow-code (docs/own-zoo.md)"
+        )
 
     @property
     def doubt(self) -> str | None:
@@ -80,8 +102,11 @@ class FolderScan:
             lines[2:3] = [*comment("`models:` without brackets, once an entry below is used"), "models: []"]
         return "\n".join(lines) + "\n"
 
+    def _shown(self, one: Finding) -> str:
+        return os.path.relpath(one.path, self.folder)
+
     def _lines(self, one: Finding, base: Path, used: set[str]) -> Iterator[str]:
-        shown = os.path.relpath(one.path, self.folder)
+        shown = self._shown(one)
         if one.kind == "unknown":
             yield from comment(f"unknown: {shown}", *one.why, indent=2)
             return

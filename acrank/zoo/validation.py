@@ -12,6 +12,7 @@ from acrank.zoo.archives import check_archive
 from acrank.zoo.file_faults import blamed_on
 from acrank.zoo.hub import config_file, weights_in
 from acrank.zoo.manifest import Candidate, Zoo, check_zoo
+from acrank.zoo.permissions import option_needed
 from acrank.zoo.weights import check_globals, check_hash, kind_of
 
 
@@ -21,9 +22,9 @@ def validate_zoo(
     """The valid candidates of a manifest that will load, and every problem with the others.
 
     A file must exist, be safetensors or written by torch.save, be whole by its checksums, have its `sha256` where one
-    is given, hold nothing that asks for code, and fit its network by names, shapes and values. The network of a
-    `factory:` is the user's code and is not built; hub sources and timm's own names are not looked up. torch is
-    imported only where a local file's network is checked.
+    is given, hold nothing that asks for code, and fit its network by names, shapes and values. A network that needs
+    `--allow-code` or `--allow-download` is not built, see `options_needed`; hub sources and timm's own names are not
+    looked up. torch is imported only where a local file's network is checked.
 
     Args:
         path: of the manifest.
@@ -56,7 +57,7 @@ def _check(candidate: Candidate) -> None:
     if candidate.sha256:
         check_hash(path, candidate.sha256)
     check_globals(path, candidate.weights_key)
-    if candidate.factory:
+    if option_needed(candidate):
         check_archive(path)
     else:
         from acrank.zoo.loading import check_candidate  # loads torch

@@ -118,6 +118,24 @@ def test_validate_reports_every_problem(acrank: Callable, folder: Path, weights:
     assert hint.startswith("hint: ")
 
 
+def test_validate_names_what_needs_an_option(acrank: Callable, folder: Path, weights: bytes) -> None:
+    (folder / "w.pth").write_bytes(weights)
+    (folder / "more.yaml").write_text(
+        TEXT
+        + "".join(f"  - {{id: own{i}, architecture: 'factory:nets:build', weights: w.pth}}\n" for i in range(22))
+        + "  - {id: plain, architecture: 'torchvision:resnet18', weights: w.pth, factory_args: {checkpoint_path: w}}\n"
+        + "  - {id: fetched, architecture: 'smp:Unet/resnet18', weights: w.pth, "
+        + "factory_args: {encoder_weights: imagenet}}\n"
+    )
+    done = acrank("zoo", "validate", "--zoo", "more.yaml")
+    plain, count, *needs, error, _ = done.err.splitlines()
+    assert (done.code, count, error) == (2, "25 ok", "error: more.yaml has 1 problem")
+    assert "model 'plain': `factory_args` has an argument that names a file" in plain
+    assert needs[0].startswith("skipped without --allow-code, and their networks not checked here: own0, own1, ")
+    assert needs[0].endswith("own19 and 2 more")
+    assert needs[1] == "skipped without --allow-download, and their networks not checked here: fetched"
+
+
 HEAVY = {"torch", "timm", "pandas", "h5py"}
 RUN = """
 import sys

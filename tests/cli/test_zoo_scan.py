@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from helpers.made_checkpoints import Made, make
 
+from acrank.zoo.architectures.timm_import import import_timm
 from acrank.zoo.fingerprint_index import build_index, write_index
 from acrank.zoo.fingerprints import timm_fingerprints, torchvision_fingerprints
 
@@ -69,10 +71,33 @@ def test_nothing_sure_is_exit_3_with_the_comments_kept(acrank: Callable, folder:
     (folder / "empty" / "x.pth").write_text("no weights")
     done = acrank("zoo", "scan", "empty", "-o", "zoo.yaml")
     assert done.code == 3
-    assert done.err.startswith(
-        "x.pth: unknown\nwritten: zoo.yaml\n1 file, 0 sure, 0 guessed, 1 unknown\nerror: no checkpoint"
-    )
+    assert done.err.startswith("x.pth: unknown: is neither safetensors nor a torch file; save its tensors with ")
+    assert "\nwritten: zoo.yaml\n1 file, 0 sure, 0 guessed, 1 unknown\nerror: no checkpoint" in done.err
     assert "# unknown: x.pth" in (folder / "zoo.yaml").read_text()
+
+
+@pytest.mark.parametrize("output", [(), ("-o", "zoo.yaml")])
+def test_each_file_that_is_not_sure_has_its_reason_on_stderr(acrank: Callable, folder: Path, output: tuple) -> None:
+    (folder / "in" / "more").mkdir()
+    own = {f"stage{i}.{part}": torch.ones(3, 2) for i in range(5) for part in ("weight", "bias")}
+    for i in range(24):
+        torch.save(own, folder / "in" / "more" / f"own{i:02d}.pth")
+    tensors = import_timm().create_model("resnet10t").state_dict()
+    torch.save({"a": tensors, "b": {f"x.{name}": value for name, value in tensors.items()}}, folder / "in" / "two.pth")
+    done = acrank("zoo", "scan", "in", *output)
+    lines = [line for line in done.err.splitlines() if not line.startswith(("written", "checkpoint00"))]
+    assert lines[0].startswith("two.pth: a guess, resnet10t: it holds several networks: ")
+    assert lines[1].startswith("more/own00.pth: unknown: no known network is like it; tensors: 10, named like stage0")
+    assert lines[19].startswith("more/own18.pth: unknown: ")
+    assert lines[20] == "and 5 more that are not sure: the comments in the manifest say why"
+    assert lines[21] == "26 files, 1 sure, 1 guessed, 24 unknown"
+    assert "`architecture: factory:FILE:FUNCTION` with code of yours and --allow-code (docs/own-zoo.md)" in lines[22]
+    assert ("more/own00.pth" in done.out) == (not output)
+
+
+def test_advice_on_own_networks_is_for_files_with_tensors(acrank: Callable, folder: Path) -> None:
+    (folder / "in" / "x.onnx").write_bytes(b"no weights")
+    assert "factory:" not in acrank("zoo", "scan", "in").err
 
 
 @pytest.mark.parametrize("how", ["a damaged index", "a cache that cannot be used"])
