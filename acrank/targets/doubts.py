@@ -62,6 +62,7 @@ def doubts_of(target: Target, facts: Mapping[str, ImageFacts]) -> list[str]:
         *impossible,
         *_unlikely_names(target),
         *_unlikely_sizes(target),
+        *_single_images(target, facts),
         *_storage(target, facts),
         *_unlikely_labels(target),
         *_copies(target, facts),
@@ -189,7 +190,7 @@ def _unlikely_sizes(target: Target) -> list[str]:
         return []
     counts = np.bincount(target.labels, minlength=len(target.classes))
     singles = int((counts == 1).sum())
-    if singles >= _MOST_SINGLE * len(counts):
+    if _are_mostly_single(counts):
         return [
             f"{singles} of {len(counts)} classes have one image each: do the labels measure something "
             "(--task regression), or name the images?"
@@ -198,6 +199,30 @@ def _unlikely_sizes(target: Target) -> list[str]:
     if share < ONE_CLASS:
         return []
     return [f"{target.classes[int(counts.argmax())]} has {share:.1%} of the images"]
+
+
+def _are_mostly_single(counts: np.ndarray) -> bool:
+    return int((counts == 1).sum()) >= _MOST_SINGLE * len(counts)
+
+
+def _single_images(target: Target, facts: Mapping[str, ImageFacts]) -> list[str]:
+    """The warning on classes of one image, on labels that one image or none has or lacks, and on masks of one image."""
+    if target.task == "segmentation":
+        counts = np.sum([np.asarray(one.positions) > 0 for one in facts.values()], axis=0) if len(facts) > 1 else []
+        what, of = "classes in one mask only", f", of the {len(facts)} images examined"
+        alone = [target.classes[place] for place, count in enumerate(counts) if count == 1]
+    elif target.task == "multilabel":
+        counts = target.labels.sum(axis=0)
+        what, of = "labels that one image or none has, or lacks", ""
+        alone = [target.classes[place] for place in np.flatnonzero(np.minimum(counts, len(target) - counts) < 2)]
+    elif target.task == "classification":
+        counts = np.bincount(target.labels, minlength=len(target.classes))
+        what, of = "classes with one image only", ""
+        alone = [] if _are_mostly_single(counts) else [target.classes[place] for place in np.flatnonzero(counts == 1)]
+    else:
+        return []
+    why = "they cannot be in both halves of a sample, so what is learned of them is never tested"
+    return [f"{what}{of}: {first_few(alone)} ({why}: add images, or leave them out)"] if alone else []
 
 
 def _storage(target: Target, facts: Mapping[str, ImageFacts]) -> list[str]:

@@ -579,6 +579,17 @@ TRIALS: dict[str, list[Member]] = {
         m(cells("a", "b", "?"), "classes named '?'", classes=("?", "a", "b"), missing_labels="keep"),
     ],
     "one class with 95%": [m(cells(*["a"] * 23, "b"), "a has 95.8% of the images", classes=LETTERS)],
+    "a class with one image": [
+        m(cells(*["a", "b"] * 11, "a", "c"), "classes with one image only: c (", classes=("a", "b", "c")),
+        m(changed(folders(*LETTERS, "c", "d", each=6), lambda at: [one.unlink() for one in at.glob("[cd]/[1-5].png")]),
+          "classes with one image only: c, d (", classes=("a", "b", "c", "d")),
+        m(cells(*["a", "b"] * 11, "c", "c"), classes=("a", "b", "c"), quiet=("one image",)),
+        m(cells(*["1,0,0,1", "0,1,0,1"] * 11, "1,1,1,1", "0,1,0,1", header="path,A,B,C,D"),
+          "labels that one image or none has, or lacks: C, D (", reads="multilabel", classes=("A", "B", "C", "D"),
+          label_column="A,B,C,D"),
+        m(lambda at: masked_set(at, [*boxes(4, 0, 1), *boxes(1, 0, 1, 2)]),
+          "classes in one mask only, of the 5 images examined: 2 (", reads="segmentation", classes=("0", "1", "2")),
+    ],
     "grey images of 10": [
         m(stored(deep), "read as 12 bits, 4095 is white", classes=LETTERS),
         m(stored(deep), "images: window 0 to 1000", classes=LETTERS, intensity="window:0,1000"),
