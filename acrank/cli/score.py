@@ -47,6 +47,7 @@ from acrank.errors import NothingRankedError, OutputError
 from acrank.refining.refine_settings import RefineSettings
 from acrank.settings import Settings
 from acrank.system.files import is_there
+from acrank.system.words import from_to
 from acrank.targets.target_options import TargetOptions
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ def run_and_save(
         def on_target(understanding: Understanding) -> None:
             told.extend(understanding.warnings)
             tell_target(understanding)
+            _tell_samples(understanding, settings)
 
         def on_row(partial: Ranking, model: str, done: int, total: int) -> None:
             save(partial)
@@ -180,12 +182,21 @@ def run_and_save(
     return ranking
 
 
+def _tell_samples(understanding: Understanding, settings: Settings) -> None:
+    """How many of the labelled images the candidates are scored on, to stderr."""
+    samples = settings.for_task(understanding.task).samples
+    if samples is None or samples >= understanding.images:
+        say(f"data: scored on all {understanding.images} labelled images")
+    else:
+        say(f"data: scored on {samples} of {understanding.images} labelled images a draw (--samples)")
+
+
 def _tell_reached(ranking: Ranking) -> None:
     """The values that reach the first candidate, to stderr."""
     found = ranking.target["understood"].get("normalised")
     if found:
         low, high, mean, deviation = (found[name] for name in ("low", "high", "mean", "deviation"))
-        values = f"{low:.3g} to {high:.3g}, mean {mean:.3g}, standard deviation {deviation:.3g}"
+        values = f"{from_to(low, high, '.3g')}, mean {mean:.3g}, standard deviation {deviation:.3g}"
         say(f"data: values that reach {found['model']}: {values}")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from acrank.comparison.aligning import AlignedDataset
 from acrank.comparison.results import ScoreResult
 from acrank.comparison.tables import Scores
+from acrank.system.words import from_to
 
 #: Nothing is concluded from fewer models.
 ENOUGH = 5
@@ -45,7 +46,7 @@ def _unmatched(dataset: AlignedDataset) -> list[str]:
 
 def _flipped(result: ScoreResult) -> str:
     gain = result.flip_gain
-    interval = "" if gain.low is None or gain.high is None else f", 95% {gain.low:.2f} to {gain.high:.2f}"
+    interval = "" if gain.low is None or gain.high is None else f", 95% {from_to(gain.low, gain.high, '.2f')}"
     better = "higher" if result.higher_is_better else "lower"
     return (
         f"{_of(result)} ({better} is better) predicts better when flipped: weighted tau "

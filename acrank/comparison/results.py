@@ -12,6 +12,7 @@ from acrank.comparison.comparison_record import KIND, SCHEMA_VERSION
 from acrank.comparison.resampling import CORRELATIONS, TAUS, interval, top_names
 from acrank.comparison.statistics import Floats
 from acrank.system.notebook import first_lines, html_of, short_name
+from acrank.system.words import from_to
 
 if TYPE_CHECKING:
     import pandas
@@ -222,7 +223,7 @@ def _with_interval(name: str) -> list[str]:
 
 def _ends(found: Estimate) -> str | None:
     """The interval in words, None where there is none."""
-    return None if found.low is None or found.high is None else f"{found.low:.2f} to {found.high:.2f}"
+    return None if found.low is None or found.high is None else from_to(found.low, found.high, ".2f")
 
 
 def _flat(name: str, found: Estimate) -> dict[str, float | None]:

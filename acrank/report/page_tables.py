@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from acrank.comparison.comparison_record import check_comparison
 from acrank.formats.cells import cell_text, is_number, visible
+from acrank.system.words import from_to
 
 if TYPE_CHECKING:
     from acrank.records import Ranking, Row
@@ -123,7 +124,7 @@ def _refined_cell(row: Row) -> Cell:
     found = row.refined
     if found is None or found.low is None or found.high is None:
         return number_cell(found.quality if found else None)
-    return number_cell(found.quality, below=f"{found.low:.3g} to {found.high:.3g}")
+    return number_cell(found.quality, below=from_to(found.low, found.high, ".3g"))
 
 
 def _untrained_cell(row: Row) -> Cell:
@@ -137,7 +138,7 @@ def _score_cell(row: Row, name: str) -> Cell:
     value, found = row.value(name), row.scores.get(name)
     below = ""
     if value is not None and found is not None and found.low is not None and found.high is not None:
-        below = f"{found.low:.3g} to {found.high:.3g}"
+        below = from_to(found.low, found.high, ".3g")
     return number_cell(value, below=below)
 
 
@@ -195,7 +196,7 @@ def comparison_table(record: Mapping[str, Any]) -> PageTable:
 
 def _estimate(one: Mapping[str, Any], name: str) -> Cell:
     value, low, high = (_float(one.get(f"{name}{end}")) for end in ("", "_low", "_high"))
-    return number_cell(value, below="" if low is None or high is None else f"{low:.2f} to {high:.2f}")
+    return number_cell(value, below="" if low is None or high is None else from_to(low, high, ".2f"))
 
 
 def _float(value: Any) -> float | None:

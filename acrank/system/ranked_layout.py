@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from acrank.system.view import EXTRA, Bar, Column, View
+from acrank.system.words import from_to
 
 #: A value, and the ends of its interval; None where there is none.
 Interval = tuple[float | None, float | None, float | None]
@@ -185,7 +186,7 @@ class Trained:
             [[0.8, None], ['0.70 to 0.90', None]]
         """
         found = [one or (None, None, None) for one in self.qualities]
-        ends = [None if low is None or high is None else f"{low:.2f} to {high:.2f}" for _, low, high in found]
+        ends = [None if low is None or high is None else from_to(low, high, ".2f") for _, low, high in found]
         legend = f"trained: {self.metric} on validation images after a short training"
         return [
             Column(name="trained", cells=[value for value, _, _ in found], digits=3, legend=legend, priority=0),

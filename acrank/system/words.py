@@ -32,6 +32,17 @@ def words_of(values: Iterable[str]) -> list[str]:
     return [word.strip() for reader in readers for row in reader for word in row if word.strip()]
 
 
+def from_to(low: float, high: float, spec: str = "g") -> str:
+    """A range in words; one number where its ends read the same.
+
+    Example:
+        >>> from_to(2, 3), from_to(3, 3), from_to(0.801, 0.804, ".2f")
+        ('2 to 3', '3', '0.80')
+    """
+    ends = [format(low, spec), format(high, spec)]
+    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
+
+
 def shortened(text: str, most: int = 2000) -> str:
     """The text with its middle left out where it is longer than `most` characters.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from acrank.system.words import from_to
 from acrank.targets.examination import spread
 from acrank.targets.target import IGNORED, Target
 
@@ -58,7 +59,7 @@ def _rows_of(target: Target) -> list[tuple[str, list[int]]]:
         groups = [(name, np.flatnonzero(target.labels[:, place])) for place, name in enumerate(target.classes)]
     elif target.task == "regression":
         parts = np.array_split(np.argsort(target.labels, kind="stable"), min(4, len(target)))
-        groups = [(f"{target.labels[part[0]]:g} to {target.labels[part[-1]]:g}", part) for part in parts]
+        groups = [(from_to(target.labels[part[0]], target.labels[part[-1]]), part) for part in parts]
     else:
         parts = np.array_split(np.arange(len(target)), min(4, len(target)))
         groups = [(f"with masks: {', '.join(target.classes)}" if not i else "", part) for i, part in enumerate(parts)]

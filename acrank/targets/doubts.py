@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 
 from acrank.errors import TargetError
-from acrank.targets.examination import ImageFacts, same_images
+from acrank.targets.examination import ImageFacts, same_images, size_axes
 from acrank.targets.quantity_codes import far_outlier, missing_codes
+from acrank.targets.stores.size_words import size_text
 from acrank.targets.target import Target, first_few
 
 #: One class with at least this share of the images is a warning.
@@ -230,7 +231,7 @@ def _storage(target: Target, facts: Mapping[str, ImageFacts]) -> list[str]:
     labels = _labels_of(target, facts) if target.task == "classification" else {}
     ways: dict[str, Callable[[ImageFacts], str]] = {
         "mode": lambda one: _MODES.get(one.channels, f"{one.channels} channels"),
-        "size": lambda one: " x ".join(map(str, one.shape)),
+        f"size ({size_axes(target, facts)})": lambda one: size_text(one.shape),
     }
     found = []
     for what, way in ways.items():

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from acrank.errors import TargetError, is_damage
 from acrank.system.activity import Stage, announce
 from acrank.targets.draws import KEEP_BYTES, Draw, make_draws
+from acrank.targets.stores.size_words import axes_of_size
 from acrank.targets.target import Target, first_few
 from acrank.targets.target_options import REPLACE_MANY, REPLACE_ONE, too_many_bad
 
@@ -190,6 +191,12 @@ def same_images(facts: Mapping[_Key, ImageFacts], *, likeness: float) -> list[tu
         close = np.flatnonzero(rows[place + 1 :] @ row >= likeness) + place + 1
         pairs += [(keys[place], keys[other]) for other in close.tolist()]
     return pairs
+
+
+def size_axes(target: Target, facts: Mapping[str, ImageFacts]) -> str:
+    """The order of the sides of a target's images, such as "height x width"; "" where none was decoded."""
+    is_xyz = target.axes == 3 and getattr(target.images, "slice_axis", 0) == 2
+    return next((axes_of_size(len(one.shape), is_xyz=is_xyz) for one in facts.values()), "")
 
 
 def _decoded(target: Target, index: int) -> tuple[npt.NDArray[np.float32], ImageFacts]:

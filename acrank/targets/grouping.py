@@ -10,6 +10,7 @@ import numpy as np
 
 from acrank.errors import TargetError, UsageError
 from acrank.system.bounded_process import run_program
+from acrank.system.words import from_to
 from acrank.targets.label_spelling import composed
 from acrank.targets.target import Target, first_few
 
@@ -94,7 +95,7 @@ def groups_note(target: Target) -> str:
     """What a target's groups are; where it has none, a warning if its names suggest some, else ""."""
     if target.groups is not None:
         counts = Counter(target.groups).values()
-        return f"{len(counts)} groups of {min(counts)} to {max(counts)} images are kept on one side of every split"
+        return f"{len(counts)} groups of {from_to(min(counts), max(counts))} images are kept on one side of every split"
     pattern = suspected_pattern(target.ids)
     if pattern is None:
         return ""

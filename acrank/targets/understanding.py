@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from acrank.system.view import Column, View
+from acrank.system.words import from_to
 from acrank.targets.doubts import doubts_of
-from acrank.targets.examination import Examination, ImageFacts
+from acrank.targets.examination import Examination, ImageFacts, size_axes
+from acrank.targets.stores.size_words import size_text
 from acrank.targets.target import Target, first_few
 
 _MOST_ROWS = 200  # of classes in a table
@@ -50,7 +52,7 @@ class ValueSummary:
         )
 
     def __str__(self) -> str:
-        return f"{self.low:.3g} to {self.high:.3g}, mean {self.mean:.3g}, standard deviation {self.deviation:.3g}"
+        return f"{from_to(self.low, self.high, '.3g')}, mean {self.mean:.3g}, standard deviation {self.deviation:.3g}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +69,8 @@ class Understanding:
         split: the split in use; None where the target has none.
         slices: adjacent slices that become channels; None for whole images and volumes.
         examined: how many images were decoded for what follows.
-        sizes: spatial shape, such as "512 x 512" -> images, the most frequent first.
+        sizes: spatial shape, such as "512 x 384" -> images, the most frequent first.
+        size_axes: the order of the numbers in these, such as "height x width".
         modes: "grey", "colour" or "4 channels" -> images.
         values: of the images, scaled to [0, 1]; None where none was decoded.
         left_out: id -> why, of images that cannot be decoded.
@@ -92,6 +95,7 @@ class Understanding:
     left_out: dict[str, str]
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    size_axes: str = ""
 
     def lines(self) -> list[str]:
         """A few lines for people."""
@@ -99,7 +103,7 @@ class Understanding:
         labels = f", {self.labels} {kind}" if self.labels is not None else ""
         out = [f"{self.name}: layout {self.layout}, {self.task}, {self.images} images{labels}"]
         if self.label_range:
-            out.append(f"labels: {self.label_range[0]:g} to {self.label_range[1]:g}")
+            out.append(f"labels: {from_to(*self.label_range)}")
         if self.classes:
             out.append(f"{kind}: {_shown(self.classes)}")
         split = f"split {self.split}" if self.split else "no splits"
@@ -107,7 +111,8 @@ class Understanding:
         out.append(f"{split}, {groups}")
         if self.values is not None:
             sizes, modes = (first_few([f"{name} ({count})" for name, count in one.items()], 3) for one in self._looks())
-            out.append(f"of {self.examined} images: {sizes}; {modes}; values {self.values}")
+            which = f"all {self.images}" if self.examined == self.images else f"{self.examined} of {self.images}"
+            out.append(f"{which} labelled images decoded: {self.size_axes} {sizes}; {modes}; values {self.values}")
         if self.left_out:
             out.append(f"left out: {len(self.left_out)} that cannot be read: {first_few(list(self.left_out))}")
         return out
@@ -129,6 +134,7 @@ class Understanding:
             rows += [["lowest label", self.label_range[0]], ["highest label", self.label_range[1]]]
         rows.append(["images examined", self.examined])
         sizes = list(self.sizes.items())
+        rows += [["sizes are", self.size_axes]] if sizes else []
         rows += [[f"size {name}", count] for name, count in sizes[:SHOWN_CLASSES]]
         if rest := sizes[SHOWN_CLASSES:]:
             rows.append([f"{len(rest)} other sizes", sum(count for _, count in rest)])
@@ -172,7 +178,8 @@ def understand(target: Target, examination: Examination) -> Understanding:
         split=target.split,
         slices=target.slices,
         examined=len(facts),
-        sizes=_most_first(" x ".join(map(str, one.shape)) for one in facts.values()),
+        sizes=_most_first(size_text(one.shape) for one in facts.values()),
+        size_axes=size_axes(target, facts),
         modes=_most_first(_mode(target, one.channels) for one in facts.values()),
         values=_values_of(list(facts.values())),
         left_out=dict(target.left_out),

@@ -111,6 +111,14 @@ def test_score_says_what_it_understood_before_and_in_the_record(acrank: Command,
     assert understood["normalised"]["deviation"] == pytest.approx(understood["values"]["deviation"] / 0.5)
 
 
+@pytest.mark.parametrize(("more", "said"), [(["--samples", 12], "12 of 30 labelled images a draw"), ([], "all 30")])
+def test_score_says_how_many_images_it_samples(acrank: Command, folder: Path, more: list, said: str) -> None:
+    done = acrank(*score(*more))
+    assert done.code == 0, done.err
+    assert f"data: scored on {said}" in done.err
+    assert f"data: {said.partition(' labelled')[0]} labelled images decoded: height x width 20 x 20" in done.err
+
+
 @pytest.mark.parametrize("workers", [None, 2])
 def test_a_broken_image_is_left_out_for_all_candidates(acrank: Command, folder: Path, workers: int | None) -> None:
     cut(folder / "target" / "class1" / "003.png")

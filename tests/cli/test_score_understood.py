@@ -42,7 +42,7 @@ def test_groups_reach_the_draws(acrank: Command, folder: Path) -> None:
     (folder / "t.csv").write_text("\n".join(["path,label,patient", *rows]))
     done = acrank(*words("t.csv", "--group-column", "patient"))
     assert done.code == 0, done.err
-    assert "note: 10 groups of 2 to 2 images are kept on one side of every split" in done.err
+    assert "note: 10 groups of 2 images are kept on one side of every split" in done.err
     draw = json.loads((folder / "run.json").read_text())["target"]["draws"][0]
     patient = dict(row.split(",")[::2] for row in rows)
     assert sum(draw["groups_of_halves"]) == len({patient[name] for name in draw["ids"]}), "no patient is in both"

@@ -354,7 +354,7 @@ TRIALS: dict[str, list[Member]] = {
     ],
     "classes whose images all have one mode": [
         m(coloured, "the mode of an image tells its class (grey: a; colour: b)", classes=LETTERS),
-        m(resized, "the size of an image tells its class (20 x 20: a; 40 x 40: b)", classes=LETTERS),
+        m(resized, "the size (height x width) of an image tells its class (20 x 20: a; 40 x 40: b)", classes=LETTERS),
     ],
     "tables (CSV, TSV)": [
         m(changed(folders(*LETTERS), lambda at: (at / "t.csv").write_text("x")), "are not read: t.csv",

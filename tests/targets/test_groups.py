@@ -146,7 +146,7 @@ def test_groups_by_pattern_and_by_column_are_the_same(clinic: Path) -> None:
     assert by_column.groups is not None
     assert by_pattern.groups[:4] == ("patient0i",) * 3 + ("patient1i",)
     assert len(set(by_pattern.groups)) == len(set(by_column.groups)) == 12
-    assert "12 groups of 3 to 3 images are kept on one side of every split" in by_column.notes
+    assert "12 groups of 3 images are kept on one side of every split" in by_column.notes
     assert by_pattern.fingerprint != open_target(clinic).fingerprint
     for draws in (make_draws(target, samples=20, repeats=3, seed=0) for target in (by_pattern, by_column)):
         for draw in draws:
@@ -206,7 +206,7 @@ def test_suspected_groups_are_warned_of(clinic: Path) -> None:
     assert table.startswith("tables in the folder are not read: t.csv")
     assert note.startswith("warning: file names suggest several images of one patient")
     assert "--group-pattern" in note
-    assert open_target(clinic, group_pattern="patient[0-9]+").notes[0].startswith("6 groups of 6 to 6 images")
+    assert open_target(clinic, group_pattern="patient[0-9]+").notes[0].startswith("6 groups of 6 images")
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_groups_of_a_table_beside_images_with_masks(tmp_path: Path, cell: str) -
     (tmp_path / "groups.csv").write_text("\n".join(["image;who", *rows]))
     target = open_target(path, group_table=str(tmp_path / "groups.csv"))
     assert target.groups == tuple(f"p{place // 2}" for place in range(12))
-    assert target.notes[-1] == "6 groups of 2 to 2 images are kept on one side of every split"
+    assert target.notes[-1] == "6 groups of 2 images are kept on one side of every split"
 
 
 def test_groups_of_a_table_beside_class_folders(tmp_path: Path) -> None:

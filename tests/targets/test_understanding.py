@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.volume_sets import write_nnunet
 from helpers.workbench import make_images, make_masks
 from PIL import Image
 
@@ -42,7 +43,25 @@ def test_class_folders(tmp_path: Path) -> None:
     assert first == "t: layout folders, classification, 31 images, 3 classes"
     assert second == "classes: class0 11, class1 10, class2 10"
     assert third == "no splits, no groups known"
-    assert fourth.startswith("of 31 images: 20 x 20 (30), 9 x 30 (1); colour (30), grey (1); values 0 to ")
+    assert fourth.startswith(
+        "all 31 labelled images decoded: height x width 20 x 20 (30), 9 x 30 (1); colour (30), grey (1); values 0 to "
+    )
+
+
+def test_the_order_of_the_sides_is_said_of_images_and_volumes(tmp_path: Path) -> None:
+    images = np.random.default_rng(1).integers(0, 200, (4, 9, 30), np.uint8)
+    np.savez(tmp_path / "t.npz", images=images, labels=[0, 1] * 2)
+    assert "height x width 9 x 30 (4)" in understood(open_target(tmp_path / "t.npz")).lines()[-1]
+    write_nnunet(tmp_path / "v")
+    volumes = open_target(tmp_path / "v")
+    found = [understood(volumes), understood(open_target(tmp_path / "v", slices=1))]
+    assert [one.size_axes for one in found] == ["x by y by z", "slices x height x width"]
+
+
+def test_a_part_of_the_images_is_said_with_all_of_them(tmp_path: Path) -> None:
+    target, examination = open_target(make_images(tmp_path / "t")), Examination()
+    line = understand(examination.look(target, range(4)), examination).lines()[-1]
+    assert line.startswith("4 of 30 labelled images decoded: height x width 20 x 20 (4)")
 
 
 def test_of_many_classes_the_first_and_the_last_are_shown(tmp_path: Path) -> None:
@@ -169,7 +188,7 @@ def test_of_many_sizes_the_most_frequent_are_shown_and_all_recorded(tmp_path: Pa
         Image.open(path).resize((30 + place, 30)).save(path)
     found = understood(open_target(folder))
     rows = [row for row in found.view().rows if "size" in row[0]]
-    assert rows[0] == ["size 20 x 20", "13"]
-    assert len(rows) == 13
+    assert rows[:2] == [["sizes are", "height x width"], ["size 20 x 20", "13"]]
+    assert len(rows) == 14
     assert rows[-1] == ["6 other sizes", "6"]
     assert len(found.record()["sizes"]) == 18

@@ -14,6 +14,7 @@ from acrank.targets.mask_palettes import refuse_palettes
 from acrank.targets.mask_values import MaskValues, lossy_note, mask_values_of
 from acrank.targets.split_names import choose_splits
 from acrank.targets.stores.images import FileStore, check_size, open_images, read_mask
+from acrank.targets.stores.size_words import unequal_sizes
 from acrank.targets.target import Labels, StoreInfo, Target, build_target
 from acrank.targets.target_options import TargetOptions
 
@@ -150,9 +151,8 @@ def _read_masks(root: Path, names: tuple[str, ...], *, first_page: bool) -> np.n
     for name in names[1:]:
         other = _read_mask(root / name, first_page=first_page)
         if other.shape != united.shape:
-            raise TargetError(
-                f"{root / name} is {other.shape}, {names[0]} {united.shape}", hint="masks of an image have one size"
-            )
+            text = unequal_sizes({str(root / name): other.shape, names[0]: united.shape})
+            raise TargetError(text, hint="masks of an image have one size")
         if ((united != 0) & (other != 0) & (united != other)).any():
             raise TargetError(
                 f"{root / name} and {names[0]} give one position different classes",

@@ -12,6 +12,7 @@ from acrank.errors import TargetError
 from acrank.targets.stores.intensity import Intensity, parse_intensity, rescale
 from acrank.targets.stores.item_axes import ItemAxes, item_axes_of
 from acrank.targets.stores.reading import MOST_OF_IMAGE, MOST_OF_VOLUME, check_decoded
+from acrank.targets.stores.size_words import axes_of_size, size_text
 from acrank.targets.stores.value_range import FULL_RANGE, ValueRange, sampled_range
 
 _BYTES_OF_COPIES = 8  # of a value as float32, scaled in place, and in the order of channels
@@ -144,8 +145,8 @@ def item_count(array: StoredArray) -> int:
 def _volume_note(shape: tuple[int, ...]) -> list[str]:
     """What each axis is taken for, where one may be of more channels than four, or out of place.
 
-    >>> _volume_note((32, 32, 13))
-    ['each item of shape [32, 32, 13] is a volume of 32 slices of 32 x 13: no axis is taken for channels, of up to 4']
+    >>> _volume_note((32, 32, 13))[0][:84]
+    'each item of shape [32, 32, 13] is a volume of 32 slices of 32 x 13 (height x width)'
     >>> _volume_note((28, 28, 28))
     []
     """
@@ -153,8 +154,8 @@ def _volume_note(shape: tuple[int, ...]) -> list[str]:
     if len(set(others)) > 1 or low == others[0]:
         return []
     return [
-        f"each item of shape {list(shape)} is a volume of {shape[0]} slices of {shape[1]} x {shape[2]}: no axis is "
-        "taken for channels, of up to 4"
+        f"each item of shape {list(shape)} is a volume of {shape[0]} slices of {size_text(shape[1:])} "
+        f"({axes_of_size(2)}): no axis is taken for channels, of up to 4"
     ]
 
 

@@ -22,6 +22,7 @@ from acrank.targets.stores.dicom_file import (
 )
 from acrank.targets.stores.dicom_reading import no_field_in_errors, read_dataset
 from acrank.targets.stores.intensity import Intensity, rescale
+from acrank.targets.stores.size_words import axes_of_size, size_text
 
 
 def decode_dicom(path: Path, frame: int, rule: Intensity | None) -> np.ndarray:
@@ -150,8 +151,9 @@ def _refuse_other_size(dataset: Any, path: Path, frame: int) -> None:
     count = int(first_number(dataset, "NumberOfFrames") or 1)
     size = declared_size(encaps.get_frame(dataset.PixelData, frame, number_of_frames=count))
     if size is not None and size != (dataset.Rows, dataset.Columns):
+        own = size_text((dataset.Rows, dataset.Columns))
         raise TargetError(
-            f"{path} is {dataset.Rows} x {dataset.Columns}, its compressed pixels are {size[0]} x {size[1]}",
+            f"{path} is {own}, its compressed pixels are {size_text(size)} ({axes_of_size(2)})",
             hint="is it damaged? then leave it out, or write it again",
         ) from ValueError("two sizes")
 

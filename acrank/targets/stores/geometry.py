@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from acrank.targets.stores.size_words import XYZ, size_text
+
 #: Grids whose corners are closer than this, in voxels, are equal: headers hold single precision.
 EQUAL = 0.01
 #: Up to this distance, in voxels, grids differ slightly: no voxel's nearest neighbour changes.
@@ -58,7 +60,7 @@ def place_differences(one: Grid, other: Grid) -> list[str]:
     """
     found = []
     if one.shape != other.shape:
-        found.append(f"size {one.shape} and {other.shape}")
+        found.append(f"size {size_text(one.shape)} and {size_text(other.shape)} ({XYZ})")
     cosines = (one.directions * other.directions).sum(axis=0)
     if cosines.min() < 1 - 1e-4:
         turned = [f"{name} {_turn(cosine)}" for name, cosine in zip("xyz", cosines, strict=True) if cosine < 1 - 1e-4]

@@ -10,6 +10,7 @@ import numpy as np
 from acrank.errors import TargetError
 from acrank.targets.listed_values import ListedValues
 from acrank.targets.stores.images import FileStore, check_size, decode_image, read_mask
+from acrank.targets.stores.size_words import axes_of_size, size_text
 from acrank.targets.stores.value_range import FULL_RANGE, ValueRange
 
 
@@ -39,7 +40,10 @@ class ImageCaseStore:
         sizes = {part.shape[1:] for part, _ in found}
         first = self.images[index][0]
         if len(sizes) > 1:
-            raise TargetError(f"channels of {first} have the sizes {sorted(sizes)}", hint="they must be equal")
+            shown = ", ".join(map(size_text, sorted(sizes)))
+            raise TargetError(
+                f"channels of {first} have the sizes {shown} ({axes_of_size(2)})", hint="they must be equal"
+            )
         image = np.concatenate([part for part, _ in found])
         if self.channels is not None and len(image) != self.channels:
             raise TargetError(

@@ -16,6 +16,7 @@ from acrank.system.files import open_regular
 from acrank.targets.stores.intensity import parse_intensity
 from acrank.targets.stores.item_axes import item_axes_of
 from acrank.targets.stores.reading import MOST_OF_IMAGE, MOST_OF_VOLUME, check_decoded, damage_of, read_stored
+from acrank.targets.stores.size_words import unequal_sizes
 from acrank.targets.stores.tiff_chain import check_pages
 from acrank.targets.stores.value_range import FULL_RANGE, ValueRange, sampled_range
 
@@ -112,7 +113,8 @@ def check_size(image: np.ndarray, mask: tuple[int, ...], name: str) -> None:
         TargetError: the sizes differ.
     """
     if image.shape[1:] != mask:
-        raise TargetError(f"{name} is {image.shape[1:]}, its mask {mask}", hint="both must have equal sizes")
+        text = unequal_sizes({name: image.shape[1:], "its mask": mask})
+        raise TargetError(text, hint="both must have equal sizes")
 
 
 def refuse_pages(path: Path, pages: int) -> None:

@@ -16,6 +16,7 @@ from acrank.targets.stores.geometry import EQUAL, SLIGHT, distance, millimetres,
 from acrank.targets.stores.images import FileStore, open_images
 from acrank.targets.stores.intensity import Intensity, parse_intensity, rescale
 from acrank.targets.stores.nifti import VolumeSource, full_slices, open_volume
+from acrank.targets.stores.size_words import XYZ, size_text
 from acrank.targets.stores.stored_volumes import is_volume
 from acrank.targets.target import StoreInfo, first_few
 from acrank.targets.target_options import Geometry, Spacing, TargetOptions
@@ -92,7 +93,7 @@ class VolumeStore:
         is_slight = False
         for other in others:
             if first.shape != other.shape:
-                shown = f"{first.path} {first.shape}, {other.path} {other.shape}"
+                shown = f"{first.path} {size_text(first.shape)}, {other.path} {size_text(other.shape)} ({XYZ})"
                 raise TargetError(f"{shown}: sizes differ", hint=f"they must lie on one grid; {_GEOMETRY_HINT}")
             if (apart := distance(first.grid, other.grid)) > SLIGHT:
                 words = "; ".join(place_differences(first.grid, other.grid)) or f"{apart:.2g} voxels apart"

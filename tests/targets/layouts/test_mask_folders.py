@@ -84,7 +84,7 @@ def test_unusable_masks(tmp_path: Path) -> None:
 def test_image_and_mask_of_different_sizes(tmp_path: Path) -> None:
     folder = write(tmp_path / "t", {"a": half(1), "b": half(1)})
     Image.fromarray(half(1, (4, 4))).save(folder / "masks" / "a.png")
-    with pytest.raises(TargetError, match=r"is \(6, 8\), its mask \(4, 4\)"):
+    with pytest.raises(TargetError, match=r"is 6 x 8, its mask is 4 x 4 \(height x width\)"):
         open_target(folder).mask_store.crop(0, (slice(0, 4), slice(0, 4)))
 
 
