@@ -35,7 +35,8 @@ def examine_target(
     how: dict[str, Any] = {"samples": settings.samples, "repeats": settings.repeats or 1, "seed": settings.seed}
     key = _key_of(target, make_draws(target, **how), how) if cache else None
     if cache and key and (known := _remembered(cache, key)):
-        sound = target.without(known.left_out) if known.left_out else target
+        bad = {name: why for name, why in known.left_out.items() if name not in dict(target.left_out)}
+        sound = target.without(bad) if bad else target
         sound.notes.extend(note for note in known.notes if note not in sound.notes)
         return sound, make_draws(sound, **how), known
     target, draws, examination = examined_draws(target, **how)
@@ -55,7 +56,7 @@ def _remembered(cache: ObservationCache, key: str) -> Understanding | None:
 
 def _key_of(target: Target, draws: Sequence[Draw], how: dict[str, Any]) -> str | None:
     """The hash of everything that the examination depends on; None where an image is not even there."""
-    options = [target.bad_images, target.doubts, target.split, target.slices, target.notes]
+    options = [target.bad_images, target.doubts, target.split, target.slices, target.notes, target.left_out]
     try:
         content = [target.fingerprint, [draw.digest for draw in draws], how, options]
     except TargetError as error:

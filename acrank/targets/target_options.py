@@ -160,7 +160,10 @@ class TargetOptions:
     ] = None
     bad_images: Annotated[
         Literal["skip", "skip-all", "fail"] | None,
-        Opt(help="Images that cannot be decoded: leave out up to 5%, any number, or none. [skip]", choices=BAD_IMAGES),
+        Opt(
+            help="Images that cannot be decoded: leave out up to 5%, any number, or none. [skip; missing files: fail]",
+            choices=BAD_IMAGES,
+        ),
     ] = None
     doubts: Annotated[
         Literal["refuse", "warn"] | None,

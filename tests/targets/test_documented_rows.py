@@ -198,6 +198,17 @@ def cut(*names: str) -> Callable[[Path], None]:
     return change
 
 
+def without_file(count: int) -> Make:
+    """A table of two classes that names so many files, from the fifth on, that are not there."""
+    return changed(
+        cells(*LETTERS), lambda at: [(at / "img" / f"{(4 + i) % 24:03d}.png").unlink() for i in range(count)]
+    )
+
+
+def without_volume(at: Path) -> Path:
+    return changed(write_decathlon, lambda here: next((here / "imagesTr").iterdir()).unlink())(at)
+
+
 def patients(at: Path) -> Path:
     """Images whose names suggest patients, a table of them, and images with masks of the same names."""
     for place, image in enumerate(grey(12)):
@@ -684,7 +695,20 @@ TRIALS: dict[str, list[Member]] = {
         m(changed(folders(*LETTERS, each=12), cut("a/1.png", "a/2.png")), classes=LETTERS, count=22,
           bad_images="skip-all"),
     ],
+    "files that a table or": [
+        m(without_file(2), refused="2 of 24 images are missing: img/004.png, img/005.png"),
+        m(without_file(1), refused="--bad-images skip", bad_images="fail"),
+        m(without_file(2), refused="--bad-images skip-all", bad_images="skip"),
+        m(without_file(1), classes=LETTERS, count=23, bad_images="skip"),
+        m(without_file(2), classes=LETTERS, count=22, bad_images="skip-all"),
+        m(without_file(20), classes=LETTERS, count=4, bad_images="skip-all"),
+        m(without_file(24), refused="24 of 24 images are missing", bad_images="skip-all"),
+        m(without_volume, refused="lacks 1 files: "),
+        m(without_volume, reads="segmentation", classes=TUMOUR, bad_images="skip"),
+    ],
     "the only image": [
+        m(changed(cells(*["a", "b"] * 11, "a", "c"), lambda at: (at / "img" / "023.png").unlink()),
+          refused="no image of c is there: img/023.png", bad_images="skip"),
         m(changed(folders(*LETTERS, "c", each=9), lambda at: [path.unlink() for path in (at / "c").glob("[1-8].png")]
                   + [cut("c/0.png")(at)]), refused="c"),
     ],

@@ -11,6 +11,7 @@ from pathlib import Path
 from acrank.errors import TargetError
 from acrank.targets.data_folder import DataFolder, Identity
 from acrank.targets.layouts.listing import suffix_of, without_suffix
+from acrank.targets.layouts.missing_files import refuse_missing
 from acrank.targets.stores.dicom_file import DICOM_SUFFIXES
 from acrank.targets.stores.images import IMAGE_SUFFIXES
 from acrank.targets.stores.stored_volumes import is_volume
@@ -29,8 +30,9 @@ def find_images(
     where: str,
     notes: list[str],
     other: Callable[[DataFolder, str], Identity | None],
-) -> list[tuple[str, Identity]]:
-    """The path below the data's folder, and the identity, of every image that a table names.
+    bad_images: str | None = None,
+) -> list[tuple[str, Identity] | None]:
+    """The path below the data's folder, and the identity, of every image that a table names; None of a missing one.
 
     A cell is a path; where there is no such file, the same name in another Unicode form, or with the (other) suffix of
     an image; and where there is still none, the only file of this name in any folder below.
@@ -41,6 +43,7 @@ def find_images(
         where: the table, for messages.
         notes: how many were found in which way is added.
         other: finds what is no file but an image, too: a folder of slices.
+        bad_images: what the user says is done about images that cannot be read; None refuses missing ones.
 
     Raises:
         TargetError: images that are missing, outside, or names that several files have.
@@ -54,16 +57,17 @@ def find_images(
     if absent:
         below = _Below(data)
         found.update({cell: _identified(data, below.look_up(cell, where)) for cell in absent})
-        _refuse_absent(
-            [cell for cell in cells if found[cell] is None], len(cells), root=data.root, where=where, first=below.first
-        )
-        notes.append(f"{len(absent)} images are found by their name in the folders below {data.root.name or data.root}")
+        missing = [cell for cell in cells if found[cell] is None]
+        _refuse_absent(missing, len(cells), data=data, where=where, first=below.first, rule=bad_images)
+        by_name = sum(found[cell] is not None for cell in absent)
+        below_what = f"in the folders below {data.root.name or data.root}"
+        notes += [f"{by_name} images are found by their name {below_what}"] if by_name else []
     named = [(suffix_of(cell), suffix_of(one[0])) for cell, one in found.items() if one]
     bare = [stored for said, stored in named if said != stored and said not in _KNOWN]
     swapped = [pair for pair in named if pair[0] != pair[1] and pair[0] in _KNOWN]
     notes += [f"{len(bare)} images are named without their suffix ({bare[0]})"] if bare else []
     notes += [f"{len(swapped)} images are named with {swapped[0][0]} and found as {swapped[0][1]}"] if swapped else []
-    return [one for cell in cells if (one := found[cell])]
+    return [found[cell] for cell in cells]
 
 
 def _identified(data: DataFolder, path: str | None) -> tuple[str, Identity] | None:
@@ -122,14 +126,18 @@ class _Below:
         return paths[0] if paths else None
 
 
-def _refuse_absent(absent: Sequence[str], count: int, *, root: Path, where: str, first: str) -> None:
-    if absent:
-        names = first_few([name or "(an empty path)" for name in sorted(absent)], 3)
-        there = f"; there is {first}" if first else "; no images lie there"
-        raise TargetError(
-            f"{where}: {len(absent)} of {count} images are missing: {names}",
-            hint=f"paths are relative to {root}, with or without suffix{there}; --image-root names another folder",
-        )
+def _refuse_absent(
+    absent: Sequence[str], count: int, *, data: DataFolder, where: str, first: str, rule: str | None
+) -> None:
+    names = first_few([name or "(an empty path)" for name in sorted(absent)], 3)
+    there = f"; there is {first}" if first else "; no images lie there"
+    refuse_missing(
+        absent,
+        count,
+        rule=rule,
+        message=f"{where}: {len(absent)} of {count} images are missing: {names}",
+        hint=f"paths are relative to {data.root}, with or without suffix{there}; --image-root names another folder",
+    )
 
 
 def _called(names: Sequence[str]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from acrank.targets.label_cells import read_cells
 from acrank.targets.labels import encode_labels
 from acrank.targets.layouts.image_lookup import find_images
 from acrank.targets.layouts.labelled_files import holds_dicom, open_labelled
+from acrank.targets.layouts.missing_files import IS_MISSING
 from acrank.targets.layouts.table_file import ListedRow, doubtful_notes, read_table, refuse_broken, tidy_path
 from acrank.targets.split_columns import splits_of_table
 from acrank.targets.split_names import choose_splits, split_kind
@@ -77,7 +78,14 @@ def open_table(path: Path, options: TargetOptions) -> Target:
     rows = [rows[place] for place in cells.kept.tolist()]
     values = {row.number: tuple(labels) for row, labels in zip(rows, cells.values.tolist(), strict=True)}
     data = DataFolder(Path(options.image_root or path.parent), allow_outside=options.allow_outside)
-    rows, identities = _found(path, rows, data, image=image, notes=notes)
+    given = {row.number: row for row in rows}
+    rows, identities = _found(path, rows, data, image=image, notes=notes, bad_images=options.bad_images)
+    there = {row.number for row in rows}
+    left_out = {
+        tidy_path(row.cells[image]) or f"row {number}": IS_MISSING
+        for number, row in given.items()
+        if number not in there
+    }
     rows = _unique(path, rows, identities, image=image, labels=places, notes=notes)
     rows.sort(key=lambda row: row.cells[image])
     row_of = {row.number: row for row in rows}
@@ -92,12 +100,28 @@ def open_table(path: Path, options: TargetOptions) -> Target:
         where=str(path),
         names=cells.names,
     )
+    if labels.task == "classification":
+        _refuse_lost(path, values, there, left_out=left_out)
     groups = _groups(path, header, rows, name=None if options.group_table else options.group_column) or info.groups
     info = dataclasses.replace(info, groups=groups)
     if groups is None and not (options.group_table or options.group_pattern):
         notes += columns_note(header, [row.cells for row in rows], besides=(image, *places))
     notes += [*cells.notes, *data.notes()]
-    return build_target(path, layout=NAME, ids=ids, labels=labels, info=info, notes=notes)
+    target = build_target(path, layout=NAME, ids=ids, labels=labels, info=info, notes=notes)
+    return dataclasses.replace(target, left_out=tuple(left_out.items()))
+
+
+def _refuse_lost(
+    path: Path, values: Mapping[int, tuple[str, ...]], there: Collection[int], *, left_out: Mapping[str, str]
+) -> None:
+    """Refuse a table of which all images of a class are missing."""
+    lost = {*values.values()} - {values[number] for number in there}
+    if lost:
+        raise TargetError(
+            f"{path}: no image of {first_few(sorted(', '.join(map(str, one)) for one in lost))} is there: "
+            f"{first_few(list(left_out), 3)}",
+            hint="add the files, or take the class out of the table",
+        )
 
 
 def _groups(
@@ -181,17 +205,22 @@ def _names_of(rows: Sequence[ListedRow], image: int) -> list[str]:
 
 
 def _found(
-    path: Path, rows: Sequence[ListedRow], data: DataFolder, *, image: int, notes: list[str]
+    path: Path,
+    rows: Sequence[ListedRow],
+    data: DataFolder,
+    *,
+    image: int,
+    notes: list[str],
+    bad_images: str | None,
 ) -> tuple[list[ListedRow], list[Identity]]:
-    """The rows, each with the path of its image below the data's folder, and their identities."""
-    images = find_images(
-        data, [tidy_path(row.cells[image]) for row in rows], where=str(path), notes=notes, other=_slices
-    )
+    """The rows whose images are there, each with the path of its image below the data's folder, and identities."""
+    cells = [tidy_path(row.cells[image]) for row in rows]
+    images = find_images(data, cells, where=str(path), notes=notes, other=_slices, bad_images=bad_images)
+    found = [(row, one) for row, one in zip(rows, images, strict=True) if one is not None]
     named = [
-        dataclasses.replace(row, cells=[*row.cells[:image], name, *row.cells[image + 1 :]])
-        for row, (name, _) in zip(rows, images, strict=True)
+        dataclasses.replace(row, cells=[*row.cells[:image], name, *row.cells[image + 1 :]]) for row, (name, _) in found
     ]
-    return named, [identity for _, identity in images]
+    return named, [identity for _, (_, identity) in found]
 
 
 def _refuse_long(path: Path, rows: Sequence[ListedRow], labels: Sequence[int]) -> None:

@@ -23,6 +23,7 @@ from acrank.targets.layouts.dataset_json import (
 )
 from acrank.targets.layouts.dicom_masks import refuse_dicom
 from acrank.targets.layouts.listing import entries
+from acrank.targets.layouts.missing_files import IS_MISSING, refuse_missing
 from acrank.targets.layouts.volume_cases import (
     Case,
     Cases,
@@ -127,7 +128,7 @@ def _open_cases(path: Path, options: TargetOptions, *, layout: str, cases: Cases
     notes: list[str] = []
     data = DataFolder(path, allow_outside=options.allow_outside)
     named = as_stored(path, cases.named)
-    ids = _distinct(data, named, notes)
+    ids, left_out = _distinct(data, named, notes, bad_images=options.bad_images)
     ordered = [named[one] for one in ids]
     notes += folders_beside(path, ordered)
     names = channel_names(path / NAME, about)
@@ -142,14 +143,9 @@ def _open_cases(path: Path, options: TargetOptions, *, layout: str, cases: Cases
     read_options = "; ".join(part for part in (info.read_options, str(labels.values)) if part)
     info = dataclasses.replace(info, read_options=read_options)
     encoded = Labels.of_masks(len(ids), labels.classes)
-    return build_target(
-        path,
-        layout=layout,
-        ids=ids,
-        labels=encoded,
-        info=info,
-        notes=[*labels.notes, *cases.notes, *notes, *data.notes()],
-    )
+    notes = [*labels.notes, *cases.notes, *notes, *data.notes()]
+    target = build_target(path, layout=layout, ids=ids, labels=encoded, info=info, notes=notes)
+    return dataclasses.replace(target, left_out=left_out)
 
 
 def _volumes(
@@ -231,19 +227,28 @@ def _check_masks(store: CaseStore) -> None:
         store.values.to_classes(raw, str(store.root / store.masks[place]))
 
 
-def _distinct(data: DataFolder, cases: dict[str, Case], notes: list[str]) -> tuple[str, ...]:
-    """The names of the cases, sorted, each image once.
+def _distinct(
+    data: DataFolder, cases: dict[str, Case], notes: list[str], *, bad_images: str | None
+) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """The names of the cases, sorted, each image once; and those left out, for files of theirs are missing.
 
     Raises:
-        TargetError: files are not there, or lead outside.
+        TargetError: files are not there and may not be left out, or lead outside.
     """
     found = {name: data.find(name) for case in cases.values() for name in (*case.images, case.mask)}
     refuse_dicom(data.root, (name for name in found if not is_volume(name) and not _is_image(name)))
     lacking = sorted(name for name, identity in found.items() if identity is None)
-    if lacking:
-        raise TargetError(f"{data.root} lacks {len(lacking)} files: {first_few(lacking, 3)}", hint="check dataset.json")
-    pairs = [(one, cases[one].mask, found[cases[one].images[0]]) for one in sorted(cases)]
-    return tuple(name for name, _ in once([(name, mask, same) for name, mask, same in pairs if same], notes))
+    absent = [one for one in sorted(cases) if not {*cases[one].images, cases[one].mask}.isdisjoint(lacking)]
+    refuse_missing(
+        absent,
+        len(cases),
+        rule=bad_images,
+        message=f"{data.root} lacks {len(lacking)} files: {first_few(lacking, 3)}",
+        hint="check dataset.json",
+    )
+    pairs = [(one, cases[one].mask, found[cases[one].images[0]]) for one in sorted({*cases} - {*absent})]
+    ids = tuple(name for name, _ in once([(name, mask, same) for name, mask, same in pairs if same], notes))
+    return ids, tuple((name, IS_MISSING) for name in absent)
 
 
 def _is_image(name: str) -> bool:
