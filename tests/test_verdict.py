@@ -45,6 +45,23 @@ def test_unsure_names_the_rivals_and_what_would_tell(rivals: int, named: str) ->
     assert f"--refine {rivals + 1})" in surer
 
 
+@pytest.mark.parametrize("trained", [False, True])
+def test_a_larger_sample_is_advised_before_more_labels(trained: bool) -> None:
+    ranking = made((9.0, 3.0), (8.0, 3.0))
+    few = [{"ids": ["a"] * 5}, {"ids": ["b"] * 4}]
+    for size, draws, first in ((253, few, "A larger sample (--samples, now 5 of 253 labelled images)"), (5, few, None)):
+        one = dataclasses.replace(ranking, target={"size": size, "draws": draws})
+        for row in one.rows if trained else ():
+            row.refined = Refined(metric="dice", quality=0.8, low=0.6, high=0.9, rounds=1)
+        surer = (joined(one) if trained else one).verdict[-1]
+        assert ("ore labelled images" in surer) == (first is None)
+        assert surer.startswith(first or ("More labelled images, or" if trained else "A short training of"))
+    assert made((9.0, 3.0), (8.0, 3.0)).verdict[-1] == (
+        "A short training of the first (--refine 2), finetuning results of other targets (--history) or "
+        "more labelled images would make it surer."
+    )
+
+
 def test_one_draw_is_no_certainty() -> None:
     said, surer = made((9.0, None), (3.0, None)).verdict
     assert said == (

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from acrank.records.row import Prior, Row
     from acrank.records.run import Ranking
 
+_MORE = "more labelled images"
+
 
 def verdict_of(ranking: Ranking) -> list[str]:
     """Sentences on who is first, whom the sample cannot tell from it, and what else is known of it.
@@ -104,6 +106,20 @@ def _surer(ranking: Ranking, best: Row, count: int) -> str:
     if isinstance(refining, dict) and refining.get("trained") == []:
         return "The budget was too short to train any candidate: a longer --refine-budget would make it surer."
     if best.refined is not None:
-        return "More labelled images, or finetuning them in full, would decide between them."
-    history = "" if best.prior else ", finetuning results of other targets (--history)"
-    return f"A short training of the first (--refine {count}){history} or more labelled images would make it surer."
+        images = _more_images(ranking)
+        return f"{images[0].upper()}{images[1:]}, or finetuning them in full, would decide between them."
+    images = _more_images(ranking)
+    ways = [f"a short training of the first (--refine {count})"]
+    ways += [] if best.prior else ["finetuning results of other targets (--history)"]
+    ways = [*ways, images] if images == _MORE else [images, *ways]
+    said = f"{', '.join(ways[:-1])} or {ways[-1]}"
+    return f"{said[0].upper()}{said[1:]} would make it surer."
+
+
+def _more_images(ranking: Ranking) -> str:
+    """More images to score on: a larger sample where the target has more than were drawn, else further ones."""
+    draws, size = ranking.target.get("draws"), ranking.target.get("size")
+    counts = [len(draw.get("ids", ())) for draw in draws if isinstance(draw, dict)] if isinstance(draws, list) else []
+    if isinstance(size, int) and counts and max(counts) < size:
+        return f"a larger sample (--samples, now {max(counts)} of {size} labelled images)"
+    return _MORE
