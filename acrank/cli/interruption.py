@@ -9,17 +9,19 @@ from contextlib import contextmanager
 from acrank.cli.console import say
 
 _kept: str | None = None  # what an interrupted command has left
+_flags: tuple[str, ...] = ()  # that the line which goes on needs
 
 
 @contextmanager
-def resumable(kept: Callable[[], str | None]) -> Iterator[None]:
+def resumable(kept: Callable[[], str | None], flags: tuple[str, ...] = ("--resume",)) -> Iterator[None]:
     """Inside this context an interrupted command says what is kept where, and the line that goes on.
 
     Args:
-        kept: says it, such as "3 of 7 candidates are kept in run.json"; None where --resume would not go on.
+        kept: says it, such as "3 of 7 candidates are kept in run.json"; None where nothing would go on.
+        flags: what the line that goes on has beside the words of this one.
     """
-    global _kept
-    _kept = None
+    global _kept, _flags
+    _kept, _flags = None, flags
     try:
         yield
     except KeyboardInterrupt:
@@ -38,6 +40,6 @@ def say_interrupted(words: Sequence[str]) -> None:
         say("interrupted")
         return
     say(f"interrupted: {_kept}")
-    again = [*words] if "--resume" in words else [*words, "--resume"]
+    again = [*words, *(flag for flag in _flags if flag not in words)]
     say(f"to go on: {shlex.join(['acrank', *again])}", whole=True)
     _kept = None

@@ -104,16 +104,21 @@ def scan(
     if output is not None:
         _check_new(output, folder, overwrite=overwrite)
     from acrank.cache import default_folder
-    from acrank.zoo.fingerprint_index import is_indexed, load_index
+    from acrank.zoo.fingerprint_index import indexed_so_far, is_indexed, load_index
     from acrank.zoo.scanning import check_folder, scan_folder
 
     check_folder(folder)
     cache = default_folder()
     if not is_indexed(cache, *INDEXED):
-        console.say("building the index of architectures, once for these versions of timm and torchvision: minutes")
+        done, total = indexed_so_far(cache, *INDEXED)
+        rest = f", {done} of {total} are done" if done else ""
+        console.say(
+            f"building the index of architectures, once for these versions of timm and torchvision: minutes{rest}"
+        )
+    from acrank.cli.interruption import resumable
     from acrank.cli.progress import progress  # here: `zoo list` needs no bar
 
-    with progress("architectures") as advance:
+    with resumable(lambda: _kept_of_index(cache), flags=()), progress("architectures") as advance:
         index = load_index(cache, *INDEXED, advance=advance)
     if not is_indexed(cache, *INDEXED):
         console.warn(f"the index cannot be kept in {cache}: the next scan builds it again (set ACRANK_CACHE)")
@@ -136,6 +141,14 @@ def scan(
     if not found.counts["sure"]:
         hint = "its comments say what was found; an entry of a guess is used once you remove its `#`"
         raise CandidateError(f"no checkpoint in {folder} is known for sure: the manifest has no model", hint=hint)
+
+
+def _kept_of_index(cache: Path) -> str | None:
+    """How much of the index is in the cache; None where nothing is."""
+    from acrank.zoo.fingerprint_index import indexed_so_far
+
+    done, total = indexed_so_far(cache, *INDEXED)
+    return f"{done} of {total} architectures are in the index, kept in {cache}" if done else None
 
 
 def _load(path: Path) -> Zoo:

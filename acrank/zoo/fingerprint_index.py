@@ -5,10 +5,12 @@ It holds hashes, each once, so that the index of all of timm is a file of a few 
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
+import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from itertools import accumulate
@@ -30,6 +32,8 @@ from acrank.zoo.fingerprints import (
 )
 
 FORMAT = 1  # of the file; raise it with every change of what a fingerprint holds
+#: An index that is being built is saved so often, in seconds, and where it is interrupted.
+_SAVED_EVERY = 10.0
 _PACKAGES = {"smp": "segmentation-models-pytorch"}
 
 #: (done, total, text beside the bar)
@@ -49,6 +53,11 @@ class Index:
     fingerprints: list[Fingerprint]
     missing: list[str] = field(default_factory=list)
     having: dict[int, list[int]] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Number of architectures, with those that could not be built."""
+        return len(self.fingerprints) + len(self.missing)
 
     def __post_init__(self) -> None:
         for i, one in enumerate(self.fingerprints):
@@ -71,15 +80,38 @@ def load_index(cache: Path, *libraries: str, advance: Advance = lambda done, tot
     """
     total = Index([])
     for library in libraries:
-        listed, make = _LIBRARIES[library]
         found = read_index(cache, library)
-        if found is None:
-            names = listed()
-            found = build_index(make(names), total=len(names), advance=advance)
-            with suppress(OutputError):  # it costs time only: `is_indexed` tells
-                write_index(cache, library, found)
-        total += found
+        total += _built(cache, library, advance) if found is None else found
     return total
+
+
+def _built(cache: Path, library: str, advance: Advance) -> Index:
+    """The index of a library, built from where an earlier process stopped, and kept in the cache."""
+    listed, make = _LIBRARIES[library]
+    names = listed()
+    folder, part = SealedFolder(cache), _part_name(library, names)
+    begun = _unpacked(folder.read(part)) or Index([])
+
+    def save(index: Index) -> None:
+        with suppress(OutputError):  # it costs time only: `is_indexed` tells
+            folder.write(part, _packed(index))
+
+    left = names[begun.size :]
+    found = build_index(make(left), total=len(names), advance=advance, begun=begun, save=save)
+    with suppress(OutputError):
+        write_index(cache, library, found)
+        folder.remove(part)
+    return found
+
+
+def indexed_so_far(cache: Path, *libraries: str) -> tuple[int, int]:
+    """How many architectures of these libraries an index in the cache has, whole or begun, and how many there are."""
+    done = total = 0
+    for library in libraries:
+        names = _LIBRARIES[library][0]()
+        begun = read_index(cache, library) or _unpacked(SealedFolder(cache).read(_part_name(library, names)))
+        done, total = done + (begun.size if begun else 0), total + len(names)
+    return done, total
 
 
 def is_indexed(cache: Path, *libraries: str) -> bool:
@@ -97,19 +129,47 @@ def index_name(library: str) -> str:
     return f"architectures/{library}-{version}-{FORMAT}.json.z"
 
 
+def _part_name(library: str, names: Sequence[str]) -> str:
+    """The name in the cache of an index that is being built, of these architectures in this order."""
+    digest = hashlib.sha256("\n".join(names).encode()).hexdigest()[:8]
+    return index_name(library).replace(".json.z", f"-{digest}.part.json.z")
+
+
 def build_index(
-    found: Iterable[tuple[str, Fingerprint | None]], *, total: int, advance: Advance = lambda done, total, text: None
+    found: Iterable[tuple[str, Fingerprint | None]],
+    *,
+    total: int,
+    advance: Advance = lambda done, total, text: None,
+    begun: Index | None = None,
+    save: Callable[[Index], None] | None = None,
 ) -> Index:
-    """An index of architectures as they are built."""
-    known: list[Fingerprint] = []
-    missing: list[str] = []
-    with gc_paused():
-        for i, (name, one) in enumerate(found):
-            if one is None:
-                missing.append(name)
-            else:
-                known.append(one)
-            advance(i + 1, total, f"indexing {name}")
+    """An index of architectures as they are built.
+
+    Args:
+        found: name and fingerprint of each, in order.
+        total: how many there are, with those begun.
+        advance: is told how far building has come.
+        begun: what was built before.
+        save: is given what is built so far, now and then, and where building is interrupted.
+    """
+    known = [*begun.fingerprints] if begun else []
+    missing = [*begun.missing] if begun else []
+    saved, last = len(known) + len(missing), time.monotonic()
+    try:
+        with gc_paused():
+            for name, one in found:
+                if one is None:
+                    missing.append(name)
+                else:
+                    known.append(one)
+                advance(len(known) + len(missing), total, f"indexing {name}")
+                if save and time.monotonic() - last > _SAVED_EVERY:
+                    save(Index(known, missing))
+                    saved, last = len(known) + len(missing), time.monotonic()
+    except BaseException:
+        if save and len(known) + len(missing) > saved:
+            save(Index(known, missing))
+        raise
     return Index(known, missing)
 
 
@@ -119,6 +179,10 @@ def write_index(cache: Path, library: str, index: Index) -> None:
     Raises:
         OutputError: the cache cannot be written.
     """
+    SealedFolder(cache).write(index_name(library), _packed(index))
+
+
+def _packed(index: Index) -> bytes:
     hashes = list(dict.fromkeys(entry for one in index.fingerprints for entry in (*one.entries, *one.buffers)))
     places = {entry: i for i, entry in enumerate(hashes)}
     records = [
@@ -130,13 +194,15 @@ def write_index(cache: Path, library: str, index: Index) -> None:
         "architectures": records,
         "missing": index.missing,
     }
-    packed = zlib.compress(json.dumps(record, separators=(",", ":")).encode(), 6)
-    SealedFolder(cache).write(index_name(library), packed)
+    return zlib.compress(json.dumps(record, separators=(",", ":")).encode(), 6)
 
 
 def read_index(cache: Path, library: str) -> Index | None:
     """The index of a library that the cache has; None where there is none, or a damaged one."""
-    packed = SealedFolder(cache).read(index_name(library))
+    return _unpacked(SealedFolder(cache).read(index_name(library)))
+
+
+def _unpacked(packed: bytes | None) -> Index | None:
     if packed is None:
         return None
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from helpers.made_checkpoints import Made, make
 
 from acrank.zoo.architectures.timm_import import import_timm
 from acrank.zoo.fingerprint_index import build_index, write_index
-from acrank.zoo.fingerprints import timm_fingerprints, torchvision_fingerprints
+from acrank.zoo.fingerprints import Fingerprint, timm_fingerprints, torchvision_fingerprints
 
 
 @pytest.fixture
@@ -98,6 +98,28 @@ def test_each_file_that_is_not_sure_has_its_reason_on_stderr(acrank: Callable, f
 def test_advice_on_own_networks_is_for_files_with_tensors(acrank: Callable, folder: Path) -> None:
     (folder / "in" / "x.onnx").write_bytes(b"no weights")
     assert "factory:" not in acrank("zoo", "scan", "in").err
+
+
+def test_an_interrupted_scan_says_what_is_kept_and_the_line_that_goes_on(
+    acrank: Callable, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(names: list[str]) -> Iterator[tuple[str, Fingerprint | None]]:
+        yield from timm_fingerprints(names[:1])
+        raise KeyboardInterrupt
+
+    for path in (folder / "cache" / "architectures").iterdir():
+        path.unlink()
+    names = ["resnet10t", "resnet14t"]
+    other = (list, torchvision_fingerprints)
+    for given, code in ((stopped, 130), (timm_fingerprints, 0)):
+        made = {"timm": (lambda: names, given), "torchvision": other}
+        monkeypatch.setattr("acrank.zoo.fingerprint_index._LIBRARIES", made)
+        done = acrank("zoo", "scan", "in", "-o", "zoo.yaml")
+        assert done.code == code, done.err
+        if code:
+            assert "interrupted: 1 of 2 architectures are in the index, kept in " in done.err
+            assert done.err.endswith("to go on: acrank zoo scan in -o zoo.yaml\n")
+    assert "minutes, 1 of 2 are done" in done.err
 
 
 @pytest.mark.parametrize("how", ["a damaged index", "a cache that cannot be used"])

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from acrank.system.sealed_folder import SealedFolder
-from acrank.zoo.fingerprint_index import Index, build_index, index_name, is_indexed, load_index, read_index, write_index
-from acrank.zoo.fingerprints import timm_fingerprints
+from acrank.zoo.fingerprint_index import (
+    Index,
+    _part_name,
+    build_index,
+    index_name,
+    indexed_so_far,
+    is_indexed,
+    load_index,
+    read_index,
+    write_index,
+)
+from acrank.zoo.fingerprints import Fingerprint, timm_fingerprints
 
 NAMES = ["resnet10t", "vit_tiny_patch16_224"]
 
@@ -69,6 +80,42 @@ def test_the_cache_keeps_an_index_by_version(tmp_path: Path, index: Index) -> No
     write_index(tmp_path, "timm", index)
     assert is_indexed(tmp_path, "timm")
     assert load_index(tmp_path, "timm").fingerprints == index.fingerprints
+
+
+def test_an_interrupted_index_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [*NAMES, "resnet14t", "resnet18"]
+    built: list[str] = []
+
+    def interrupted(given: list[str]) -> Iterator[tuple[str, Fingerprint | None]]:
+        for name, one in timm_fingerprints(given):
+            if name == "resnet14t" and "resnet14t" not in built:
+                built.append(name)
+                raise KeyboardInterrupt
+            built.append(name)
+            yield name, None if name == NAMES[1] else one
+
+    monkeypatch.setattr("acrank.zoo.fingerprint_index._LIBRARIES", {"timm": (lambda: names, interrupted)})
+    with pytest.raises(KeyboardInterrupt):
+        load_index(tmp_path, "timm")
+    assert not is_indexed(tmp_path, "timm")
+    assert indexed_so_far(tmp_path, "timm") == (2, 4)
+    told: list[tuple[int, int, str]] = []
+    whole = load_index(tmp_path, "timm", advance=lambda *step: told.append(step))
+    assert built == [*NAMES, "resnet14t", "resnet14t", "resnet18"]
+    assert told == [(3, 4, "indexing resnet14t"), (4, 4, "indexing resnet18")]
+    assert ([one.name for one in whole.fingerprints], whole.missing) == ([names[0], *names[2:]], [NAMES[1]])
+    assert [path.name for path in (tmp_path / "architectures").iterdir()] == [index_name("timm").rpartition("/")[2]]
+
+
+def test_an_index_is_saved_in_parts_while_it_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is killed loses the last seconds only, and other architectures begin anew."""
+    monkeypatch.setattr("acrank.zoo.fingerprint_index._SAVED_EVERY", 0.0)
+    sizes: list[int] = []
+    build_index(timm_fingerprints(NAMES), total=2, save=lambda index: sizes.append(index.size))
+    assert sizes == [1, 2]
+    monkeypatch.setattr("acrank.zoo.fingerprint_index._LIBRARIES", {"timm": (lambda: NAMES, timm_fingerprints)})
+    SealedFolder(tmp_path).write(_part_name("timm", ["other"]), b"x")
+    assert indexed_so_far(tmp_path, "timm") == (0, 2)
 
 
 def test_a_cache_that_cannot_be_written_costs_time_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
