@@ -12,10 +12,11 @@ from pydantic import ValidationError
 
 from acrank.errors import ManifestError, UsageError
 from acrank.system.bounds import read_bounded
-from acrank.system.files import sha256_of
+from acrank.system.files import is_there, sha256_of
 from acrank.system.notebook import first_lines, short_name
 from acrank.system.words import closest
 from acrank.system.yaml_reader import MOST_YAML, Document, Place, Problem, read_yaml
+from acrank.zoo.manifests_beside import hint_of_missing
 from acrank.zoo.schema import Candidate, ManifestInput
 
 __all__ = ["Candidate", "ManifestInput", "Zoo", "check_zoo", "load_zoo"]
@@ -122,7 +123,12 @@ def check_zoo(path: str | Path) -> tuple[Zoo, list[Problem]]:
         ManifestError: the file cannot be read, or is not UTF-8.
     """
     path = Path(path)
-    document = read_yaml(read_bounded(path, ManifestError, most=MOST_YAML))
+    try:
+        document = read_yaml(read_bounded(path, ManifestError, most=MOST_YAML))
+    except ManifestError as error:
+        if is_there(path):
+            raise
+        raise ManifestError(error.message, hint=hint_of_missing(path)) from error
     problems = list(document.problems)
     candidates: list[Candidate] = []
     if document.data is not None or not problems:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 TEXT = """\
 version: 1
@@ -80,6 +81,25 @@ def test_list_refuses_a_wrong_output_or_manifest(acrank: Callable, folder: Path)
     assert wrong.err == (
         "error: model_zoo.yaml:3: model 'net[final]': unknown key 'licence'\nhint: did you mean 'license'?\n"
     )
+
+
+def test_a_missing_manifest_names_those_beside_it(acrank: Callable, folder: Path) -> None:
+    (folder / "model_zoo.yaml").rename(folder / "zoo.yaml")
+    (folder / "gates.yaml").write_text("gates:\n  - {classes: [a]}\n")
+    (folder / "pipe.yml").mkdir()
+    for words in (["zoo", "list"], ["zoo", "validate"], ["zoo", "lock"], ["score", "--data", "x.csv"]):
+        (folder / "x.csv").write_text("path,label\na.png,x\nb.png,y\n")
+        for name in ("a.png", "b.png"):
+            Image.new("L", (8, 8)).save(folder / name)
+        done = acrank(*words)
+        assert done.code == 2
+        said = "error: cannot read model_zoo.yaml: No such file or directory\nhint: did you mean --zoo zoo.yaml?\n"
+        assert done.err.endswith(said), done.err
+    for name in ("a.yml", "b.yaml", "c.yaml"):
+        (folder / name).write_text(TEXT)
+    assert "did you mean --zoo a.yml or --zoo b.yaml or --zoo c.yaml?" in acrank("zoo", "list").err
+    assert "`acrank zoo scan FOLDER" in acrank("zoo", "list", "--zoo", "pipe.yml/zoo.yaml").err
+    assert "its folder cannot be read" in acrank("zoo", "list", "--zoo", "nowhere/zoo.yaml").err
 
 
 def test_validate_counts_what_is_sound(acrank: Callable, folder: Path) -> None:
