@@ -129,6 +129,26 @@ def test_dark_mode_is_the_readers_choice(shown: OpenPage, preferred: Literal["li
     page.wait_for_selector("html[data-ready=yes]")
 
 
+@pytest.mark.parametrize(("width", "is_wider"), [(700, True), (3000, False)])
+def test_a_table_that_is_wider_than_its_box_says_so_and_scrolls(
+    html: str, open_page: Open, width: int, is_wider: bool
+) -> None:
+    page = open_page(html, width=width).page
+    if not is_wider:  # what it needs at most, whatever the fonts of this machine
+        page.add_style_tag(content="main { max-width: none !important; }")
+    hint = page.locator(".wider[data-of=candidates]")
+    box = page.locator(".scroll:has(> #candidates)")
+    hint.wait_for(state="visible" if is_wider else "hidden", timeout=5000)
+    assert ("continues" in (box.get_attribute("class") or "")) == is_wider
+    assert "scroll it sideways" in (hint.text_content() or "")
+    if is_wider:
+        last = page.locator("#candidates thead th").last
+        assert last.evaluate("one => one.getBoundingClientRect().right") > width
+        box.evaluate("one => one.scrollTo({ left: one.scrollWidth, behavior: 'instant' })")
+        page.wait_for_selector(".scroll:not(.continues):has(> #candidates)", timeout=5000)
+        assert last.evaluate("one => one.getBoundingClientRect().right") <= width
+
+
 def test_axe_finds_nothing(shown: OpenPage) -> None:
     assert violations(shown) == []
 

@@ -98,6 +98,24 @@ async function initTables(DataTable) {
   }
 }
 
+// where a table is wider than its box, a line above it says so, and the box shows that it goes on
+function tellWidths() {
+  for (const hint of document.querySelectorAll(".wider")) {
+    const table = document.getElementById(hint.dataset.of);
+    const box = table.closest(".scroll");
+    const tell = () => {
+      const beyond = box.scrollWidth - box.clientWidth;
+      hint.hidden = beyond <= 1;
+      box.classList.toggle("continues", beyond - box.scrollLeft > 1);
+    };
+    const observer = new ResizeObserver(tell);
+    observer.observe(box);
+    observer.observe(table);
+    box.addEventListener("scroll", tell, { passive: true });
+    tell();
+  }
+}
+
 function chartConfig(narrow) {
   const ink = { labelColor: "currentColor", titleColor: "currentColor" };
   const lines = { gridColor: "currentColor", gridOpacity: 0.12, domainColor: "currentColor", tickColor: "currentColor" };
@@ -164,6 +182,7 @@ async function start() {
   initDetails();
   const tables = await library("datatables");
   await initTables(tables.default);
+  tellWidths();
   document.documentElement.dataset.ready = "tables";
   await idle();
   await library("vega");
