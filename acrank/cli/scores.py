@@ -39,7 +39,7 @@ def view_of_scores() -> View:
             Column(name="direction", priority=0),
             Column(name="range", priority=3),
             Column(name="tasks", priority=2, fit="wrap", least=16),
-            Column(name="pool_relative", priority=6),
+            Column(name="pool_relative", priority=6, heading="pool relative"),
             Column(name="cost", priority=1, fit="wrap", least=14),
         ],
     )

@@ -191,7 +191,7 @@ class Comparison:
         several = len({result.dataset for result in results}) > 1
         shown = [Column(name="dataset", priority=1, fit="shorten", least=8, ease=14)] if several else []
         shown += [Column(name="score", priority=0, fit="shorten", least=14, ease=26), Column(name="n", priority=5)]
-        shown.append(Column(name="weighted_tau", priority=0))
+        shown.append(Column(name="weighted_tau", priority=0, heading="weighted tau"))
         tau = [result.figures.get("weighted_tau", Estimate(None)) for result in results]
         shown.append(Column(name="95% interval", cells=list(map(_ends, tau)), priority=2))
         shown += [Column(name=name, priority=EXTRA) for name in top_names(self.settings["top_k"][0])]
@@ -204,7 +204,7 @@ class Comparison:
             shown += [Column(name="versus", priority=EXTRA + 3, fit="shorten"), Column(name="difference", priority=7)]
             shown.append(Column(name="difference 95%", cells=list(map(_ends, differences)), priority=8))
             shown.append(Column(name="verdict", priority=3))
-        shown += [Column(name="weighted_tau_p", priority=EXTRA + 1)]
+        shown += [Column(name="weighted_tau_p", priority=EXTRA + 1, heading="weighted tau p")]
         shown += [Column(name=name, priority=EXTRA + 2) for name in CORRELATIONS[1:]]
         return [column for column in shown if column.cells is not None or column.name in columns]
 

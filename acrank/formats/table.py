@@ -101,7 +101,7 @@ def to_table(
 
 def _shown(column: Column, cells: list[Any]) -> _Shown:
     texts = ["" if isinstance(cell, Bar) else _text(cell, column.digits) for cell in cells]
-    return _Shown(column=column, cells=cells, heading=visible(column.name), texts=texts)
+    return _Shown(column=column, cells=cells, heading=visible(column.heading or column.name), texts=texts)
 
 
 def _text(cell: Any, digits: int | None) -> str:

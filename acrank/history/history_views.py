@@ -31,7 +31,7 @@ def targets_view(history: History) -> View:
         Column(name="candidates", priority=0),
         Column(name="runs", priority=3),
         Column(name="best", priority=1, fit="shorten", least=12, ease=27),
-        Column(name="ground_truth", priority=2),
+        Column(name="ground_truth", priority=2, heading="ground truth"),
         Column(name="protocol", priority=7, fit="shorten"),
         Column(name="file", priority=6, fit="shorten"),
     ]

@@ -51,7 +51,8 @@ class Column:
     """How a table for people shows a column, and what becomes of it where the terminal is narrow.
 
     Attributes:
-        name: the heading; it may break at its spaces and underscores.
+        name: the heading, unless there is another; it may break at its spaces and underscores.
+        heading: in words, where the name is a column's and no score's.
         source: the column of the view whose cells are shown; empty for the one called `name`.
         cells: the cells themselves, one for each row of the view, where they are no column of it.
         priority: 0 is always shown; of the others the largest is left out first, of equal ones the rightmost.
@@ -76,6 +77,7 @@ class Column:
     digits: int | None = None
     tones: Mapping[str, str] = field(default_factory=dict)
     legend: str = ""
+    heading: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

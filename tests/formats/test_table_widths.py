@@ -11,11 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from acrank.comparison.tables import Measurement
 from acrank.formats import View
 from acrank.formats.cells import cell_text, visible
 from acrank.formats.fitting import pieces_of, shortened_to, wrapped
 from acrank.formats.markdown import to_markdown
 from acrank.formats.table import to_table
+from acrank.history.earlier import EarlierResults, History
+from acrank.history.history_views import targets_view
 from acrank.records import Prior, Ranking, Refined, Row, Value
 from acrank.system.ranked_layout import readable_scale
 from acrank.system.view import Bar, Column
@@ -277,6 +280,17 @@ def test_colour_says_nothing_that_the_text_does_not() -> None:
     view = View(columns=["result"], rows=[["FAILED"], ["passed"]], record=None, layout=[column])
     coloured = to_table(view, width=40, colour=True)
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == to_table(view, width=40)
+
+
+@pytest.mark.parametrize("width", [*range(40, 121, 8), None])
+def test_headings_of_a_history_break_between_words(width: int | None) -> None:
+    models = {name * 12: Measurement(0.9) for name in "ab"}
+    one = EarlierResults(file="f" * 20 + ".csv", target="t" * 20, task="classification", models=models)
+    text = to_table(targets_view(History(files={}, results=[one])), width=width)
+    assert not re.search(r"_(\s|$)", text)
+    assert "ground_truth" not in text
+    if width is None:
+        assert "ground truth" in text
 
 
 def test_the_footer_ends_table_and_markdown() -> None:
