@@ -25,5 +25,5 @@ class ShortlistFigure:
 
 
 #: benchmarks/transferability: results.csv (eleven targets of the first study, 33 to 44 candidates each) and
-#: study2/results_a_choosing.csv (eight of the second, 26 each); tests/benchmarks/test_shortlist_figure.py.
+#: study2/results_a_choosing.csv (eight of the second, 32 each); tests/benchmarks/test_shortlist_figure.py.
 SHORTLIST = ShortlistFigure(score="finetunability", first=5, within=0.01, times=17, targets=19)
