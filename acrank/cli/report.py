@@ -118,6 +118,7 @@ def _parts(options: ReportOptions, target: TargetOptions, ranking: Ranking) -> R
     elif options.data is not None:
         sheet = _sheet_of(options.data, target, ranking)
     return ReportParts(
+        left_out=_made_of_truth(ranking, truth),
         title=options.title,
         truth={model: (found.mean, found.se) for model, found in truth.items()},
         comparison=read_json(compare, "JSON that `acrank compare` wrote") if compare else None,
@@ -148,6 +149,14 @@ def _measurements(path: Path, options: ReportOptions, ranking: Ranking) -> dict[
         first = next(iter(found), "nothing")
         raise TableError(f"no model is in both the run and {path}", hint=f"names must agree: the truth has {first!r}")
     return found
+
+
+def _made_of_truth(ranking: Ranking, truth: dict[str, Measurement]) -> dict[str, str]:
+    """The scores that nothing is learnt from plotting against this truth, and for each of them why."""
+    from acrank.comparison.own_training import made_of_truth
+
+    why = {name: made_of_truth(ranking.trained, truth, score=name) for name in ranking.score_names}
+    return {name: text for name, text in why.items() if text}
 
 
 def _sheet_of(data: Path, options: TargetOptions, ranking: Ranking) -> bytes:

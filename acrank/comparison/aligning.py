@@ -87,7 +87,8 @@ def align(scores: Scores, truth: Truth, directions: Mapping[str, bool], *, refer
         TableError: scores and truth have no dataset, or no model of any dataset, in common.
     """
     datasets = [
-        _align_one(scores, truth, directions, mine=mine, theirs=theirs) for mine, theirs in _matched(scores, truth)
+        _align_one(scores, truth, directions, mine=mine, theirs=theirs)
+        for mine, theirs in matched_datasets(scores, truth)
     ]
     datasets = _with_residuals(datasets, truth, reference)
     if not any(dataset.models for dataset in datasets):
@@ -100,7 +101,7 @@ def align(scores: Scores, truth: Truth, directions: Mapping[str, bool], *, refer
     return datasets
 
 
-def _matched(scores: Scores, truth: Truth) -> list[tuple[str, str]]:
+def matched_datasets(scores: Scores, truth: Truth) -> list[tuple[str, str]]:
     """Pairs of dataset names (scores, truth); an unnamed dataset matches the only one of the other side."""
     both = [(name, name) for name in scores.datasets if name in truth.datasets]
     if both:

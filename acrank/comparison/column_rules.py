@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from acrank.comparison.csvtable import CsvRow
 from acrank.comparison.measure_names import known_measure
 from acrank.errors import TableError
+from acrank.system.record_schema import INTERVAL, RESERVED
 
 #: Quality measure -> the range of a share; percent have a hundred times as much.
 RANGES = {
@@ -23,6 +24,23 @@ _LARGEST = 1e100
 _STATUS = ("scored", "skipped")
 _TWICE = "remove one of the two, or number the seeds in a column `seed`"
 _EMPTY = "leave the cell empty where there is no value"
+
+
+def is_score(column: str, columns: Collection[str] = ()) -> bool:
+    """Whether a column can be a score: neither a reserved name, nor a standard deviation, nor an interval's end.
+
+    Args:
+        column: its name.
+        columns: all of the table: `x_low` and `x_high` are ends of an interval where there is a column `x`.
+
+    Example:
+        >>> is_score("logme"), is_score("params"), is_score("logme_sd")
+        (True, False, False)
+        >>> is_score("logme_low", ["logme", "logme_low"]), is_score("dose_low", ["logme", "dose_low"])
+        (False, True)
+    """
+    is_end = column.endswith(INTERVAL) and column.rpartition("_")[0] in columns
+    return column not in RESERVED and not column.endswith("_sd") and not is_end
 
 
 def finite_number(row: CsvRow, column: str) -> float | None:

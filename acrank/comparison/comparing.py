@@ -9,6 +9,7 @@ from acrank.comparison.aligning import AlignedDataset, align
 from acrank.comparison.caveats import comparison_warnings
 from acrank.comparison.given_tables import ScoresGiven, TruthGiven, as_scores, as_truth
 from acrank.comparison.measuring import ResampledDataset, averages, measure_all
+from acrank.comparison.own_training import without_own_training
 from acrank.comparison.permutation import Permutations
 from acrank.comparison.resampling import CONFIDENCE, bootstrap_counts
 from acrank.comparison.results import Comparison
@@ -38,7 +39,7 @@ def compare(
 
     Args:
         scores: what `acrank.score` returned, the path of a run record or of a table, a DataFrame, or what `read_scores`
-            read.
+            read. `joint` is left out, with a warning, where the truth is that of the run's own short trainings.
         truth: the path of a table, a DataFrame, or what `read_truth` read; None takes the ground truth in the scores'
             own long table.
         method: the finetuning method, where a table has several.
@@ -56,7 +57,8 @@ def compare(
         standard errors, over those too, which makes them rather too wide (benchmarks/comparison/coverage_seeds.json).
 
     Raises:
-        TableError: no ground truth, one of another task than the run's, or scores and truth have nothing in common.
+        TableError: no ground truth, one of another task than the run's, or scores and truth have nothing in common, or
+            nothing but what the truth itself had a say in.
         UsageError: an unknown score in `higher_is_better` or `versus`, or a number out of range.
 
     Example:
@@ -72,6 +74,7 @@ def compare(
     if known is None:
         raise TableError(f"{scores.where} has no column 'ground_truth'", hint="give the ground truth with --truth")
     _check_options(scores, [*(higher_is_better or {}), *([versus] if versus else [])], top_k=top_k, resamples=resamples)
+    scores, left_out = without_own_training(scores, known, versus)
     directions = dict.fromkeys(scores.names, True) | scores.higher_is_better | dict(higher_is_better or {})
     reference = versus or scores.rank_by or next(iter(scores.names), "")
     aligned = align(scores, known, directions, reference=reference)
@@ -96,7 +99,7 @@ def compare(
             for dataset in aligned
             if dataset.without_truth or dataset.without_score
         },
-        warnings=[*doubts, *comparison_warnings(scores, aligned, [*results, *means])],
+        warnings=[*left_out, *doubts, *comparison_warnings(scores, aligned, [*results, *means])],
         settings=settings,
         datasets=aligned,
     )

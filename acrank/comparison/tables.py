@@ -6,17 +6,17 @@ The column `dataset` separates datasets; without it all rows belong to the unnam
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from acrank.comparison.column_rules import check_magnitude, check_truths, finite_number, is_skipped
+from acrank.comparison.column_rules import check_magnitude, check_truths, finite_number, is_score, is_skipped
 from acrank.comparison.csvtable import CsvRow, CsvTable, model_of, read_csv
 from acrank.comparison.measure_rules import check_directions, check_units, named_tasks_in, tasks_in
 from acrank.errors import TableError
 from acrank.records import Ranking
-from acrank.system.record_schema import INTERVAL, RESERVED
+from acrank.system.record_schema import INTERVAL
 from acrank.system.words import closest
 
 #: model -> value
@@ -74,6 +74,8 @@ class Scores:
         params: dataset -> model -> number of parameters, if given.
         reference: dataset -> name -> model -> figure from the manifest, if given.
         rank_by: the score that ranks a run record, else None.
+        scored_by: the score that ranked a run before earlier targets and short trainings had a say, if given.
+        trained: dataset -> model -> quality that a short training of the run gave, if given.
         skipped: model -> reason why it was skipped.
         truth: the ground truth of a long table (one with a `ground_truth` column), else None.
         target: of a run record, with its `name` and `task`, if given.
@@ -87,6 +89,8 @@ class Scores:
     params: dict[str, Column] = field(default_factory=dict)
     reference: dict[str, dict[str, Column]] = field(default_factory=dict)
     rank_by: str | None = None
+    scored_by: str | None = None
+    trained: dict[str, Column] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     truth: Truth | None = None
     target: Mapping[str, Any] = field(default_factory=dict)
@@ -98,26 +102,9 @@ class Scores:
 
     def named(self, dataset: str) -> Scores:
         """The same scores with the unnamed dataset renamed to `dataset`."""
-        parts = ("datasets", "models", "sd", "params", "reference")
+        parts = ("datasets", "models", "sd", "params", "reference", "trained")
         renamed: Any = {part: {key or dataset: found for key, found in getattr(self, part).items()} for part in parts}
         return replace(self, **renamed)
-
-
-def is_score(column: str, columns: Collection[str] = ()) -> bool:
-    """Whether a column can be a score: neither a reserved name, nor a standard deviation, nor an interval's end.
-
-    Args:
-        column: its name.
-        columns: all of the table: `x_low` and `x_high` are ends of an interval where there is a column `x`.
-
-    Example:
-        >>> is_score("logme"), is_score("params"), is_score("logme_sd")
-        (True, False, False)
-        >>> is_score("logme_low", ["logme", "logme_low"]), is_score("dose_low", ["logme", "dose_low"])
-        (False, True)
-    """
-    is_end = column.endswith(INTERVAL) and column.rpartition("_")[0] in columns
-    return column not in RESERVED and not column.endswith("_sd") and not is_end
 
 
 def read_scores(path: Path, *, only: Iterable[str] = (), method: str | None = None) -> Scores:
@@ -233,6 +220,8 @@ def scores_of_run(run: Ranking, where: str) -> Scores:
         params={"": params} if params else {},
         reference={"": reference} if reference else {},
         rank_by=run.rank_by,
+        scored_by=run.scored_by,
+        trained={"": trained} if (trained := run.trained) else {},
         skipped={row.model: row.reason for row in run.rows if row.status != "scored"},
         target=run.target,
     )
@@ -246,7 +235,9 @@ def scores_in(table: CsvTable, only: Sequence[str] = (), method: str | None = No
     has_truth = "ground_truth" in table.columns
     if not names and not has_truth:  # with ground truth the baselines remain
         raise TableError(f"{path} has no score columns", hint="add one column per score beside `model`")
-    scores = Scores(str(path), {}, {}, truth=truth_in(table, method) if has_truth else None)
+    known = (name for name in table.columns if is_score(name, table.columns))
+    ranks = next((name for name in known if f"{name}{INTERVAL[0]}" in table.columns), None)  # it alone has an interval
+    scores = Scores(str(path), {}, {}, scored_by=ranks, truth=truth_in(table, method) if has_truth else None)
     for row in table.rows:
         _add_row(scores, row, names)
     return scores
@@ -267,8 +258,9 @@ def _add_row(scores: Scores, row: CsvRow, names: Sequence[str]) -> None:
         _add_cell(columns[name], row, name)
         if f"{name}_sd" in row.cells:
             _add_cell(scores.sd.setdefault(dataset, {}).setdefault(name, {}), row, f"{name}_sd")
-    if "params" in row.cells:
-        _add_cell(scores.params.setdefault(dataset, {}), row, "params")
+    for column, known in (("params", scores.params), ("refined", scores.trained)):
+        if column in row.cells:
+            _add_cell(known.setdefault(dataset, {}), row, column)
 
 
 def _add_cell(column: Column, row: CsvRow, name: str) -> None:

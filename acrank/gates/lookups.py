@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from acrank.errors import GatesError
 from acrank.gates.check_report import one_line
 from acrank.gates.gates_file import WeightedTau
 from acrank.records import Ranking, Row
 from acrank.system.words import closest
+
+if TYPE_CHECKING:
+    from acrank.comparison import Measurement
 
 
 def find_row(ranking: Ranking, model: str, gate: str) -> Row:
@@ -63,8 +66,8 @@ def listed(items: Iterable[str]) -> str:
     return shown + (f" and {len(found) - 10} more" if len(found) > 10 else "")
 
 
-def mean_truth(gate: WeightedTau, target: Mapping[str, Any]) -> tuple[dict[str, float], list[str]]:
-    """Model -> mean ground truth, on the dataset that the gate chooses or the only one, and what speaks against it.
+def truth_of(gate: WeightedTau, target: Mapping[str, Any]) -> tuple[dict[str, Measurement], list[str]]:
+    """Model -> ground truth, on the dataset that the gate chooses or the only one, and what speaks against it.
 
     Args:
         gate: what is asked for; a dataset that it names is not held against the target.
@@ -87,4 +90,4 @@ def mean_truth(gate: WeightedTau, target: Mapping[str, Any]) -> tuple[dict[str, 
     else:
         problem = "several datasets" if gate.dataset is None else f"no dataset {gate.dataset!r}"
         raise GatesError(f"weighted_tau: {gate.truth} has {problem}", hint=f"choose one of: {listed(datasets)}")
-    return {model: measured.mean for model, measured in found.items()}, doubts
+    return found, doubts

@@ -18,7 +18,7 @@ from typing import Any
 from acrank.errors import GatesError
 from acrank.gates.check_report import CheckReport, GateResult, one_line
 from acrank.gates.gates_file import Gates, Margin, NoSkipped, SameBest, Time, TopK, WeightedTau
-from acrank.gates.lookups import find_row, find_score, finite_value, listed, mean_truth, why_unranked
+from acrank.gates.lookups import find_row, find_score, finite_value, listed, truth_of, why_unranked
 from acrank.gates.place_rules import check_leading_band, check_refined_top_k
 from acrank.gates.target_rules import check_classes, check_images
 from acrank.records import Ranking
@@ -36,7 +36,7 @@ def check_ranking(ranking: Ranking, gates: Gates, *, run: str = "the run") -> Ch
 
     Raises:
         GatesError: a gate cannot be evaluated: no gate is on, the run lacks the model or score, a baseline has nothing
-            to compare with, or the weighted tau is undefined.
+            to compare with, the weighted tau is undefined, or its score is made of its truth.
         TableError: a baseline run or a truth table cannot be read.
 
     Example:
@@ -187,10 +187,16 @@ def check_max_seconds(ranking: Ranking, gate: float) -> GateResult:
 
 def check_weighted_tau(ranking: Ranking, gate: WeightedTau) -> GateResult:
     """Weighted Kendall tau of the score, better first, against the truth, over the models that have both."""
+    from acrank.comparison.own_training import made_of_truth
     from acrank.comparison.statistics import weighted_tau
 
     score = find_score(ranking, gate.score, "weighted_tau")
-    truth, doubts = mean_truth(gate, ranking.target)
+    found, doubts = truth_of(gate, ranking.target)
+    truth = {model: one.mean for model, one in found.items()}
+    if why := made_of_truth(ranking.trained, found, score=score):
+        if gate.score is not None or ranking.scored_by == score:
+            raise GatesError(f"weighted_tau: {why}", hint=f"give another truth, or --score {ranking.scored_by}")
+        score, doubts = ranking.scored_by, [*doubts, f"{why}: {ranking.scored_by} is judged instead"]
     sign = 1.0 if ranking.higher_is_better[score] else -1.0
     values = {row.model: sign * value for row in ranking.rows if (value := finite_value(row, score)) is not None}
     common = [model for model in values if model in truth]

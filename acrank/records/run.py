@@ -99,6 +99,12 @@ class Ranking:
         return str(self.settings.get("rank_by")) if self.rank_by == JOINT else self.rank_by
 
     @property
+    def trained(self) -> dict[str, float]:
+        """Model -> quality that a short training gave, of those that were trained and did not fail."""
+        found = {row.model: row.refined.quality for row in self.rows if row.refined is not None}
+        return {model: quality for model, quality in found.items() if quality is not None}
+
+    @property
     def best(self) -> Row | None:
         """The first ranked row, None when nothing was ranked."""
         return self.rows[0] if self.rows and self.rows[0].rank is not None else None

@@ -6,7 +6,7 @@ field names or expressions, so nothing of a record is ever evaluated.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +44,7 @@ class ScoreColumn:
 def score_bars(scores: Sequence[ScoreColumn], count: int) -> dict[str, Any]:
     """Bars of a score that the reader chooses, with intervals, in the order of the ranking."""
     alt = library("altair")
-    chosen = _choice(scores)
+    chosen = _choice(dict(enumerate(scores)))
     base = _window(_named("candidates"), count).transform_calculate(
         v="datum['s' + score]", lo="datum['l' + score]", hi="datum['h' + score]"
     )
@@ -127,8 +127,8 @@ def agreement_map(count: int) -> dict[str, Any]:
     return _spec(alt.layer(cells, numbers.encode(x, y, alt.Text("tau:Q", format=".2f"), color=ink)), rows=2 * count)
 
 
-def truth_scatter(scores: Sequence[ScoreColumn]) -> dict[str, Any]:
-    """A chosen score against the ground truth, with the intervals of both."""
+def truth_scatter(scores: Mapping[int, ScoreColumn]) -> dict[str, Any]:
+    """A chosen score, of those at their places among all scores, against the ground truth; intervals of both."""
     alt = library("altair")
     base = _named("candidates").transform_filter("isValid(datum.g)")
     base = base.transform_calculate(v="datum['s' + score]", lo="datum['l' + score]", hi="datum['h' + score]")
@@ -173,10 +173,9 @@ def _candidates_axis() -> Any:
     return library("altair").Y("m:N", title=None, sort=None)
 
 
-def _choice(scores: Sequence[ScoreColumn]) -> list[Any]:
-    """The parameter `score`: the place of a score, chosen by its title; none where there is only one."""
-    places = [str(place) for place in range(len(scores))]
-    return [_select("score", places, [score.title for score in scores], label="score")]
+def _choice(scores: Mapping[int, ScoreColumn]) -> list[Any]:
+    """The parameter `score`: the place of a score, chosen by its title."""
+    return [_select("score", [str(one) for one in scores], [one.title for one in scores.values()], label="score")]
 
 
 def _select(parameter: str, options: Sequence[str], titles: Sequence[str], *, label: str) -> Any:

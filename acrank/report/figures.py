@@ -52,8 +52,14 @@ def _data_of(spec: Any) -> set[str]:
     return own.union(*map(_data_of, spec.values()))
 
 
-def figures(ranking: Ranking, datasets: Mapping[str, Rows]) -> list[Figure]:
-    """The charts that a run has data for."""
+def figures(ranking: Ranking, datasets: Mapping[str, Rows], *, left_out: Mapping[str, str]) -> list[Figure]:
+    """The charts that a run has data for.
+
+    Args:
+        ranking: the run.
+        datasets: name -> rows that the charts read.
+        left_out: score -> why it is not plotted against the truth.
+    """
     rows = datasets["candidates"]
     if not rows:
         return []
@@ -67,7 +73,7 @@ def figures(ranking: Ranking, datasets: Mapping[str, Rows]) -> list[Figure]:
     if datasets["curves"]:
         found.append(_curves(ranking, datasets["curves"]))
     if any("g" in row for row in rows):
-        found.append(_truth(scores, rows))
+        found.append(_truth(scores, rows, left_out))
     return found
 
 
@@ -143,12 +149,13 @@ def _curves(ranking: Ranking, rows: Rows) -> Figure:
     )
 
 
-def _truth(scores: Sequence[ScoreColumn], rows: Rows) -> Figure:
+def _truth(scores: Sequence[ScoreColumn], rows: Rows, left_out: Mapping[str, str]) -> Figure:
     from acrank.comparison.statistics import kendall_tau
 
     known = [row for row in rows if "g" in row]
     said = []
-    for place, score in enumerate(scores):
+    plotted = {place: score for place, score in enumerate(scores) if score.name not in left_out}
+    for place, score in plotted.items():
         pairs = [(row[f"s{place}"], row["g"]) for row in known if f"s{place}" in row]
         tau = kendall_tau(*zip(*pairs, strict=True)) if pairs else float("nan")
         said.append(f"{visible(score.name)} {tau if score.higher else -tau:.2f}")
@@ -156,7 +163,8 @@ def _truth(scores: Sequence[ScoreColumn], rows: Rows) -> Figure:
         id="truth",
         title="Score and ground truth",
         caption=f"Finetuned performance of {len(known)} candidates; lines are intervals. Kendall's tau with the "
-        f"truth, higher is better for every score: {', '.join(said)}.",
-        spec=charts.truth_scatter(scores),
+        f"truth, higher is better for every score: {', '.join(said)}."
+        + "".join(f" Left out: {visible(why)}." for why in left_out.values()),
+        spec=charts.truth_scatter(plotted),
         wide=False,
     )

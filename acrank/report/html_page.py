@@ -31,12 +31,14 @@ class ReportParts:
     Attributes:
         title: of the page; empty for one made of the target's name.
         truth: model -> (mean finetuned performance, its standard error or None).
+        left_out: score -> why it is not plotted against the truth.
         comparison: the record of a comparison.
         sheet: a contact sheet as JPEG.
     """
 
     title: str = ""
     truth: Mapping[str, tuple[float, float | None]] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
     comparison: Mapping[str, Any] | None = None
     sheet: bytes | None = None
 
@@ -55,7 +57,7 @@ def report_html(ranking: Ranking, parts: ReportParts | None = None) -> str:
     datasets: dict[str, list[dict[str, Any]]] = {"candidates": rows, "layers": layers, "bodies": bodies}
     datasets |= {f"front_{cost}": pareto_front(rows, cost, higher=higher) for cost in ("p", "t")}
     datasets |= {"agreement": agreement_rows(ranking), "curves": curve_rows(ranking)}
-    found = figures(ranking, datasets)
+    found = figures(ranking, datasets, left_out=parts.left_out)
     return _rendered(
         title=visible(parts.title) or f"{visible(str(ranking.target.get('name', 'target')))}: which checkpoint?",
         ranking=ranking,
