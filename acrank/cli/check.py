@@ -32,7 +32,7 @@ from acrank.cli.check_options import (
     TruthOption,
     WithinOption,
 )
-from acrank.cli.console import annotate, put, say, show, write
+from acrank.cli.console import annotate, put, say, show, warn, write
 from acrank.cli.options import Format, FormatOption, VerboseOption
 from acrank.cli.outputs import OverwriteOption, check_replaceable
 from acrank.errors import OutputError, UsageError
@@ -128,6 +128,9 @@ def check(
 def _tell(report: CheckReport, format_name: str, paths: list[Path], *, summary: Path | None) -> None:
     """The report wherever it is wanted: stdout, files, the summary of the CI step and marks on its run."""
     _show(report, format_name)
+    for result in report.results:
+        for text in result.warnings:
+            warn(f"{result.name}: {text}")
     _write(report, paths)
     if summary is not None:
         _append(summary, _markdown(report) + "\n")

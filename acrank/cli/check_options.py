@@ -100,7 +100,9 @@ DatasetOption = Annotated[
     str | None, typer.Option("--dataset", help="Dataset in the truth, where it has several.", metavar="NAME")
 ]
 NoSkippedOption = Annotated[bool, typer.Option("--no-skipped", help="Gate: no candidate was skipped.")]
-NoWarningsOption = Annotated[bool, typer.Option("--no-warnings", help="Gate: the run carries no warning.")]
+NoWarningsOption = Annotated[
+    bool, typer.Option("--no-warnings", help="Gate: neither the run nor another gate carries a warning.")
+]
 AllowPartialOption = Annotated[
     bool, typer.Option("--allow-partial", help="Judge a run that was not finished by the rows that it has.")
 ]

@@ -30,6 +30,8 @@ class GateResult:
         message: one line for people: what was found and, on failure, what is wrong.
         observed: the figure or model that the gate judged; None if there is none.
         required: the condition, such as "rank <= 3".
+        warnings: what takes from the result, such as a model that looks untrained, or that every candidate passes; the
+            message says them, too, and the gate `no_warnings` fails for them.
     """
 
     name: str
@@ -37,6 +39,7 @@ class GateResult:
     message: str
     observed: float | str | None
     required: str
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,10 @@ class CheckReport:
     def to_record(self) -> dict[str, Any]:
         """The report as plain data, ready for JSON."""
         fields = ("passed", "observed", "required", "message")
-        results = [{"gate": item.name, **{name: getattr(item, name) for name in fields}} for item in self.results]
+        results = [
+            {"gate": item.name, **{name: getattr(item, name) for name in fields}, "warnings": list(item.warnings)}
+            for item in self.results
+        ]
         header = {"kind": "acrank-check", "schema_version": 1, "run": one_line(self.run)}
         changes = {} if self.changes is None else {"changes": self.changes.record()}
         return {**header, "passed": self.passed, "results": results, **changes}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -19,6 +19,7 @@ from acrank.errors import GatesError
 from acrank.gates.check_report import CheckReport, GateResult, one_line
 from acrank.gates.gates_file import Gates, Margin, NoSkipped, SameBest, Time, TopK, WeightedTau
 from acrank.gates.lookups import find_row, find_score, finite_value, listed, truth_of, why_unranked
+from acrank.gates.open_gates import why_band_is_open, why_open
 from acrank.gates.place_rules import check_leading_band, check_refined_top_k
 from acrank.gates.target_rules import check_classes, check_images
 from acrank.records import Ranking
@@ -51,15 +52,36 @@ def check_ranking(ranking: Ranking, gates: Gates, *, run: str = "the run") -> Ch
         raise GatesError("no gate is asked for", hint=f"gates: {', '.join(RULES)}")
     results = [] if gates.allow_partial or not ranking.lacking else [_not_whole(ranking)]
     results += [_judged(ranking, name, getattr(gates, name)) for name in gates.enabled()]
+    warned = [f"{result.name}: {text}" for result in results for text in result.warnings]
+    results = [_with_warnings(result, warned) if result.name == "no_warnings" else result for result in results]
     return CheckReport([_printable(result) for result in results], run)
 
 
 def _judged(ranking: Ranking, name: str, gate: Any) -> GateResult:
-    """The result of a gate; where it passes for a model that looks untrained, its message says so."""
-    result = RULES[name](ranking, gate)
-    model = getattr(gate, "model", None)
-    doubts = reservations_about(ranking, find_row(ranking, model, name)) if result.passed and model else []
-    return replace(result, message="; but ".join([result.message, *doubts]))
+    """The result of a gate, and what takes from it: its model looks untrained, or every candidate passes."""
+    result, model = RULES[name](ranking, gate), getattr(gate, "model", None)
+    if model is None:
+        return result
+    doubts = reservations_about(ranking, find_row(ranking, model, name))
+    if result.passed and (why := why_open(ranking, gate, name=name, rule=RULES[name])):
+        doubts.append(why)
+    return _doubted(result, doubts)
+
+
+def _doubted(result: GateResult, doubts: Sequence[str]) -> GateResult:
+    """The result with warnings, which its message says, too."""
+    message = (f"; {'but' if result.passed else 'and'} ").join([result.message, *doubts])
+    return replace(result, message=message, warnings=(*result.warnings, *doubts))
+
+
+def _with_warnings(result: GateResult, warned: Sequence[str]) -> GateResult:
+    """The gate `no_warnings`, which fails for warnings of the other gates, too."""
+    if not warned:
+        return result
+    count = len(warned)
+    said = f"{count} warning{'s' if count > 1 else ''} of other gates: {listed(warned)}"
+    message = said if result.passed else f"{result.message}; {said}"
+    return replace(result, passed=False, message=message, observed=int(result.observed or 0) + count)
 
 
 def _not_whole(ranking: Ranking) -> GateResult:
@@ -124,7 +146,8 @@ def check_same_best(ranking: Ranking, gate: SameBest) -> GateResult:
         message += f"as in {gate.baseline}"
     else:
         message += f"in {gate.baseline} it was {name}, {_place_now(ranking, before)}"
-    return result(passed=passed, message=message, observed=listed([now]))
+    why = why_band_is_open(ranking) if passed and before != now else ""
+    return _doubted(result(passed=passed, message=message, observed=listed([now])), [why] if why else [])
 
 
 def check_no_skipped(ranking: Ranking, gate: NoSkipped) -> GateResult:
@@ -238,7 +261,8 @@ def _printable(result: GateResult) -> GateResult:
     """The result with its texts safe to print: every name from a run passes here before it reaches a view."""
     observed = one_line(result.observed) if isinstance(result.observed, str) else result.observed
     message, required = one_line(result.message), one_line(result.required)
-    return replace(result, message=message, observed=observed, required=required)
+    warnings = tuple(map(one_line, result.warnings))
+    return replace(result, message=message, observed=observed, required=required, warnings=warnings)
 
 
 def _baseline_best(ranking: Ranking, path: Path) -> str:

@@ -28,7 +28,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "ACRANK_GATES", "ACRANK_FORMAT"):
         monkeypatch.delenv(name, raising=False)
     Path("gates.yaml").write_text(example("gates.yaml"), encoding="utf-8")
-    models = {"resnet50": 3.0, "densenet121": 2.95, "vgg16_bn": 1.0}
+    models = {"resnet50": 3.0, "densenet121": 2.95, "mobilenet_v2": 2.0, "vgg16_bn": 1.0}
     rows = [
         Row(
             name, "scored", scores={"ac_corr": Value(v)}, seconds=1.0, refined=Refined(metric="accuracy", quality=v / 4)

@@ -154,6 +154,7 @@ def test_the_record_says_all_that_the_table_says() -> None:
             "observed": result.observed,
             "required": result.required,
             "message": result.message,
+            "warnings": list(result.warnings),
         }
     assert set(Gates.model_fields) >= {entry["gate"] for entry in record["results"]}
 

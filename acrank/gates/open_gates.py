@@ -1,0 +1,49 @@
+"""Gates that every candidate passes: they tell nothing of the model that was chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from acrank.errors import GatesError
+from acrank.gates.check_report import GateResult
+from acrank.records import Ranking
+
+#: What is wrong with a gate that all candidates pass, and what makes one that can fail.
+_BAND = (
+    "the band holds all {count} candidates: the sample cannot tell them apart; more --samples/--repeats or --refine, "
+    "or --within/--top-k, make a gate that can fail"
+)
+_OTHERS = "so does each of the {count} candidates: {change} makes a gate that can fail"
+_CHANGES = {"top_k": "a smaller --top-k", "refined_top_k": "a smaller --refined-top-k", "margin": "a smaller --within"}
+
+
+def why_open(ranking: Ranking, gate: Any, *, name: str, rule: Callable[[Ranking, Any], GateResult]) -> str:
+    """Why a gate that a model passes tells nothing of it: all ranked candidates would; "" where one would not.
+
+    Args:
+        ranking: with a single ranked candidate there is nothing to tell.
+        gate: its settings, with the `model` that it is about.
+        name: of the gate.
+        rule: that judges it.
+    """
+    ranked = [row.model for row in ranking.rows if row.rank is not None]
+    others = (gate.model_copy(update={"model": model}) for model in reversed(ranked))  # the last fails first
+    if len(ranked) < 2 or not all(_passes(ranking, other, rule) for other in others):
+        return ""
+    return (_BAND if name == "leading_band" else _OTHERS).format(count=len(ranked), change=_CHANGES.get(name, ""))
+
+
+def why_band_is_open(ranking: Ranking) -> str:
+    """The same of being in the leading band, for a gate that names no model; "" where the band leaves one out."""
+    ranked = [row for row in ranking.rows if row.rank is not None]
+    is_open = len(ranked) > 1 and all(row.band == 1 for row in ranked)
+    return _BAND.format(count=len(ranked)) if is_open else ""
+
+
+def _passes(ranking: Ranking, gate: Any, rule: Callable[[Ranking, Any], GateResult]) -> bool:
+    """Whether a model passes; one that cannot be judged, as without an interval, does not."""
+    try:
+        return rule(ranking, gate).passed
+    except GatesError:
+        return False
