@@ -50,7 +50,7 @@ def full() -> Ranking:
         "a", "scored", scores={"s": value, "t": Value(None, note="one class")}, params=7, seconds=1.5, notes=["x"]
     )
     row.weights, row.layers = {"sha256": "0", "matched": 3}, [{"name": "bn1", "channels": 2, "values": [0.1, None]}]
-    row.reference, row.details = {"top1": 0.7}, Details(device="cpu", cached=True)
+    row.reference, row.details = {"top1": 0.7}, Details(device="cpu", cached=True, took={"draw 0": 1.5})
     about = {"settings": {"seed": 0}, "environment": {"python": "3"}, "target": {"classes": ["ä", "b"]}}
     skipped = Row("b", "skipped", reason="no such file")
     directions = {"s": True, "t": False}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
@@ -55,7 +56,7 @@ def read_observation(file: h5py.File, key: str) -> tuple[Observation, CandidateI
     """The observation of a file, and its candidate's info.
 
     Raises:
-        ValueError: the file is of another key or format.
+        ValueError: the file is of another key or format, or its seconds are none.
     """
     attrs = file.attrs
     if (attrs.get("kind"), attrs.get("format"), attrs.get("key")) != (MAGIC, FORMAT, key):
@@ -64,6 +65,8 @@ def read_observation(file: h5py.File, key: str) -> tuple[Observation, CandidateI
     parts |= {name: _read_layers(file[name]) for name in _SHIFTS}
     parts |= {name: _read_maps(file[name]) if name in file else None for name in _MAPS}
     about = json.loads(attrs["about"])
+    if not all(isinstance(one, float) and 0 <= one < math.inf for one in about["seconds"].values()):
+        raise ValueError("seconds that cannot be")
     return Observation(**parts), CandidateInfo(**{**about, "details": Details(**about["details"])})
 
 

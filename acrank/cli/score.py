@@ -206,7 +206,8 @@ def _done(ranking: Ranking, model: str) -> str:
     value = row.value(ranking.rank_by)
     found = row.reason or "no value" if value is None else f"{ranking.rank_by} {value:.4g}"
     draws = f", {row.details.draws} draws" if (row.details.draws or 1) > 1 else ""
-    return f"{model}: {found} ({row.seconds or 0:.1f} s{draws})"
+    cost = "from the cache" if row.details.cached else f"{row.cost or 0:.1f} s"
+    return f"{model}: {found} ({cost}{draws})"
 
 
 def _in_detail(ranking: Ranking, model: str) -> str:

@@ -26,6 +26,7 @@ from acrank.records import Ranking
 from acrank.records.first_candidate import reservations_about
 
 _SLACK = 1e-9
+_TIMED = "give runs of this `acrank score`: rows that an earlier version took from its cache have no time"
 
 
 def check_ranking(ranking: Ranking, gates: Gates, *, run: str = "the run") -> CheckReport:
@@ -180,7 +181,7 @@ def check_time(ranking: Ranking, gate: Time) -> GateResult:
     if not ratios:
         raise GatesError(
             f"time: no candidate has a time both in the run and in {gate.baseline}",
-            hint="give a baseline of the same zoo, written by `acrank score`",
+            hint=f"give a baseline of the same zoo; {_TIMED}",
         )
     ratio = statistics.median(ratios)
     return GateResult(
@@ -196,7 +197,7 @@ def check_max_seconds(ranking: Ranking, gate: float) -> GateResult:
     """No candidate took longer than this many seconds."""
     seconds = _seconds(ranking)
     if not seconds:
-        raise GatesError("max_seconds: no candidate of the run has a time", hint="give a run of `acrank score`")
+        raise GatesError("max_seconds: no candidate of the run has a time", hint=_TIMED)
     slowest = max(seconds, key=lambda model: seconds[model])
     longest = seconds[slowest]
     return GateResult(
@@ -290,4 +291,4 @@ def _place_now(ranking: Ranking, model: str) -> str:
 
 
 def _seconds(ranking: Ranking) -> dict[str, float]:
-    return {row.model: row.seconds for row in ranking.rows if row.status == "scored" and row.seconds is not None}
+    return {row.model: row.cost for row in ranking.rows if row.status == "scored" and row.cost is not None}

@@ -18,6 +18,7 @@ from acrank.observation.part_size import MOST
 from acrank.records import Details
 from acrank.scores.inputs import CandidateInfo, LayerShift, Observation
 from acrank.settings import Plan, Settings
+from acrank.system.clock import OwnClock
 from acrank.system.machine import deterministic, is_out_of_memory, mixed_dtype, pick_device
 from acrank.system.memory import return_pages_above
 from acrank.targets.draws import Draw
@@ -56,11 +57,13 @@ class Observed:
         draws: one observation for each.
         info: about the candidate.
         drift: the checkpoint's shifts on the bundled images; None where no score needs them.
+        drift_seconds: that the passes over these took.
     """
 
     draws: list[Observation]
     info: CandidateInfo
     drift: tuple[LayerShift, ...] | None
+    drift_seconds: float = 0.0
 
 
 def load_for_draws(
@@ -128,11 +131,12 @@ def _observe_once(loaded: LoadedCandidate, passes: DrawPasses, device: torch.dev
         if source is not None:
             observation = dataclasses.replace(observation, features=source[0], logits=source[1])
         found.append(observation)
-    drift = loaded.drift
+    drift, clock = loaded.drift, OwnClock()
     if plan.bundled_drift and drift is None:
         drift = passes.drift(bundled_batches(loaded.model.input, dense=loaded.dense))
+    seconds = clock.seconds()
     _note_parts(info, passes, plan, dense=loaded.dense)
-    return Observed(draws=found, info=info, drift=drift)
+    return Observed(draws=found, info=info, drift=drift, drift_seconds=seconds)
 
 
 def _norm_notes(passes: DrawPasses) -> list[str]:

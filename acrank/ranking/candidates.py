@@ -10,13 +10,14 @@ import functools
 import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from threadpoolctl import threadpool_limits
 
 from acrank.cache import ObservationCache, drift_key_of, identity_of, key_of
+from acrank.ranking.costs import Costs, with_costs
+from acrank.ranking.layer_notes import layer_records, layers_of, untouched_note
 from acrank.ranking.scored_observation import ScoredObservation
 from acrank.ranking.values import limits_of, mean_of, value_of
 from acrank.records import Row, Value
@@ -44,6 +45,7 @@ class PreparedCandidate:
         cached: what the cache holds of each draw.
         drift_key: in the cache, of the checkpoint's drift; None where that is not needed or not cached.
         drift: what the cache holds of it.
+        drift_cost: the seconds that its entry keeps.
         loaded: the network, and the draws that are not cached, decoded; None where all is cached, and after its use.
     """
 
@@ -51,6 +53,7 @@ class PreparedCandidate:
     cached: list[tuple[Observation, CandidateInfo] | None]
     drift_key: str | None = None
     drift: tuple[LayerShift, ...] | None = None
+    drift_cost: dict[str, float] = field(default_factory=dict)
     loaded: LoadedCandidate | None = None
 
 
@@ -69,19 +72,23 @@ def score_candidate(
         candidate, draws, settings, cache: of the run.
         prepared: gives the prepared candidate, where that was begun elsewhere.
     """
-    clock = OwnClock()
+    clock, costs = OwnClock(), Costs(draws[0].repeat)
     times = [time.monotonic()]
     try:
         begun = prepared() if prepared else prepare_candidate(candidate, draws, settings, cache=cache)
         times.append(time.monotonic())
-        found, info = _observations(begun, draws, settings, cache=cache)
+        if begun.loaded is not None:
+            costs.loaded(clock.seconds())
+        found, info = _observations(begun, draws, settings, cache=cache, costs=costs)
         times.append(time.monotonic())
         # matrices this small gain nothing from threads, and on a busy machine lose much
         with threadpool_limits(1, user_api="blas"):
             row = row_of(candidate.id, found, info, settings=settings, classes=len(draws[0].target.classes) or None)
         row.details.cached = None not in begun.cached
-        for one in found:
+        for draw, one in zip(draws, found, strict=True):
             one.save()
+            costs.computed(f"scores {draw.repeat}", one.seconds)
+        row = with_costs(row, costs.parts())
         waited, passed, scored = (end - start for start, end in itertools.pairwise([*times, time.monotonic()]))
         announce(
             Detail(
@@ -90,10 +97,9 @@ def score_candidate(
             )
         )
     except Exception as error:
-        row = Row(candidate.id, "skipped", reason=reason_of(error))
+        row = Row(candidate.id, "skipped", reason=reason_of(error), seconds=round(clock.seconds(), 4))
     row.details.cache_failure = cache.take_failure() if cache else None
     row.reference = dict(candidate.reference)
-    row.seconds = round(clock.seconds(), 4)
     return row
 
 
@@ -118,7 +124,7 @@ def prepare_candidate(
     if needs_drift and identity and cache:
         begun.drift_key = drift_key_of(identity, settings, dense=dense)
         entry = cache.load(begun.drift_key)
-        begun.drift = entry[0].random_head_shifts if entry else None
+        begun.drift, begun.drift_cost = (entry[0].random_head_shifts, entry[1].seconds) if entry else (None, {})
     if missing or (needs_drift and begun.drift is None):
         with shared_work():
             begin_once()
@@ -179,7 +185,7 @@ def row_of(
             info.details.deviations[name] = [one.deviation(name) for one in found]
         deviations, worth = info.details.deviations.get(name, []), info.details.worth_of(name)
         values[name] = value_of(results, deviations, worth=worth, limits=limits_of(name), **controls)
-    layers = [_layers_of(one.observation) for one in found]
+    layers = [layers_of(one.observation) for one in found]
     info.details.patches = _patches([one.observation for one in found])
     diagnosed = any("features" in SCORES[name].needs and SCORES[name].wants_diagnostics for name in settings.scores)
     return Row(
@@ -190,39 +196,50 @@ def row_of(
         notes=[
             *info.notes,
             *_valueless(values, settings.rank_by),
-            *_untouched_note(layers[0]),
+            *untouched_note(layers[0]),
             *(found[0].diagnostics(classes) if diagnosed else []),
         ],
         weights=info.weights,
-        layers=_layer_records(layers),
+        layers=layer_records(layers),
         details=info.details,
     )
 
 
 def _observations(
-    begun: PreparedCandidate, draws: Sequence[Draw], settings: Settings, cache: ObservationCache | None
+    begun: PreparedCandidate, draws: Sequence[Draw], settings: Settings, *, cache: ObservationCache | None, costs: Costs
 ) -> tuple[list[ScoredObservation], CandidateInfo]:
     """Those that the cache holds; the rest is observed and cached, but for what a lack of memory changed."""
     fresh: list[Observation] = []
+    each = 0.0
     info = next((entry[1] for entry in begun.cached if entry), None)
     if begun.loaded is not None:
         from acrank.observation.observing import observe_candidate
 
+        clock = OwnClock()
         observed = observe_candidate(begun.loaded, settings)
         fresh, info = observed.draws, observed.info
         begun.loaded = None  # the network is not needed beside the next one
-        fresh_drift = observed.drift if begun.drift is None and not info.details.lowered else None
-        if cache and begun.drift_key and fresh_drift is not None:
-            cache.store(begun.drift_key, drift_alone(fresh_drift), info, [])
+        fresh_drift = observed.drift if begun.drift is None else None
+        each = (clock.seconds() - observed.drift_seconds) / max(len(fresh), 1)
+        if fresh_drift is not None:
+            costs.computed("drift", observed.drift_seconds)
+        if cache and begun.drift_key and fresh_drift is not None and not info.details.lowered:
+            cache.store(begun.drift_key, drift_alone(fresh_drift), costs.kept_with(info, observed.drift_seconds), [])
         begun.drift = observed.drift
+    if begun.drift_cost:
+        costs.cached("drift", begun.drift_cost)
     assert info is not None  # noqa: S101 - for the type checker
     news = iter(fresh)
     out = []
     for draw, known, entry in zip(draws, begun.keys, begun.cached, strict=True):
         key = None if entry is None and info.details.lowered else known
         observation = entry[0] if entry else next(news)
+        if entry is None:
+            costs.computed(f"draw {draw.repeat}", each)
+        else:
+            costs.cached(f"draw {draw.repeat}", entry[1].seconds)
         if cache and key and entry is None:
-            cache.store(key, observation, info, draw.ids)
+            cache.store(key, observation, costs.kept_with(info, each), draw.ids)
         if begun.drift is not None:
             observation = dataclasses.replace(observation, random_head_shifts=begun.drift)
         keys = [one for one in (key, begun.drift_key) if one]
@@ -255,38 +272,7 @@ def _patches(draws: Sequence[Observation]) -> dict[str, Any] | None:
     return {"corners": corners, "positions": len(draws[0].labels) // len(corners[0])} if corners else None
 
 
-def _layers_of(observation: Observation) -> list[LayerShift]:
-    """The layers after the step; where none was taken, after that on the first bundled images."""
-    first: dict[str, LayerShift] = {}
-    for layer in observation.shifts or observation.random_head_shifts:
-        first.setdefault(layer.name, layer)
-    return list(first.values())
-
-
 def _valueless(values: Mapping[str, Value], rank_by: str) -> list[str]:
     """Why the candidate has no place in the ranking, where the ranking score has no value in any draw."""
     found = values.get(rank_by)
     return [f"no value of {rank_by}: {found.note}"] if found and found.value is None and found.note else []
-
-
-def _untouched_note(layers: Sequence[LayerShift]) -> list[str]:
-    count = sum(layer.untouched for layer in layers)
-    if not count:
-        return []
-    return [f"{count} of {len(layers)} normalisation layers are untouched (equal affines): AC-Corr leaves them out"]
-
-
-def _layer_records(draws: Sequence[Sequence[LayerShift]]) -> list[dict[str, Any]]:
-    """Per layer, the mean over draws of its raw AC-Corr, alignment and median drift."""
-    return [
-        {
-            "name": layers[0].name,
-            "channels": layers[0].channels,
-            "untouched": layers[0].untouched,
-            "as_begun": layers[0].as_begun,
-            "ac_corr": float(np.mean([layer.total for layer in layers])),
-            "channel_alignment": float(np.mean([layer.own / layer.total for layer in layers])),
-            "affine_drift": float(np.mean([np.median(layer.drift) for layer in layers])),
-        }
-        for layers in zip(*draws, strict=True)
-    ]

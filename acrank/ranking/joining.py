@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from acrank.cache.keys import dependencies_of
 from acrank.errors import TableError
 from acrank.history.priors import OTHER_WEIGHTS
+from acrank.ranking.costs import without_twins
 from acrank.ranking.racing import with_own_intervals
 from acrank.ranking.summary import directions_of, summarise
 from acrank.records import JOINT, Ranking, Row
@@ -67,7 +67,7 @@ def kept_rows(
     known = {candidate.id: candidate for candidate in candidates}
     rows = [row for row in with_own_intervals(earlier.rows) if row.status == "scored" and row.model in known]
     kept = [row for row in rows if not _changes(row, known[row.model], settings)]
-    return kept if settings.untrained else [dataclasses.replace(row, untrained=None) for row in kept]
+    return kept if settings.untrained else [without_twins(row) for row in kept]
 
 
 def recomputed(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from acrank.ranking.costs import with_both_costs
 from acrank.ranking.values import comparison_reach, ends_of, limits_of, value_of
 from acrank.records import Row, Value
 from acrank.scores import SCORES
@@ -195,18 +196,19 @@ def _with_values(row: Row, name: str, values: list[float | None], *, deviations:
 
 
 def after_round(earlier: Row, row: Row, name: str | None = None) -> Row:
-    """The row of a later round, which counts the seconds of both; the earlier one where the later failed.
+    """The row of a later round, with the costs of both; the earlier one where the later failed.
 
     Args:
         earlier, row: of one candidate.
         name: of the score that the later row has more draws of; None where it has all draws of all scores.
     """
-    seconds = round((earlier.seconds or 0) + (row.seconds or 0), 4)
     if row.status == "skipped":
         note = f"draw {earlier.details.draws_of(name or '') + 1} failed: {row.reason}"
-        return dataclasses.replace(earlier, seconds=seconds, notes=list(dict.fromkeys([*earlier.notes, note])))
+        noted = dataclasses.replace(earlier, notes=list(dict.fromkeys([*earlier.notes, note])))
+        return with_both_costs(noted, earlier, row)
     whole = with_more_draws(earlier, row, name) if name else row
-    return dataclasses.replace(whole, seconds=seconds, prior=earlier.prior, refined=earlier.refined)
+    whole = dataclasses.replace(whole, prior=earlier.prior, refined=earlier.refined)
+    return with_both_costs(whole, earlier, row)
 
 
 def _both(before: dict[str, Any] | None, after: dict[str, Any] | None) -> dict[str, Any] | None:

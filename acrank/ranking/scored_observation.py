@@ -17,6 +17,7 @@ from acrank.scores.draw_deviation import deviation_of
 from acrank.scores.evaluate import Evaluation, evaluate_score
 from acrank.scores.inputs import Observation
 from acrank.settings import Settings
+from acrank.system.clock import OwnClock
 from acrank.system.streams import Purpose, seed_of
 from acrank.targets.draws import Draw
 
@@ -54,6 +55,12 @@ class ScoredObservation:
         self._cache, self._keys = cache, keys
         self._values = cache.load_values(*keys) if cache else {}
         self._changed = False
+        self._used: set[str] = set()
+
+    @property
+    def seconds(self) -> float:
+        """What the scores that were asked for took, now or when they were put into the cache."""
+        return math.fsum(self._values[_cost_of(label)] for label in self._used)
 
     def score(self, name: str, kind: str = "") -> Evaluation:
         """One score, or its control: "no_drift" takes the affines before the step, "shuffled" the shuffled labels."""
@@ -98,10 +105,19 @@ class ScoredObservation:
             self._cache.store_values(self._values, *self._keys)
 
     def _remember(self, label: str, compute: Callable[[], Any], *, is_valid: Callable[[Any], bool]) -> Any:
-        if label not in self._values or not is_valid(self._values[label]):
+        self._used.add(label)
+        cost = _cost_of(label)
+        if label not in self._values or not is_valid(self._values[label]) or not _is_cost(self._values.get(cost)):
+            clock = OwnClock()
             self._values[label] = compute()
+            self._values[cost] = clock.seconds()
             self._changed = True
         return self._values[label]
+
+
+def _cost_of(label: str) -> str:
+    """Where the seconds of what a label names are kept."""
+    return f"seconds of {label}"
 
 
 def _plain(found: Evaluation) -> list[Any]:
@@ -128,6 +144,10 @@ def _is_deviation(found: Any) -> bool:
 
 def _is_finite(found: Any) -> bool:
     return isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found)
+
+
+def _is_cost(found: Any) -> bool:
+    return _is_finite(found) and found >= 0
 
 
 def _are_texts(found: Any) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from acrank.cache import ObservationCache
 from acrank.ranking.candidates import score_candidate
+from acrank.ranking.costs import TWIN, with_costs
 from acrank.ranking.racing import settings_of_the_race
 from acrank.records import Row, ZeroPoint
 from acrank.settings import Settings
@@ -33,16 +34,16 @@ def with_zero_point(
         return row
     # a library's own weights would be no drawn ones
     alone = dataclasses.replace(settings_of_the_race(settings), allow_download=False)
-    values, reason, seconds = [], "", row.seconds or 0.0
+    values, reason, took = [], "", dict(row.details.took)
     for number in range(settings.untrained):
         seed = seed_of(Purpose.UNTRAINED, settings.seed, number)
         twin = UntrainedTwin.of(candidate, shown, params=row.params or 0, seed=seed)
         found = score_candidate(twin, draws[:1], alone, cache=cache)
-        seconds += found.seconds or 0.0
+        took[f"{TWIN} {number}"] = found.cost or 0.0
         value = found.value(settings.rank_by)
         if value is None:
             reason = found.reason or found.scores[settings.rank_by].note or "no value"
             break
         values.append(value)
     zero = ZeroPoint.of(settings.rank_by, [] if reason else values, reason=reason)
-    return dataclasses.replace(row, untrained=zero, seconds=round(seconds, 4))
+    return with_costs(dataclasses.replace(row, untrained=zero), took if row.details.took else {})

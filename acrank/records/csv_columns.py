@@ -57,7 +57,7 @@ def csv_columns(ranking: Ranking) -> list[CsvColumn]:
         found += _of_earlier_targets(ranking)
     if any(row.refined for row in ranking.rows):
         found += [(name, _if_there("refined", cell)) for name, cell in TRAINING_COLUMNS.items()]
-    return [*found, ("params", attrgetter("params")), ("seconds", attrgetter("seconds")), ("reason", _reason)]
+    return [*found, ("params", attrgetter("params")), ("seconds", attrgetter("cost")), ("reason", _reason)]
 
 
 def _of_score(name: str, *, with_interval: bool) -> list[CsvColumn]:

@@ -36,8 +36,11 @@ class Details:
         at_once: how many inputs went through the network together; batch statistics are theirs.
         lowered: from how many inputs at a time to how many that was lowered for lack of memory.
         depends_on: digests of its weights and code, and acrank's scheme; a row with others is computed anew.
-        cached: whether every observation came from the cache, as `seconds` then are those of reading it. A resumed run
-            finds there what the interrupted one computed and had not recorded.
+        cached: whether every observation came from the cache. A resumed run finds there what the interrupted one
+            computed and had not recorded.
+        took: seconds by part: "load K" until network and images were there (K is the first draw of its round), "draw K"
+            for the passes over a draw, "drift" for those over the bundled images, "scores K", and "untrained K" for a
+            twin. What the cache gave has the seconds that computing it took. Empty where they are not known.
         cache_failure: why the cache could not be written.
         parts: pool-relative score -> this candidate's part of it, for each draw.
         entry: digest of the manifest entry.
@@ -58,6 +61,7 @@ class Details:
     at_once: int | None = None
     lowered: dict[str, list[int]] | None = None
     cached: bool | None = None
+    took: dict[str, float] = field(default_factory=dict)
     cache_failure: str | None = None
     parts: dict[str, list[Any]] = field(default_factory=dict)
     entry: str | None = None
@@ -198,7 +202,8 @@ class Row:
         rank: place, from 1; None when not ranked.
         band: from 1; the sample cannot distinguish candidates of a band. None when not known.
         params: number of parameters of the network.
-        seconds: wall time that the run spent on this candidate; loading while another is computed adds nothing.
+        seconds: wall time that scoring this candidate takes, the sum of `details.took`; loading while another is
+            computed adds nothing. Of a skipped one until it failed.
         notes: what a reader should know about this candidate.
         weights: sha256 of the weights and how many tensors matched, were missing and were left over.
         layers: per normalisation layer: name, channels and values after the step (that under the random head where no
@@ -241,6 +246,11 @@ class Row:
         from acrank.records.showing import text_of_row  # which reads rows
 
         return text_of_row(self)
+
+    @property
+    def cost(self) -> float | None:
+        """The seconds that scoring it takes; None where an earlier version recorded those of reading the cache."""
+        return None if self.details.cached and not self.details.took else self.seconds
 
     def value(self, score: str) -> float | None:
         """The value of one score, None where the row lacks it or it is undefined (None, NaN, infinite)."""

@@ -59,7 +59,7 @@ def _candidate(
     row: Row, label: str, *, names: Sequence[str], truth: Mapping[str, tuple[float, float | None]]
 ) -> dict[str, Any]:
     found: dict[str, Any] = {"m": label, "r": row.rank, "lead": row.band in (None, 1), "p": row.params or None}
-    found["t"] = short(row.seconds or None)
+    found["t"] = short(row.cost or None)
     for i, name in enumerate(names):
         value = row.scores.get(name)
         if value is not None and (number := row.value(name)) is not None:

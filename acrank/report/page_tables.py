@@ -77,7 +77,7 @@ def ranking_table(ranking: Ranking) -> PageTable:
     columns += [(_PRIOR, _PRIOR_MEANS)] if any(row.prior for row in ranking.rows) else []
     columns += [(f"{visible(name)} {arrows[name]}", means[arrows[name]]) for name in names]
     columns += [(_UNTRAINED, _UNTRAINED_MEANS)] if any(row.untrained for row in ranking.rows) else []
-    columns += [("parameters", ""), ("seconds", "wall time of this candidate")]
+    columns += [("parameters", ""), ("seconds", "wall time that scoring this candidate takes, without a cache")]
     bands = sorted({row.band for row in ranking.rows if row.band is not None})
     states = sorted({row.status for row in ranking.rows})
     columns += [("status", "")] if len(states) > 1 else []
@@ -108,7 +108,7 @@ def _ranking_cells(row: Row, names: Sequence[str], columns: Collection[str]) -> 
         *(_score_cell(row, name) for name in names),
         *([_untrained_cell(row)] if _UNTRAINED in columns else []),
         number_cell(row.params, text="" if row.params is None else f"{row.params:,}"),
-        number_cell(row.seconds),
+        number_cell(row.cost),
         *([Cell(text=row.status)] if "status" in columns else []),
         *([Cell(text=summary if lines else "", order=str(len(lines)), lines=lines)] if "notes" in columns else []),
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -172,9 +172,11 @@ class CandidateInfo:
 
     Attributes:
         params, notes, weights, details: as in `acrank.records.Row`.
+        seconds: of an entry of the cache: "load" until network and images were there, "pass" for what the entry holds.
     """
 
     params: int
     notes: list[str]
     weights: dict[str, Any]
     details: Details
+    seconds: dict[str, float] = field(default_factory=dict)

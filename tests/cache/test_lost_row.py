@@ -17,7 +17,9 @@ Command = Callable[..., Outcome]
 def rows_in(path: str) -> dict[str, Row]:
     """The rows without what depends on how they were reached: seconds, and whether the cache served them."""
     return {
-        row.model: dataclasses.replace(row, seconds=None, details=dataclasses.replace(row.details, cached=None))
+        row.model: dataclasses.replace(
+            row, seconds=None, details=dataclasses.replace(row.details, cached=None, took={})
+        )
         for row in Ranking.load(Path(path)).rows
     }
 

@@ -47,5 +47,5 @@ def comparable(path: Path) -> dict[str, Any]:
     record: dict[str, Any] = json.loads(path.read_text())
     del record["environment"]
     for row in record["rows"]:
-        del row["seconds"]
+        del row["seconds"], row["details"]["took"]
     return record
