@@ -77,7 +77,7 @@ def known_options() -> dict[str, Any]:
 
 
 #: Options of other programs that a page shows.
-OTHER_OPTIONS = {"--gpus", "--shm-size", "--rm", "--body-file", "--shared", "--minutes", "--seed"}
+OTHER_OPTIONS = {"--index-url", "--gpus", "--shm-size", "--rm", "--body-file", "--shared", "--minutes", "--seed"}
 
 
 def test_every_option_is_in_the_reference() -> None:
