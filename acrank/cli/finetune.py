@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from acrank.cli.claims import claim_outputs
 from acrank.cli.console import check_outputs, finish, say, show, shows_progress, tell_target, warn
 from acrank.cli.history_options import HistoryOptions
 from acrank.cli.interruption import resumable
@@ -97,6 +98,7 @@ def finetune(
     check_outputs(outputs)
     inputs = [*target.files_beside(data), zoo.zoo, *history.files]
     check_replaceable(outputs, inputs, kinds=["truth"], overwrite=overwrite, resume=runs.resume)
+    claim_outputs(outputs)
     history.check(trains=True)
     from acrank.finetuning.flow import finetune as run
     from acrank.finetuning.methods import parse_methods

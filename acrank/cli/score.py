@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from acrank.cli.claims import claim_outputs
 from acrank.cli.console import (
     check_outputs,
     finish,
@@ -92,6 +93,7 @@ def score(
     inputs, outputs = [*target.files_beside(data), zoo.zoo, *history.files], tuple(output or DEFAULT_OUTPUTS)
     check_outputs(outputs)
     check_replaceable(outputs, inputs, kinds=["ranking"], overwrite=overwrite, resume=resume)
+    claim_outputs(outputs)
     execution.check_devices(settings.device)
     known = history.check(trains=refining.refine is not None)
     kept = _earlier(outputs) if resume else None

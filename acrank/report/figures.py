@@ -111,7 +111,8 @@ def _layers(datasets: Mapping[str, Rows]) -> Figure:
         title="Where source and target part",
         caption=f"AC-Corr and affine drift of each normalisation layer, at most {most}: a row is a candidate, a column "
         "a layer counted from the input. Bright layers are where the target moves the affines most (drift), or where "
-        "their correlation between source and target is largest (AC-Corr).",
+        "their correlation between source and target is largest (AC-Corr: of a layer the sum over its channels, in the "
+        "ranking per channel, mean over layers).",
         spec=charts.layer_map(len(datasets["layers"]), (_floor(datasets, "a"), _floor(datasets, "d"))),
     )
 

@@ -1,0 +1,75 @@
+"""Two commands that write the same outputs at once: the second one is refused before it computes anything."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from acrank.errors import OutputError
+
+_held: dict[Path, int] = {}  # open lock files, by their path: closing one would end all claims of this process
+
+
+def claim_outputs(outputs: Sequence[Path]) -> None:
+    """Claim outputs for this process, until the command or the process ends, however that is.
+
+    A claim is a lock of the operating system on one byte of a file in the folder for temporary files, at a place that
+    the path's hash gives, so that nothing is left beside the outputs. Claims hold between the processes of one user on
+    one machine. Nothing is claimed where there are no such locks (Windows, some file systems).
+
+    Raises:
+        OutputError: another process has claimed one of them.
+
+    Example:
+        >>> claim_outputs([Path("run.json")])
+        >>> claim_outputs([Path("run.json")])  # its own
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return
+    if (handle := _opened()) is None:
+        return
+    for path in outputs:
+        try:
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place_of(path))
+        except (BlockingIOError, PermissionError) as error:
+            raise OutputError(
+                f"{path} is being written by another acrank", hint="wait until it has ended, or name another -o"
+            ) from error
+        except OSError:  # a file system without locks
+            return
+
+
+def release_outputs() -> None:
+    """Give up all claims of this process: closing a lock file ends those in it."""
+    while _held:
+        os.close(_held.popitem()[1])
+
+
+def place_of(path: Path) -> int:
+    """The byte that stands for a path, whatever its spelling.
+
+    >>> place_of(Path("run.json")) == place_of(Path("./x/../run.json"))
+    True
+    """
+    digest = hashlib.sha256(os.fsencode(path.resolve())).digest()
+    return int.from_bytes(digest[:7], "big")
+
+
+def _opened() -> int | None:
+    """The lock file; None where it cannot be made, or is not this user's."""
+    path = Path(tempfile.gettempdir()) / f"acrank-{os.getuid()}.lock"
+    try:
+        if path not in _held:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            if os.fstat(handle).st_uid != os.getuid():
+                os.close(handle)
+                return None
+            _held[path] = handle
+    except OSError:
+        return None
+    return _held[path]
