@@ -136,6 +136,7 @@ def _check(output: Path, inputs: list[Path | None], *, overwrite: bool) -> None:
 def _measurements(path: Path, options: ReportOptions, ranking: Ranking) -> dict[str, Measurement]:
     """Model -> truth, of the data set that is asked for, else that of the target's name, else the only one."""
     from acrank.comparison import read_truth
+    from acrank.comparison.name_rules import meant_by
 
     datasets = read_truth(path, method=options.method).datasets
     name = options.dataset if options.dataset is not None else str(ranking.target.get("name", ""))
@@ -145,9 +146,15 @@ def _measurements(path: Path, options: ReportOptions, ranking: Ranking) -> dict[
         has = ", ".join(map(repr, datasets))
         raise TableError(f"{path} has no data set {name!r}", hint=f"choose one with --dataset; it has {has}")
     found = datasets[name]
-    if not found.keys() & {row.model for row in ranking.rows}:
+    models = [row.model for row in ranking.rows]
+    unmatched = [model for model in found if model not in models]
+    meant = meant_by(unmatched, [model for model in models if model not in found])
+    if len(unmatched) == len(found):
         first = next(iter(found), "nothing")
-        raise TableError(f"no model is in both the run and {path}", hint=f"names must agree: the truth has {first!r}")
+        hint = f"names must agree: the truth has {first!r}{meant}"
+        raise TableError(f"no model is in both the run and {path}", hint=hint)
+    if unmatched:
+        warn(f"{len(found) - len(unmatched)} of {len(found)} models of the truth match a candidate{meant}")
     return found
 
 

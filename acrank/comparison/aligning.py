@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from acrank.comparison.name_rules import meant_by
 from acrank.comparison.statistics import Floats
 from acrank.comparison.tables import Measurement, Scores, Truth
 from acrank.errors import TableError
@@ -96,7 +97,8 @@ def align(scores: Scores, truth: Truth, directions: Mapping[str, bool], *, refer
         mine, theirs = (next(iter(names), "nothing") for names in (first.without_truth, first.without_score))
         raise TableError(
             f"no model is in both {scores.where} and {truth.where}",
-            hint=f"names must agree: the scores have {mine!r}, the truth has {theirs!r}",
+            hint=f"names must agree: the scores have {mine!r}, the truth has {theirs!r}"
+            + meant_by(first.without_score, first.without_truth),
         )
     return datasets
 

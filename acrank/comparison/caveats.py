@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from acrank.comparison.aligning import AlignedDataset
+from acrank.comparison.name_rules import meant_by
+from acrank.comparison.plain_words import ENOUGH
 from acrank.comparison.results import ScoreResult
 from acrank.comparison.tables import Scores
 from acrank.system.words import from_to
-
-#: Nothing is concluded from fewer models.
-ENOUGH = 5
 
 
 def comparison_warnings(scores: Scores, datasets: list[AlignedDataset], results: Iterable[ScoreResult]) -> list[str]:
@@ -22,6 +21,7 @@ def comparison_warnings(scores: Scores, datasets: list[AlignedDataset], results:
             for dataset in datasets
             if 0 < len(dataset.models) < ENOUGH
         ),
+        *([scores.lacking] if scores.lacking else []),
         *_uncompared(scores, datasets),
         *(line for dataset in datasets for line in _unmatched(dataset)),
         *(_flipped(result) for result in found if result.better_flipped and result.n >= ENOUGH),
@@ -41,7 +41,12 @@ def _uncompared(scores: Scores, datasets: list[AlignedDataset]) -> list[str]:
 
 def _unmatched(dataset: AlignedDataset) -> list[str]:
     sides = ((dataset.without_truth, "no ground truth for"), (dataset.without_score, "no score for"))
-    return [f"{_on(dataset.name)}{what} {', '.join(names)}" for names, what in sides if names]
+    lines = [f"{_on(dataset.name)}{what} {', '.join(names)}" for names, what in sides if names]
+    if dataset.without_score:
+        matched, meant = len(dataset.models), meant_by(dataset.without_score, dataset.without_truth)
+        whole = matched + len(dataset.without_score)
+        lines.append(f"{_on(dataset.name)}{matched} of {whole} models of the truth match a candidate{meant}")
+    return lines
 
 
 def _flipped(result: ScoreResult) -> str:

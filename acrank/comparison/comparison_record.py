@@ -51,8 +51,9 @@ def check_comparison(record: Any) -> None:
 
 
 def _problems(record: Mapping[str, Any]) -> Iterator[str]:
-    if not _are_texts(record.get("warnings", [])):
-        yield "warnings: a list of texts is wanted"
+    for name in ("verdict", "warnings"):
+        if not _are_texts(record.get(name, [])):
+            yield f"{name}: a list of texts is wanted"
     for name in ("results", "averages"):
         rows = record.get(name, [])
         if not isinstance(rows, list):

@@ -1,9 +1,15 @@
-"""When two spellings name one data set, or one task."""
+"""When two spellings name one data set, or one task, and which name an unknown one may mean."""
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Collection, Iterable
 
+from acrank.system.words import closest
+
+#: Unknown names for which a known one is looked for.
+_SUGGESTED = 5
 _OF_CLASSES = re.compile("classification|multilabel")
 
 
@@ -17,6 +23,17 @@ def is_same_name(one: str, other: str) -> bool:
     """
     parts, others = _parts(one), _parts(other)
     return parts == others or (parts[-1:] == others[-1:] and 1 in (len(parts), len(others)))
+
+
+def meant_by(unknown: Iterable[str], known: Collection[str]) -> str:
+    """Which known names may be meant by unknown ones, as the end of a message; "" where none is near.
+
+    >>> meant_by(["resnet5O", "late"], ["resnet50"])
+    "; for 'resnet5O' did you mean 'resnet50'?"
+    """
+    near = {name: closest(name, known, "") for name in itertools.islice(unknown, _SUGGESTED)}
+    said = [f"for {name!r} {hint.removesuffix('?')}" for name, hint in near.items() if hint]
+    return f"; {', '.join(said)}?" if said else ""
 
 
 def is_same_task(one: str, other: str) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 
 from acrank.comparison.aligning import AlignedDataset
 from acrank.comparison.comparison_record import KIND, SCHEMA_VERSION
+from acrank.comparison.plain_words import words_on
 from acrank.comparison.resampling import CORRELATIONS, TAUS, interval, top_names
 from acrank.comparison.statistics import Floats
 from acrank.system.notebook import first_lines, html_of, short_name
@@ -132,6 +133,11 @@ class Comparison:
     settings: dict[str, Any]
     datasets: list[AlignedDataset] = field(repr=False, default_factory=list)
 
+    @property
+    def verdict(self) -> list[str]:
+        """How well the score of interest orders the candidates, in a sentence; see `words_on`."""
+        return words_on(self.results, self.averages, self.settings["versus"])
+
     def __repr__(self) -> str:
         found = sorted(
             [result for result in (self.averages or self.results) if result.kind == "score"],
@@ -143,7 +149,7 @@ class Comparison:
         return "\n".join([f"{head}: weighted tau{over}", *first_lines([result.summary for result in found])]) + ">"
 
     def _repr_html_(self) -> str:
-        return html_of(self.view(), self.warnings)
+        return html_of(self.view(), [*self.verdict, *self.warnings])
 
     def to_record(self) -> dict[str, Any]:
         """The comparison as plain data, ready for JSON."""
@@ -151,6 +157,7 @@ class Comparison:
             "kind": KIND,
             "schema_version": SCHEMA_VERSION,
             "settings": self.settings,
+            "verdict": self.verdict,
             "warnings": self.warnings,
             "missing": self.missing,
             "results": [result.to_record() for result in self.results],
@@ -182,6 +189,7 @@ class Comparison:
                 for result in (*self.results, *self.averages)
                 if result.reason
             ],
+            footer=self.verdict,
         )
 
     def _layout(self, columns: list[str]) -> list[Column]:

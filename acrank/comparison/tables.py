@@ -76,6 +76,7 @@ class Scores:
         rank_by: the score that ranks a run record, else None.
         scored_by: the score that ranked a run before earlier targets and short trainings had a say, if given.
         trained: dataset -> model -> quality that a short training of the run gave, if given.
+        lacking: why a run's record is not that of a whole run; empty where it is.
         skipped: model -> reason why it was skipped.
         truth: the ground truth of a long table (one with a `ground_truth` column), else None.
         target: of a run record, with its `name` and `task`, if given.
@@ -91,6 +92,7 @@ class Scores:
     rank_by: str | None = None
     scored_by: str | None = None
     trained: dict[str, Column] = field(default_factory=dict)
+    lacking: str = ""
     skipped: dict[str, str] = field(default_factory=dict)
     truth: Truth | None = None
     target: Mapping[str, Any] = field(default_factory=dict)
@@ -221,6 +223,7 @@ def scores_of_run(run: Ranking, where: str) -> Scores:
         reference={"": reference} if reference else {},
         rank_by=run.rank_by,
         scored_by=run.scored_by,
+        lacking=run.lacking,
         trained={"": trained} if (trained := run.trained) else {},
         skipped={row.model: row.reason for row in run.rows if row.status != "scored"},
         target=run.target,

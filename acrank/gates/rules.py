@@ -211,6 +211,7 @@ def check_max_seconds(ranking: Ranking, gate: float) -> GateResult:
 
 def check_weighted_tau(ranking: Ranking, gate: WeightedTau) -> GateResult:
     """Weighted Kendall tau of the score, better first, against the truth, over the models that have both."""
+    from acrank.comparison.name_rules import meant_by
     from acrank.comparison.own_training import made_of_truth
     from acrank.comparison.statistics import weighted_tau
 
@@ -233,9 +234,10 @@ def check_weighted_tau(ranking: Ranking, gate: WeightedTau) -> GateResult:
         )
     message = f"weighted tau of {score} is {tau:.4g} over {len(common)} models"
     # models without a counterpart are counted, because leaving out the bad ones would flatter the score
-    run_only, truth_only = len(ranking.rows) - len(common), len(truth) - len(common)
+    run_only, truth_only = len(ranking.rows) - len(common), [model for model in truth if model not in values]
     if run_only or truth_only:
-        message += f" ({run_only} of the run and {truth_only} of the truth without a counterpart)"
+        message += f" ({run_only} of the run and {len(truth_only)} of the truth without a counterpart"
+        message += meant_by(truth_only, [row.model for row in ranking.rows if row.model not in truth]) + ")"
     message = "; but ".join([message, *doubts])
     passed = tau >= gate.at_least or math.isclose(tau, gate.at_least, abs_tol=_SLACK)
     required = f">= {gate.at_least:g}"

@@ -68,6 +68,7 @@ def report_html(ranking: Ranking, parts: ReportParts | None = None) -> str:
         candidates=ranking_table(ranking),
         figures=found,
         comparison=comparison_table(parts.comparison) if parts.comparison is not None else None,
+        comparison_verdict=[visible(str(text)) for text in (parts.comparison or {}).get("verdict", [])],
         comparison_warnings=[visible(str(text)) for text in (parts.comparison or {}).get("warnings", [])],
         understood=_outline(ranking.target.get("understood")),
         target=_outline({name: found for name, found in ranking.target.items() if name not in _SHOWN_ELSEWHERE}),
