@@ -122,7 +122,7 @@ def _kind(before: Row | None, after: Row | None, name: str, *, higher: bool) -> 
 
 def _notes(baseline: Ranking, ranking: Ranking) -> list[str]:
     """What makes the two runs hard to compare."""
-    found = []
+    found = [f"{name}{run.lacking}" for name, run in (("", ranking), ("before, ", baseline)) if run.lacking]
     for part, what in (("fingerprint", "other images or labels"), ("draws", "other draws")):
         if baseline.target.get(part) != ranking.target.get(part):
             found.append(what)

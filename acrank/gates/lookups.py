@@ -28,6 +28,14 @@ def find_row(ranking: Ranking, model: str, gate: str) -> Row:
     return rows[model]
 
 
+def of_partial_run(error: GatesError, ranking: Ranking) -> GatesError:
+    """The error of a gate that cannot be evaluated; where the run was not finished, that comes first."""
+    if not ranking.lacking:
+        return error
+    go_on = "go on with the same `acrank score` line and --resume"
+    return GatesError(f"{ranking.lacking}; {error.message}", hint=f"{go_on}; {error.hint}" if error.hint else go_on)
+
+
 def find_score(ranking: Ranking, wanted: str | None, gate: str) -> str:
     """The score that a gate names, or the score that ranks the run if it names none.
 

@@ -18,7 +18,7 @@ from typing import Any
 from acrank.errors import GatesError
 from acrank.gates.check_report import CheckReport, GateResult, one_line
 from acrank.gates.gates_file import Gates, Margin, NoSkipped, SameBest, Time, TopK, WeightedTau
-from acrank.gates.lookups import find_row, find_score, finite_value, listed, truth_of, why_unranked
+from acrank.gates.lookups import find_row, find_score, finite_value, listed, of_partial_run, truth_of, why_unranked
 from acrank.gates.open_gates import why_band_is_open, why_open
 from acrank.gates.place_rules import check_leading_band, check_refined_top_k
 from acrank.gates.target_rules import check_classes, check_images
@@ -52,7 +52,10 @@ def check_ranking(ranking: Ranking, gates: Gates, *, run: str = "the run") -> Ch
     if not gates.enabled():
         raise GatesError("no gate is asked for", hint=f"gates: {', '.join(RULES)}")
     results = [] if gates.allow_partial or not ranking.lacking else [_not_whole(ranking)]
-    results += [_judged(ranking, name, getattr(gates, name)) for name in gates.enabled()]
+    try:
+        results += [_judged(ranking, name, getattr(gates, name)) for name in gates.enabled()]
+    except GatesError as error:
+        raise of_partial_run(error, ranking) from error
     warned = [f"{result.name}: {text}" for result in results for text in result.warnings]
     results = [_with_warnings(result, warned) if result.name == "no_warnings" else result for result in results]
     return CheckReport([_printable(result) for result in results], run)
