@@ -13,7 +13,8 @@ from hypothesis import settings
 
 from acrank.cli import main
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
 collect_ignore = ["helpers/faulty_networks.py"]  # imports the module that lies beside a manifest
 
 # No deadline: on a busy machine any example may be slow. In CI the same examples every time.
@@ -22,8 +23,12 @@ settings.load_profile("acrank")
 
 
 @pytest.fixture
-def acrank(capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
-    """Run the command line in this process: `acrank("score", "--zoo", path)`."""
+def acrank(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Outcome]:
+    """Run the command line in this process: `acrank("score", "--zoo", path)`; never where another test wrote."""
+    if Path.cwd() == ROOT:
+        monkeypatch.chdir(tmp_path)
 
     def call(*args: object) -> Outcome:
         words: Sequence[str] = [str(arg) for arg in args]

@@ -32,7 +32,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with gc_paused():
             from acrank.cli.app import build, defaults_for, warn_of_variables
-            from acrank.cli.claims import release_outputs
             from acrank.cli.completion import is_completing, line_in_hand
             from acrank.cli.console import report_failure
     except KeyboardInterrupt:
@@ -53,5 +52,3 @@ def main(argv: Sequence[str] | None = None) -> int:
             return code if isinstance(code, int) else 0
         except BaseException as error:
             return report_failure(error)
-        finally:
-            release_outputs()

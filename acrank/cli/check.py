@@ -167,6 +167,8 @@ def _gates(file: Path | None, asked: Mapping[str, Any], completing: Mapping[str,
             _override(content, name, settings)
         elif settings is not None:
             content[name] = settings
+    if asked["leading_band"] == {"model": None} and "leading_band" not in content:
+        raise UsageError("--leading-band needs the model that it is about", hint="add --model ID")
     for setting, value in completing.items():
         if value is not None:
             _complete(content, setting, value)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from acrank.errors import OutputError
@@ -13,8 +14,9 @@ from acrank.errors import OutputError
 _held: dict[Path, int] = {}  # open lock files, by their path: closing one would end all claims of this process
 
 
-def claim_outputs(outputs: Sequence[Path]) -> None:
-    """Claim outputs for this process, until the command or the process ends, however that is.
+@contextmanager
+def claimed(outputs: Sequence[Path]) -> Iterator[None]:
+    """Inside this context no other acrank that claims them writes these outputs; it ends with the process, too.
 
     A claim is a lock of the operating system on one byte of a file in the folder for temporary files, at a place that
     the path's hash gives, so that nothing is left beside the outputs. Claims hold between the processes of one user on
@@ -24,9 +26,18 @@ def claim_outputs(outputs: Sequence[Path]) -> None:
         OutputError: another process has claimed one of them.
 
     Example:
-        >>> claim_outputs([Path("run.json")])
-        >>> claim_outputs([Path("run.json")])  # its own
+        >>> with claimed([Path("run.json")]):
+        ...     pass
     """
+    try:
+        _claim(outputs)
+        yield
+    finally:
+        while _held:  # closing the file ends all claims in it
+            os.close(_held.popitem()[1])
+
+
+def _claim(outputs: Sequence[Path]) -> None:
     try:
         import fcntl
     except ImportError:
@@ -42,12 +53,6 @@ def claim_outputs(outputs: Sequence[Path]) -> None:
             ) from error
         except OSError:  # a file system without locks
             return
-
-
-def release_outputs() -> None:
-    """Give up all claims of this process: closing a lock file ends those in it."""
-    while _held:
-        os.close(_held.popitem()[1])
 
 
 def place_of(path: Path) -> int:

@@ -67,7 +67,9 @@ class EarlierRecord:
         if self.path is None or not self.ranked:
             return
         if self.target not in ("", target.name) and self.fingerprint != target.fingerprint:
-            raise OutputError(f"{self.path} is of another target, {self.target}", hint=HINT)
+            raise OutputError(
+                f"{self.path} is of another target, {self.target!r}, and this is {target.name!r}", hint=HINT
+            )
         if candidates < self.ranked:
             raise OutputError(f"{self.path} ranks {self.ranked} candidates, and this run has {candidates}", hint=HINT)
         plural = "s" if self.trained > 1 else ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from acrank.cli.claims import claim_outputs
+from acrank.cli.claims import claimed
 from acrank.cli.console import check_outputs, finish, say, show, shows_progress, tell_target, warn
 from acrank.cli.history_options import HistoryOptions
 from acrank.cli.interruption import resumable
@@ -98,7 +98,6 @@ def finetune(
     check_outputs(outputs)
     inputs = [*target.files_beside(data), zoo.zoo, *history.files]
     check_replaceable(outputs, inputs, kinds=["truth"], overwrite=overwrite, resume=runs.resume)
-    claim_outputs(outputs)
     history.check(trains=True)
     from acrank.finetuning.flow import finetune as run
     from acrank.finetuning.methods import parse_methods
@@ -112,6 +111,7 @@ def finetune(
     parts = open_splits(data, target, split_by=settings.split_by)
     try:
         with (
+            claimed(outputs),
             resumable(lambda: f"what was finished is kept in {outputs[0]}"),
             progress("loading", every=LINES_EVERY) as advance,
         ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from acrank.cli.claims import claim_outputs
+from acrank.cli.claims import claimed
 from acrank.cli.console import (
     check_outputs,
     finish,
@@ -93,7 +94,6 @@ def score(
     inputs, outputs = [*target.files_beside(data), zoo.zoo, *history.files], tuple(output or DEFAULT_OUTPUTS)
     check_outputs(outputs)
     check_replaceable(outputs, inputs, kinds=["ranking"], overwrite=overwrite, resume=resume)
-    claim_outputs(outputs)
     execution.check_devices(settings.device)
     known = history.check(trains=refining.refine is not None)
     kept = _earlier(outputs) if resume else None
@@ -106,9 +106,11 @@ def score(
     earlier = NOTHING if overwrite else EarlierRecord.among(outputs)
     earlier.check(opened, len(candidates.candidates), trains=refining.refine is not None, keeps_rows=resume)
     shared: dict[str, Any] = {"outputs": outputs, "cache": cache_of(no_cache), "earlier": earlier}
-    with resumable(lambda: _kept_in(outputs)), running(execution) as executor, _shown_if_nothing_is_ranked(format):
+    told = resumable(lambda: _kept_in(outputs))
+    with claimed(outputs), told, running(execution) as executor, _shown_if_nothing_is_ranked(format):
         shared["executor"] = executor
-        ranking = run_and_save(candidates, opened, settings, resume=kept, history=known, **shared)
+        goes_on = refining.refine is not None
+        ranking = run_and_save(candidates, opened, settings, resume=kept, history=known, goes_on=goes_on, **shared)
         ranking = refine_and_save(ranking, candidates, opened, settings=settings, how=refining, resume=resume, **shared)
     finish(ranking.view(), format, () if output or earlier.says_more_than(ranking) else outputs)
     history.append_refined(ranking, candidates)
@@ -143,10 +145,12 @@ def run_and_save(
     executor: TaskExecutor | None = None,
     history: History | None = None,
     earlier: EarlierRecord = NOTHING,
+    goes_on: bool = False,
 ) -> Ranking:
     """Score with progress on stderr; `outputs` are rewritten as candidates are done, see `saving`.
 
-    An earlier record that says more is kept; the ranking then lies beside it.
+    An earlier record that says more is kept; the ranking then lies beside it. Where trainings follow (`goes_on`), what
+    is written says that the run has not ended.
     """
     from acrank.ranking.scoring import score as run
 
@@ -178,7 +182,7 @@ def run_and_save(
             executor=executor,
             history=history,
         )
-    write_or_rescue(ranking, outputs, earlier)
+    write_or_rescue(dataclasses.replace(ranking, complete=False) if goes_on else ranking, outputs, earlier)
     _tell_reached(ranking)
     tell_notes(ranking, told)
     return ranking

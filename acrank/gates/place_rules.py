@@ -15,7 +15,7 @@ from acrank.records.verdict import how_to_get_intervals
 
 
 def check_leading_band(ranking: Ranking, gate: LeadingBand) -> GateResult:
-    """The model's interval overlaps the first one's; the first itself is in its band whatever the draws.
+    """The model's interval overlaps the first one's, in whichever band; the first itself passes whatever the draws.
 
     Raises:
         GatesError: the run has no bands, for its ranking score has no intervals, and another model is first.
@@ -33,10 +33,14 @@ def check_leading_band(ranking: Ranking, gate: LeadingBand) -> GateResult:
             hint=how_to_get_intervals(ranking),
         )
     leading = [other.model for other in ranking.rows if other.band == 1]
-    where = (
-        f"in the leading band of {len(leading)}" if row.band == 1 else f"in band {row.band}; leading: {listed(leading)}"
-    )
-    return result(passed=row.band == 1, message=f"{name} is rank {row.rank}, {where}", observed=row.band)
+    tied = row.model in [other.model for other in ranking.tied]
+    if row.band == 1:
+        where = f"in the leading band of {len(leading)}"
+    elif tied:
+        where = f"in band {row.band}, but its interval overlaps that of the first"
+    else:
+        where = f"in band {row.band}; leading: {listed(leading)}"
+    return result(passed=tied, message=f"{name} is rank {row.rank}, {where}", observed=row.band)
 
 
 def check_refined_top_k(ranking: Ranking, gate: RefinedTopK) -> GateResult:

@@ -54,14 +54,19 @@ def _behind_in_training(ranking: Ranking, best: Row) -> str:
 
 
 def _chance(ranking: Ranking, best: Row) -> str:
-    """That a short training gave no more than a guess: of the first, or of all; "" where it did not."""
-    if best.refined is None or best.refined.quality is None or not is_at_chance(ranking, best):
+    """That a short training gave no more than a guess, of the first or of all, or not clearly more; "" where it did."""
+    own, guess = best.refined, guess_of(ranking, best)
+    if own is None or own.quality is None or guess is None:
         return ""
     trained = [row for row in ranking.rows if row.refined is not None and row.refined.quality is not None]
-    of_all = all(is_at_chance(ranking, row) for row in trained)
-    which, means = ("", ": it tells nothing") if of_all else (f" of {best.model}", "")
-    chance = f"{best.refined.metric} {best.refined.quality:.3g}"
-    return f"The short training{which} is no better than a guess ({chance}){means}."
+    if is_at_chance(ranking, best):
+        of_all = all(is_at_chance(ranking, row) for row in trained)
+        which, means = ("", ": it tells nothing") if of_all else (f" of {best.model}", "")
+        return f"The short training{which} is no better than a guess ({own.metric} {own.quality:.3g}){means}."
+    if own.low is None or own.high is None or own.low > guess:
+        return ""
+    interval = f"{own.low:.3g} to {own.high:.3g}, a guess has {guess:.3g}"
+    return f"The short training of {best.model} is not clearly better than a guess ({own.metric} {interval})."
 
 
 def _left_untrained(ranking: Ranking) -> str:
@@ -161,15 +166,25 @@ def _shortlist(ranking: Ranking) -> str:
     )
 
 
+def guess_of(ranking: Ranking, row: Row) -> float | None:
+    """What a guess has by the metric of a short training: one over the classes, an area of a half, no kappa.
+
+    None where the row has no training, or its metric no such value.
+    """
+    classes = ranking.target.get("classes") or ()
+    if row.refined is None:
+        return None
+    if row.refined.metric == "balanced_accuracy" and len(classes) > 1:
+        return 1 / len(classes)
+    return {"auc": 0.5, "kappa": 0.0}.get(row.refined.metric)
+
+
 def is_at_chance(ranking: Ranking, row: Row) -> bool:
-    """Whether a short training gave no more than a guess would: one over the classes, an area of a half, no kappa."""
-    trained, classes = row.refined, ranking.target.get("classes") or ()
-    if trained is None or trained.quality is None:
+    """Whether a short training gave no more than a guess would."""
+    guess = guess_of(ranking, row)
+    if guess is None or row.refined is None or row.refined.quality is None:
         return False
-    if trained.metric == "balanced_accuracy" and len(classes) > 1:
-        return trained.quality <= 1 / len(classes) + _NEAR_CHANCE
-    guess = {"auc": 0.5, "kappa": 0.0}.get(trained.metric)
-    return guess is not None and trained.quality <= guess + _NEAR_CHANCE
+    return row.refined.quality <= guess + _NEAR_CHANCE
 
 
 def first_names(names: list[str]) -> str:

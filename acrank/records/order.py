@@ -47,6 +47,26 @@ def ranked(rows: Sequence[Row], score: str, *, higher_is_better: bool, bands_by:
     return out
 
 
+def tied_with_first(rows: Sequence[Row], *, bands_by: str, bands_higher: bool, by_training: bool) -> list[Row]:
+    """The ranked rows whose intervals the first one's does not clear, in whichever band they are.
+
+    A band ends at the first row that is clear of its leader; one with a wider interval, or with a better training than
+    its place, may come after it.
+
+    Args:
+        rows: in the order that `ranked` gave them.
+        bands_by, bands_higher: as there.
+        by_training: whether JOINT orders them.
+    """
+    ours = [row for row in rows if row.rank is not None]
+    towards = 1.0 if bands_higher else -1.0
+    return [
+        row
+        for row in ours[1:]
+        if row.band == 1 or not _is_clear(ours[0], row, bands_by, by_training=by_training, towards=towards)
+    ]
+
+
 def _has_interval(row: Row, score: str, *, by_training: bool) -> bool:
     return (by_training and _trained(row) is not None) or row.scores.get(score, Value(None)).low is not None
 

@@ -13,7 +13,7 @@ from acrank.errors import TableError
 from acrank.records.csv_columns import csv_columns
 from acrank.records.first_candidate import is_within_zero, looks_untrained, zero_of
 from acrank.records.joint import joined
-from acrank.records.order import JOINT, ranked
+from acrank.records.order import JOINT, ranked, tied_with_first
 from acrank.records.row import Row
 from acrank.records.score_value import STRICT, Value
 from acrank.records.showing import plot_ranking, text_of
@@ -113,6 +113,16 @@ class Ranking:
     def verdict(self) -> list[str]:
         """Which candidate is first and how sure that is, in sentences; empty where nothing is ranked."""
         return verdict_of(self)
+
+    @property
+    def tied(self) -> list[Row]:
+        """The rows that the sample cannot tell from the first; none where there are no bands. See `tied_with_first`."""
+        if self.best is None or self.best.band is None:
+            return []
+        higher = self.higher_is_better.get(self.scored_by, True)
+        return tied_with_first(
+            self.rows, bands_by=self.scored_by, bands_higher=higher, by_training=self.rank_by == JOINT
+        )
 
     @property
     def lacking(self) -> str:

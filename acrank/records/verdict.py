@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from acrank.records.row import Prior, Row
     from acrank.records.run import Ranking
 
+_TOO_SHORT = "The budget was too short to train any candidate: a longer --refine-budget would make it surer."
 _MORE = "more labelled images"
 
 
@@ -42,9 +43,10 @@ def verdict_of(ranking: Ranking) -> list[str]:
             *more,
             _surer(ranking, best, min(5, len(ranked))),
         ]
-    rivals = [row.model for row in ranked[1:] if row.band == best.band]
+    rivals = [row.model for row in ranking.tied]
     if not rivals:
-        return [f"{first}, and its interval overlaps no other.", *_by_score_alone(ranking, best), *more]
+        said = f"{first}, and its interval overlaps no other."
+        return [said, *_by_score_alone(ranking, best), *more, *_still_to_do(ranking, best, len(ranked))]
     said = f"{first}, but the sample cannot tell it from {first_names(rivals)}."
     return [said, *_by_score_alone(ranking, best), *more, _surer(ranking, best, len(rivals) + 1)]
 
@@ -98,22 +100,36 @@ def _earlier(prior: Prior | None) -> str:
     return f"{prior.source} (where it beat {prior.value:.0%} of the others)"
 
 
+def _still_to_do(ranking: Ranking, best: Row, count: int) -> list[str]:
+    """What to do about a first candidate that is clear of the others, where nothing was trained yet."""
+    if best.refined is not None:
+        return []
+    if was_too_short(ranking):
+        return [_TOO_SHORT]
+    few = f"the first few (--refine {min(5, count)})"
+    return [f"That is about the score: a short training of {few} tells how they finetune."]
+
+
 def _surer(ranking: Ranking, best: Row, count: int) -> str:
     """What would tell the first candidates apart."""
     if is_at_chance(ranking, best):
         return "A longer --refine-budget, or finetuning them in full, would decide between them."
-    refining = ranking.settings.get("refine")
-    if isinstance(refining, dict) and refining.get("trained") == []:
-        return "The budget was too short to train any candidate: a longer --refine-budget would make it surer."
+    if was_too_short(ranking):
+        return _TOO_SHORT
     if best.refined is not None:
-        images = _more_images(ranking)
-        return f"{images[0].upper()}{images[1:]}, or finetuning them in full, would decide between them."
+        return "A longer --refine-budget, more labelled images or finetuning them in full would decide between them."
     images = _more_images(ranking)
     ways = [f"a short training of the first (--refine {count})"]
     ways += [] if best.prior else ["finetuning results of other targets (--history)"]
     ways = [*ways, images] if images == _MORE else [images, *ways]
     said = f"{', '.join(ways[:-1])} or {ways[-1]}"
     return f"{said[0].upper()}{said[1:]} would make it surer."
+
+
+def was_too_short(ranking: Ranking) -> bool:
+    """Whether a budget was too short to train any candidate."""
+    refining = ranking.settings.get("refine")
+    return isinstance(refining, dict) and refining.get("trained") == []
 
 
 def _more_images(ranking: Ranking) -> str:

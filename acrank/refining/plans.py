@@ -97,6 +97,11 @@ class Cost:
         in_epochs = epochs * (how.train * self.train + how.val * self.val)
         return self.load + readings * (how.train + how.val) * self.read + in_epochs
 
+    def times(self, pace: float) -> Cost:
+        """The cost of a machine that takes `pace` times as long."""
+        parts = {name: pace * getattr(self, name) for name in ("load", "read", "train", "val")}
+        return dataclasses.replace(self, **parts)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingPlan:
@@ -212,14 +217,6 @@ def plan_for(
         if first <= usable:
             return _made(chosen, count, least, full=full, first=first, costs=costs, all_rounds=False)
     return None
-
-
-def dearest(costs: Sequence[Cost]) -> Cost:
-    """A cost that is in no part below any of some; nothing where there are none."""
-    if not costs:
-        return Cost()
-    parts = {name: max(getattr(cost, name) for cost in costs) for name in ("load", "read", "train", "val")}
-    return Cost(**parts, held=all(cost.held for cost in costs))
 
 
 def shortest(costs: Sequence[Cost], least: Treatment, workers: int = 1) -> float:

@@ -173,14 +173,15 @@ class _Flow:
         self.sides = fewer_images(self.all_sides, train=how.train, val=how.val, seed=self.seed)
         self.images = self.sides.digest
 
-    def _finished(self, how: Treatment) -> list[str]:
-        """The candidates whose first round is done under a treatment."""
+    def _finished(self, how: Treatment) -> dict[str, Outcome]:
+        """The outcomes of those whose first round is done under a treatment."""
         before = self.base, self.sides
         self._treat(how)
         entries = [Contestant(candidate=self.candidates[model], rates=how.rates) for model in self.chosen]
         this = self._this_round(1, entries)
         self.base, self.sides = before
-        return [entry.candidate.id for entry in entries if finished_outcome(this, entry) is not None]
+        known = {entry.candidate.id: finished_outcome(this, entry) for entry in entries}
+        return {model: outcome for model, outcome in known.items() if outcome is not None}
 
     def _costs(self) -> dict[str, Cost]:
         entries = [Contestant(candidate=self.candidates[model], rates=RATES) for model in self.chosen]
@@ -222,7 +223,7 @@ class _Flow:
         found = train_all(this, entries, executor=self.executor, on_outcome=self._tell)
         if number == 1 and len(found) == len(models) and (more := self._others(found)):
             models = self.planned
-            found |= train_all(this, more, executor=self.executor, on_outcome=self._tell)
+            found |= train_all(self._this_round(1, more), more, executor=self.executor, on_outcome=self._tell)
         ours, note = counted(number, models, found)
         self.notes += [note] if note else []
         self.outcomes.update({model: (number, found[model]) for model in ours})
@@ -256,7 +257,7 @@ class _Flow:
         wanted = wall_seconds(expected_seconds(this, entries, before), workers_of(self.executor))
         left = max(0.0, self.budget.left)
         if wanted > left:
-            self.notes.append(not_begun(this.number, wanted, left=left, budget=self.budget.text))
+            self.notes.append(not_begun(this.number, wanted, left=left, budget=self.budget))
         return wanted <= left
 
     def _this_round(self, number: int, entries: Sequence[Contestant]) -> Round:
@@ -293,4 +294,6 @@ class _Flow:
         record = {**self.how.record(), **settings_of(self.plan, self.sides, self.base), "stopped": why and why.value}
         settings = {**self.before.settings, "refine": record}
         warnings = [*self.before.warnings, *self.warnings]
-        return joined(dataclasses.replace(self.before, rows=rows, notes=notes, warnings=warnings, settings=settings))
+        about: dict[str, Any] = {"rows": rows, "notes": notes, "warnings": warnings, "settings": settings}
+        whole = self.before.complete if why else False  # another round goes on
+        return joined(dataclasses.replace(self.before, complete=whole, **about))

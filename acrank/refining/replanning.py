@@ -25,7 +25,7 @@ class PlanInputs:
         full: the first round's treatment where there is time enough.
         budget: which has begun; None for none.
         measure: gives the costs of all of them, on the budget's time.
-        finished: gives those whose first round is done under a treatment.
+        finished: gives the outcomes of those whose first round is done under a treatment.
         workers: how many candidates are trained at a time.
     """
 
@@ -35,7 +35,7 @@ class PlanInputs:
     full: Treatment
     budget: Budget | None
     measure: Callable[[], Mapping[str, Cost]]
-    finished: Callable[[Treatment], Collection[str]]
+    finished: Callable[[Treatment], Mapping[str, Outcome]]
     workers: int
 
 
@@ -43,8 +43,9 @@ def next_plan(known: TrainingPlan | None, given: PlanInputs) -> tuple[TrainingPl
     """The plan of a run; where nothing fits, None and why.
 
     A run that resumes another follows its plan as long as the budget is the same. With another one, or none, it is
-    planned anew. Where that gives every candidate at least what those of the earlier run had, it is the plan; else the
-    finished trainings are kept, and as many others as fit get the same.
+    planned anew, by the costs that were measured then. Where its first round is done and there is a budget, later
+    rounds go on. Else, where the new plan gives every candidate at least what those of the earlier run had, it is the
+    plan; else the finished trainings are kept, and as many others as fit get the same.
 
     Args:
         known: the plan of the run that is resumed; None for none.
@@ -52,12 +53,19 @@ def next_plan(known: TrainingPlan | None, given: PlanInputs) -> tuple[TrainingPl
     """
     if known is not None and _seconds(known.budget) == (given.budget and given.budget.seconds):
         return (known if known.chosen == given.chosen else known.for_others(given.chosen, given.full)), ""
-    new, why = _new_plan(given)
     if known is None:
-        return new, why
+        return _new_plan(given)
+    done = given.finished(known.treatment)
+    if given.budget is not None and known.models == given.chosen and set(done) >= set(given.chosen):
+        note = f"the first round of the earlier run is kept: --refine-budget {given.budget.text} is for later ones"
+        return dataclasses.replace(known, budget=given.budget.text, note=note), ""
+    if set(known.costs) >= set(given.chosen):  # nothing is measured again
+        costs = _corrected(known, done)
+        given = dataclasses.replace(given, measure=lambda: costs)
+    new, why = _new_plan(given)
     if new is not None and new.models == given.chosen and new.treatment.covers(known.treatment):
         return (new if new.treatment == known.treatment else _said_anew(new, known)), ""
-    kept = _extended(known, given, costs=new.costs if new else given.measure())
+    kept = _extended(known, given, done=set(done), costs=new.costs if new else given.measure())
     return (kept, "") if kept else (new, why)
 
 
@@ -76,9 +84,11 @@ def _said_anew(new: TrainingPlan, known: TrainingPlan) -> TrainingPlan:
     return dataclasses.replace(new, note="; ".join(filter(None, [anew, new.note])))
 
 
-def _extended(known: TrainingPlan, given: PlanInputs, costs: Mapping[str, Cost]) -> TrainingPlan | None:
+def _extended(
+    known: TrainingPlan, given: PlanInputs, *, done: Collection[str], costs: Mapping[str, Cost]
+) -> TrainingPlan | None:
     """What the earlier run finished, and as many others as fit, treated alike; None where that makes fewer than two."""
-    budget, how, done = given.budget, known.treatment, set(given.finished(known.treatment))
+    budget, how = given.budget, known.treatment
     if budget is None:
         return None
     seconds = [0.0 if model in done else costs[model].seconds(how) for model in given.chosen]
@@ -122,14 +132,20 @@ def with_others(
         left: seconds.
         workers: how many candidates are trained at a time.
     """
-    rest, how = plan.chosen[len(plan.models) :], plan.treatment
-    taken = {model: float(one.details["seconds"]) for model, one in outcomes.items() if "seconds" in one.details}
-    foreseen = sum(plan.costs[model].seconds(how) for model in taken if model in plan.costs)
-    pace = sum(taken[model] for model in taken if model in plan.costs) / foreseen if foreseen else 1.0
-    seconds = [pace * plan.costs[model].seconds(how) for model in rest if model in plan.costs]
+    rest, how, costs = plan.chosen[len(plan.models) :], plan.treatment, _corrected(plan, outcomes)
+    seconds = [costs[model].seconds(how) for model in rest if model in costs]
     fit = [n for n in range(1, len(seconds) + 1) if wall_seconds(seconds[:n], workers) <= SHARE * max(0.0, left)]
     if not fit:
         return plan
     models = plan.chosen[: len(plan.models) + max(fit)]
     cuts = cuts_of(how, full, trained=len(models), chosen=len(plan.chosen), all_rounds=False)
     return dataclasses.replace(plan, models=models, cuts=cuts)
+
+
+def _corrected(plan: TrainingPlan, outcomes: Mapping[str, Outcome]) -> dict[str, Cost]:
+    """The costs of a plan, by how much longer or shorter its finished trainings took than it foresaw."""
+    taken = {model: float(one.details["seconds"]) for model, one in outcomes.items() if "seconds" in one.details}
+    both = [model for model in taken if model in plan.costs]
+    foreseen = sum(plan.costs[model].seconds(plan.treatment) for model in both)
+    pace = sum(taken[model] for model in both) / foreseen if foreseen else 1.0
+    return {model: cost.times(pace) for model, cost in plan.costs.items()}

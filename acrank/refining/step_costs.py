@@ -16,7 +16,7 @@ from acrank.finetuning.outcomes import Outcome
 from acrank.finetuning.runs import RunContext
 from acrank.finetuning.trainer import Trainer
 from acrank.finetuning.work_folder import WorkFolder
-from acrank.refining.plans import Cost, dearest
+from acrank.refining.plans import Cost
 from acrank.refining.sides import Sides, fewer_images
 from acrank.refining.training import Contestant, Round, ShortRun, context_of, finished_outcome, loader_for
 from acrank.system.activity import Detail, announce
@@ -25,7 +25,7 @@ from acrank.system.machine import reason_of
 #: Images of the first epoch on either side.
 _FEW, _FEW_MASKS = 8, 1
 #: On a CPU, an epoch of at least so many seconds needs no more images; and one that is longer, no other one.
-_SOON, _LONG = 1.0, 5.0
+_SOON, _LONG = 1.0, 20.0
 
 
 def measured_costs(
@@ -45,6 +45,14 @@ def measured_costs(
     known = {entry.candidate.id: cost for entry, cost in found if isinstance(cost, Cost)}
     failed = {entry.candidate.id: reason_of(cost) for entry, cost in found if isinstance(cost, Exception)}
     return {**known, **dict.fromkeys(failed, dearest(list(known.values())))}, failed
+
+
+def dearest(costs: Sequence[Cost]) -> Cost:
+    """A cost that is in no part below any of some; nothing where there are none."""
+    if not costs:
+        return Cost()
+    parts = {name: max(getattr(cost, name) for cost in costs) for name in ("load", "read", "train", "val")}
+    return Cost(**parts, held=all(cost.held for cost in costs))
 
 
 def expected_seconds(this: Round, entries: Sequence[Contestant], before: Mapping[str, Outcome]) -> list[float]:

@@ -95,7 +95,8 @@ def groups_note(target: Target) -> str:
     """What a target's groups are; where it has none, a warning if its names suggest some, else ""."""
     if target.groups is not None:
         counts = Counter(target.groups).values()
-        return f"{len(counts)} groups of {from_to(min(counts), max(counts))} images are kept on one side of every split"
+        images = f"{from_to(min(counts), max(counts))} image{'' if max(counts) == 1 else 's'}"
+        return f"{len(counts)} groups of {images} are kept on one side of every split"
     pattern = suspected_pattern(target.ids)
     if pattern is None:
         return ""

@@ -318,7 +318,7 @@ def test_code_that_is_not_allowed_is_not_served_from_the_cache(acrank: Command, 
 def test_a_wrong_hash_in_the_manifest_is_not_served_from_the_cache(acrank: Command, folder: Path) -> None:
     cached_after(acrank, folder)
     write_zoo(folder / "zoo", entry("net0", sha256="0" * 64, reference={"accuracy": 50.0}))
-    assert acrank(*words()).code == 3
+    assert acrank(*words(), "--overwrite").code == 3
 
 
 def test_names_and_references_do_not_matter_to_the_key(folder: Path, own_cache: Path) -> None:
@@ -351,7 +351,7 @@ def test_the_drift_of_a_checkpoint_serves_every_target(acrank: Command, folder: 
     cached_after(acrank, folder)
     before = {path: path.stat().st_mtime_ns for path in own_cache.rglob("*.h5")}
     make_images(folder / "other", each=11, size=22)
-    assert acrank(*(word if word != "target" else "other" for word in words()), "--seed", 3).code == 0
+    assert acrank(*(word if word != "target" else "other" for word in words()), "--seed", 3, "--overwrite").code == 0
     cache = ObservationCache(own_cache)
     fresh = [path for path in own_cache.rglob("*.h5") if path not in before]
     assert fresh

@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 from helpers.workbench import Outcome
 
-from acrank.cli.claims import claim_outputs
+from acrank.cli.claims import claimed
 from acrank.errors import OutputError
 
 HOLD = """
 import sys
 from pathlib import Path
-from acrank.cli.claims import claim_outputs
-claim_outputs([Path(sys.argv[1])])
-print("held", flush=True)
-sys.stdin.read()
+from acrank.cli.claims import claimed
+with claimed([Path(sys.argv[1])]):
+    print("held", flush=True)
+    sys.stdin.read()
 """
 
 
@@ -63,16 +63,19 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_where_no_lock_can_be_made_nothing_is_claimed(tmp_path: Path, temporary: Path) -> None:
     temporary.rmdir()
-    claim_outputs([tmp_path / "run.json"])
+    with claimed([tmp_path / "run.json"]):
+        pass
 
 
 def test_the_lock_is_no_link_of_somebody_else(tmp_path: Path, temporary: Path) -> None:
     precious, lock = tmp_path / "precious", temporary / f"acrank-{os.getuid()}.lock"
     precious.write_text("mine")
     lock.symlink_to(precious)
-    claim_outputs([tmp_path / "run.json"])
+    with claimed([tmp_path / "run.json"]):
+        pass
     assert precious.read_text() == "mine"
     lock.unlink()
-    with held(tmp_path / "run.json"), pytest.raises(OutputError, match="another acrank"):
-        claim_outputs([tmp_path / "run.json"])
+    refused = pytest.raises(OutputError, match="another acrank")
+    with held(tmp_path / "run.json"), refused, claimed([tmp_path / "run.json"]):
+        pass
     assert lock.stat().st_mode & 0o777 == 0o600

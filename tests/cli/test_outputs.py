@@ -112,7 +112,7 @@ def test_a_record_of_another_target_is_kept(acrank: Command, folder: Path) -> No
     words = ["other" if word == "target" else word for word in WORDS]
     done = acrank(*words, "--allow-code")
     assert done.code == 2
-    assert "run.json is of another target, target" in done.err
+    assert "run.json is of another target, 'target', and this is 'other'" in done.err
     assert Path("run.json").read_bytes() == good
     assert acrank(*words, "--allow-code", "-o", "other.json").code == 0
     shutil.copy(next(Path("target").rglob("*.png")), next(Path("target").rglob("*.png")).with_name("one_more.png"))

@@ -93,12 +93,23 @@ def test_the_record(bench: Bench, tmp_path: Path) -> None:
     assert best.curve[-1] == best.quality
     assert found.settings["refine"]["trained"] == first
     assert any(note.startswith("refined: 3 candidates trained on") for note in found.notes)
+    assert (found.complete, found.lacking) == (True, "")
     assert Ranking.from_record(found.to_record()).to_record() == found.to_record()
     cells = dict(zip(found.columns(), found.cells()[0], strict=True))
     assert (cells["refined"], cells["epochs"]) == (best.quality, best.epochs)
     truth = read_truth(tmp_path / "work" / "truth.csv")
     qualities = {row.model: row.refined.quality for row in found.rows if row.refined}
     assert {model: one.mean for model, one in truth.datasets["target"].items()} == qualities
+
+
+def test_between_two_rounds_the_record_is_not_whole(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("acrank.refining.halving.is_clear", lambda *_: False)
+    between: list[Ranking] = []
+    bench.refine(tmp_path / "work", on_round=between.append)
+    assert between
+    assert all("what comes after them did not run; --resume goes on" in one.lacking for one in between)
 
 
 def test_going_on_after_an_interruption_gives_the_same(bench: Bench, tmp_path: Path) -> None:
@@ -236,7 +247,7 @@ def test_a_shorter_budget_keeps_what_is_trained_and_goes_on_alike(
     interrupted(bench, tmp_path / "work", budget="800s", clock=clock)
     before = trials_in(tmp_path / "work")
     told: list[RefineProgress] = []
-    again = bench.refine(tmp_path / "work", budget="340s", resume=True, clock=clock, on_progress=told.append)
+    again = bench.refine(tmp_path / "work", budget="200s", resume=True, clock=clock, on_progress=told.append)
     first = [row.model for row in bench.ranking.rows[:2]]
     assert before.items() <= trials_in(tmp_path / "work").items()
     assert {one.model for one in told if one.epoch} == {first[1]}
@@ -244,6 +255,21 @@ def test_a_shorter_budget_keeps_what_is_trained_and_goes_on_alike(
     assert again.settings["refine"]["trained"] == first
     assert "2 of 3 candidates" in again.settings["refine"]["plan"]["cuts"]
     assert any(note.startswith("1 finished training of the earlier run kept; planned for") for note in again.notes)
+
+
+def test_the_budget_that_a_round_needs_is_named_and_does_it(
+    bench: Bench, tmp_path: Path, clock: WorkClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("acrank.refining.halving.is_clear", lambda *_: False)
+    cut = bench.refine(tmp_path / "work", budget="800s", clock=clock)
+    before = clock.now
+    again = bench.refine(tmp_path / "work", budget="100s", resume=True, clock=clock)
+    assert clock.now == before  # nothing is measured again, and nothing fits
+    for note in (note for one in (cut, again) for note in one.notes if note.startswith("round 2 would take")):
+        enough = re.search(r"\(--resume(?: --refine-budget (\w+))? goes on with it\)", note)
+        assert enough is not None
+    found = bench.refine(tmp_path / "work", budget=enough[1], resume=True, clock=clock)
+    assert max(row.refined.rounds for row in found.rows if row.refined) == 2
 
 
 def test_more_of_the_same_budget_after_another_goes_on(bench: Bench, tmp_path: Path, clock: WorkClock) -> None:
@@ -263,7 +289,10 @@ def test_time_that_is_left_goes_to_those_that_the_plan_left_out(bench: Bench, tm
         told.append(note)
         clock.each = 0.1  # the machine is free once the plan is made
 
-    found = bench.refine(tmp_path / "work", budget=enough[1], clock=clock, on_note=on_note)
+    seen: list[RefineProgress] = []
+    found = bench.refine(tmp_path / "work", budget=enough[1], clock=clock, on_note=on_note, on_progress=seen.append)
+    assert not [one.outcome.reason for one in seen if one.outcome is not None and one.outcome.reason]
+    assert len({one.model for one in seen if one.epoch}) == 3
     assert "2 of 3 candidates" in told[0]
     assert told[1:] == ["time is left: 1 more than planned is trained"]
     assert sum(row.refined is not None for row in found.rows) == 3

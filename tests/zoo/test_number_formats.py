@@ -118,4 +118,5 @@ def test_only_what_a_file_can_cause_is_blamed_on_it(
     monkeypatch.setattr("acrank.zoo.findings.shapes_by_key", cannot)
     found = finding_of(tmp_path / "it.pth", index, lambda: index)
     assert found is not None
-    assert (found.kind, found.why) == ("unknown", ("cannot be used: NotImplementedError: no such operation",))
+    assert (found.kind, found.why[0]) == ("unknown", "cannot be used: NotImplementedError: no such operation")
+    assert "safetensors" in found.why[1]
