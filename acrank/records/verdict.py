@@ -24,8 +24,8 @@ def verdict_of(ranking: Ranking) -> list[str]:
         >>> from acrank.records import Ranking, Row, Value
         >>> rows = [Row("a", "scored", scores={"s": Value(3.0, low=2.0, high=4.0)})]
         >>> rows += [Row("b", "scored", scores={"s": Value(1.0, low=0.5, high=1.5)})]
-        >>> verdict_of(Ranking.of(rows, rank_by="s", higher_is_better={"s": True}))
-        ['a is first by s, and its interval overlaps no other.']
+        >>> verdict_of(Ranking.of(rows, rank_by="s", higher_is_better={"s": True}))[0]
+        'a is first by s, and its interval overlaps no other.'
     """
     ranked = [row for row in ranking.rows if row.rank is not None]
     if not ranked:
@@ -46,7 +46,8 @@ def verdict_of(ranking: Ranking) -> list[str]:
     rivals = [row.model for row in ranking.tied]
     if not rivals:
         said = f"{first}, and its interval overlaps no other."
-        return [said, *_by_score_alone(ranking, best), *more, *_still_to_do(ranking, best, len(ranked))]
+        further = [] if any("--refine" in text for text in more) else _still_to_do(ranking, best, len(ranked))
+        return [said, *_by_score_alone(ranking, best), *more, *further]
     said = f"{first}, but the sample cannot tell it from {first_names(rivals)}."
     return [said, *_by_score_alone(ranking, best), *more, _surer(ranking, best, len(rivals) + 1)]
 
@@ -117,7 +118,7 @@ def _surer(ranking: Ranking, best: Row, count: int) -> str:
     if was_too_short(ranking):
         return _TOO_SHORT
     if best.refined is not None:
-        return "A longer --refine-budget, more labelled images or finetuning them in full would decide between them."
+        return "Longer training, more labelled images or finetuning them in full would decide between them."
     images = _more_images(ranking)
     ways = [f"a short training of the first (--refine {count})"]
     ways += [] if best.prior else ["finetuning results of other targets (--history)"]

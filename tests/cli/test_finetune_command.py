@@ -220,7 +220,7 @@ def test_the_targets_own_splits_are_one_by_default(acrank: Command, folder: Path
 def test_finetuning_keeps_groups_on_one_side(acrank: Command, folder: Path) -> None:
     done = acrank(*words("--model", "net0", "--group-pattern", r"class\d/00\d"))
     assert done.code == 0, done.err
-    assert "30 groups of 1 to 1 images are kept on one side of every split" in done.err
+    assert "30 groups of 1 image are kept on one side of every split" in done.err
     assert "data: no splits, 30 groups" in done.err
     done = acrank(*words("--model", "net0", "--group-pattern", r"class\d"))
     assert done.code == 3

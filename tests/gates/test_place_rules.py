@@ -59,6 +59,14 @@ def test_a_margin_of_ten_percent_failed_a_model_of_the_leading_band() -> None:
     assert outcome(BANDS, leading_band="b").passed
 
 
+def test_an_interval_that_overlaps_the_first_passes_from_a_later_band() -> None:
+    found = run(scored("a", 9.0, 1.0), scored("b", 7.0, 0.1), scored("c", 6.0, 3.0))
+    assert not outcome(found, leading_band="b").passed
+    result = outcome(found, leading_band="c")
+    assert (result.passed, result.observed) == (True, 2)
+    assert result.message == "c is rank 3, in band 2, but its interval overlaps that of the first"
+
+
 def test_without_bands_only_the_first_can_be_judged() -> None:
     bare = run(scored("a", 2.0), scored("b", 1.0))
     assert outcome(bare, leading_band="a").passed

@@ -76,7 +76,18 @@ def test_amp_of_segmentation_and_of_training(acrank: Command, folder: Path) -> N
     sys.modules.pop("small_networks")
     make_masks(folder / "masked")
     write_zoo(folder / "dense", dense_entry(folder / "dense", "unet"))
-    words_ = ["score", "--zoo", "dense/zoo.yaml", "--data", "masked", "--allow-code", "--scores", "all", "--amp"]
+    words_ = [
+        "score",
+        "--zoo",
+        "dense/zoo.yaml",
+        "--data",
+        "masked",
+        "--allow-code",
+        "--scores",
+        "all",
+        "--amp",
+        "--overwrite",
+    ]
     done = acrank(*words_)
     assert done.code == 0, done.err
     assert rows(folder)[0].details.precision == "bfloat16"

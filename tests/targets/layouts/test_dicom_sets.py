@@ -538,7 +538,19 @@ def test_the_same_images_in_png_have_the_same_scores(tmp_path: Path, zoo: Path, 
         Image.fromarray(values).save(tmp_path / "png" / f"{name}.png")
     found = []
     for kind in ("dicom", "png"):
-        done = acrank("score", "--zoo", zoo, "--allow-code", "--data", tmp_path / kind, "--repeats", 1, "-f", "json")
+        done = acrank(
+            "score",
+            "--zoo",
+            zoo,
+            "--allow-code",
+            "--data",
+            tmp_path / kind,
+            "--repeats",
+            1,
+            "-f",
+            "json",
+            "--overwrite",
+        )
         assert done.code == 0, done.err
 
         (row,) = json.loads(done.out)["rows"]

@@ -147,7 +147,7 @@ def test_by_array_the_scores_are_those_of_headers_that_agree(
     assert "lies elsewhere than" in refused.err
     found = []
     for words in (("plain",), ("odd", "--geometry", "array")):
-        done = acrank(*common, "-f", "json", "--data", tmp_path / words[0], *words[1:])
+        done = acrank(*common, "--overwrite", "-f", "json", "--data", tmp_path / words[0], *words[1:])
         assert done.code == 0, done.err
         (row,) = json.loads(done.out)["rows"]
         found.append({name: value["value"] for name, value in row["scores"].items()})
