@@ -235,6 +235,17 @@ def test_the_leader_that_drawn_weights_match_is_named_with_both_values() -> None
     )
 
 
+def test_where_no_candidate_is_better_than_its_twins_none_is_recommended() -> None:
+    found = made((9.0, 1.0), (3.0, 1.0))
+    found.rows[0].untrained = ZeroPoint.of("s", [8.0, 9.0, 10.0])
+    found.rows[1].untrained = ZeroPoint.of("s", [2.0, 3.0, 4.0])
+    said = (
+        "None of the 2 is better than its architecture with drawn weights: by s none of these checkpoints helps here."
+    )
+    assert found.verdict[1].startswith(said)
+    assert "adds nothing here" not in " ".join(found.verdict)
+
+
 def test_an_untrained_leader_is_known_by_its_affines() -> None:
     found = made((9.0, 1.0), (3.0, 1.0))
     found.rows[0].layers = [{"name": "bn", "channels": 8, "as_begun": True}]

@@ -145,7 +145,13 @@ def _untrained(ranking: Ranking, best: Row) -> list[str]:
         looks = "looks untrained: all its" if len(names) == 1 else "look untrained: all their"
         out.append(f"{first_names(names)} {looks} normalisation layers are as they begin (scale 1, offset 0).")
     zero, value = zero_of(ranking, best), on_first_draw(best, ranking.scored_by)
-    if zero is not None and value is not None and is_within_zero(ranking, best):
+    ranked = [row for row in ranking.rows if row.rank is not None]
+    if all(is_within_zero(ranking, row) for row in ranked):
+        out.append(
+            f"None of the {len(ranked)} is better than its architecture with drawn weights: by {ranking.scored_by} "
+            "none of these checkpoints helps here. Look for others, or train the first few to see."
+        )
+    elif zero is not None and value is not None and is_within_zero(ranking, best):
         spread = "" if zero.sd is None else f" ± {zero.sd:.2g}"
         out.append(
             f"{best.model} is no better than its architecture with drawn weights "
