@@ -35,6 +35,8 @@ _LONGEST_LABEL = 256
 
 _IMAGE_NAMES = ("path", "image", "file", "filename", "file_name", "filepath", "file_path", "image_path", "img")
 _LABEL_NAMES = ("label", "class", "target", "category")
+#: Names that count where no column has one of those above.
+_RARER_NAMES = {"image": ("image_id", "image_name"), "label": ("diagnosis", "dx")}
 
 
 def open_table(path: Path, options: TargetOptions) -> Target:
@@ -150,6 +152,7 @@ def _column(path: Path, header: Sequence[str], name: str | None, *, usual: Seque
         hint = closest(name, header, f"name one of them: --{what}-column")
         raise TargetError(f"{path} has no column {name!r}; {known}", hint=hint)
     found = [column for column in header if column.lower() in usual]
+    found = found or [column for column in header if column.lower() in _RARER_NAMES[what]]
     if len(found) != 1:
         problem = "no column" if not found else f"several columns ({', '.join(found)})"
         raise TargetError(

@@ -46,6 +46,15 @@ def test_usual_column_names(folder: Path, image: str, label: str) -> None:
     assert open_target(labelled(folder, "x", "y", "x", "y", header=f"{image},{label}")).classes == ("x", "y")
 
 
+@pytest.mark.parametrize(("image", "label"), [("image_id", "dx"), ("image_name", "Diagnosis"), ("path", "diagnosis")])
+def test_column_names_of_public_data_sets(folder: Path, image: str, label: str) -> None:
+    """Such as HAM10000's metadata, and only where no more usual name is there."""
+    assert open_target(labelled(folder, "x", "y", "x", "y", header=f"{image},{label}")).classes == ("x", "y")
+    rows = [f"scans/{name}.png,{kind},{other}" for name, kind, other in zip("abcd", "xyxy", "uvvw", strict=True)]
+    both = table(folder, "\n".join([f"{image},label,{label}", *rows]) + "\n")
+    assert open_target(both).classes == ("x", "y")
+
+
 @pytest.mark.parametrize(("name", "mark"), [("t.tsv", "\t"), ("t.csv", ";"), ("t.csv", "\t"), ("t.csv", ",")])
 def test_separators(folder: Path, name: str, mark: str) -> None:
     lines = ["path,label", "scans/a.png,x", "scans/b.png,y"]
