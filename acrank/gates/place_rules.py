@@ -65,10 +65,11 @@ def check_refined_top_k(ranking: Ranking, gate: RefinedTopK) -> GateResult:
     better = [model for model, found in trained.items() if _is_better(found, own)]
     place = len(better) + 1
     epochs = f"{own.epochs} epoch{'s' if own.epochs != 1 else ''}"
-    message = f"{name} has {own.metric} {own.quality:.4g} after {epochs}: place {place} of {len(trained)}"
-    message += f", behind {listed(better)}" if better else ""
+    message = f"{name} has {own.metric} {own.quality:.4g} after {epochs}: place {place} of the {len(trained)} trained"
+    details = [f"behind {listed(better)}"] if better else []
     higher = [model for model, found in trained.items() if _quality(found) > _quality(own) and model not in better]
-    message += f"; {listed(higher)} higher, but within the intervals" if higher else ""
+    details += [f"{listed(higher)} higher, but within the intervals"] if higher else []
+    message += f" ({'; '.join(details)})" if details else ""
     if is_at_chance(ranking, row):
         return result(passed=False, message=f"{message}, but that is no better than a guess", observed=place)
     return result(passed=place <= gate.k, message=message, observed=place)

@@ -87,7 +87,7 @@ def test_among_the_first_after_refining() -> None:
     rows[0].refined = Refined(metric="accuracy", quality=0.70, low=0.60, high=0.80)  # their intervals overlap now
     within = outcome(run(*rows), refined_top_k={"model": "a", "k": 1})
     assert within.passed
-    assert within.message.endswith("place 1 of 2; b higher, but within the intervals")
+    assert within.message.endswith("place 1 of the 2 trained (b higher, but within the intervals)")
     assert "out of memory" in outcome(refined, refined_top_k={"model": "c", "k": 4}).message
     assert "not among the 2" in outcome(refined, refined_top_k={"model": "d", "k": 4}).message
     with pytest.raises(GatesError, match="no candidate of the run was refined"):
