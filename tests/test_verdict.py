@@ -266,6 +266,15 @@ def test_untrained_rivals_of_the_leading_band_are_named_too() -> None:
     assert warned.endswith(": m1, m2, m3")
 
 
+def test_an_untrained_rival_is_named_after_trainings_too() -> None:
+    found = made((9.0, 3.0), (8.0, 3.0))
+    found.rows[1].layers = [{"name": "bn", "channels": 8, "as_begun": True}]
+    for row in found.rows:
+        row.refined = Refined(metric="dice", quality=0.8, low=0.6, high=0.9, rounds=1)
+    looks = "m1 looks untrained: all its normalisation layers are as they begin (scale 1, offset 0)."
+    assert looks in joined(found).verdict
+
+
 def test_twins_are_held_against_the_draw_that_they_were_given() -> None:
     """The mean over three draws may be far above or below that of the first."""
     found = made((9.0, 1.0), (3.0, 1.0))

@@ -182,7 +182,8 @@ def run_and_save(
             executor=executor,
             history=history,
         )
-    write_or_rescue(dataclasses.replace(ranking, complete=False) if goes_on else ranking, outputs, earlier)
+    is_new = goes_on and not earlier.trained  # a record with trainings stays whole until it has others
+    write_or_rescue(dataclasses.replace(ranking, complete=False) if is_new else ranking, outputs, earlier)
     _tell_reached(ranking)
     tell_notes(ranking, told)
     return ranking

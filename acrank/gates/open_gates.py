@@ -27,7 +27,7 @@ def why_open(ranking: Ranking, gate: Any, *, name: str, rule: Callable[[Ranking,
         name: of the gate.
         rule: that judges it.
     """
-    ranked = [row.model for row in ranking.rows if row.rank is not None]
+    ranked = [row.model for row in ranking.rows if row.rank is not None and (name != "refined_top_k" or row.refined)]
     others = (gate.model_copy(update={"model": model}) for model in reversed(ranked))  # the last fails first
     if len(ranked) < 2 or not all(_passes(ranking, other, rule) for other in others):
         return ""

@@ -29,7 +29,8 @@ def about_the_first(ranking: Ranking, best: Row) -> list[str]:
         best: the first of them.
     """
     if best.refined is not None and best.refined.quality is not None:
-        found = [_behind_in_training(ranking, best), _chance(ranking, best), _left_untrained(ranking)]
+        looks = _look_untrained(ranking, best)
+        found = [_behind_in_training(ranking, best), _chance(ranking, best), looks, _left_untrained(ranking)]
         return [sentence for sentence in found if sentence]
     found = [_about_the_labels(ranking, best), *_untrained(ranking, best), _shortlist(ranking)]
     return [sentence for sentence in found if sentence]
@@ -138,12 +139,17 @@ def _about_the_labels(ranking: Ranking, best: Row) -> str:
     return f"Shuffled labels change the ranking by {score} (tau {tau:.2f} between the two): it depends on your labels."
 
 
+def _look_untrained(ranking: Ranking, best: Row) -> str:
+    """Who of those that the sample cannot tell from the first looks untrained; "" where nobody does."""
+    names = [row.model for row in [best, *ranking.tied] if looks_untrained(row)]
+    if not names:
+        return ""
+    looks = "looks untrained: all its" if len(names) == 1 else "look untrained: all their"
+    return f"{first_names(names)} {looks} normalisation layers are as they begin (scale 1, offset 0)."
+
+
 def _untrained(ranking: Ranking, best: Row) -> list[str]:
-    out = []
-    leading = [row for row in ranking.rows if row is best or (row.band is not None and row.band == best.band)]
-    if names := [row.model for row in leading if looks_untrained(row)]:
-        looks = "looks untrained: all its" if len(names) == 1 else "look untrained: all their"
-        out.append(f"{first_names(names)} {looks} normalisation layers are as they begin (scale 1, offset 0).")
+    out = [_look_untrained(ranking, best)]
     zero, value = zero_of(ranking, best), on_first_draw(best, ranking.scored_by)
     ranked = [row for row in ranking.rows if row.rank is not None]
     if all(is_within_zero(ranking, row) for row in ranked):

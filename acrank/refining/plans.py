@@ -22,6 +22,8 @@ SHARE = 0.85
 FEWEST_STEPS = 4
 #: So many numbers of images are looked at.
 _STAGES = 20
+#: Of what a plan leaves out.
+ONE_ROUND = "one round, others only if time is left"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -293,5 +295,5 @@ def cuts_of(how: Treatment, full: Treatment, *, trained: int, chosen: int, all_r
     ['3 of 5 candidates', 'one round, others only if time is left']
     """
     fewer = [f"{trained} of {chosen} candidates"] if trained < chosen else []
-    rounds = ["one round, others only if time is left"] if not all_rounds and trained > 2 else []
+    rounds = [ONE_ROUND] if not all_rounds and trained > 2 else []
     return [*how.differences_from(full), *fewer, *rounds]

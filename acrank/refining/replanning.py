@@ -10,7 +10,7 @@ from typing import Any
 from acrank.finetuning.finetune_settings import FinetuneSettings
 from acrank.finetuning.outcomes import Outcome
 from acrank.refining.budgeting import Budget, plan_within
-from acrank.refining.plans import SHARE, Cost, TrainingPlan, Treatment, as_duration, cuts_of, wall_seconds
+from acrank.refining.plans import ONE_ROUND, SHARE, Cost, TrainingPlan, Treatment, as_duration, cuts_of, wall_seconds
 from acrank.refining.refine_settings import seconds_of
 from acrank.refining.sides import Sides
 
@@ -43,9 +43,9 @@ def next_plan(known: TrainingPlan | None, given: PlanInputs) -> tuple[TrainingPl
     """The plan of a run; where nothing fits, None and why.
 
     A run that resumes another follows its plan as long as the budget is the same. With another one, or none, it is
-    planned anew, by the costs that were measured then. Where its first round is done and there is a budget, later
-    rounds go on. Else, where the new plan gives every candidate at least what those of the earlier run had, it is the
-    plan; else the finished trainings are kept, and as many others as fit get the same.
+    planned anew, by the costs that were measured then. Where its first round is done, later rounds go on, unless all
+    rounds fit with more training. Else, where the new plan gives every candidate at least what those of the earlier
+    run had, it is the plan; else the finished trainings are kept, and as many others as fit get the same.
 
     Args:
         known: the plan of the run that is resumed; None for none.
@@ -56,17 +56,28 @@ def next_plan(known: TrainingPlan | None, given: PlanInputs) -> tuple[TrainingPl
     if known is None:
         return _new_plan(given)
     done = given.finished(known.treatment)
-    if given.budget is not None and known.models == given.chosen and set(done) >= set(given.chosen):
-        note = f"the first round of the earlier run is kept: --refine-budget {given.budget.text} is for later ones"
-        return dataclasses.replace(known, budget=given.budget.text, note=note), ""
     if set(known.costs) >= set(given.chosen):  # nothing is measured again
         costs = _corrected(known, done)
         given = dataclasses.replace(given, measure=lambda: costs)
     new, why = _new_plan(given)
-    if new is not None and new.models == given.chosen and new.treatment.covers(known.treatment):
+    covers = new is not None and new.models == given.chosen and new.treatment.covers(known.treatment)
+    has_more = covers and new is not None and new.treatment != known.treatment and ONE_ROUND not in new.cuts
+    is_done = known.models == given.chosen and set(done) >= set(given.chosen)
+    if given.budget is not None and is_done and not has_more:
+        return _gone_on(known, given.budget), ""
+    if new is not None and covers:
         return (new if new.treatment == known.treatment else _said_anew(new, known)), ""
     kept = _extended(known, given, done=set(done), costs=new.costs if new else given.measure())
     return (kept, "") if kept else (new, why)
+
+
+def _gone_on(known: TrainingPlan, budget: Budget) -> TrainingPlan:
+    """The plan of the earlier run, whose first round is done, with another budget."""
+    note = (
+        f"the first round of the earlier run is kept: --refine-budget {budget.text} is too short for all rounds with "
+        "more training, and goes to its later rounds"
+    )
+    return dataclasses.replace(known, budget=budget.text, note=note)
 
 
 def _new_plan(given: PlanInputs) -> tuple[TrainingPlan | None, str]:

@@ -82,7 +82,9 @@ _COSTS = {"p": "parameters", "t": "seconds of scoring"}
 
 def _bars(scores: Sequence[ScoreColumn], ranking: Ranking) -> Figure:
     best = ranked_rows(ranking)[0]
+    bounded = any((one := row.scores.get(ranking.rank_by)) and one.low is not None for row in ranking.rows)
     lines = "Lines are intervals: where two of about equal width do not overlap, they differ at the 5% level."
+    lines = lines if bounded else ""
     return Figure(
         id="scores",
         title="Scores",

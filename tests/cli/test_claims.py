@@ -79,3 +79,10 @@ def test_the_lock_is_no_link_of_somebody_else(tmp_path: Path, temporary: Path) -
     with held(tmp_path / "run.json"), refused, claimed([tmp_path / "run.json"]):
         pass
     assert lock.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_loop_of_links_is_for_the_command_to_refuse(tmp_path: Path) -> None:
+    loop = tmp_path / "loop.json"
+    loop.symlink_to(loop)
+    with claimed([loop]):
+        pass

@@ -137,6 +137,7 @@ def test_a_record_with_trainings_is_not_replaced_by_one_without(acrank: Command,
     again = Ranking.load(Path("run.json"))
     assert [row.refined for row in again.rows] == [row.refined for row in joined(record).rows]
     assert again.settings["refine"] == {"candidates": 1}
+    assert again.complete
 
 
 def test_a_full_or_closed_stdout_is_an_error_line(acrank: Command, folder: Path) -> None:

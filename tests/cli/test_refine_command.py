@@ -46,6 +46,17 @@ def test_from_images_to_a_decision(folder: Path, acrank: Callable[..., Outcome])
     assert [row["refined"] for row in csv.DictReader(again.out.splitlines())] == [row["refined"] for row in rows]
 
 
+def test_fewer_trainings_leave_the_record_as_it_was(folder: Path, acrank: Callable[..., Outcome]) -> None:
+    assert acrank(*WORDS, *SCORES, "--refine", "3").code == 0
+    before = json.loads((folder / "run.json").read_text())
+    done = acrank(*WORDS, *SCORES, "--refine", "1", "--resume", "-q")
+    assert done.code == 2
+    assert "run.json is kept, for it says more: 3 ranked, 3 trained (this run: 3 ranked, " in done.err
+    after = json.loads((folder / "run.json").read_text())
+    assert after["complete"]
+    assert after["rows"] == before["rows"]
+
+
 def test_the_number_may_be_left_out() -> None:
     alone = {"--refine": "5"}
     assert completed(["score", "--refine"], alone) == ["score", "--refine", "5"]

@@ -94,6 +94,15 @@ def test_among_the_first_after_refining() -> None:
         outcome(BANDS, refined_top_k={"model": "a", "k": 1})
 
 
+def test_a_gate_that_every_trained_candidate_passes_says_so() -> None:
+    rows = [scored("a", 5.0, 1.0), scored("b", 4.0, 1.0), scored("c", 3.0, 1.0)]
+    for row in rows[:2]:
+        row.refined = Refined(metric="dice", quality=0.8, low=0.6, high=0.9, rounds=1)
+    result = outcome(run(*rows), refined_top_k={"model": "a", "k": 1})
+    assert result.passed
+    assert "so does each of the 2 candidates" in result.message
+
+
 def test_a_training_that_gave_a_guess_is_no_place_among_the_first() -> None:
     rows = [scored("a", 5.0, 1.0), scored("b", 4.0, 1.0)]
     for row in rows:

@@ -272,6 +272,16 @@ def test_the_budget_that_a_round_needs_is_named_and_does_it(
     assert max(row.refined.rounds for row in found.rows if row.refined) == 2
 
 
+def test_a_budget_for_all_rounds_with_more_training_trains_a_finished_run_anew(
+    bench: Bench, tmp_path: Path, clock: WorkClock
+) -> None:
+    first = bench.refine(tmp_path / "work", budget="800s", clock=clock)
+    again = bench.refine(tmp_path / "work", budget="2h", resume=True, clock=clock)
+    plans = [one.settings["refine"]["plan"]["treatment"] for one in (first, again)]
+    assert plans[1]["epochs"] > plans[0]["epochs"]
+    assert any("its candidates are trained anew" in note for note in again.notes)
+
+
 def test_more_of_the_same_budget_after_another_goes_on(bench: Bench, tmp_path: Path, clock: WorkClock) -> None:
     interrupted(bench, tmp_path / "work", after=2, budget="800s", clock=clock)
     again = bench.refine(tmp_path / "work", budget="300s", resume=True, clock=clock)
