@@ -17,7 +17,7 @@ ENOUGH, PLENTY = 5, 10
 def words_on(results: Sequence[ScoreResult], averages: Sequence[ScoreResult], score: str | None) -> list[str]:
     """A sentence on one score, over all datasets where there are several; none where it was not compared.
 
-    It is good where the interval of its weighted tau lies above 0, no better than chance where that includes 0, and
+    It is good where the interval of its weighted tau lies above 0, not shown to be where that includes 0, and
     reversed where it lies below.
 
     Args:
@@ -50,7 +50,7 @@ def _judged(tau: Estimate) -> str:
         return "better than chance"
     if tau.high < 0:
         return "the reverse of the truth: worse than chance"
-    return "no better than chance: the interval includes 0"
+    return "not shown to be better than chance: the interval includes 0"
 
 
 def _pick(one: ScoreResult, *, several: bool) -> str:

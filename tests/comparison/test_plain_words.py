@@ -39,8 +39,8 @@ def result(tau: float | None, low: float | None, high: float | None, *, n: int =
         ),
         (
             result(0.2, -0.3, 0.6),
-            "s ordered 12 candidates with weighted tau 0.20 [-0.30, 0.60], no better than chance: the interval "
-            "includes 0; its pick is 0.012 behind the best.",
+            "s ordered 12 candidates with weighted tau 0.20 [-0.30, 0.60], not shown to be better than chance: "
+            "the interval includes 0; its pick is 0.012 behind the best.",
         ),
         (
             result(-0.5, -0.8, -0.2),
