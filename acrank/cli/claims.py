@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -10,8 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from acrank.errors import OutputError
-
-_held: dict[Path, int] = {}  # open lock files, by their path: closing one would end all claims of this process
 
 
 @contextmanager
@@ -29,21 +28,19 @@ def claimed(outputs: Sequence[Path]) -> Iterator[None]:
         >>> with claimed([Path("run.json")]):
         ...     pass
     """
+    handle = _opened()
     try:
-        _claim(outputs)
+        if handle is not None:
+            _claim(handle, outputs)
         yield
     finally:
-        while _held:  # closing the file ends all claims in it
-            os.close(_held.popitem()[1])
+        if handle is not None:
+            os.close(handle)  # which ends all claims of this process
 
 
-def _claim(outputs: Sequence[Path]) -> None:
-    try:
-        import fcntl
-    except ImportError:
-        return
-    if (handle := _opened()) is None:
-        return
+def _claim(handle: int, outputs: Sequence[Path]) -> None:
+    import fcntl
+
     for path in outputs:
         try:
             fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place_of(path))
@@ -66,15 +63,15 @@ def place_of(path: Path) -> int:
 
 
 def _opened() -> int | None:
-    """The lock file; None where it cannot be made, or is not this user's."""
+    """The lock file; None where there are no locks, it cannot be made, or is not this user's."""
+    if importlib.util.find_spec("fcntl") is None:
+        return None
     path = Path(tempfile.gettempdir()) / f"acrank-{os.getuid()}.lock"
     try:
-        if path not in _held:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            if os.fstat(handle).st_uid != os.getuid():
-                os.close(handle)
-                return None
-            _held[path] = handle
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError:
         return None
-    return _held[path]
+    if os.fstat(handle).st_uid == os.getuid():
+        return handle
+    os.close(handle)
+    return None

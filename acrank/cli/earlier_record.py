@@ -48,10 +48,8 @@ class EarlierRecord:
         if found is None or record is None:
             return cls()
         ranked, trained = said_by(record)
-        about = (str(record.target.get(name, "")) for name in ("name", "fingerprint"))
-        return cls(
-            path=found, ranked=ranked, trained=trained, **dict(zip(("target", "fingerprint"), about, strict=True))
-        )
+        target, fingerprint = (str(record.target.get(key, "")) for key in ("name", "fingerprint"))
+        return cls(path=found, ranked=ranked, trained=trained, target=target, fingerprint=fingerprint)
 
     def check(self, target: Target, candidates: int, *, trains: bool, keeps_rows: bool) -> None:
         """Refuse a run that is known to say less before anything is computed.
@@ -84,30 +82,23 @@ class EarlierRecord:
         ranked, trained = said_by(ranking)
         return ranked < self.ranked or trained < self.trained
 
-    def refuse_less(self, ranking: Ranking) -> None:
-        """At the end of a run that says less: it lies beside the record, which is kept.
+    def refuse_less(self, ranking: Ranking, *, is_beside: bool) -> None:
+        """Refuse a run that says less than the record, which is kept.
+
+        Args:
+            ranking: of the run.
+            is_beside: whether it was written beside the record.
 
         Raises:
-            OutputError: it does.
+            OutputError: it says less.
         """
-        if self.path is not None and self.says_more_than(ranking):
-            beside = f", and this run is in {partial_path(self.path)}"
-            raise OutputError(self._more_than(ranking) + beside, hint=HINT)
-
-    def refuse_to_write(self, ranking: Ranking) -> None:
-        """Refuse to replace the record by one that says less.
-
-        Raises:
-            OutputError: it does.
-        """
-        if self.path is not None and self.says_more_than(ranking):
-            raise OutputError(self._more_than(ranking), hint=HINT)
-
-    def _more_than(self, ranking: Ranking) -> str:
+        if self.path is None or not self.says_more_than(ranking):
+            return
         ranked, trained = said_by(ranking)
         words = f"{self.ranked} ranked" + (f", {self.trained} trained" if self.trained else "")
         less = f"{ranked} ranked" + (f", {trained} trained" if self.trained else "")
-        return f"{self.path} is kept, for it says more: {words} (this run: {less})"
+        beside = f", and this run is in {partial_path(self.path)}" if is_beside else ""
+        raise OutputError(f"{self.path} is kept, for it says more: {words} (this run: {less}){beside}", hint=HINT)
 
 
 def said_by(record: Ranking) -> tuple[int, int]:

@@ -35,7 +35,7 @@ def merge(
     found = {str(path): Ranking.load(path) for path in parts}
     ranking = join(found)
     if not overwrite:
-        EarlierRecord.among(tuple(outputs)).refuse_to_write(ranking)
+        EarlierRecord.among(tuple(outputs)).refuse_less(ranking, is_beside=False)
     write(ranking.view(), outputs)
     finish(ranking.view(), format)
     tell_notes(ranking)

@@ -114,7 +114,7 @@ def score(
         ranking = refine_and_save(ranking, candidates, opened, settings=settings, how=refining, resume=resume, **shared)
     finish(ranking.view(), format, () if output or earlier.says_more_than(ranking) else outputs)
     history.append_refined(ranking, candidates)
-    earlier.refuse_less(ranking)
+    earlier.refuse_less(ranking, is_beside=True)
 
 
 def _candidates(zoo: ZooOptions, execution: Execution, outputs: tuple[Path, ...]) -> Zoo:

@@ -27,18 +27,19 @@ def why_open(ranking: Ranking, gate: Any, *, name: str, rule: Callable[[Ranking,
         name: of the gate.
         rule: that judges it.
     """
+    if name == "leading_band":
+        return why_band_is_open(ranking)
     ranked = [row.model for row in ranking.rows if row.rank is not None and (name != "refined_top_k" or row.refined)]
     others = (gate.model_copy(update={"model": model}) for model in reversed(ranked))  # the last fails first
     if len(ranked) < 2 or not all(_passes(ranking, other, rule) for other in others):
         return ""
-    return (_BAND if name == "leading_band" else _OTHERS).format(count=len(ranked), change=_CHANGES.get(name, ""))
+    return _OTHERS.format(count=len(ranked), change=_CHANGES[name])
 
 
 def why_band_is_open(ranking: Ranking) -> str:
-    """The same of being in the leading band, for a gate that names no model; "" where the band leaves one out."""
-    ranked = [row for row in ranking.rows if row.rank is not None]
-    is_open = len(ranked) > 1 and all(row.band == 1 for row in ranked)
-    return _BAND.format(count=len(ranked)) if is_open else ""
+    """The same of being tied with the first; "" where one of the candidates is not."""
+    count = sum(row.rank is not None for row in ranking.rows)
+    return _BAND.format(count=count) if count > 1 and len(ranking.tied) == count - 1 else ""
 
 
 def _passes(ranking: Ranking, gate: Any, rule: Callable[[Ranking, Any], GateResult]) -> bool:

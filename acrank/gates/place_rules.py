@@ -32,15 +32,19 @@ def check_leading_band(ranking: Ranking, gate: LeadingBand) -> GateResult:
             f"leading_band: {name} is rank {row.rank} of a run without bands: {ranking.rank_by} has no intervals",
             hint=how_to_get_intervals(ranking),
         )
+    passed = row.model in [other.model for other in ranking.tied]
+    message = f"{name} is rank {row.rank}, {place_in_bands(ranking, row)}"
+    return result(passed=passed, message=message, observed=row.band)
+
+
+def place_in_bands(ranking: Ranking, row: Row) -> str:
+    """Where a row that is not the first stands to it, in words."""
     leading = [other.model for other in ranking.rows if other.band == 1]
-    tied = row.model in [other.model for other in ranking.tied]
     if row.band == 1:
-        where = f"in the leading band of {len(leading)}"
-    elif tied:
-        where = f"in band {row.band}, but its interval overlaps that of the first"
-    else:
-        where = f"in band {row.band}; leading: {listed(leading)}"
-    return result(passed=tied, message=f"{name} is rank {row.rank}, {where}", observed=row.band)
+        return f"in the leading band of {len(leading)}"
+    if row.model in [other.model for other in ranking.tied]:
+        return f"in band {row.band}, but its interval overlaps that of the first"
+    return f"in band {row.band}; leading: {listed(leading)}"
 
 
 def check_refined_top_k(ranking: Ranking, gate: RefinedTopK) -> GateResult:

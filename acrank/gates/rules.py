@@ -20,7 +20,7 @@ from acrank.gates.check_report import CheckReport, GateResult, one_line
 from acrank.gates.gates_file import Gates, Margin, NoSkipped, SameBest, Time, TopK, WeightedTau
 from acrank.gates.lookups import find_row, find_score, finite_value, listed, of_partial_run, truth_of, why_unranked
 from acrank.gates.open_gates import why_band_is_open, why_open
-from acrank.gates.place_rules import check_leading_band, check_refined_top_k
+from acrank.gates.place_rules import check_leading_band, check_refined_top_k, place_in_bands
 from acrank.gates.target_rules import check_classes, check_images
 from acrank.records import Ranking
 from acrank.records.first_candidate import reservations_about
@@ -143,8 +143,8 @@ def check_same_best(ranking: Ranking, gate: SameBest) -> GateResult:
     if ranking.best is None:
         return result(passed=False, message=f"no candidate was ranked; {name} was the best", observed=None)
     now = ranking.best.model
-    leading = [row.model for row in ranking.rows if row.band == 1]
-    passed = before == now or (gate.tolerance == "band" and before in leading)
+    tied = [row.model for row in ranking.tied]
+    passed = before == now or (gate.tolerance == "band" and before in tied)
     message = f"the best is {listed([now])}, "
     if before == now:
         message += f"as in {gate.baseline}"
@@ -292,7 +292,8 @@ def _place_now(ranking: Ranking, model: str) -> str:
         return f"which has no rank: {why_unranked(row, ranking.rank_by)}"
     if row.band is None:
         return f"now rank {row.rank} of a run without bands"
-    return f"now rank {row.rank}, " + ("in the leading band" if row.band == 1 else "outside the leading band")
+    is_tied = model in [other.model for other in ranking.tied]
+    return f"now rank {row.rank}, " + (place_in_bands(ranking, row) if is_tied else "outside the leading band")
 
 
 def _seconds(ranking: Ranking) -> dict[str, float]:

@@ -15,9 +15,10 @@ def first_candidates(ranking: Ranking, count: int) -> tuple[list[str], list[str]
     ranked = [row for row in ranking.rows if row.rank is not None]
     if not ranked:
         raise UsageError("no candidate is ranked, so none can be refined", hint="see the reasons in the table")
-    leading = [row for row in ranked if row.band is not None and row.band == ranked[0].band]
-    wanted = min(max(count, len(leading)), 2 * count, len(ranked))
+    first = [row.model for row in ranked[:count]]
+    tied = [row.model for row in ranking.tied]
+    chosen = [*first, *(model for model in tied if model not in first)][: 2 * count]
     notes = []
-    if len(leading) > wanted:
-        notes.append(f"{len(leading)} candidates are in the leading band: --refine trains the first {wanted}")
-    return [row.model for row in ranked[:wanted]], notes
+    if len({*tied} - {*chosen}):
+        notes.append(f"{len(tied) + 1} candidates are in the leading band: --refine trains the first {len(chosen)}")
+    return chosen, notes

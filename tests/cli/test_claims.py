@@ -61,10 +61,12 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return found
 
 
-def test_where_no_lock_can_be_made_nothing_is_claimed(tmp_path: Path, temporary: Path) -> None:
+def test_where_no_lock_can_be_made_two_may_write(tmp_path: Path, temporary: Path) -> None:
     temporary.rmdir()
-    with claimed([tmp_path / "run.json"]):
-        pass
+    entered = []
+    with held(tmp_path / "run.json"), claimed([tmp_path / "run.json"]):
+        entered.append(temporary.exists())
+    assert entered == [False]
 
 
 def test_the_lock_is_no_link_of_somebody_else(tmp_path: Path, temporary: Path) -> None:
@@ -81,8 +83,12 @@ def test_the_lock_is_no_link_of_somebody_else(tmp_path: Path, temporary: Path) -
     assert lock.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_loop_of_links_is_for_the_command_to_refuse(tmp_path: Path) -> None:
+def test_a_loop_of_links_is_claimed_as_any_path(tmp_path: Path, temporary: Path) -> None:
+    """Whether it can be written is for the command to say."""
     loop = tmp_path / "loop.json"
     loop.symlink_to(loop)
-    with claimed([loop]):
+    refused = pytest.raises(OutputError, match=r"loop\.json is being written by another acrank")
+    with held(loop), refused, claimed([loop]):
         pass
+    with claimed([loop]):
+        assert (temporary / f"acrank-{os.getuid()}.lock").exists()

@@ -156,6 +156,13 @@ class TestSameBest:
         assert outcome(run, same_best={"baseline": baseline}).passed is band
         assert not outcome(run, same_best={"baseline": baseline, "tolerance": "exact"}).passed
 
+    def test_an_interval_that_overlaps_the_best_passes_from_a_later_band(self, tmp_path: Path) -> None:
+        baseline = saved(ranking(a=9.0, b=1.0, c=1.0), tmp_path)
+        run = ranking(a=(6.0, 3.0, 9.0), b=(9.0, 8.0, 10.0), c=(7.0, 6.9, 7.1))
+        result = outcome(run, same_best={"baseline": baseline})
+        assert result.passed
+        assert result.message.endswith("now rank 3, in band 2, but its interval overlaps that of the first")
+
     def test_failure_gives_the_new_place_of_the_former_best(self, tmp_path: Path) -> None:
         baseline = saved(ranking(a=2.0, b=1.0), tmp_path)
         run = ranking(a=(1.0, 0.9, 1.1), b=(2.0, 1.9, 2.1))

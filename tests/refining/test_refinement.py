@@ -444,6 +444,14 @@ def test_the_leading_band_belongs_to_it() -> None:
     assert len(first_candidates(ranking, 8)[0]) == 8
 
 
+def test_who_overlaps_the_first_from_a_later_band_is_trained_too() -> None:
+    from acrank.records import Value
+
+    values = [Value(9.0, low=8.0, high=10.0), Value(7.0, low=6.9, high=7.1), Value(6.0, low=3.0, high=9.0)]
+    rows = [Row(f"m{i}", "scored", scores={"s": value}) for i, value in enumerate(values)]
+    assert first_candidates(Ranking.of(rows, rank_by="s", higher_is_better={"s": True}), 1)[0] == ["m0", "m2"]
+
+
 def test_earlier_rounds_alone_are_deleted(tmp_path: Path) -> None:
     work = tmp_path / "work"
     (work / "round-1").mkdir(parents=True)
