@@ -73,9 +73,10 @@ def test_the_lock_is_no_link_of_somebody_else(tmp_path: Path, temporary: Path) -
     precious, lock = tmp_path / "precious", temporary / f"acrank-{os.getuid()}.lock"
     precious.write_text("mine")
     lock.symlink_to(precious)
-    with claimed([tmp_path / "run.json"]):
-        pass
-    assert precious.read_text() == "mine"
+    entered = []
+    with held(tmp_path / "run.json"), claimed([tmp_path / "run.json"]):
+        entered.append(precious.read_text())  # neither locked somebody's file
+    assert entered == ["mine"]
     lock.unlink()
     refused = pytest.raises(OutputError, match="another acrank")
     with held(tmp_path / "run.json"), refused, claimed([tmp_path / "run.json"]):
