@@ -247,20 +247,23 @@ def report_failure(error: BaseException) -> int:
         return 2
     if hasattr(error, "format_message"):  # Click's own usage errors
         return _explain(error.format_message().replace("Value error, ", ""), _help_hint(error), 2)
-    if isinstance(error, FileNotFoundError) and _is_nowhere():
-        return _explain("the working folder no longer exists", "change to a folder that does", 2)
+    if isinstance(error, FileNotFoundError | PermissionError) and (found := _lost_folder()):
+        return _explain(*found, 2)
     return _explain(
         f"internal: {type(error).__name__}: {error}", "please report it; -vv shows the traceback", AcrankError.exit_code
     )
 
 
-def _is_nowhere() -> bool:
-    """Whether the process's working folder was removed."""
+def _lost_folder() -> tuple[str, str] | None:
+    """What keeps the process from its working folder, and a hint: it was removed, or may no longer be entered."""
     try:
         Path.cwd()
+        Path("./.").stat()
     except FileNotFoundError:
-        return True
-    return False
+        return "the working folder no longer exists", "change to a folder that does"
+    except PermissionError:
+        return "the working folder may no longer be entered", "change to a folder that may"
+    return None
 
 
 def _print_lines(text: str) -> None:

@@ -9,20 +9,21 @@ Each file is written atomically.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import io
 import json
 import pickle
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from acrank.errors import TableError, UsageError
 from acrank.finetuning.outcomes import Outcome, check_outcome
 from acrank.system.bounds import read_bounded
-from acrank.system.files import atomic_write, make_folder
+from acrank.system.files import atomic_write, cannot_write, make_folder
 from acrank.system.plain_data import check_plain, validated
 
 VERSION = 1
@@ -73,8 +74,11 @@ class WorkFolder:
     def __init__(self, path: Path, depends_on: dict[str, Any], *, resume: bool) -> None:
         self.path = path
         make_folder(path)
-        depends_on = json.loads(json.dumps({"version": VERSION, **depends_on}))
-        settings = path / "settings.json"
+        with self._reached():
+            self._open(json.loads(json.dumps({"version": VERSION, **depends_on})), resume=resume)
+
+    def _open(self, depends_on: dict[str, Any], *, resume: bool) -> None:
+        path, settings = self.path, self.path / "settings.json"
         if not settings.exists():
             if foreign := min(path.glob("*.json"), default=None):
                 raise UsageError(
@@ -95,6 +99,14 @@ class WorkFolder:
         for leftover in path.glob(".acrank-*"):  # temporary files of a write that was killed
             leftover.unlink()
 
+    @contextlib.contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Say that the folder cannot be used where its files can no longer be reached, as after a change of rights."""
+        try:
+            yield
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+
     def outcome(self, key: RunKey) -> Outcome | None:
         """The outcome of a finished run, else None.
 
@@ -102,7 +114,8 @@ class WorkFolder:
             TableError: the file is damaged, or of another run.
         """
         path = self._file(key, ".json")
-        found = _read_outcome(path) if path.exists() else None
+        with self._reached():
+            found = _read_outcome(path) if path.exists() else None
         if found and run_key_of(found) != key:
             raise TableError(f"{path} is of another run: {found.model}", hint="delete it: that run starts again")
         return found
@@ -110,13 +123,15 @@ class WorkFolder:
     def unplanned(self, keys: Iterable[RunKey]) -> list[Outcome]:
         """Outcomes of an earlier, larger plan that are not among `keys`, sorted by file name."""
         planned = {self._file(key, ".json").name for key in keys} | {"settings.json"}
-        return [_read_outcome(path) for path in sorted(self.path.glob("*.json")) if path.name not in planned]
+        with self._reached():
+            return [_read_outcome(path) for path in sorted(self.path.glob("*.json")) if path.name not in planned]
 
     def save_outcome(self, key: RunKey, outcome: Outcome) -> None:
         """Write the outcome of a finished run and delete its state."""
         text = json.dumps(dataclasses.asdict(outcome), indent=1, ensure_ascii=False, allow_nan=False)
         atomic_write(self._file(key, ".json"), text + "\n")
-        self._file(key, ".pt").unlink(missing_ok=True)
+        with self._reached():
+            self._file(key, ".pt").unlink(missing_ok=True)
 
     def save_state(self, key: RunKey, state: dict[str, Any]) -> None:
         """Write the state of an unfinished run."""
@@ -135,8 +150,9 @@ class WorkFolder:
         import torch
 
         path = self._file(key, ".pt")
-        if not path.exists():
-            return None
+        with self._reached():
+            if not path.exists():
+                return None
         try:
             state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+from helpers.locked_folder import locked
 from helpers.workbench import Outcome, make_images, make_zoo
 
 import acrank as package
@@ -138,13 +138,5 @@ def test_the_example_of_the_documentation_is_valid(home: Path, acrank: Run) -> N
 def test_folders_that_may_not_be_entered_have_no_configuration(home: Path) -> None:
     """As for a user in a folder of their own below somebody else's."""
     (home / "acrank.toml").write_text("seed = 5")
-    is_root = os.geteuid() == 0
-    home.chmod(0o000)
-    if is_root:
-        os.seteuid(65534)
-    try:
+    with locked(home):
         assert find_configuration(home / "deep") is None
-    finally:
-        if is_root:
-            os.seteuid(0)
-        home.chmod(0o700)

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from helpers.locked_folder import locked
 from helpers.workbench import Outcome, make_images, make_zoo
 
 from acrank.cli.compare import CompareOptions
+from acrank.cli.console import report_failure
 from acrank.cli.execution import Execution
 from acrank.cli.finetune import RunOptions
 from acrank.cli.options import ZooOptions
@@ -146,3 +148,18 @@ def test_a_working_folder_that_is_gone_is_named(tmp_path: Path, monkeypatch: pyt
     found = acrank("scores")
     assert found.code == 2
     assert found.err == "error: the working folder no longer exists\nhint: change to a folder that does\n"
+
+
+def test_a_working_folder_that_was_locked_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever could not be reached in it."""
+    (tmp_path / "locked").mkdir()
+    monkeypatch.chdir(tmp_path / "locked")
+    with locked(tmp_path / "locked"), pytest.raises(PermissionError) as caught:
+        Path("truth.work").exists()
+    assert report_failure(caught.value) == 4
+    with locked(tmp_path / "locked"):
+        assert report_failure(caught.value) == 2
+    told = "error: the working folder may no longer be entered\nhint: change to a folder that may\n"
+    assert capsys.readouterr().err.endswith(told)

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 import torch
 from helpers.finetuning_bench import make_bench, quick
+from helpers.locked_folder import locked
 
-from acrank.errors import TableError, UsageError
+from acrank.errors import OutputError, TableError, UsageError
 from acrank.finetuning.flow import Progress, finetune
 from acrank.finetuning.outcomes import Outcome, Results
 from acrank.finetuning.work_folder import RunKey, WorkFolder
@@ -261,3 +262,20 @@ def test_killed_at_twenty_random_moments_nothing_is_lost_or_doubled(tmp_path: Pa
         assert code == 0
         assert path.read_bytes() == (tmp_path / "calm.csv").read_bytes()
         assert len(keys_of(path)) == 3 * 2 * 2
+
+
+@pytest.mark.parametrize("step", ["outcome", "load_state", "unplanned", "save_outcome", "save_state", "open"])
+def test_a_work_folder_that_was_locked_in_mid_run_is_named(tmp_path: Path, step: str) -> None:
+    folder = WorkFolder(tmp_path / "work", {}, resume=False)
+    key = RunKey(model="a", method="vanilla", seed=0, split=0)
+    run = Outcome(dataset="d", model="a", method="vanilla", seed=0, split=0, metric="accuracy", reason="none")
+    steps = {
+        "outcome": lambda: folder.outcome(key),
+        "load_state": lambda: folder.load_state(key),
+        "unplanned": lambda: folder.unplanned([key]),
+        "save_outcome": lambda: folder.save_outcome(key, run),
+        "save_state": lambda: folder.save_state(key, {}),
+        "open": lambda: WorkFolder(folder.path, {}, resume=True),
+    }
+    with locked(folder.path), pytest.raises(OutputError, match=r"cannot (write|make) .*work.*: Permission denied"):
+        steps[step]()
