@@ -41,7 +41,7 @@ def test_sure_where_no_interval_overlaps(higher: bool) -> None:
 
 @pytest.mark.parametrize(
     ("rivals", "named"),
-    [(1, "m1"), (2, "m1 and m2"), (3, "m1, m2 and m3"), (4, "m1, m2, m3 and 1 other"), (6, "m1, m2, m3 and 3 others")],
+    [(1, "m1"), (2, "m1 and m2"), (3, "m1, m2 and m3"), (4, "m1, m2, m3 and m4"), (6, "m1, m2, m3 and 3 others")],
 )
 def test_unsure_names_the_rivals_and_what_would_tell(rivals: int, named: str) -> None:
     said, surer = made((9.0, 3.0), *[(8.0 - place / 10, 3.0) for place in range(rivals)], (0.0, 1.0)).verdict
@@ -107,7 +107,7 @@ def test_a_short_training_is_named_with_its_result_and_not_proposed_again() -> N
         row.refined = Refined(metric="dice", quality=quality, low=quality - 0.2, high=quality + 0.1, rounds=1)
     ranking.rows[0].refined = Refined(metric="dice", quality=0.95, low=0.7, high=0.99, rounds=1)
     said, surer = joined(ranking).verdict
-    assert said == "m0 is first by s and a short training (dice 0.95), but the sample cannot tell it from m1."
+    assert said == "m0 is first by a short training (dice 0.95) and s together, but the sample cannot tell it from m1."
     assert "--refine" not in surer
 
 
@@ -117,7 +117,7 @@ def test_a_first_candidate_that_the_score_put_elsewhere_is_called_so() -> None:
         row.refined = Refined(metric="dice", quality=quality, low=quality - 0.02, high=quality + 0.02, rounds=1)
     ranking.rows[1].refined = dataclasses.replace(ranking.rows[1].refined, rounds=2)
     said = joined(ranking).verdict[0]
-    first = "m1 is first by s (number 2 of 4 by that alone) and a short training (dice 0.8)"
+    first = "m1 is first by a short training (dice 0.8) and s (which alone makes it number 2 of 4) together"
     assert said == f"{first}, and its interval overlaps no other."
 
 
@@ -164,7 +164,7 @@ def test_a_history_and_a_training_are_both_named() -> None:
         row.prior = Prior(value=0.5, targets=1)
     ranking.rows[0].refined = Refined(metric="dice", quality=0.95, rounds=1)
     said = joined(ranking).verdict[0]
-    assert said.startswith("m0 is first by s, 1 earlier target (where it beat 50% of the others) and a short training")
+    assert said.startswith("m0 is first by a short training (dice 0.95), s and 1 earlier target (where it beat 50% of")
 
 
 @given(st.lists(st.tuples(st.floats(-9, 9), st.floats(0, 5)), min_size=2, max_size=8))
@@ -319,6 +319,19 @@ def test_another_that_was_better_in_training_is_named() -> None:
     assert "tells nothing" not in said
     found.rows[1].refined = dataclasses.replace(found.rows[1].refined, low=0.37)
     assert "did better" not in " ".join(found.verdict)
+
+
+def test_other_trainings_that_are_a_guess_are_named() -> None:
+    found = made((9.0, 3.0), (8.0, 3.0), (7.0, 3.0))
+    found.target = {"classes": ["a", "b", "c"]}
+    for row, quality in zip(found.rows, (0.7, 0.33, 0.34), strict=True):
+        row.refined = Refined(
+            metric="balanced_accuracy", quality=quality, low=quality - 0.1, high=quality + 0.1, rounds=1
+        )
+    names = "The short training of m1 and m2 gave no more than a guess: a longer one may still change that."
+    assert names in found.verdict
+    found.rows[0].refined = dataclasses.replace(found.rows[0].refined, quality=0.33, low=0.2, high=0.4)
+    assert not any("gave no more than a guess" in text for text in found.verdict)  # all of them are, and one says so
 
 
 def test_a_training_whose_interval_reaches_a_guess_is_not_clearly_better() -> None:

@@ -91,7 +91,7 @@ def check(
     "At most" and "at least" include their bound. In GitHub Actions failed gates are annotated, and a table is added
     to the step's summary.
     """
-    from acrank.gates import CheckReport, check_ranking, read_changes
+    from acrank.gates import CheckReport, check_ranking, read_changes, remedies
     from acrank.records import Ranking
 
     asked = {
@@ -121,6 +121,8 @@ def check(
     if baseline is not None:
         report = replace(report, changes=read_changes(baseline, ranking))
     _tell(report, format_.value, output or [], summary=summary)
+    for text in remedies(report.results, ranking):
+        say(f"hint: {text}")
     if not report.passed:
         raise typer.Exit(1)
 

@@ -10,6 +10,7 @@ from acrank.cli.execution import RAY, Execution
 from acrank.cli.progress import is_shown, progress
 from acrank.cli.saving import write_or_rescue
 from acrank.errors import OutputError, UsageError
+from acrank.refining.kept_files import finished_trainings
 from acrank.refining.refine_settings import RefineSettings, check_task
 
 if TYPE_CHECKING:
@@ -23,11 +24,15 @@ if TYPE_CHECKING:
     from acrank.zoo import Zoo
 
 
-def check_refining(how: RefineSettings, execution: Execution, target: Target) -> None:
+def check_refining(how: RefineSettings, execution: Execution, target: Target, *, keeps: tuple[Path, ...] = ()) -> None:
     """Refuse before the scoring what could not be trained after it.
 
+    Args:
+        how, execution, target: of the run.
+        keeps: outputs beside which trainings of an earlier run are not to be deleted.
+
     Raises:
-        UsageError: an executor without the work folder, or a part of the candidates.
+        UsageError: an executor without the work folder, a part of the candidates, or earlier trainings.
         TargetError: the task cannot be trained for.
     """
     if how.refine is None:
@@ -38,6 +43,11 @@ def check_refining(how: RefineSettings, execution: Execution, target: Target) ->
         raise UsageError(
             "--refine needs the whole ranking, and --shard gives a part",
             hint="score the shards, then all with --resume",
+        )
+    if keeps and (count := finished_trainings(work_dir_of(keeps))):
+        raise UsageError(
+            f"{work_dir_of(keeps)} holds {count} finished training{'s' if count > 1 else ''} of an earlier run",
+            hint="go on with --resume, name another -o, or delete them with --overwrite",
         )
     check_task(target.task)
     if target.task == "segmentation":

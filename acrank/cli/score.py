@@ -101,7 +101,7 @@ def score(
 
     with progress("looking through the data"):
         opened = open_target(data, target)
-    check_refining(refining, execution, opened)
+    check_refining(refining, execution, opened, keeps=() if resume or overwrite else outputs)
     candidates = _candidates(zoo, execution, outputs)
     earlier = NOTHING if overwrite else EarlierRecord.among(outputs)
     earlier.check(opened, len(candidates.candidates), trains=refining.refine is not None, keeps_rows=resume)

@@ -24,7 +24,7 @@ def comparison_warnings(scores: Scores, datasets: list[AlignedDataset], results:
         *([scores.lacking] if scores.lacking else []),
         *_uncompared(scores, datasets),
         *(line for dataset in datasets for line in _unmatched(dataset)),
-        *(_flipped(result) for result in found if result.better_flipped and result.n >= ENOUGH),
+        *(_flipped(result) for result in found if _is_flipped(result)),
         *(f"{_of(item)} has no value for {', '.join(item.without_value)}" for item in found if item.without_value),
         *(f"{_of(item)}: undefined: {item.reason}" for item in found if item.reason),
     ]
@@ -47,6 +47,12 @@ def _unmatched(dataset: AlignedDataset) -> list[str]:
         whole = matched + len(dataset.without_score)
         lines.append(f"{_on(dataset.name)}{matched} of {whole} models of the truth match a candidate{meant}")
     return lines
+
+
+def _is_flipped(result: ScoreResult) -> bool:
+    """Whether the reverse of a score is shown to predict better: among enough models, with an interval above 0."""
+    low = result.flip_gain.low
+    return result.better_flipped and result.n >= ENOUGH and (low is None or low > 0)
 
 
 def _flipped(result: ScoreResult) -> str:

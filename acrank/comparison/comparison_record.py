@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from acrank.comparison.plain_words import ENOUGH
 from acrank.errors import TableError
 from acrank.system.words import shortened
 
@@ -87,7 +88,11 @@ def _of_row(row: Mapping[str, Any]) -> Iterator[str]:
         if isinstance(low, int | float) and isinstance(high, int | float) and low > high:
             yield f"{name}_low: {low} lies above {name}_high, {high}"
     low, high, verdict = (row.get(name) for name in ("difference_low", "difference_high", "verdict"))
-    if isinstance(low, int | float) and isinstance(high, int | float) and verdict != _verdict(low, high):
+    if (
+        isinstance(low, int | float)
+        and isinstance(high, int | float)
+        and verdict not in _verdicts(low, high, row.get("n"))
+    ):
         yield f"verdict: {verdict!r} does not follow from the difference, {low} to {high}"
 
 
@@ -106,8 +111,10 @@ def _of_value(name: str, value: Any) -> str:
     return f"{value} is not from 0 to 1" if name.endswith("_p") and not 0 <= value <= 1 else ""
 
 
-def _verdict(low: float, high: float) -> str:
-    return "better" if low > 0 else "worse" if high < 0 else "undecided"
+def _verdicts(low: float, high: float, models: Any) -> set[str]:
+    """What a difference may be called; among few models, earlier versions did not call every one undecided."""
+    by_interval = "better" if low > 0 else "worse" if high < 0 else "undecided"
+    return {by_interval, "undecided"} if type(models) is int and models < ENOUGH else {by_interval}
 
 
 def _is_number(value: Any) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from acrank.comparison.aligning import AlignedDataset
 from acrank.comparison.comparison_record import KIND, SCHEMA_VERSION
-from acrank.comparison.plain_words import words_on
+from acrank.comparison.plain_words import ENOUGH, words_on
 from acrank.comparison.resampling import CORRELATIONS, TAUS, interval, top_names
 from acrank.comparison.statistics import Floats
 from acrank.system.notebook import first_lines, html_of, short_name
@@ -79,10 +79,15 @@ class ScoreResult:
 
     @property
     def verdict(self) -> str:
-        """Against `versus`: "better", "worse" or "undecided" (the interval holds 0); "" without a difference."""
+        """Against `versus`: "better", "worse" or "undecided"; "" without a difference.
+
+        Undecided is a difference whose interval holds 0, and any among fewer than `ENOUGH` models.
+        """
         low, high = self.difference.low, self.difference.high
         if low is None or high is None:
             return ""
+        if self.n < ENOUGH:
+            return "undecided"
         return "better" if low > 0 else "worse" if high < 0 else "undecided"
 
     @property

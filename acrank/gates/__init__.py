@@ -8,6 +8,7 @@ from __future__ import annotations
 from acrank.gates.changes import Change, Changes, changes_since, read_changes
 from acrank.gates.check_report import CheckReport, GateResult
 from acrank.gates.gates_file import Gates, load_gates, parse_gates, read_gates
+from acrank.gates.remedies import remedies
 from acrank.gates.rules import check_ranking
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "parse_gates",
     "read_changes",
     "read_gates",
+    "remedies",
 ]

@@ -8,11 +8,12 @@ from typing import Any
 from acrank.errors import GatesError
 from acrank.gates.check_report import GateResult
 from acrank.records import Ranking
+from acrank.records.verdict import sampled_of
 
 #: What is wrong with a gate that all candidates pass, and what makes one that can fail.
 _BAND = (
-    "the band holds all {count} candidates: the sample cannot tell them apart; more --samples/--repeats or --refine, "
-    "or --within/--top-k, make a gate that can fail"
+    "the band holds all {count} candidates: the sample cannot tell them apart; {surer}, or --within/--top-k, make a "
+    "gate that can fail"
 )
 _OTHERS = "so does each of the {count} candidates: {change} makes a gate that can fail"
 _CHANGES = {"top_k": "a smaller --top-k", "refined_top_k": "a smaller --refined-top-k", "margin": "a smaller --within"}
@@ -39,7 +40,10 @@ def why_open(ranking: Ranking, gate: Any, *, name: str, rule: Callable[[Ranking,
 def why_band_is_open(ranking: Ranking) -> str:
     """The same of being tied with the first; "" where one of the candidates is not."""
     count = sum(row.rank is not None for row in ranking.rows)
-    return _BAND.format(count=count) if count > 1 and len(ranking.tied) == count - 1 else ""
+    if count < 2 or len(ranking.tied) < count - 1:
+        return ""
+    sampled, size = sampled_of(ranking) or (0, 1)
+    return _BAND.format(count=count, surer="more --samples/--repeats or --refine" if sampled < size else "--refine")
 
 
 def _passes(ranking: Ranking, gate: Any, rule: Callable[[Ranking, Any], GateResult]) -> bool:

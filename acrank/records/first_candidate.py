@@ -30,7 +30,8 @@ def about_the_first(ranking: Ranking, best: Row) -> list[str]:
     """
     if best.refined is not None and best.refined.quality is not None:
         looks = _look_untrained(ranking, best)
-        found = [_behind_in_training(ranking, best), _chance(ranking, best), looks, _left_untrained(ranking)]
+        chance = [_chance(ranking, best), _others_at_chance(ranking, best)]
+        found = [_behind_in_training(ranking, best), *chance, looks, _left_untrained(ranking)]
         return [sentence for sentence in found if sentence]
     found = [_about_the_labels(ranking, best), *_untrained(ranking, best), _shortlist(ranking)]
     return [sentence for sentence in found if sentence]
@@ -68,6 +69,15 @@ def _chance(ranking: Ranking, best: Row) -> str:
         return ""
     interval = f"{own.low:.3g} to {own.high:.3g}, a guess has {guess:.3g}"
     return f"The short training of {best.model} is not clearly better than a guess ({own.metric} {interval})."
+
+
+def _others_at_chance(ranking: Ranking, best: Row) -> str:
+    """Whose short training gave no more than a guess, where that of others gave more; "" where nobody's did."""
+    trained = [row for row in ranking.rows if row.refined is not None and row.refined.quality is not None]
+    names = [row.model for row in trained if row is not best and is_at_chance(ranking, row)]
+    if not names or len(names) + is_at_chance(ranking, best) == len(trained):
+        return ""
+    return f"The short training of {first_names(names)} gave no more than a guess: a longer one may still change that."
 
 
 def _left_untrained(ranking: Ranking) -> str:
@@ -200,8 +210,13 @@ def is_at_chance(ranking: Ranking, row: Row) -> bool:
 
 
 def first_names(names: list[str]) -> str:
-    """The first names, and how many others there are."""
+    """The first names, and how many others there are; of one more than these its name, which takes no more room.
+
+    >>> first_names(["a", "b", "c", "d"]), first_names(["a", "b", "c", "d", "e"])
+    ('a, b, c and d', 'a, b, c and 2 others')
+    """
     shown, more = names[:_NAMES], len(names) - _NAMES
-    if more > 0:
-        return f"{', '.join(shown)} and {more} other{'s' if more > 1 else ''}"
+    if more > 1:
+        return f"{', '.join(shown)} and {more} others"
+    shown = names
     return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)

@@ -78,9 +78,9 @@ def _by(ranking: Ranking, best: Row) -> str:
     parts, trained = [ranking.scored_by + _place_by_score(ranking, best)], best.refined
     if any(row.prior for row in ranking.rows if row.rank is not None):
         parts.append(_earlier(best.prior))
-    if trained is not None and trained.quality is not None:
-        parts.append(f"a short training ({trained.metric} {trained.quality:.3g})")
-    return first_names(parts)
+    if trained is None or trained.quality is None:
+        return first_names(parts)
+    return f"{first_names([f'a short training ({trained.metric} {trained.quality:.3g})', *parts])} together"
 
 
 def _place_by_score(ranking: Ranking, best: Row) -> str:
@@ -91,7 +91,7 @@ def _place_by_score(ranking: Ranking, best: Row) -> str:
     sign = 1 if ranking.higher_is_better[ranking.scored_by] else -1
     known = [other for row in ranking.rows if row.rank and (other := row.value(ranking.scored_by)) is not None]
     place = 1 + sum(sign * other > sign * value for other in known)
-    return f" (number {place} of {len(known)} by that alone)" if place > 1 else ""
+    return f" (which alone makes it number {place} of {len(known)})" if place > 1 else ""
 
 
 def _earlier(prior: Prior | None) -> str:
@@ -135,8 +135,14 @@ def was_too_short(ranking: Ranking) -> bool:
 
 def _more_images(ranking: Ranking) -> str:
     """More images to score on: a larger sample where the target has more than were drawn, else further ones."""
+    found = sampled_of(ranking)
+    if found is None or found[0] >= found[1]:
+        return _MORE
+    return f"a larger sample (--samples, now {found[0]} of {found[1]} labelled images)"
+
+
+def sampled_of(ranking: Ranking) -> tuple[int, int] | None:
+    """How many images a draw has at most, and how many are labelled; None where the record does not say it."""
     draws, size = ranking.target.get("draws"), ranking.target.get("size")
     counts = [len(draw.get("ids", ())) for draw in draws if isinstance(draw, dict)] if isinstance(draws, list) else []
-    if isinstance(size, int) and counts and max(counts) < size:
-        return f"a larger sample (--samples, now {max(counts)} of {size} labelled images)"
-    return _MORE
+    return (max(counts), size) if isinstance(size, int) and counts else None

@@ -16,6 +16,9 @@ from acrank.refining.sides import BOUNDS, Sides
 #: Images of the shortest training: those of a training and a validation split in benchmarks/transferability/study2.
 _MASKS, _LEAST_VAL = 10, {"classification": 100, "segmentation": 10}
 
+#: What a budget that a message names has, of what is expected to be taken.
+_ROOM = 1.5
+
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
@@ -79,6 +82,15 @@ def workers_of(executor: TaskExecutor) -> int:
     return max(1, int(about.get("workers", 1)))
 
 
+def enough_for(seconds: float) -> str:
+    """A budget for what is expected to take so many seconds, with room for a machine that is busier by then.
+
+    >>> enough_for(70)
+    '2m'
+    """
+    return as_duration(_ROOM * seconds)
+
+
 def plan_within(
     budget: Budget,
     chosen: Sequence[str],
@@ -118,7 +130,7 @@ def plan_within(
             f"--refine-budget {budget.text} is too short: one learning rate and {least.epochs} "
             f"epoch{'s' if least.epochs > 1 else ''} of {least.train} images for "
             f"{'each of the first two candidates' if len(first) > 1 else 'the candidate'} need "
-            f"{as_duration(wanted)}; nothing was trained (--resume --refine-budget {as_duration(wanted)} does it)"
+            f"{as_duration(wanted)}; nothing was trained (--resume --refine-budget {enough_for(wanted)} does it)"
         )
     if found.cuts:
         cut, lasts = ", ".join(found.cuts), as_duration(found.seconds or 0.0)

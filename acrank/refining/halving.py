@@ -21,7 +21,7 @@ class Stop(StrEnum):
 
     CLEAR = "the first is clear of the others"
     DECIDED = "the last round is over"
-    BUDGET = "the budget is spent"
+    BUDGET = "the budget does not reach further"
     FAILED = "no candidate could be trained"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from acrank.finetuning.outcomes import COLUMNS, Outcome
 from acrank.system.files import atomic_write, cannot_write
 
-TRUTH, PLAN = "truth.csv", "plan.json"
+TRUTH, PLAN, _SETTINGS = "truth.csv", "plan.json", "settings.json"
 
 
 def write_truth(work_dir: Path, outcomes: Iterable[tuple[Outcome, int]]) -> None:
@@ -24,6 +24,18 @@ def write_truth(work_dir: Path, outcomes: Iterable[tuple[Outcome, int]]) -> None
     atomic_write(work_dir / TRUTH, buffer.getvalue())
 
 
+def finished_trainings(work_dir: Path) -> int:
+    """How many trainings an earlier run finished here.
+
+    Raises:
+        OutputError: the folder cannot be read.
+    """
+    try:
+        return sum(path.name != _SETTINGS for folder in _rounds(work_dir) for path in folder.glob("*.json"))
+    except OSError as error:
+        raise cannot_write(work_dir, error) from error
+
+
 def delete_rounds(work_dir: Path) -> None:
     """Delete the plan and the rounds of an earlier run, and nothing else.
 
@@ -32,8 +44,13 @@ def delete_rounds(work_dir: Path) -> None:
     """
     try:
         (work_dir / PLAN).unlink(missing_ok=True)
-        for folder in work_dir.glob("round-[0-9]*"):
-            if (folder / "settings.json").is_file() and not folder.is_symlink():
-                shutil.rmtree(folder)
+        for folder in _rounds(work_dir):
+            shutil.rmtree(folder)
     except OSError as error:
         raise cannot_write(work_dir, error) from error
+
+
+def _rounds(work_dir: Path) -> list[Path]:
+    """The folders of rounds that acrank wrote; a link is none."""
+    folders = work_dir.glob("round-[0-9]*") if work_dir.is_dir() else ()
+    return [one for one in folders if (one / _SETTINGS).is_file() and not one.is_symlink()]

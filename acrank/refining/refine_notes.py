@@ -8,13 +8,11 @@ from typing import Any
 
 from acrank.finetuning.finetune_settings import FinetuneSettings
 from acrank.records import Refined
-from acrank.refining.budgeting import Budget
+from acrank.refining.budgeting import Budget, enough_for
 from acrank.refining.halving import Stop
 from acrank.refining.plans import TrainingPlan, as_duration
+from acrank.refining.refine_settings import seconds_of
 from acrank.refining.sides import Sides
-
-#: What a budget should have for a round, of what it is expected to take.
-_MORE = 1.25
 
 
 def settings_of(plan: TrainingPlan | None, sides: Sides, base: FinetuneSettings) -> dict[str, Any]:
@@ -65,8 +63,8 @@ def counted(number: int, models: Sequence[str], done: Collection[str]) -> tuple[
 
 def not_begun(number: int, wanted: float, *, left: float, budget: Budget) -> str:
     """That a round, of which `wanted` seconds are expected, was not begun, and with which budget it is."""
-    enough = _MORE * wanted
-    does = "" if enough <= budget.seconds else f" --refine-budget {as_duration(enough)}"
+    enough = enough_for(wanted)
+    does = "" if seconds_of(enough) <= budget.seconds else f" --refine-budget {enough}"
     return (
         f"round {number} would take about {as_duration(wanted)}, and {as_duration(left)} of --refine-budget "
         f"{budget.text} are left: it was not begun (--resume{does} goes on with it)"

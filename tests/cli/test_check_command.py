@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from junitparser import JUnitXml
 
-from acrank.records import Ranking, Row, Value
+from acrank.records import Ranking, Refined, Row, Value
+from acrank.records.joint import joined
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -78,7 +79,7 @@ def test_exit_codes_of_the_flags(acrank: Callable[..., Any], words: list[str], c
     got = acrank("check", "run.json", *words)
     assert got.code == code
     assert ("error: " in got.err) == (code == 2)
-    assert ("hint: " in got.err) == (code == 2)
+    assert ("hint: " in got.err) == (code != 0)
     assert bool(got.out) == (code != 2)
 
 
@@ -168,7 +169,9 @@ class TestGitHubActions:
     ) -> None:
         monkeypatch.setenv("GITHUB_ACTIONS", "true")
         got = acrank("check", "run.json", "--no-skipped", "--no-warnings", "-f", "json")
-        assert got.err == ("::error title=acrank check%3A no_skipped::1 of 4 candidates skipped: d (no file)\n")
+        annotation, hint = got.err.splitlines()
+        assert annotation == "::error title=acrank check%3A no_skipped::1 of 4 candidates skipped: d (no file)"
+        assert hint.startswith("hint: `acrank zoo validate` says what skipped candidates lack")
         assert json.loads(got.out)["passed"] is False
 
     @pytest.mark.parametrize("value", ["false", ""])
@@ -176,7 +179,8 @@ class TestGitHubActions:
         self, acrank: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, value: str
     ) -> None:
         monkeypatch.setenv("GITHUB_ACTIONS", value)
-        assert acrank("check", "run.json", "--no-skipped").err == ""
+        assert "::" not in acrank("check", "run.json", "--no-skipped").err
+        assert acrank("check", "run.json", "--no-warnings").err == ""
 
     def test_a_hostile_name_starts_no_command(
         self, acrank: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
@@ -198,3 +202,31 @@ def test_checking_needs_none_of_the_heavy_packages() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)})
     assert done.stderr == "0 \n"
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (
+            ["--model", "c", "--top-k", "1"],
+            "hint: take a, or see whether the difference lasts: `acrank score --refine 3",
+        ),
+        (["--max-seconds", "1"], "hint: a busy machine is slower"),
+        (["--truth", "truth.csv", "--min-tau", "0.9"], "hint: `acrank compare` shows every score against the truth"),
+    ],
+)
+def test_a_failed_gate_says_what_to_do(acrank: Callable[..., Any], words: list[str], hint: str) -> None:
+    Path("truth.csv").write_text("model,ground_truth\na,1\nb,2\nc,3\n")
+    got = acrank("check", "run.json", *words)
+    assert got.code == 1
+    assert hint in got.err
+
+
+def test_a_failed_gate_after_a_training_asks_for_a_longer_one(acrank: Callable[..., Any]) -> None:
+    ranking = Ranking.load(Path("run.json"))
+    for row, quality in zip(ranking.rows, (0.9, 0.5), strict=False):
+        row.refined = Refined(metric="dice", quality=quality, low=quality - 0.1, high=quality + 0.1, rounds=1)
+    joined(ranking).save(Path("run.json"))
+    got = acrank("check", "run.json", "--model", "b", "--top-k", "1")
+    assert got.code == 1
+    assert "hint: take a, or see with a longer --refine-budget and --resume whether the difference lasts" in got.err

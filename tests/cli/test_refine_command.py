@@ -57,6 +57,19 @@ def test_fewer_trainings_leave_the_record_as_it_was(folder: Path, acrank: Callab
     assert after["rows"] == before["rows"]
 
 
+def test_finished_trainings_are_not_deleted_unasked(folder: Path, acrank: Callable[..., Outcome]) -> None:
+    assert acrank(*WORDS, *SCORES, "--refine", "2").code == 0
+    kept = {path: path.read_bytes() for path in (folder / "run.work").rglob("*.json")}
+    done = acrank(*WORDS, *SCORES, "--refine", "2")
+    assert done.code == 2
+    trainings = sum(path.parent.name.startswith("round-") and path.name != "settings.json" for path in kept)
+    assert f"error: run.work holds {trainings} finished trainings of an earlier run\n" in done.err
+    assert "hint: go on with --resume, name another -o, or delete them with --overwrite" in done.err
+    assert {path: path.read_bytes() for path in (folder / "run.work").rglob("*.json")} == kept
+    done = acrank(*WORDS, *SCORES, "--refine", "2", "--overwrite")
+    assert done.code == 0, done.err
+
+
 def test_the_number_may_be_left_out() -> None:
     alone = {"--refine": "5"}
     assert completed(["score", "--refine"], alone) == ["score", "--refine", "5"]

@@ -11,6 +11,7 @@ from scipy import stats
 
 from acrank.comparison import Comparison, Measurement, ScoreResult, Scores, Truth, compare
 from acrank.comparison.aligning import align
+from acrank.comparison.comparison_record import check_comparison
 from acrank.errors import TableError, UsageError
 
 
@@ -101,6 +102,31 @@ def test_nothing_is_said_of_flipped_scores_below_five_models(models: int, said: 
     truth = Truth("truth.csv", {"": {name: Measurement(0.1 * i) for i, name in enumerate(names)}})
     found = compare(scores, truth)
     assert found.results[0].better_flipped
+    assert any("flipped" in line for line in found.warnings) is said
+
+
+def orders(**places: list[int]) -> tuple[Scores, Truth]:
+    """Scores that put models at these places, of which the truth has the best last."""
+    names = [f"model {i}" for i in range(len(next(iter(places.values()))))]
+    values = {score: dict(zip(names, map(float, order), strict=True)) for score, order in places.items()}
+    truth = {name: Measurement(0.1 * i) for i, name in enumerate(names)}
+    return Scores("scores.csv", {"": values}, {"": names}), Truth("truth.csv", {"": truth})
+
+
+@pytest.mark.parametrize(("models", "verdict"), [(4, "undecided"), (5, "better")])
+def test_below_five_models_no_score_is_called_better(models: int, verdict: str) -> None:
+    order = [*range(models)]
+    found = compare(*orders(good=order, turned=order[::-1]), versus="turned")
+    assert result(found, "good").difference.low > 0
+    assert result(found, "good").verdict == verdict
+    check_comparison(found.to_record())
+
+
+@pytest.mark.parametrize(("order", "said"), [([5, 4, 3, 2, 1, 0], True), ([3, 5, 0, 4, 1, 2], False)])
+def test_a_flipped_score_is_warned_of_where_its_interval_shows_it(order: list[int], said: bool) -> None:
+    found = compare(*orders(turned=order))
+    assert found.results[0].better_flipped
+    assert (found.results[0].flip_gain.low > 0) is said
     assert any("flipped" in line for line in found.warnings) is said
 
 

@@ -44,6 +44,13 @@ def test_a_band_of_all_candidates_proves_nothing(model: str) -> None:
     assert found["no_warnings"].message.startswith(f"1 warning of other gates: leading_band: {BAND[:60]}")
 
 
+def test_a_larger_sample_is_not_advised_where_all_images_are_in_it() -> None:
+    ranking = run(5.0)
+    for size, advised in ((9, "more --samples/--repeats or --refine"), (4, "; --refine")):
+        ranking.target = {"size": size, "draws": [{"ids": list("abcd")}]}
+        assert advised in outcomes(ranking, leading_band="m0")["leading_band"].message
+
+
 def test_a_band_that_leaves_one_out_and_a_single_candidate_are_not_said() -> None:
     for ranking, model in ((run(1.4), "m1"), (run(5.0, count=1), "m0")):
         found = outcomes(ranking, leading_band=model, no_warnings=True)

@@ -25,6 +25,7 @@ from acrank.refining import RefineSettings, budgeting, refine, training
 from acrank.refining import refinement as module
 from acrank.refining.kept_files import delete_rounds
 from acrank.refining.refine_progress import RefineProgress
+from acrank.refining.refine_settings import seconds_of
 from acrank.refining.shortlist import first_candidates
 from acrank.settings import Settings
 from acrank.targets import Target, open_target
@@ -197,13 +198,17 @@ def test_too_small_a_budget_is_said_before_training_with_one_that_does(
     assert [row.model for row in cut.rows] == [row.model for row in bench.ranking.rows]
     assert not (tmp_path / "work").exists()
     assert told == []
-    enough = re.search(r"--resume --refine-budget (\w+)", cut.warnings[-1])
+    enough = re.search(r"need (\w+); .*--resume --refine-budget (\w+)", cut.warnings[-1])
     assert enough is not None
+    assert 1.25 < seconds_of(enough[2]) / seconds_of(enough[1]) < 1.75  # half as much again, both rounded up
     clock.now = 0.0
     found = bench.refine(tmp_path / "work", budget=enough[1], resume=True, clock=clock)
     assert sum(row.refined is not None for row in found.rows) == 2
     assert not any("too short" in text for text in found.warnings)
     assert "2 of 3 candidates" in found.settings["refine"]["plan"]["cuts"]
+    clock.now = 0.0
+    found = bench.refine(tmp_path / "other", budget=enough[2], clock=clock)
+    assert not any("too short" in text for text in found.warnings)
 
 
 def interrupted(bench: Bench, work: Path, after: int = 1, **about: Any) -> None:
@@ -291,7 +296,7 @@ def test_more_of_the_same_budget_after_another_goes_on(bench: Bench, tmp_path: P
 
 def test_time_that_is_left_goes_to_those_that_the_plan_left_out(bench: Bench, tmp_path: Path, clock: WorkClock) -> None:
     short = bench.refine(tmp_path / "none", budget="0.001s", clock=clock)
-    enough = re.search(r"--resume --refine-budget (\w+)", short.warnings[-1])
+    enough = re.search(r"need (\w+);", short.warnings[-1])
     assert enough is not None
     clock.now, told = 0.0, []
 
@@ -348,7 +353,7 @@ def test_a_later_round_is_not_begun_without_time_for_it(bench: Bench, tmp_path: 
     found = bench.refine(tmp_path / "work", budget="800s", clock=clock, on_progress=told.append)
     assert {one.round for one in told} == {1}
     assert any(note.startswith("round 2 would take about") for note in found.notes)
-    assert found.settings["refine"]["stopped"] == "the budget is spent"
+    assert found.settings["refine"]["stopped"] == "the budget does not reach further"
 
 
 class Pickling(InProcess):
