@@ -48,8 +48,8 @@ def candidate_rows(ranking: Ranking, truth: Mapping[str, tuple[float, float | No
 
     Returns:
         Rows with `m` (label), `r` (rank), `lead` (in the leading band), `p` (parameters), `t` (seconds), `g`, `gl`,
-        `gh` (truth and its 95% interval), and for the i-th score `s<i>`, `l<i>`, `h<i>` (value and interval). A field
-        without a finite value is left out.
+        `gh` (truth and its 95% interval), and for the i-th score `s<i>`, `l<i>`, `h<i>` (value and interval); after
+        the scores the quality of a short training is one more. A field without a finite value is left out.
     """
     names, rows = ranking.score_names, ranked_rows(ranking)
     return [_candidate(row, label, names=names, truth=truth) for row, label in zip(rows, labels(rows), strict=True)]
@@ -64,6 +64,9 @@ def _candidate(
         value = row.scores.get(name)
         if value is not None and (number := row.value(name)) is not None:
             found |= {f"s{i}": short(number), f"l{i}": short(value.low), f"h{i}": short(value.high)}
+    if row.refined is not None and row.refined.quality is not None:
+        last, trained = len(names), row.refined
+        found |= {f"s{last}": short(trained.quality), f"l{last}": short(trained.low), f"h{last}": short(trained.high)}
     if row.model in truth:
         mean, error = truth[row.model]
         found["g"] = short(mean)

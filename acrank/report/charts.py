@@ -41,10 +41,15 @@ class ScoreColumn:
         return f"{chart_name(self.name)} ({'higher' if self.higher else 'lower'} is better)"
 
 
-def score_bars(scores: Sequence[ScoreColumn], count: int) -> dict[str, Any]:
-    """Bars of a score that the reader chooses, with intervals, in the order of the ranking."""
+def score_bars(scores: Mapping[int, ScoreColumn], count: int) -> dict[str, Any]:
+    """Bars of a score that the reader chooses, at first of the first one, with intervals, in the order of the ranking.
+
+    Args:
+        scores: place in the rows -> score.
+        count: candidates.
+    """
     alt = library("altair")
-    chosen = _choice(dict(enumerate(scores)))
+    chosen = _choice(scores)
     base = _window(_named("candidates"), count).transform_calculate(
         v="datum['s' + score]", lo="datum['l' + score]", hi="datum['h' + score]"
     )

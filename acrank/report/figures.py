@@ -83,13 +83,19 @@ _COSTS = {"p": "parameters", "t": "seconds of scoring"}
 def _bars(scores: Sequence[ScoreColumn], ranking: Ranking) -> Figure:
     best = ranked_rows(ranking)[0]
     bounded = any((one := row.scores.get(ranking.rank_by)) and one.low is not None for row in ranking.rows)
+    trained = any(row.refined is not None and row.refined.quality is not None for row in ranking.rows)
     lines = "Lines are intervals: where two of about equal width do not overlap, they differ at the 5% level."
-    lines = lines if bounded else ""
+    lines = lines if bounded or trained else ""
+    chosen = dict(enumerate(scores))
+    if trained:
+        quality = ScoreColumn(name=f"{trained_metric(ranking)} of a short training", higher=True)
+        chosen = {len(scores): quality, **chosen}
+        lines = f"Bars are of {quality.name}, which not all candidates need have; others may be chosen. {lines}"
     return Figure(
         id="scores",
         title="Scores",
         caption=f"A bar for each candidate, in the order of the ranking; {visible(best.model)} is first. {lines}",
-        spec=charts.score_bars(scores, len(ranked_rows(ranking))),
+        spec=charts.score_bars(chosen, len(ranked_rows(ranking))),
     )
 
 
@@ -138,8 +144,13 @@ def _agreement(rows: Rows, scores: Sequence[ScoreColumn]) -> Figure:
     )
 
 
+def trained_metric(ranking: Ranking) -> str:
+    """By what the short trainings are judged."""
+    return next(visible(row.refined.metric) for row in ranking.rows if row.refined)
+
+
 def _curves(ranking: Ranking, rows: Rows) -> Figure:
-    metric = next(visible(row.refined.metric) for row in ranking.rows if row.refined and row.refined.curve)
+    metric = trained_metric(ranking)
     last = {str(row["m"]): float(row["q"]) for row in rows}
     best = max(last, key=lambda label: last[label])
     return Figure(

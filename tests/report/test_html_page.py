@@ -155,6 +155,19 @@ def test_a_run_with_a_short_training_and_a_verdict() -> None:
     assert (first[-1]["lo"], first[-1]["hi"]) == (0.69, 0.79)
 
 
+def test_bars_are_of_the_short_training_first_with_its_interval() -> None:
+    ranking = refine(made_run([f"m{place}" for place in range(6)]), 4)
+    page = json.loads(Outline(report_html(ranking)).data["page-data"])
+    bars = next(chart for chart in page["charts"] if chart["id"] == "scores")
+    choice = next(one for one in bars["spec"]["params"] if one["name"] == "score")
+    place = len(ranking.score_names)
+    assert (choice["value"], choice["bind"]["options"][:2]) == (str(place), [str(place), "0"])
+    assert choice["bind"]["labels"][0] == "balanced accuracy of a short training (higher is better)"
+    best, *_, last = page["datasets"]["candidates"]
+    assert [best[f"{field}{place}"] for field in "slh"] == [0.74, 0.69, 0.79]
+    assert f"s{place}" not in last
+
+
 def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     from acrank.report.script_libraries import check_libraries
 
