@@ -12,6 +12,7 @@ from typing import Any, Literal
 from acrank.errors import GatesError
 from acrank.gates.check_report import one_line
 from acrank.records import Row
+from acrank.records.order import JOINT
 from acrank.records.score_value import COMPARISON
 
 Unit = Literal["score", "best", "range", "se"]
@@ -77,6 +78,10 @@ class Within:
         return f"{float(self.amount * (100 if '%' in sign else 1)):g}{sign}"
 
 
+#: What else to ask of a ranking that joins a score with trainings or earlier targets.
+_RANKS = "joint is made of ranks: ask for --leading-band or --refined-top-k, or for a margin of a score (--score NAME)"
+
+
 def _standard_error(best: Row, own: Row, score: str) -> float:
     """Of the difference of two means over draws, taken as independent."""
     if best.model == own.model:
@@ -86,7 +91,9 @@ def _standard_error(best: Row, own: Row, score: str) -> float:
     if unknown:
         raise GatesError(
             f"margin: {score} of {one_line(', '.join(unknown))} has no interval, so there is no standard error",
-            hint="give the margin in another unit, or see acrank score --no-race and --repeats",
+            hint=_RANKS
+            if score == JOINT
+            else "give the margin in another unit, or see acrank score --no-race and --repeats",
         )
     return math.sqrt(math.fsum((found or 0.0) ** 2 for found in errors.values()))
 

@@ -11,6 +11,7 @@ from acrank.errors import GatesError
 from acrank.gates import GateResult, check_ranking, parse_gates
 from acrank.gates.margins import Within
 from acrank.records import Details, Ranking, Refined, Row, Value, ZeroPoint
+from acrank.records.joint import joined
 from acrank.records.score_value import COMPARISON
 
 
@@ -157,3 +158,14 @@ def test_standard_errors_need_an_interval() -> None:
     with pytest.raises(GatesError, match="s of b has no interval"):
         outcome(run(scored("a", 2.0, sd=0.1), scored("b", 1.0)), margin={"model": "b", "within": "3 se"})
     assert outcome(run(scored("a", 2.0), scored("b", 1.0)), margin={"model": "a", "within": "3 se"}).passed
+
+
+def test_a_margin_in_standard_errors_of_joint_names_gates_that_fit() -> None:
+    ranking = joined(run(scored("a", 5.0, 1.0), scored("b", 4.0, 1.0)))
+    for row in ranking.rows:
+        row.refined = Refined(metric="dice", quality=0.5, low=0.4, high=0.6, rounds=1)
+    ranking = joined(ranking)
+    with pytest.raises(GatesError, match="joint of a, b has no interval") as caught:
+        outcome(ranking, margin={"model": "b", "within": "2 se"})
+    assert caught.value.hint is not None
+    assert "--leading-band or --refined-top-k, or for a margin of a score" in caught.value.hint
