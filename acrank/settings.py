@@ -12,6 +12,7 @@ from acrank.errors import TableError, UsageError
 from acrank.scores import SCORES
 from acrank.system.memory import bytes_of
 from acrank.system.option_fields import MOST_IMAGES, MOST_SEED, Opt, check_options
+from acrank.system.plain_data import validated
 from acrank.system.protocols import PROTOCOLS
 from acrank.system.streams import STREAMS
 from acrank.system.words import closest
@@ -148,7 +149,7 @@ class Settings:
         """The inverse of `record`.
 
         Raises:
-            TableError: something is missing, or of a later version.
+            TableError: something is missing, of another type, or of a later version.
 
         Example:
             >>> Settings.from_record(Settings(seed=3).record()) == Settings(seed=3)
@@ -157,8 +158,8 @@ class Settings:
         known = {**OLD_RECORD_DEFAULTS, **record}
         try:
             found = {field.name: known[field.name] for field in dataclasses.fields(cls)}
-            return cls(**{**found, "scores": tuple(known["scores"])})
-        except (KeyError, TypeError, UsageError) as error:
+            return validated(cls, found)
+        except (KeyError, ValueError, UsageError) as error:
             raise TableError(f"its settings cannot be read: {error}", hint="run `acrank score` again") from error
 
     def for_task(self, task: str) -> Settings:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
-from acrank.errors import UsageError
+from acrank.errors import TableError, UsageError
 from acrank.scores import SCORES
 from acrank.settings import Settings
 
@@ -102,6 +104,21 @@ def test_a_cap_on_memory_is_a_size() -> None:
     assert Settings(memory="4GB").memory == "4GB"
     with pytest.raises(UsageError, match="'lots' is not a size"):
         Settings(memory="lots")
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Settings)])
+@pytest.mark.parametrize("value", [[0] * 3, {"a": 1}, "lots", -1.5, True, [[1]]])
+def test_every_setting_of_a_record_is_of_its_type_or_refused(name: str, value: object) -> None:
+    record = {**Settings(seed=3).record(), name: value}
+    try:
+        found = Settings.from_record(record)
+    except TableError as error:
+        found = None
+        if not str(error).startswith("its settings cannot be read: "):
+            raise
+    if found is not None:
+        assert getattr(found, name) == value
+        assert type(getattr(found, name)) is type(value)
 
 
 def test_records_of_earlier_versions_had_controls_and_no_race() -> None:
