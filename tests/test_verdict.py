@@ -192,7 +192,7 @@ def test_a_ranking_that_shuffled_labels_leave_is_about_the_checkpoints(higher: b
     blind = with_shuffled(found, *[sign * value for value in (4.0, 3.0, 2.0, 1.5, 1.0)]).verdict
     assert blind[1:] == [
         "With shuffled labels the ranking by s is nearly the same (tau 1.00): "
-        "it is about the checkpoints in general, not about this target; a short training (--refine) is about it."
+        "it says more of the checkpoints in general than of this target; a short training (--refine) is about it."
     ]
     sighted = with_shuffled(found, *[sign * value for value in (1.5, 2.0, 1.0, 1.6, 1.1)]).verdict
     assert sighted[1:] == [
@@ -324,14 +324,14 @@ def test_another_that_was_better_in_training_is_named() -> None:
 def test_other_trainings_that_are_a_guess_are_named() -> None:
     found = made((9.0, 3.0), (8.0, 3.0), (7.0, 3.0))
     found.target = {"classes": ["a", "b", "c"]}
-    for row, quality in zip(found.rows, (0.7, 0.33, 0.34), strict=True):
+    for row, quality in zip(found.rows, (0.7, 0.33, 0.42), strict=True):
         row.refined = Refined(
             metric="balanced_accuracy", quality=quality, low=quality - 0.1, high=quality + 0.1, rounds=1
         )
-    names = "The short training of m1 and m2 gave no more than a guess: a longer one may still change that."
+    names = "The short training of m1 and m2 is not clearly better than a guess: a longer one may change that."
     assert names in found.verdict
     found.rows[0].refined = dataclasses.replace(found.rows[0].refined, quality=0.33, low=0.2, high=0.4)
-    assert not any("gave no more than a guess" in text for text in found.verdict)  # all of them are, and one says so
+    assert sum("guess" in text for text in found.verdict) == 1  # that of the first says enough
 
 
 def test_a_training_whose_interval_reaches_a_guess_is_not_clearly_better() -> None:
@@ -365,12 +365,12 @@ def test_skipped_candidates_are_counted_where_one_is_left() -> None:
 
 
 def test_the_studies_are_named_for_a_ranking_like_theirs() -> None:
-    rows = [Row(f"m{i}", "scored", scores={"finetunability": Value(float(i))}) for i in range(6)]
+    rows = [Row(f"m{i}", "scored", scores={"finetunability": Value(float(i))}) for i in range(10)]
     about: dict[str, Any] = {"rank_by": "finetunability", "higher_is_better": {"finetunability": True}}
     settings = {"rank_by": "finetunability", "protocol": "one-step"}
     said = "In the studies the best of the first 5 was within 0.01 of the best on 17 of 19 targets."
     assert said in Ranking.of(rows, settings=settings, **about).verdict
-    assert said not in Ranking.of(rows[:5], settings=settings, **about).verdict
+    assert said not in Ranking.of(rows[:9], settings=settings, **about).verdict
     assert said not in Ranking.of(rows, settings={**settings, "protocol": "official"}, **about).verdict
     rows[0].refined = Refined(metric="dice", quality=0.9, rounds=1)
     assert said not in joined(Ranking.of(rows, settings=settings, **about)).verdict

@@ -15,7 +15,7 @@ from acrank.records.csv_columns import TRAINING_COLUMNS
 #: Columns that short trainings have a say in; all but the first are compared only where a user names them.
 _MADE_OF_TRAINING = (JOINT, "rank", "band", *TRAINING_COLUMNS)
 _FEWEST = 2  # a single value may be the same by chance
-_DIGITS = 5e-5  # a table may have been rounded to four decimals
+_DIGITS = 5.001e-4  # a table may have been rounded to three decimals, as where it was typed from the screen
 
 
 def made_of_truth(trained: Mapping[str, float], truth: Mapping[str, Measurement], *, score: str = JOINT) -> str:

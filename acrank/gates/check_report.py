@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from acrank.system.notebook import first_lines, html_of, short_name
@@ -40,6 +41,11 @@ class GateResult:
     observed: float | str | None
     required: str
     warnings: tuple[str, ...] = ()
+
+    def doubted(self, doubts: Sequence[str]) -> GateResult:
+        """The same with warnings, which its message says, too."""
+        message = (f"; {'but' if self.passed else 'and'} ").join([self.message, *doubts])
+        return replace(self, message=message, warnings=(*self.warnings, *doubts))
 
 
 @dataclass(frozen=True)

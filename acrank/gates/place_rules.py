@@ -1,17 +1,45 @@
-"""Gates on a model's place: in the leading band, and among the first after a short training."""
+"""Gates on a model's place: near the best, in the leading band, and among the first after a short training."""
 
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from functools import partial
 
 from acrank.errors import GatesError
 from acrank.gates.check_report import GateResult
-from acrank.gates.gates_file import LeadingBand, RefinedTopK
-from acrank.gates.lookups import find_row, listed, why_unranked
-from acrank.records import Ranking, Refined, Row
+from acrank.gates.gates_file import LeadingBand, Margin, RefinedTopK
+from acrank.gates.lookups import find_row, find_score, finite_value, listed, why_unranked
+from acrank.records import JOINT, Ranking, Refined, Row
 from acrank.records.first_candidate import is_at_chance
 from acrank.records.verdict import how_to_get_intervals
+
+#: What takes from a margin after refining.
+_PLACES = "joint is made of ranks: the margin counts places, not quality; --leading-band or --refined-top-k judge that"
+
+
+def check_margin(ranking: Ranking, gate: Margin) -> GateResult:
+    """The model's value is at most the margin worse than the best; `Within` has the units."""
+    score = find_score(ranking, gate.score, "margin")
+    result = partial(GateResult, name="margin", required=f"{score} within {gate.within} of the best")
+    row = find_row(ranking, gate.model, "margin")
+    value = finite_value(row, score)
+    if value is None:
+        return result(passed=False, message=why_unranked(row, score), observed=None)
+    values = {other.model: found for other in ranking.rows if (found := finite_value(other, score)) is not None}
+    pick = max if ranking.higher_is_better[score] else min
+    best = pick(values, key=lambda model: values[model])
+    # Decimals of the shortest text of each float: 0.8 - 0.7 is 0.1, as a reader of the record expects
+    top, own = Decimal(repr(float(values[best]))), Decimal(repr(float(value)))
+    leader = find_row(ranking, best, "margin")
+    allowed = gate.within.of(leader, row, score=score, values=list(values.values()))
+    gap = abs(top - own)
+    message = (
+        f"{listed([row.model])} has {score} {float(own):.6g}, {float(gap):.4g} from the best, "
+        f"{listed([best])} with {float(top):.6g}; {float(allowed):.4g} allowed"
+    )
+    judged = result(passed=gap <= allowed, message=message, observed=float(gap))
+    return judged.doubted([_PLACES]) if score == JOINT and judged.passed else judged
 
 
 def check_leading_band(ranking: Ranking, gate: LeadingBand) -> GateResult:

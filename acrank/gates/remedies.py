@@ -13,7 +13,7 @@ _OTHERS = {
     "no_skipped": (
         "`acrank zoo validate` says what skipped candidates lack: mend their entries, or take them out of the manifest"
     ),
-    "no_warnings": "mend what the warnings name and score anew, or leave out --no-warnings",
+    "no_warnings": "change what the warnings name and score anew; where it cannot be, leave out --no-warnings",
     "classes": "`acrank inspect` shows which classes were understood, and from what",
     "images": "`acrank inspect` shows which images were found, and what was left out",
     "time": "a busy machine is slower: score again on one like that of the baseline, with --no-cache",
@@ -34,8 +34,8 @@ def remedies(results: Iterable[GateResult], ranking: Ranking) -> list[str]:
         >>> rows = [Row(name, "scored", scores={"s": Value(x)}) for name, x in (("a", 1.0), ("b", 2.0))]
         >>> ranking = Ranking.of(rows, rank_by="s", higher_is_better={"s": True})
         >>> failed = GateResult(name="top_k", passed=False, message="a is rank 2", observed=2, required="rank <= 1")
-        >>> remedies([failed], ranking)
-        ['take b, or see whether the difference lasts: `acrank score --refine 2 --resume` trains the first few']
+        >>> print(*remedies([failed], ranking))
+        take b, or train the first few to see whether the difference lasts: score with --refine 2 --resume
     """
     failed = {result.name for result in results if not result.passed}
     return [*_about_the_place(failed, ranking), *(text for name, text in _OTHERS.items() if name in failed)]
@@ -47,8 +47,7 @@ def _about_the_place(failed: set[str], ranking: Ranking) -> Iterator[str]:
         return
     take = f"take {listed([best.model])}"
     if best.refined is not None:
-        yield f"{take}, or see with a longer --refine-budget and --resume whether the difference lasts"
+        yield f"{take}, or see with a longer --refine-budget whether the difference lasts"
     elif len(ranked) > 1:
         few = min(5, len(ranked))
-        train = f"`acrank score --refine {few} --resume` trains the first few"
-        yield f"{take}, or see whether the difference lasts: {train}"
+        yield f"{take}, or train the first few to see whether the difference lasts: score with --refine {few} --resume"

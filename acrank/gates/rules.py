@@ -10,17 +10,16 @@ import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from acrank.errors import GatesError
 from acrank.gates.check_report import CheckReport, GateResult, one_line
-from acrank.gates.gates_file import Gates, Margin, NoSkipped, SameBest, Time, TopK, WeightedTau
+from acrank.gates.gates_file import Gates, NoSkipped, SameBest, Time, TopK, WeightedTau
 from acrank.gates.lookups import find_row, find_score, finite_value, listed, of_partial_run, truth_of, why_unranked
 from acrank.gates.open_gates import why_band_is_open, why_open
-from acrank.gates.place_rules import check_leading_band, check_refined_top_k, place_in_bands
+from acrank.gates.place_rules import check_leading_band, check_margin, check_refined_top_k, place_in_bands
 from acrank.gates.target_rules import check_classes, check_images
 from acrank.records import Ranking
 from acrank.records.first_candidate import reservations_about
@@ -69,13 +68,7 @@ def _judged(ranking: Ranking, name: str, gate: Any) -> GateResult:
     doubts = reservations_about(ranking, find_row(ranking, model, name))
     if result.passed and (why := why_open(ranking, gate, name=name, rule=RULES[name])):
         doubts.append(why)
-    return _doubted(result, doubts)
-
-
-def _doubted(result: GateResult, doubts: Sequence[str]) -> GateResult:
-    """The result with warnings, which its message says, too."""
-    message = (f"; {'but' if result.passed else 'and'} ").join([result.message, *doubts])
-    return replace(result, message=message, warnings=(*result.warnings, *doubts))
+    return result.doubted(doubts)
 
 
 def _with_warnings(result: GateResult, warned: Sequence[str]) -> GateResult:
@@ -111,29 +104,6 @@ def check_top_k(ranking: Ranking, gate: TopK) -> GateResult:
     return result(passed=passed, message=message, observed=row.rank)
 
 
-def check_margin(ranking: Ranking, gate: Margin) -> GateResult:
-    """The model's value is at most the margin worse than the best; `Within` has the units."""
-    score = find_score(ranking, gate.score, "margin")
-    result = partial(GateResult, name="margin", required=f"{score} within {gate.within} of the best")
-    row = find_row(ranking, gate.model, "margin")
-    value = finite_value(row, score)
-    if value is None:
-        return result(passed=False, message=why_unranked(row, score), observed=None)
-    values = {other.model: found for other in ranking.rows if (found := finite_value(other, score)) is not None}
-    pick = max if ranking.higher_is_better[score] else min
-    best = pick(values, key=lambda model: values[model])
-    # Decimals of the shortest text of each float: 0.8 - 0.7 is 0.1, as a reader of the record expects
-    top, own = Decimal(repr(float(values[best]))), Decimal(repr(float(value)))
-    leader = find_row(ranking, best, "margin")
-    allowed = gate.within.of(leader, row, score=score, values=list(values.values()))
-    gap = abs(top - own)
-    message = (
-        f"{listed([row.model])} has {score} {float(own):.6g}, {float(gap):.4g} from the best, "
-        f"{listed([best])} with {float(top):.6g}; {float(allowed):.4g} allowed"
-    )
-    return result(passed=gap <= allowed, message=message, observed=float(gap))
-
-
 def check_same_best(ranking: Ranking, gate: SameBest) -> GateResult:
     """The baseline's best is still the best, or (tolerance "band") still in the leading band."""
     before = _baseline_best(ranking, gate.baseline)
@@ -151,7 +121,7 @@ def check_same_best(ranking: Ranking, gate: SameBest) -> GateResult:
     else:
         message += f"in {gate.baseline} it was {name}, {_place_now(ranking, before)}"
     why = why_band_is_open(ranking) if passed and before != now else ""
-    return _doubted(result(passed=passed, message=message, observed=listed([now])), [why] if why else [])
+    return result(passed=passed, message=message, observed=listed([now])).doubted([why] if why else [])
 
 
 def check_no_skipped(ranking: Ranking, gate: NoSkipped) -> GateResult:

@@ -72,12 +72,20 @@ def _chance(ranking: Ranking, best: Row) -> str:
 
 
 def _others_at_chance(ranking: Ranking, best: Row) -> str:
-    """Whose short training gave no more than a guess, where that of others gave more; "" where nobody's did."""
+    """Whose short training is not clearly better than a guess, where that of the first is; "" where nobody's is so."""
     trained = [row for row in ranking.rows if row.refined is not None and row.refined.quality is not None]
-    names = [row.model for row in trained if row is not best and is_at_chance(ranking, row)]
-    if not names or len(names) + is_at_chance(ranking, best) == len(trained):
+    names = [row.model for row in trained if row is not best and not _beats_a_guess(ranking, row)]
+    if not names or not _beats_a_guess(ranking, best):
         return ""
-    return f"The short training of {first_names(names)} gave no more than a guess: a longer one may still change that."
+    return (
+        f"The short training of {first_names(names)} is not clearly better than a guess: a longer one may change that."
+    )
+
+
+def _beats_a_guess(ranking: Ranking, row: Row) -> bool:
+    """Whether the interval of a short training, or without one its quality, is above what a guess would get."""
+    guess, low = guess_of(ranking, row), row.refined.low if row.refined is not None else None
+    return guess is None or (not is_at_chance(ranking, row) and (low is None or low > guess))
 
 
 def _left_untrained(ranking: Ranking) -> str:
@@ -135,7 +143,7 @@ def _about_the_labels(ranking: Ranking, best: Row) -> str:
     if tau is not None and tau > LABEL_BLIND:
         return (
             f"With shuffled labels the ranking by {score} is nearly the same (tau {tau:.2f}): "
-            "it is about the checkpoints in general, not about this target; a short training (--refine) is about it."
+            "it says more of the checkpoints in general than of this target; a short training (--refine) is about it."
         )
     if one is not None and one.value is not None and one.shuffled is not None:
         sign = 1.0 if ranking.higher_is_better[score] else -1.0
@@ -180,7 +188,7 @@ def _shortlist(ranking: Ranking) -> str:
     """What the studies found of the first few, where this is a ranking like theirs."""
     ranked = [row for row in ranking.rows if row.rank is not None]
     alike = ranking.scored_by == SHORTLIST.score and ranking.settings.get("protocol") == "one-step"
-    if not alike or len(ranked) <= SHORTLIST.first or any(row.refined for row in ranked):
+    if not alike or len(ranked) < 2 * SHORTLIST.first or any(row.refined for row in ranked):
         return ""
     return (
         f"In the studies the best of the first {SHORTLIST.first} was within {SHORTLIST.within:g} of the best on "

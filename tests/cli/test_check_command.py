@@ -209,7 +209,7 @@ def test_checking_needs_none_of_the_heavy_packages() -> None:
     [
         (
             ["--model", "c", "--top-k", "1"],
-            "hint: take a, or see whether the difference lasts: `acrank score --refine 3",
+            "hint: take a, or train the first few to see whether the difference lasts: score with --refine 3",
         ),
         (["--max-seconds", "1"], "hint: a busy machine is slower"),
         (["--truth", "truth.csv", "--min-tau", "0.9"], "hint: `acrank compare` shows every score against the truth"),
@@ -229,4 +229,4 @@ def test_a_failed_gate_after_a_training_asks_for_a_longer_one(acrank: Callable[.
     joined(ranking).save(Path("run.json"))
     got = acrank("check", "run.json", "--model", "b", "--top-k", "1")
     assert got.code == 1
-    assert "hint: take a, or see with a longer --refine-budget and --resume whether the difference lasts" in got.err
+    assert "hint: take a, or see with a longer --refine-budget whether the difference lasts" in got.err

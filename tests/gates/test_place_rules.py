@@ -167,5 +167,10 @@ def test_a_margin_in_standard_errors_of_joint_names_gates_that_fit() -> None:
     ranking = joined(ranking)
     with pytest.raises(GatesError, match="joint of a, b has no interval") as caught:
         outcome(ranking, margin={"model": "b", "within": "2 se"})
+    wide = outcome(ranking, margin={"model": "b", "within": 1})
+    assert wide.passed
+    assert wide.message.split("; but ")[1].startswith("joint is made of ranks: the margin counts places, not quality")
+    assert wide.warnings
+    assert not outcome(ranking, margin={"model": "b", "within": 0.5}).warnings
     assert caught.value.hint is not None
     assert "--leading-band or --refined-top-k, or for a margin of a score" in caught.value.hint
