@@ -145,8 +145,8 @@ def layer_rows(ranking: Ranking) -> tuple[list[dict[str, Any]], list[dict[str, A
 
     Returns:
         Rows with `m`, `r`, `k` (key of the layers' names), `a` (AC-Corr) and `d` (drift), the latter lists over
-        layers with None where there is no value; and the names: rows with `k`, `n` (names), `c` (channels), `i`
-        (places, 1-based).
+        layers with None where there is no value, as of AC-Corr for layers that it leaves out; and the names: rows
+        with `k`, `n` (names), `c` (channels), `i` (places, 1-based).
     """
     rows = ranked_rows(ranking)
     bodies: dict[tuple[tuple[str, int], ...], int] = {}
@@ -154,7 +154,8 @@ def layer_rows(ranking: Ranking) -> tuple[list[dict[str, Any]], list[dict[str, A
     for row, label in zip(rows, labels(rows), strict=True):
         if row.layers:
             key = tuple((chart_name(str(layer.get("name", ""))), int(layer["channels"])) for layer in row.layers)
-            a, d = ([_layer_value(layer, name) for layer in row.layers] for name in ("ac_corr", "affine_drift"))
+            a = [None if _is_left_out(layer) else _layer_value(layer, "ac_corr") for layer in row.layers]
+            d = [_layer_value(layer, "affine_drift") for layer in row.layers]
             found.append({"m": label, "r": row.rank, "k": bodies.setdefault(key, len(bodies)), "a": a, "d": d})
     names = [
         {"k": place, "n": [name for name, _ in key], "c": [count for _, count in key], "i": [*range(1, len(key) + 1)]}
@@ -180,6 +181,11 @@ def curve_rows(ranking: Ranking) -> list[dict[str, Any]]:
             curve[-1] | ({} if low is None or high is None else {"lo": short(low), "hi": short(high)}),
         ]
     return found
+
+
+def _is_left_out(layer: Mapping[str, Any]) -> bool:
+    """Whether AC-Corr leaves a layer out: its affines are equal, as at initialisation, so its value is the maximum."""
+    return bool(layer.get("untouched") or layer.get("as_begun"))
 
 
 def _layer_value(layer: Mapping[str, Any], name: str) -> float | None:

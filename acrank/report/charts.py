@@ -6,6 +6,7 @@ field names or expressions, so nothing of a record is ever evaluated.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 WINDOW = 50
 #: Colours that stand out on white and on near-black, also for colour-blind readers (Okabe-Ito, a little darker).
 LEADING, OTHERS, FRONT = "#0f81c0", "#8a8f98", "#d55e00"
+#: Fields of the layers -> what they are.
+LAYER_VALUES = {"a": "AC-Corr", "d": "affine drift"}
+#: The colour of a layer that has no value; a pointer finds it, unlike a transparent one.
+WITHOUT_VALUE = "#88888822"
+_EPOCHS = 10  # of a training, that its axis names at most, beside the first
 _ROW = 18  # pixels of a candidate's row
 
 
@@ -92,29 +98,43 @@ def cost_chart(score: ScoreColumn, cost: str, title: str, *, count: int) -> dict
     return _spec(dots + line + best + names, height=320)
 
 
-def layer_map(count: int, floors: tuple[float, float]) -> dict[str, Any]:
+def layer_map(count: int, floors: Mapping[str, float]) -> dict[str, Any]:
     """Heat map, candidate by layer, of AC-Corr or of the drift, on a logarithmic scale.
+
+    A layer without a value is pale grey, which no value is.
 
     Args:
         count: candidates that have layers.
-        floors: values of AC-Corr and of the drift that smaller ones, such as 0, are shown as.
+        floors: `a` (AC-Corr) and `d` (drift), or one of them -> the value that smaller ones, such as 0, are shown as.
     """
     alt = library("altair")
-    what = _select("what", ["a", "d"], ["AC-Corr", "affine drift"], label="colour")
+    what = _select("what", [*floors], [LAYER_VALUES[field] for field in floors], label="colour")
     names = alt.LookupData(data=alt.NamedData("bodies"), key="k", fields=["n", "c", "i"])
     base = _window(_named("layers"), count).transform_lookup("k", from_=names)
-    cells = base.transform_flatten(["a", "d", "n", "c", "i"]).transform_filter("isValid(datum[what])")
-    cells = cells.transform_calculate(v=f"log(max(datum[what], what == 'a' ? {floors[0]} : {floors[1]})) / LN10")
+    cells = base.transform_flatten(["a", "d", "n", "c", "i"])
+    least = " : ".join([*(f"what == '{field}' ? {floor}" for field, floor in floors.items()), "null"])
+    cells = cells.transform_calculate(
+        v=f"isValid(datum[what]) ? log(max(datum[what], {least})) / LN10 : null",
+        **{
+            f"{field}_text": f"isValid(datum.{field}) ? format(datum.{field}, '.4~g') : 'none'"
+            for field in LAYER_VALUES
+        },
+    )
     tooltip = [
         *(alt.Tooltip(f"{field}:N", title=title) for field, title in (("m", "candidate"), ("n", "layer"))),
         alt.Tooltip("c:Q", title="channels"),
-        *_numbers(a="AC-Corr", d="affine drift"),
+        *(alt.Tooltip(f"{field}_text:N", title=title) for field, title in LAYER_VALUES.items()),
     ]
     colour = alt.Color("v:Q", title="value (log)").scale(scheme="viridis")
     colour = colour.legend(orient="top", gradientLength=150, labelExpr="format(pow(10, datum.value), '.2~r')")
     x = alt.X("i:O", title="layer, input to output").axis(labelOverlap=True, labelAngle=0)
-    marks = cells.mark_rect(aria=False).encode(x, _candidates_axis(), colour, tooltip=tooltip)
-    return _spec(marks.add_params(what, *_slider(count)), rows=count)
+    by_rank = alt.EncodingSortField(
+        field="r", op="min"
+    )  # of two sets of rows, whose own order is not that of the ranks
+    cells = cells.encode(x, _candidates_axis().sort(by_rank), tooltip=tooltip)
+    known = cells.transform_filter("isValid(datum.v)").mark_rect(aria=False).encode(colour)
+    others = cells.transform_filter("!isValid(datum.v)").mark_rect(aria=False, color=WITHOUT_VALUE)
+    return _spec(alt.layer(known, others).add_params(what, *_slider(count)), rows=count)
 
 
 def agreement_map(count: int) -> dict[str, Any]:
@@ -148,17 +168,33 @@ def truth_scatter(scores: Mapping[int, ScoreColumn]) -> dict[str, Any]:
     return _spec(alt.layer(across, along, points).add_params(*_choice(scores)), height=360)
 
 
-def learning_curves(metric: str) -> dict[str, Any]:
-    """Quality on the validation images after each epoch, a line for each candidate that was trained."""
+def learning_curves(metric: str, epochs: int) -> dict[str, Any]:
+    """Quality on the validation images after each epoch, a line for each candidate that was trained.
+
+    Args:
+        metric: of the quality.
+        epochs: of the longest training.
+    """
     alt = library("altair")
     base = _named("curves")
-    x = alt.X("e:Q", title="epoch").scale(padding=12, nice=False).axis(format="d", tickMinStep=1)
+    x = alt.X("e:Q", title="epoch").scale(padding=12, nice=False).axis(format="d", values=whole_epochs(epochs))
     y = alt.Y("q:Q", title=chart_name(metric)).scale(zero=False)
     colour = alt.Color("m:N", title=None, sort=None).scale(scheme="tableau10").legend(orient="top", columns=2)
     tooltip = [alt.Tooltip("m:N", title="candidate"), alt.Tooltip("e:Q", title="epoch"), *_numbers(q=metric)]
     lines = base.mark_line(point=True).encode(x, y, colour, tooltip=tooltip)
     ends = base.transform_filter("isValid(datum.lo)").mark_rule(aria=False)
     return _spec(lines + ends.encode(x, alt.Y("lo:Q"), alt.Y2("hi:Q"), colour), height=360)
+
+
+def whole_epochs(count: int) -> list[int]:
+    """The epochs that an axis names: the first, and every one, second, fifth, tenth, ... up to the last.
+
+    >>> whole_epochs(2), whole_epochs(24)
+    ([1, 2], [1, 5, 10, 15, 20])
+    """
+    steps = (digit * 10**power for power in itertools.count() for digit in (1, 2, 5))
+    step = next(one for one in steps if one * _EPOCHS >= count)
+    return sorted({1, *range(step, count + 1, step)})
 
 
 def _named(name: str) -> altair.Chart:

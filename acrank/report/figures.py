@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from acrank.formats.cells import visible
 from acrank.report import charts
 from acrank.report.chart_data import ranked_rows
-from acrank.report.charts import ScoreColumn
+from acrank.report.charts import LAYER_VALUES, ScoreColumn
 
 if TYPE_CHECKING:
     from acrank.records import Ranking
@@ -66,8 +66,8 @@ def figures(ranking: Ranking, datasets: Mapping[str, Rows], *, left_out: Mapping
     scores = [ScoreColumn(name=name, higher=ranking.higher_is_better.get(name, True)) for name in ranking.score_names]
     found = [_bars(scores, ranking)]
     found += [_cost(scores[0], datasets, cost) for cost in _COSTS if any(cost in row for row in rows)]
-    if datasets["layers"]:
-        found.append(_layers(datasets))
+    if floors := _floors(datasets["layers"]):
+        found.append(_layers(datasets["layers"], floors))
     if any(row["a"] != row["b"] for row in datasets["agreement"]):
         found.append(_agreement(datasets["agreement"], scores))
     if datasets["curves"]:
@@ -112,36 +112,53 @@ def _cost(score: ScoreColumn, datasets: Mapping[str, Rows], cost: str) -> Figure
     )
 
 
-def _layers(datasets: Mapping[str, Rows]) -> Figure:
-    most = max(len(row["a"]) for row in datasets["layers"])
+def _layers(rows: Rows, floors: Mapping[str, float]) -> Figure:
+    most = max(len(row["d"]) for row in rows)
+    left_out = any(value is None for row in rows for value in row["a"])
+    without = " Layers whose affines are all equal, as at the start of training, are left out of AC-Corr (grey)."
     return Figure(
         id="layers",
         title="Where source and target part",
         caption=f"AC-Corr and affine drift of each normalisation layer, at most {most}: a row is a candidate, a column "
         "a layer counted from the input. Bright layers are where the target moves the affines most (drift), or where "
         "their correlation between source and target is largest (AC-Corr: of a layer the sum over its channels, in the "
-        "ranking per channel, mean over layers).",
-        spec=charts.layer_map(len(datasets["layers"]), (_floor(datasets, "a"), _floor(datasets, "d"))),
+        f"ranking per channel, mean over layers).{without if left_out else ''}",
+        spec=charts.layer_map(len(rows), floors),
     )
 
 
-def _floor(datasets: Mapping[str, Rows], name: str) -> float:
-    """The smallest value above 0 of a field of the layers."""
-    return min((value for row in datasets["layers"] for value in row[name] if value and value > 0), default=1.0)
+def _floors(rows: Rows) -> dict[str, float]:
+    """The smallest value above 0 of each field of the layers that has one: a logarithmic scale begins there."""
+    known = {name: [value for row in rows for value in row[name] if value and value > 0] for name in LAYER_VALUES}
+    return {name: min(values) for name, values in known.items() if values}
 
 
 def _agreement(rows: Rows, scores: Sequence[ScoreColumn]) -> Figure:
-    pairs = sorted({(row["tau"], *sorted((row["a"], row["b"]))) for row in rows if row["a"] != row["b"]})
-    (low, *least), (high, *most) = pairs[0], pairs[-1]
+    pairs = {tuple(sorted((row["a"], row["b"]))): float(row["tau"]) for row in rows if row["a"] != row["b"]}
     return Figure(
         id="agreement",
         title="Agreement of the scores",
         caption="Kendall's tau between the orders that two scores give, each with its better end first: 1 is the same "
-        f"order, -1 the reverse. Most alike are {most[0]} and {most[1]} ({high:.2f}), least alike {least[0]} and "
-        f"{least[1]} ({low:.2f}).",
+        f"order, -1 the reverse. {_alike(pairs)}",
         spec=charts.agreement_map(len(scores)),
         wide=len(scores) > 8,
     )
+
+
+def _alike(pairs: Mapping[tuple[str, ...], float]) -> str:
+    """Which two scores are most alike and which least, and how many other pairs have the same tau at two digits."""
+    shown = {pair: f"{round(tau, 2) + 0.0:.2f}" for pair, tau in pairs.items()}  # no -0.00
+    least, most = (min(pairs, key=lambda pair: (sign * pairs[pair], pair)) for sign in (1, -1))
+    if shown[least] == shown[most]:
+        only = f"{most[0]} and {most[1]} have {shown[most]}."
+        return only if len(pairs) == 1 else f"All {len(pairs)} pairs of scores have {shown[most]}."
+
+    def said(pair: tuple[str, ...]) -> str:
+        others = sum(text == shown[pair] for text in shown.values()) - 1
+        more = "" if not others else "; so is 1 other pair" if others == 1 else f"; so are {others} other pairs"
+        return f"{pair[0]} and {pair[1]} ({shown[pair]}{more})"
+
+    return f"Most alike are {said(most)}, least alike {said(least)}."
 
 
 def trained_metric(ranking: Ranking) -> str:
@@ -158,7 +175,7 @@ def _curves(ranking: Ranking, rows: Rows) -> Figure:
         title="Short training",
         caption=f"Quality ({metric}) of {len(last)} candidates after each epoch of a short training; {best} ends "
         f"highest, at {last[best]:.4g}. Upright lines at the end are 95% intervals.",
-        spec=charts.learning_curves(metric),
+        spec=charts.learning_curves(metric, max(int(row["e"]) for row in rows)),
         wide=False,
     )
 

@@ -92,3 +92,14 @@ def test_layers_share_their_names() -> None:
     assert (layers[2]["a"], layers[2]["d"]) == ([None], [None])
     assert bodies[1] == {"k": 1, "n": ["norm"], "c": [8], "i": [1]}
     assert bodies[0]["n"] == [f"blocks.{place}.norm" for place in range(4)]
+
+
+def test_layers_that_ac_corr_leaves_out_have_no_value_of_it() -> None:
+    """Their correlation is the maximum whatever the target: they were the brightest cells of the heat map."""
+    ranking = made_run(["a"], layers=4)
+    row = ranking.rows[0]
+    marks: list[dict[str, bool]] = [{"untouched": False}, {"untouched": True}, {"as_begun": True}, {"as_begun": False}]
+    row.layers = [{**layer, **mark} for layer, mark in zip(row.layers, marks, strict=True)]
+    (found,), _ = layer_rows(ranking)
+    assert [value is None for value in found["a"]] == [False, True, True, False]
+    assert None not in found["d"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from helpers.open_page import OpenPage
 
 from acrank.records import Ranking
 from acrank.report import ReportParts, report_html
+from acrank.report.charts import WITHOUT_VALUE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -251,3 +253,34 @@ def test_three_candidates(open_page: Open) -> None:
     assert len(shown.column(0)) == 3
     assert shown.page.locator("#chart-curves .mark-line path").count() == 1
     assert shown.said == []
+
+
+def test_a_layer_that_ac_corr_leaves_out_is_grey(open_page: Open) -> None:
+    ranking = made_run(["a", "b"], layers=3)
+    ranking.rows[0].layers = [{**layer, "as_begun": True} for layer in ranking.rows[0].layers]
+    shown = open_page(report_html(ranking))
+    cells = shown.page.locator("#chart-layers .mark-rect.role-mark path")
+    empty = shown.page.locator(f"#chart-layers .mark-rect.role-mark path[fill='{WITHOUT_VALUE}']")
+    assert (cells.count(), empty.count()) == (6, 3)
+    names = shown.page.locator("#chart-layers .role-axis-label text").all_text_contents()
+    assert [name for name in names if ". " in name] == [f"{row.rank}. {row.model}" for row in ranking.rows]
+    empty.nth(1).hover(force=True)
+    shown.page.locator("#vg-tooltip-element.visible").wait_for(timeout=5000)
+    assert shown.page.locator("#vg-tooltip-element td.value").all_text_contents()[1:4] == [
+        "blocks.1.norm",
+        "64",
+        "none",
+    ]
+    shown.page.locator("#chart-layers select").select_option("d")
+    shown.page.wait_for_timeout(100)
+    assert (cells.count(), empty.count()) == (6, 0)
+    assert shown.said == []
+
+
+def test_the_axis_of_two_epochs_has_two_labels(open_page: Open) -> None:
+    """It had three, 1, 2 and 2: a middle one that was rounded."""
+    ranking = refine(made_run(["a", "b", "c"]), 2)
+    best = ranking.rows[0]
+    best.refined = best.refined and dataclasses.replace(best.refined, curve=[0.5, 0.6])
+    labels = open_page(report_html(ranking)).page.locator("#chart-curves .role-axis-label text")
+    assert [text for text in labels.all_text_contents() if "." not in text] == ["1", "2"]
