@@ -47,6 +47,28 @@ def test_html_has_every_row_the_verdict_and_the_warnings_escaped() -> None:
     assert page.index("net00") < page.index("net01") < page.index("bad")
 
 
+def test_a_run_that_was_not_finished_says_so_in_every_form() -> None:
+    pytest.importorskip("matplotlib")
+    from matplotlib.figure import Figure
+
+    from acrank.formats import render
+
+    part, whole = (ranking(candidates=count, complete=count == 13, warnings=["w"]) for count in (20, 13))
+    said = "the run was not finished: 13 of 20 candidates have a row"
+    forms = {
+        "repr": repr,
+        "notebook": Ranking._repr_html_,
+        "table": lambda one: render(one.view(), "table"),
+        "markdown": lambda one: render(one.view(), "markdown"),
+        "plot": lambda one: one.plot(Figure().subplots()).get_title(),
+    }
+    assert [name for name, form in forms.items() if said not in form(part)] == []
+    assert [name for name, form in forms.items() if "finished" in form(whole)] == []
+    for name in ("notebook", "table", "markdown"):
+        text = forms[name](part)
+        assert text.index(f"warning: {said}") < text.index("is first by s"), name
+
+
 def test_bars_and_their_intervals_are_the_values() -> None:
     pytest.importorskip("matplotlib")
     import matplotlib

@@ -164,7 +164,8 @@ class Ranking:
         return text_of(self)
 
     def _repr_html_(self) -> str:
-        return html_of(self.view(), [*self.verdict, *(f"warning: {text}" for text in self.warnings)])
+        view = self.view()
+        return html_of(view, [*view.footer, *(f"warning: {text}" for text in self.warnings)])
 
     def view(self) -> View:
         """The ranking for every format; the table has the ranking score as a share of the best, skipped rows below."""
@@ -186,7 +187,7 @@ class Ranking:
             more=earlier_columns([None if row.prior is None else row.prior.value for row in self.rows]),
             zero=[None if one is None else one.mean for one in zeros],
             within_zero=[is_within_zero(self, row) for row in self.rows],
-            footer=self.verdict,
+            footer=[*([f"warning: {self.lacking}"] if self.lacking else []), *self.verdict],
         )
 
     def to_record(self) -> dict[str, Any]:

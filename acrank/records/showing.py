@@ -19,16 +19,18 @@ _COLOURS = ("#0072b2", "#56b4e9")  # of every other band, told apart by colour-b
 
 
 def text_of(ranking: Ranking) -> str:
-    """A few lines: target, ranking score, the first candidates with their bands, and what was skipped."""
+    """A few lines: target, ranking score, the first candidates with their bands, what was skipped, and warnings."""
     skipped = sum(row.status == "skipped" for row in ranking.rows)
     ranked = [row for row in ranking.rows if row.rank is not None]
     count = f"{len(ranked)} ranked" + (f", {skipped} skipped" if skipped else "")
     target = short_name(str(ranking.target.get("name", "a target")))
+    lacking = [f"  warning: {ranking.lacking}"] if ranking.lacking else []
     return (
         "\n".join(
             [
                 f"<Ranking for {target} by {short_name(ranking.rank_by)}: {count}",
                 *first_lines([_line(row, ranking.rank_by) for row in ranked]),
+                *lacking,
                 *first_lines([f"warning: {short_name(text)}" for text in ranking.warnings], most=2),
             ]
         )
@@ -74,7 +76,8 @@ def plot_ranking(ranking: Ranking, axes: Axes | None = None, *, most: int = 20) 
     axes.invert_yaxis()
     direction = "higher" if ranking.higher_is_better[name] else "lower"
     axes.set_xlabel(f"{short_name(name)} ({direction} is better)", parse_math=False)
-    axes.set_title(short_name(str(ranking.target.get("name", ""))), parse_math=False)
+    title = short_name(str(ranking.target.get("name", "")))
+    axes.set_title("\n".join(filter(None, [title, ranking.lacking])), parse_math=False)
     return axes
 
 

@@ -62,6 +62,7 @@ def report_html(ranking: Ranking, parts: ReportParts | None = None) -> str:
         title=visible(parts.title) or f"{visible(str(ranking.target.get('name', 'target')))}: which checkpoint?",
         ranking=ranking,
         facts=_facts(ranking),
+        lacking=visible(ranking.lacking),
         verdict=_verdict(ranking),
         warnings=[visible(text) for text in ranking.warnings],
         notes=[visible(text) for text in ranking.notes],

@@ -129,6 +129,15 @@ def test_a_run_in_which_nothing_was_ranked_has_a_page_without_charts() -> None:
     assert "No candidate was ranked" in "".join(found.text)
 
 
+def test_a_run_that_was_not_finished_says_so_before_its_verdict() -> None:
+    ranking = made_run(["a", "b", "c"])
+    assert "was not finished" not in report_html(ranking)
+    ranking.candidates, ranking.complete = 5, False
+    text = " ".join(Outline(report_html(ranking)).text)
+    said = text.index("the run was not finished: 3 of 5 candidates have a row")
+    assert text.index("Verdict") < said < text.index(ranking.verdict[0])
+
+
 def test_figures_of_a_comparison() -> None:
     one = {"dataset": "", "score": "logme", "kind": "score", "n": 9, "weighted_tau": 0.5, "verdict": None}
     one |= {"weighted_tau_low": 0.25, "weighted_tau_high": 0.75}
