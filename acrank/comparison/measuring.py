@@ -12,7 +12,7 @@ from acrank.comparison import statistics
 from acrank.comparison.aligning import RANK_ELSEWHERE, SAME_TASK, AlignedDataset
 from acrank.comparison.permutation import Permutations
 from acrank.comparison.resampling import CORRELATIONS, FLIPPED, TAUS, Counts, statistics_of_counts, top_names
-from acrank.comparison.results import Estimate, ScoreResult
+from acrank.comparison.results import Estimate, ScoreResult, zeroed
 from acrank.comparison.statistics import Floats
 
 RANDOM = "random ranking"
@@ -51,7 +51,7 @@ class ResampledDataset:
             statistics_of_counts(column[keep], truth[keep], counts, top=self.top)
             for truth, counts in zip(self.truths, shares, strict=True)
         ]
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return {name: zeroed(np.concatenate([part[name] for part in parts]), self.scale(name)) for name in parts[0]}
 
     def values(self, score: Floats, truth: Floats) -> dict[str, float]:
         """Every figure without resampling; NaN where undefined."""
@@ -59,7 +59,11 @@ class ResampledDataset:
         for k in self.top:
             top = (statistics.top_k_hit, statistics.relative_at_k, statistics.regret_at_k)
             found.update(zip(top_names(k), (figure(score, truth, k) for figure in top), strict=True))
-        return found
+        return {name: float(zeroed(np.array(value), self.scale(name))) for name, value in found.items()}
+
+    def scale(self, figure: str) -> float:
+        """How large a figure is: regrets are in units of the truth, all others at most about 1."""
+        return float(np.abs(self.aligned.truth).max()) if _is_regret(figure) else 1.0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -110,11 +114,11 @@ def _measure(data: ResampledDataset, column: Floats, *, name: str, kind: str, hi
     if reason:
         return Measured(result=bare, draws={}, column=column)
     values, draws = data.values(x, y), data.draws(column)
-    flipped = statistics.weighted_tau(-x, y)
+    flipped = float(zeroed(np.array(statistics.weighted_tau(-x, y))))
     draws["flip_gain"] = draws[FLIPPED] - draws["weighted_tau"]
     result = replace(
         bare,
-        figures={figure: Estimate.of(value, draws[figure]) for figure, value in values.items()},
+        figures={name: Estimate.of(value, draws[name], scale=data.scale(name)) for name, value in values.items()},
         p_values=data.permutations.p_values(x, y, {tau: values[tau] for tau in TAUS}),
         flipped=flipped,
         flip_gain=Estimate.of(flipped - values["weighted_tau"], draws["flip_gain"]),
@@ -172,12 +176,17 @@ def _random(data: ResampledDataset) -> Measured:
     if bare.reason:
         return Measured(result=bare, draws={}, column=truth)
     found = data.permutations.random_ranking(truth, data.top)
-    figures = {name: Estimate.of(float(found[name].mean()), found[name]) for name in data.figures}
+    found = {name: zeroed(values, data.scale(name)) for name, values in found.items()}
+    figures = {name: Estimate.of(float(found[name].mean()), found[name], scale=data.scale(name)) for name in found}
     # every dataset draws its own orders, so that an average is one of unrelated rankings
     rng = np.random.default_rng(zlib.crc32(f"random ranking on {data.aligned.name}".encode()))
     picks = rng.integers(len(found["weighted_tau"]), size=len(data.counts))
     draws = {name: found[name][picks] for name in data.figures}
     return Measured(result=replace(bare, figures=figures), draws=draws, column=truth)
+
+
+def _is_regret(figure: str) -> bool:
+    return figure.startswith("regret_at_")
 
 
 def _why_undefined(score: Floats, truth: Floats) -> str:
@@ -221,18 +230,26 @@ def _average(found: list[Measured]) -> ScoreResult:
         kind=first.kind,
         higher_is_better=first.higher_is_better,
         n=sum(item.result.n for item in defined),
-        figures={name: _mean([(i.result.figures[name], i.draws[name]) for i in defined]) for name in first.figures},
+        figures={
+            name: _mean(
+                [(i.result.figures[name], i.draws[name]) for i in defined], scale=0.0 if _is_regret(name) else 1.0
+            )
+            for name in first.figures
+        },
         versus=paired[0].result.versus if paired else "",
         difference=_mean([(item.result.difference, item.draws["difference"]) for item in paired]),
         residual=_mean(residuals),
-        flipped=float(np.mean(flips)) if flips else None,
+        flipped=float(zeroed(np.array(np.mean(flips)))) if flips else None,
         flip_gain=_mean([(item.result.flip_gain, item.draws["flip_gain"]) for item in defined if flips]),
         reason=f"undefined on {', '.join(undefined)}" if undefined else "",
     )
 
 
-def _mean(parts: Sequence[tuple[Estimate, Floats]]) -> Estimate:
-    """Mean value, with the interval of the mean of the draws; datasets without a value are left out."""
+def _mean(parts: Sequence[tuple[Estimate, Floats]], *, scale: float = 1.0) -> Estimate:
+    """Mean value, with the interval of the mean of the draws; datasets without a value are left out.
+
+    The mean of regrets, which none of them is below 0, rounds nothing to 0: their scale is 0 here.
+    """
     known = [(estimate.value, draws) for estimate, draws in parts if estimate.value is not None]
     if not known:
         return Estimate(None)
@@ -240,4 +257,4 @@ def _mean(parts: Sequence[tuple[Estimate, Floats]]) -> Estimate:
     finite = np.isfinite(stacked)
     with np.errstate(invalid="ignore"):
         draws = np.where(finite, stacked, 0.0).sum(axis=0) / finite.sum(axis=0)
-    return Estimate.of(float(np.mean([value for value, _ in known])), draws)
+    return Estimate.of(float(np.mean([value for value, _ in known])), draws, scale=scale)

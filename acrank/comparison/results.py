@@ -21,6 +21,24 @@ if TYPE_CHECKING:
     from acrank.system.view import Column, View
 
 
+#: Of the scale of a figure: what is nearer to 0 is 0 but for the rounding of sums and differences.
+_ROUNDING = 1e-12
+
+
+def zeroed(figures: Floats, scale: float = 1.0) -> Floats:
+    """Figures with 0 in place of those that are 0 but for rounding, and of -0.
+
+    Args:
+        figures: of any shape; NaN stays.
+        scale: how large such a figure is: 1 for correlations, the largest truth for regrets.
+
+    Example:
+        >>> zeroed(np.array([3.5e-17, -0.0, 1e-3])).tolist()
+        [0.0, 0.0, 0.001]
+    """
+    return np.where(np.abs(figures) <= _ROUNDING * scale, 0.0, figures)
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A figure with its 95% interval; None where undefined."""
@@ -30,12 +48,18 @@ class Estimate:
     high: float | None = None
 
     @classmethod
-    def of(cls, value: float, draws: Floats) -> Estimate:
-        """A value with the percentile interval of its draws; None throughout if the value is undefined."""
+    def of(cls, value: float, draws: Floats, *, scale: float = 1.0) -> Estimate:
+        """A value with the percentile interval of its draws; None throughout if the value is undefined.
+
+        Args:
+            value: of the figure.
+            draws: the figure on every resample.
+            scale: of the figure, to tell what is 0 but for rounding; see `zeroed`.
+        """
         if not np.isfinite(value):
             return cls(None)
-        low, high = interval(draws) or (None, None)
-        return cls(value, low, high)
+        found = zeroed(np.array([value, *(interval(draws) or ())]), scale).tolist()
+        return cls(*found)
 
 
 @dataclass(frozen=True, kw_only=True)

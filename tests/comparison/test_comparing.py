@@ -416,3 +416,30 @@ def test_copies_in_one_cluster_leave_intervals_as_they_were() -> None:
     assert (
         compare(twice, both, clusters=clusters).settings["interval"] == "percentile bootstrap over clusters of models"
     )
+
+
+def test_what_is_zero_but_for_rounding_is_zero() -> None:
+    """Differences and gains were written as -7.4e-18, and such an interval was held to be above 0."""
+    rng = np.random.default_rng(5)
+    names = [f"s{place}" for place in range(6)]
+    datasets = {where: {name: column(rng.permutation(6)) for name in names} for where in "abcd"}
+    truths = {where: column(rng.permutation(6) / 10) for where in "abcd"}
+    found = compare(scores_of(datasets), truth_of(truths), resamples=100, versus="s0")
+    figures = [
+        (one.dataset, one.score, name, value)
+        for one in (*found.results, *found.averages)
+        for name, value in one.to_record().items()
+        if isinstance(value, float) and not name.endswith("_p")
+    ]
+    assert len(figures) > 999
+    assert [one for one in figures if 0 < abs(one[-1]) < 1e-12 or str(one[-1]) == "-0.0"] == []
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-20])
+def test_a_regret_between_truths_that_differ_by_rounding_is_zero(unit: float) -> None:
+    truths = column([unit * (0.1 + 0.2), unit * 0.3, unit * 0.2, unit * 0.1, 0.0])
+    scores = scores_of({"": {"s": column([4, 5, 3, 2, 1]), "t": column([3, 2, 5, 4, 1])}})
+    found = compare(scores, truth_of({"": truths}), resamples=100)
+    regrets = {one.score: one.figures["regret_at_1"] for one in found.results if one.kind == "score"}
+    assert (regrets["s"].value, regrets["s"].low) == (0.0, 0.0)
+    assert regrets["t"].value == pytest.approx(0.1 * unit, rel=1e-9)
