@@ -31,11 +31,11 @@ def settings_of(plan: TrainingPlan | None, sides: Sides, base: FinetuneSettings)
 
 
 def summary_of(known: Mapping[str, Refined], sides: Sides, why: Stop | None) -> str:
-    """How many were trained on what, in how many rounds, and why these ended."""
+    """How many were trained, on how many images of which kind, in how many rounds, and why these ended."""
     rounds = max(found.rounds for found in known.values())
     text = (
-        f"refined: {len(known)} candidate{'s' if len(known) > 1 else ''} trained on {len(sides.train)} images in "
-        f"{rounds} round{'s' if rounds > 1 else ''}, {sides.note} ({len(sides.val)})"
+        f"refined: {len(known)} candidate{'s' if len(known) > 1 else ''} trained on {len(sides.train)} images and "
+        f"validated on {len(sides.val)} others, in {rounds} round{'s' if rounds > 1 else ''} ({sides.note})"
     )
     return f"{text}; {why.value}" if why else text
 

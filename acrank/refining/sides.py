@@ -88,15 +88,30 @@ def choose_sides(target: Target, draws: Sequence[Draw], *, seed: int) -> Sides:
     else:
         first = halves(target.labels, seed=seed, repeat=0, task=target.task, groups=codes)
         train, val = np.flatnonzero(first), np.flatnonzero(~first)
-        note = (
-            f"the draws leave {int((~used).sum())} of {len(target)} images: validated on the half that no training saw"
-        )
+        note = _why_halves(len(target), int((~used).sum()), has_groups=codes is not None)
     bounds = BOUNDS[target.task]
     parts = {
         "train": _at_most(target, train, bounds.train, words=(seed, 0)),
         "val": _at_most(target, val, bounds.val, words=(seed, 1)),
     }
     return _examined(target, **parts, note=note)
+
+
+def _why_halves(count: int, left: int, *, has_groups: bool) -> str:
+    """Why one half of the images trains and the other validates: the draws leave too few.
+
+    >>> _why_halves(120, 0, has_groups=False)
+    'all 120 images are in the draws, so one half trains and the other validates'
+    >>> _why_halves(120, 9, has_groups=False).partition(", so")[0]
+    '9 of 120 images are in no draw, too few in all or of a class to validate on'
+    """
+    where = "in the draws or of a group in them" if has_groups else "in the draws"
+    outside = "neither in a draw nor of a group in one" if has_groups else "in no draw"
+    halves_of = "so one half trains and the other validates"
+    if not left:
+        return f"all {count} images are {where}, {halves_of}"
+    few = f"{left} of {count} images {'is' if left == 1 else 'are'} {outside}"
+    return f"{few}, too few in all or of a class to validate on, {halves_of}"
 
 
 def is_enough(target: Target, places: Indices) -> bool:

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from helpers.workbench import make_images, make_masks
 
+from acrank.records import Refined
+from acrank.refining.refine_notes import summary_of
 from acrank.refining.sides import Sides, choose_sides, fewer_images
 from acrank.targets import Target, open_target
 from acrank.targets.draws import make_draws
@@ -43,7 +45,29 @@ def test_halves_where_the_draws_leave_too_little(tmp_path: Path) -> None:
     train, val = ids(sides)
     assert (len(train), len(val)) == (12, 12)
     assert train.isdisjoint(val)
-    assert "leave 0 of 24 images" in sides.note
+    assert sides.note == "all 24 images are in the draws, so one half trains and the other validates"
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_a_note_on_halves_says_how_many_images_the_draws_leave(tmp_path: Path, grouped: bool) -> None:
+    target = open_target(make_images(tmp_path / "target", each=8, size=8))
+    groups = tuple(str(place // 2) for place in range(24)) if grouped else None
+    sides, drawn = sides_of(dataclasses.replace(target, groups=groups), samples=18)
+    pairs = {name for place, name in enumerate(target.ids) if target.ids[place ^ 1] in drawn}
+    left = 24 - len(drawn | pairs if grouped else drawn)
+    where = "neither in a draw nor of a group in one" if grouped else "in no draw"
+    assert left > 1
+    assert sides.note.startswith(f"{left} of 24 images are {where}, too few")
+
+
+def test_the_summary_says_how_many_train_and_how_many_validate(tmp_path: Path) -> None:
+    """It said "the draws leave 0 of 24 images: validated on the half that no training saw (12)"."""
+    sides, _ = sides_of(open_target(make_images(tmp_path / "target", each=8, size=8)), samples=24)
+    known = {name: Refined(metric="auc", quality=0.5, rounds=2) for name in "ab"}
+    assert summary_of(known, sides, None) == (
+        "refined: 2 candidates trained on 12 images and validated on 12 others, in 2 rounds "
+        "(all 24 images are in the draws, so one half trains and the other validates)"
+    )
 
 
 def test_fewer_images_are_of_every_class_and_of_their_side(tmp_path: Path) -> None:
