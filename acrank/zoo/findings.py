@@ -141,7 +141,8 @@ def _notes(match: Match, twins: Sequence[str]) -> list[str]:
     classes = f"head of {match.classes} classes" if match.classes else "no head"
     notes = [f"all {match.fingerprint.size} tensors of the backbone, {classes}"]
     if alike := [name for name in match.same if name not in twins]:
-        notes.append(f"the same names and shapes: {', '.join(alike)}")
+        named = f"; the file's name says {match.fingerprint.name}" if match.is_named else ""
+        notes.append(f"the same names and shapes: {', '.join(alike)}{named}")
     if twins:
         notes.append(f"the same names and shapes, but other layers (does the file come from one?): {', '.join(twins)}")
     return [*notes, *input_line(match.fingerprint.name)]

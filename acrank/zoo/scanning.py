@@ -40,9 +40,11 @@ class FolderScan:
 
     @property
     def summary(self) -> str:
-        """One line: files, and how many are sure, guessed and unknown."""
+        """One line: files, how many are sure, guessed and unknown, and how many sure ones fit others as well."""
         left = ", ".join(f"{count} {what}" for what, count in sorted(self.left_out.items()))
-        counts = ", ".join(f"{count} {kind}" for kind, count in self.counts.items())
+        doubtful = len(self._doubtful)
+        fit = f" ({doubtful} fit{'s' if doubtful == 1 else ''} other architectures as well)" if doubtful else ""
+        counts = ", ".join(f"{count} {kind}{fit * (kind == 'sure')}" for kind, count in self.counts.items())
         files = f"{len(self.findings)} file{'s' if len(self.findings) != 1 else ''}"
         return f"{files}, {counts}" + (f" (left out: {left})" if left else "")
 
@@ -83,7 +85,7 @@ class FolderScan:
     @property
     def doubt(self) -> str | None:
         """A sentence on the files whose architecture has twins of other layers; None where there are none."""
-        found = [one for one in self.findings if one.kind == "sure" and one.twins]
+        found = self._doubtful
         if not found:
             return None
         shown = "; ".join(f"{one.path.name}: {one.entries[0].architecture} or {one.twins[0]}" for one in found[:3])
@@ -101,6 +103,11 @@ class FolderScan:
         if not self.counts["sure"]:
             lines[2:3] = [*comment("`models:` without brackets, once an entry below is used"), "models: []"]
         return "\n".join(lines) + "\n"
+
+    @property
+    def _doubtful(self) -> list[Finding]:
+        """Files whose entry is one of several architectures that their tensors fit, and no name decides."""
+        return [one for one in self.findings if one.kind == "sure" and one.twins]
 
     def _shown(self, one: Finding) -> str:
         return os.path.relpath(one.path, self.folder)

@@ -53,7 +53,7 @@ def test_eight_files_are_told_and_their_manifest_is_valid(tmp_path: Path, index:
     scan = scan_folder(tmp_path, index, encoders=lambda: encoders)
     assert [one.path for one in scan.findings] == paths
     assert [one.entries[0].architecture for one in scan.findings] == [one.architecture for one in EIGHT]
-    assert scan.summary == "8 files, 8 sure, 0 guessed, 0 unknown"
+    assert scan.summary == "8 files, 8 sure (1 fits other architectures as well), 0 guessed, 0 unknown"
     zoo, problems = validate_zoo(written(scan, tmp_path))
     assert problems == []
     channels = [candidate.in_chans or 3 for candidate in zoo.candidates]
@@ -109,10 +109,15 @@ def test_a_twin_of_other_layers_is_warned_of_unless_the_name_decides(tmp_path: P
     doubt = found.doubt
     assert doubt is not None
     assert "(mine.pth: efficientnet_lite0 or tf_efficientnet_lite0)" in doubt
+    assert found.summary == "2 files, 2 sure (1 fits other architectures as well), 0 guessed, 0 unknown"
+    assert "the file's name" not in found.manifest(tmp_path)
     (tmp_path / "mine.pth").rename(tmp_path / "tf_efficientnet_lite0.pth")
     found = scan_folder(tmp_path, index)
     assert found.doubt is None
-    assert "architecture: tf_efficientnet_lite0" in found.manifest(tmp_path)
+    assert found.summary == "2 files, 2 sure, 0 guessed, 0 unknown"
+    text = found.manifest(tmp_path)
+    assert "architecture: tf_efficientnet_lite0" in text
+    assert "same names and shapes: efficientnet_lite0; the file's name says tf_efficientnet_lite0" in text
 
 
 def test_names_of_another_layout_are_found_by_shapes(tmp_path: Path, index: Index) -> None:
