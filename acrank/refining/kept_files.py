@@ -11,7 +11,7 @@ from pathlib import Path
 from acrank.finetuning.outcomes import COLUMNS, Outcome
 from acrank.system.files import atomic_write, cannot_write
 
-TRUTH, PLAN, _SETTINGS = "truth.csv", "plan.json", "settings.json"
+TRUTH, PLAN, EARLIER_PLANS, _SETTINGS = "truth.csv", "plan.json", "earlier_plans.json", "settings.json"
 
 
 def write_truth(work_dir: Path, outcomes: Iterable[tuple[Outcome, int]]) -> None:
@@ -25,7 +25,7 @@ def write_truth(work_dir: Path, outcomes: Iterable[tuple[Outcome, int]]) -> None
 
 
 def finished_trainings(work_dir: Path) -> int:
-    """How many trainings an earlier run finished here.
+    """How many trainings earlier runs finished here, whatever their treatment.
 
     Raises:
         OutputError: the folder cannot be read.
@@ -37,13 +37,14 @@ def finished_trainings(work_dir: Path) -> int:
 
 
 def delete_rounds(work_dir: Path) -> None:
-    """Delete the plan and the rounds of an earlier run, and nothing else.
+    """Delete the plans and the rounds of earlier runs, and nothing else.
 
     Raises:
         OutputError: the folder cannot be written.
     """
     try:
-        (work_dir / PLAN).unlink(missing_ok=True)
+        for name in (PLAN, EARLIER_PLANS):
+            (work_dir / name).unlink(missing_ok=True)
         for folder in _rounds(work_dir):
             shutil.rmtree(folder)
     except OSError as error:

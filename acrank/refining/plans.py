@@ -8,12 +8,7 @@ import math
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-from acrank.errors import TableError
-from acrank.system.files import atomic_write, make_folder
-from acrank.system.plain_data import dumps, read_json, validated
 
 #: A first round is planned to take at most this share of the time that is left: an estimate may be wrong.
 SHARE = 0.85
@@ -58,6 +53,24 @@ class Treatment:
         if self.val < full.val:
             out.append(f"{self.val} of {full.val} validation images")
         return out
+
+    def changes_from(self, earlier: Treatment) -> list[str]:
+        """In words, what an earlier one had another number of.
+
+        >>> earlier = Treatment(rates=(0.03,), epochs=2, train=128, val=300)
+        >>> Treatment(rates=(0.1, 0.03, 0.01), epochs=4, train=128, val=300).changes_from(earlier)
+        ['learning rates: 3, earlier 1', 'epochs: 4, earlier 2']
+        """
+        mine, theirs = (
+            {
+                "learning rates": len(one.rates),
+                "epochs": one.epochs,
+                "training images": one.train,
+                "validation images": one.val,
+            }
+            for one in (self, earlier)
+        )
+        return [f"{name}: {mine[name]}, earlier {theirs[name]}" for name in mine if mine[name] != theirs[name]]
 
     def covers(self, other: Treatment) -> bool:
         """Whether it has at least the rates, epochs and images of another.
@@ -147,28 +160,6 @@ class TrainingPlan:
     def record(self) -> dict[str, Any]:
         """Plain data for the run record and the work folder."""
         return dataclasses.asdict(self)
-
-    def save(self, path: Path) -> None:
-        """Write it as JSON, whole or not at all; the folder is made."""
-        make_folder(path.parent)
-        atomic_write(path, dumps(self.record()))
-
-    @classmethod
-    def load(cls, path: Path) -> TrainingPlan | None:
-        """The plan of an earlier run, None where there is none.
-
-        Raises:
-            TableError: the file is damaged.
-        """
-        if not path.exists():
-            return None
-        try:
-            found = validated(cls, read_json(path, "plan that `acrank score --refine` wrote"))
-            if not (found.treatment.rates and found.treatment.epochs > 0 and set(found.models) <= set(found.chosen)):
-                raise ValueError("it trains nothing")
-        except ValueError as error:
-            raise TableError(f"{path} is damaged: {error}", hint="run without --resume") from error
-        return found
 
 
 def plan_for(

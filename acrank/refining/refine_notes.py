@@ -6,27 +6,27 @@ import itertools
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from acrank.finetuning.finetune_settings import FinetuneSettings
 from acrank.records import Refined
 from acrank.refining.budgeting import Budget, enough_for
 from acrank.refining.halving import Stop
 from acrank.refining.plans import TrainingPlan, as_duration
 from acrank.refining.refine_settings import seconds_of
+from acrank.refining.rounds import Rounds
 from acrank.refining.sides import Sides
 
 
-def settings_of(plan: TrainingPlan | None, sides: Sides, base: FinetuneSettings) -> dict[str, Any]:
+def settings_of(plan: TrainingPlan | None, rounds: Rounds) -> dict[str, Any]:
     """Plain data on how candidates were trained; without a plan none was."""
     if plan is None:
         return {"trained": []}
     return {
         "plan": plan.record(),
-        "rates": list(base.lrs),
+        "rates": list(rounds.settings.lrs),
         "trained": list(plan.models),
-        "epochs": base.epochs,
-        "train": len(sides.train),
-        "val": len(sides.val),
-        "images": sides.note,
+        "epochs": rounds.settings.epochs,
+        "train": len(rounds.sides.train),
+        "val": len(rounds.sides.val),
+        "images": rounds.sides.note,
     }
 
 

@@ -13,22 +13,23 @@ from acrank.errors import UsageError
 from acrank.executors import InProcess, TaskExecutor
 from acrank.finetuning.finetune_settings import FinetuneSettings
 from acrank.finetuning.outcomes import Outcome
-from acrank.finetuning.work_folder import WorkFolder
 from acrank.ranking.examined_target import examine_target
 from acrank.records import Ranking, Refined
 from acrank.records.joint import expectations, joined, shares_of
 from acrank.refining.budgeting import Budget, full_treatment, workers_of
 from acrank.refining.halving import Stop, successive_halving
-from acrank.refining.kept_files import PLAN, delete_rounds, write_truth
+from acrank.refining.kept_files import delete_rounds, write_truth
+from acrank.refining.plan_files import load_plans, save_plan
 from acrank.refining.plans import Cost, TrainingPlan, Treatment, wall_seconds
 from acrank.refining.refine_notes import counted, not_begun, settings_of, summary_of
 from acrank.refining.refine_progress import RefineProgress, epoch_counter
 from acrank.refining.refine_settings import LEAST_STEPS, RATES, RefineSettings, check_task
-from acrank.refining.replanning import PlanInputs, next_plan, with_others
+from acrank.refining.replanning import PlanInputs, next_plan, plan_to_resume, with_others
+from acrank.refining.rounds import Rounds
 from acrank.refining.shortlist import first_candidates
-from acrank.refining.sides import Sides, choose_sides, fewer_images
+from acrank.refining.sides import Sides, choose_sides
 from acrank.refining.step_costs import expected_seconds, measured_costs
-from acrank.refining.training import Contestant, Round, finished_outcome, refined_of, train_all
+from acrank.refining.training import Contestant, Round, refined_of, train_all
 from acrank.settings import Settings
 from acrank.targets import Target
 from acrank.zoo import Zoo
@@ -124,6 +125,7 @@ class _Flow:
         self.budget: Budget | None = None
         self.warnings: list[str] = []
         self.plan: TrainingPlan | None = None
+        self.made: dict[Treatment, Rounds] = {}
         self.known: dict[str, Refined] = {}
         self.outcomes: dict[str, tuple[int, Outcome]] = {}
         if missing := [model for model in self.chosen if model not in self.candidates]:
@@ -131,7 +133,7 @@ class _Flow:
 
     def prepare(self, sides: Sides, settings: Settings, work_dir: Path, *, resume: bool) -> None:
         """Fix what all rounds share, by the plan of an earlier run here, or by a new one."""
-        self.sides, self.all_sides, self.work_dir, self.seed = sides, sides, work_dir, settings.seed
+        self.sides, self.work_dir, self.seed = sides, work_dir, settings.seed
         self.base = FinetuneSettings(
             lrs=RATES,
             patience=0,
@@ -144,16 +146,14 @@ class _Flow:
             delete_rounds(work_dir)
         self.full = full_treatment(self.sides, self.base, least_steps=LEAST_STEPS)
         self.budget = Budget.of(self.how, self.clock)
-        known = TrainingPlan.load(work_dir / PLAN)
-        self.plan, why = next_plan(known, self._plan_inputs())
+        given = self._plan_inputs()
+        self.plan, said = next_plan(plan_to_resume(load_plans(work_dir), given), given)
+        self.rounds = self._rounds_of(self.plan.treatment if self.plan else self.full)
         if self.plan is None:
-            self.warnings.append(why)
+            self.warnings.append(said)
             return
-        if known is not None and self.plan.treatment != known.treatment:
-            delete_rounds(work_dir)
-        self._note(self.plan.note)
-        self._treat(self.plan.treatment)
-        self.plan.save(work_dir / PLAN)
+        self._note("; ".join(filter(None, [said, self.plan.note])))
+        save_plan(work_dir, self.plan)
 
     def _plan_inputs(self) -> PlanInputs:
         return PlanInputs(
@@ -167,21 +167,16 @@ class _Flow:
             workers=workers_of(self.executor),
         )
 
-    def _treat(self, how: Treatment) -> None:
-        """Train with the rates, epochs and images of a treatment from now on."""
-        self.base = dataclasses.replace(self.base, lrs=how.rates, epochs=how.epochs)
-        self.sides = fewer_images(self.all_sides, train=how.train, val=how.val, seed=self.seed)
-        self.images = self.sides.digest
+    def _rounds_of(self, how: Treatment) -> Rounds:
+        if how not in self.made:
+            about: dict[str, Any] = {"work_dir": self.work_dir, "seed": self.seed, "candidates": self.candidates}
+            self.made[how] = Rounds.of(how, self.sides, self.base, **about)
+        return self.made[how]
 
     def _finished(self, how: Treatment) -> dict[str, Outcome]:
         """The outcomes of those whose first round is done under a treatment."""
-        before = self.base, self.sides
-        self._treat(how)
-        entries = [Contestant(candidate=self.candidates[model], rates=how.rates) for model in self.chosen]
-        this = self._this_round(1, entries)
-        self.base, self.sides = before
-        known = {entry.candidate.id: finished_outcome(this, entry) for entry in entries}
-        return {model: outcome for model, outcome in known.items() if outcome is not None}
+        rounds = self._rounds_of(how)
+        return rounds.finished(1, rounds.entries(self.chosen, {}))
 
     def _costs(self) -> dict[str, Cost]:
         entries = [Contestant(candidate=self.candidates[model], rates=RATES) for model in self.chosen]
@@ -205,7 +200,7 @@ class _Flow:
         expected = expectations(shares, {row.model: row.prior for row in rows})
         self.known, why = successive_halving(self.plan.chosen, expected, self._round)
         if self.outcomes:
-            write_truth(self.work_dir, [(one, self._epochs(number)) for number, one in self.outcomes.values()])
+            write_truth(self.work_dir, [(one, self.rounds.epochs(number)) for number, one in self.outcomes.values()])
         return self._ranking(why)
 
     def _round(self, number: int, models: Sequence[str], rates: Mapping[str, float]) -> dict[str, Refined] | None:
@@ -213,10 +208,7 @@ class _Flow:
             models = self.planned
         elif self.on_round is not None:
             self.on_round(self._ranking())
-        entries = [
-            Contestant(candidate=self.candidates[model], rates=(rates[model],) if model in rates else self.base.lrs)
-            for model in models
-        ]
+        entries = self.rounds.entries(models, rates)
         this = self._this_round(number, entries)
         if not self._has_time_for(this, entries):
             return None
@@ -245,9 +237,9 @@ class _Flow:
         self.plan = with_others(self.plan, found, **about)
         more = self.plan.models[planned:]
         if more:
-            self.plan.save(self.work_dir / PLAN)
+            save_plan(self.work_dir, self.plan)
             self._note(f"time is left: {len(more)} more than planned {'is' if len(more) == 1 else 'are'} trained")
-        return [Contestant(candidate=self.candidates[model], rates=self.base.lrs) for model in more]
+        return self.rounds.entries(more, {})
 
     def _has_time_for(self, this: Round, entries: Sequence[Contestant]) -> bool:
         """Whether a later round, as long as it will take by the round before, fits into what is left."""
@@ -261,25 +253,13 @@ class _Flow:
         return wanted <= left
 
     def _this_round(self, number: int, entries: Sequence[Contestant]) -> Round:
-        settings = dataclasses.replace(self.base, epochs=self._epochs(number))
-        depends_on = {"settings": settings.record(), "images": self.images}
-        this = Round(
-            number=number,
-            sides=self.sides,
-            settings=settings,
-            folder=WorkFolder(self.work_dir / f"round-{number}", depends_on, resume=True),
-            seed=self.seed,
-            deadline=self.budget.deadline if self.budget else None,
-            clock=self.clock,
-        )
+        deadline = self.budget.deadline if self.budget else None
+        this = dataclasses.replace(self.rounds.opened(number), deadline=deadline, clock=self.clock)
         if self.on_progress is None or not isinstance(self.executor, InProcess):
             return this
         return dataclasses.replace(
-            this, on_epoch=epoch_counter(self.on_progress, number, entries, epochs=settings.epochs)
+            this, on_epoch=epoch_counter(self.on_progress, number, entries, epochs=this.settings.epochs)
         )
-
-    def _epochs(self, number: int) -> int:
-        return int(self.base.epochs * 2 ** (number - 1))
 
     def _tell(self, found: Refined, model: str, done: int, total: int) -> None:
         if self.on_progress is not None:
@@ -290,8 +270,8 @@ class _Flow:
         rows = [dataclasses.replace(row, refined=self.known.get(row.model)) for row in self.before.rows]
         notes = [*self.before.notes, *self.notes]
         if self.known:
-            notes.append(summary_of(self.known, self.sides, why))
-        record = {**self.how.record(), **settings_of(self.plan, self.sides, self.base), "stopped": why and why.value}
+            notes.append(summary_of(self.known, self.rounds.sides, why))
+        record = {**self.how.record(), **settings_of(self.plan, self.rounds), "stopped": why and why.value}
         settings = {**self.before.settings, "refine": record}
         warnings = [*self.before.warnings, *self.warnings]
         about: dict[str, Any] = {"rows": rows, "notes": notes, "warnings": warnings, "settings": settings}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,8 +39,22 @@ class PlanInputs:
     workers: int
 
 
+def plan_to_resume(known: Sequence[TrainingPlan], given: PlanInputs) -> TrainingPlan | None:
+    """Which plan of earlier runs a run goes on from: that of the same budget, else of what was finished last.
+
+    Args:
+        known: the plans in the work folder, the last one first.
+        given: what the plan depends on.
+    """
+    wanted = given.budget and given.budget.seconds
+    same = next((plan.treatment for plan in known if _seconds(plan.budget) == wanted), None)
+    if same is not None:  # after it, another budget may have trained more with the same treatment
+        return next(plan for plan in known if plan.treatment == same)
+    return next((plan for plan in known if given.finished(plan.treatment)), known[0] if known else None)
+
+
 def next_plan(known: TrainingPlan | None, given: PlanInputs) -> tuple[TrainingPlan | None, str]:
-    """The plan of a run; where nothing fits, None and why.
+    """The plan of a run, and what to say of the earlier run; where nothing fits, None and why.
 
     A run that resumes another follows its plan as long as the budget is the same. With another one, or none, it is
     planned anew, by the costs that were measured then. Where its first round is done, later rounds go on, unless all
@@ -64,20 +78,23 @@ def next_plan(known: TrainingPlan | None, given: PlanInputs) -> tuple[TrainingPl
     has_more = covers and new is not None and new.treatment != known.treatment and ONE_ROUND not in new.cuts
     is_done = known.models == given.chosen and set(done) >= set(given.chosen)
     if given.budget is not None and is_done and not has_more:
-        return _gone_on(known, given.budget), ""
+        return _gone_on(known, given.budget)
     if new is not None and covers:
-        return (new if new.treatment == known.treatment else _said_anew(new, known)), ""
+        return new, "" if new.treatment == known.treatment else _anew(new, known, finished=bool(done))
     kept = _extended(known, given, done=set(done), costs=new.costs if new else given.measure())
-    return (kept, "") if kept else (new, why)
+    if kept is None:
+        return new, why
+    count = sum(model in done for model in kept.models)
+    return kept, f"{count} finished training{'s' if count > 1 else ''} of the earlier run kept" if count else ""
 
 
-def _gone_on(known: TrainingPlan, budget: Budget) -> TrainingPlan:
+def _gone_on(known: TrainingPlan, budget: Budget) -> tuple[TrainingPlan, str]:
     """The plan of the earlier run, whose first round is done, with another budget."""
     note = (
         f"the first round of the earlier run is kept: --refine-budget {budget.text} is too short for all rounds with "
         "more training, and goes to its later rounds"
     )
-    return dataclasses.replace(known, budget=budget.text, note=note)
+    return dataclasses.replace(known, budget=budget.text, note=""), note
 
 
 def _new_plan(given: PlanInputs) -> tuple[TrainingPlan | None, str]:
@@ -88,11 +105,12 @@ def _new_plan(given: PlanInputs) -> tuple[TrainingPlan | None, str]:
     return found, "" if found else note
 
 
-def _said_anew(new: TrainingPlan, known: TrainingPlan) -> TrainingPlan:
-    """The new plan, with a note that it gives more than the earlier one."""
-    less = ", ".join(known.treatment.differences_from(new.treatment))
-    anew = f"another --refine-budget than the earlier run's: its candidates are trained anew (it had {less})"
-    return dataclasses.replace(new, note="; ".join(filter(None, [anew, new.note])))
+def _anew(new: TrainingPlan, known: TrainingPlan, *, finished: bool) -> str:
+    """That a plan gives more than the earlier one, which finished something or nothing."""
+    changes = ", ".join(new.treatment.changes_from(known.treatment))
+    where = f"fits into --refine-budget {new.budget}" if new.budget else "is possible without --refine-budget"
+    kept = "; what was finished is kept" if finished else ""
+    return f"more training than the earlier run's {where}: all are trained anew ({changes}){kept}"
 
 
 def _extended(
@@ -110,10 +128,9 @@ def _extended(
     count = max(fit)
     first = wall_seconds(seconds[:count], given.workers)
     cuts = cuts_of(how, given.full, trained=count, chosen=len(given.chosen), all_rounds=False)
-    kept = sum(model in done for model in given.chosen[:count])
     note = (
-        f"{kept} finished training{'s' if kept > 1 else ''} of the earlier run kept; planned for --refine-budget "
-        f"{budget.text} alike: {', '.join(cuts) or 'nothing is left out'}; the others take about {as_duration(first)}"
+        f"planned for --refine-budget {budget.text} alike: {', '.join(cuts) or 'nothing is left out'}; the others take "
+        f"about {as_duration(first)}"
     )
     return TrainingPlan(
         chosen=given.chosen,

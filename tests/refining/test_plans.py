@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acrank.errors import OutputError, TableError
+from acrank.refining.plan_files import load_plans, save_plan
 from acrank.refining.plans import SHARE, Cost, TrainingPlan, Treatment, plan_for, shortest, wall_seconds
 
 FULL = Treatment(rates=(0.1, 0.03, 0.01), epochs=3, train=480, val=300)
@@ -92,17 +93,17 @@ def test_a_plan_is_read_as_it_was_written(tmp_path: Path) -> None:
     plan = planned(1000.0, Cost(train=0.5), Cost(load=2.0, train=0.3, held=False))
     assert plan is not None
     path = tmp_path / "plan.json"
-    assert TrainingPlan.load(path) is None
-    plan.save(path)
-    assert TrainingPlan.load(path) == plan
+    assert load_plans(tmp_path) == []
+    save_plan(tmp_path, plan)
+    assert load_plans(tmp_path) == [plan]
     for text in ("[]", path.read_text().replace('"epochs": ', '"epochs": -'), path.read_text()[:-9]):
         path.write_text(text)
         with pytest.raises(TableError, match=r"plan\.json is"):
-            TrainingPlan.load(path)
+            load_plans(tmp_path)
 
 
 def test_a_work_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "run.work").symlink_to("nothing")
     plan = TrainingPlan(chosen=["a"], models=["a"], treatment=Treatment(rates=(0.1,), epochs=1, train=8, val=8))
     with pytest.raises(OutputError, match="cannot make"):
-        plan.save(tmp_path / "run.work" / "plan.json")
+        save_plan(tmp_path / "run.work", plan)

@@ -125,7 +125,7 @@ def test_going_on_after_an_interruption_gives_the_same(bench: Bench, tmp_path: P
 
     with pytest.raises(KeyboardInterrupt):
         bench.refine(tmp_path / "work", on_progress=interrupt)
-    assert list((tmp_path / "work" / "round-1").glob("*.pt"))
+    assert list((tmp_path / "work").glob("round-1-*/*.pt"))
     told: list[RefineProgress] = []
     again = bench.refine(tmp_path / "work", resume=True, on_progress=told.append)
     assert without_seconds(again) == without_seconds(whole)
@@ -171,7 +171,7 @@ def test_a_budget_gives_all_the_same_and_is_kept(bench: Bench, tmp_path: Path, c
     cost = {"load": 0.0, "read": 0.0, "train": 3.0, "val": 1.0, "held": True}
     assert [plan["costs"][model] for model in plan["chosen"]] == [cost] * 3
     assert plan["cuts"] == ["one learning rate (0.1) of 2"]
-    first = next(iter(json.loads(path.read_text()) for path in (tmp_path / "work" / "round-1").glob("net*.json")))
+    first = next(iter(json.loads(path.read_text()) for path in (tmp_path / "work").glob("round-1-*/net*.json")))
     assert plan["seconds"] == 3 * 2 * (3 * sizes[0] + sizes[1])
     assert first["details"]["seconds"] == pytest.approx(plan["seconds"] / 3, abs=20)  # setting up is not foreseen
     assert {len(trials) for trials in trials_in(tmp_path / "work").values()} == {1}
@@ -238,12 +238,39 @@ def test_a_longer_budget_trains_anew_what_it_gives_more(
 ) -> None:
     whole = bench.refine(tmp_path / "whole", budget=longer, clock=clock)
     interrupted(bench, tmp_path / "work", budget="800s", clock=clock)
+    before = trials_in(tmp_path / "work")
     again = bench.refine(tmp_path / "work", budget=longer, resume=True, clock=clock)
     record, expected = (one.settings["refine"] for one in (again, whole))
     assert (record["budget"], record["plan"]["budget"]) == (longer, longer)
     assert record["plan"]["treatment"] == expected["plan"]["treatment"]
-    assert trials_in(tmp_path / "work") == trials_in(tmp_path / "whole")
-    assert any("trained anew (it had one learning rate (0.1) of 2, 1 of 2 epochs)" in note for note in again.notes)
+    assert trials_in(tmp_path / "work") == {**before, **trials_in(tmp_path / "whole")}
+    where = f"fits into --refine-budget {longer}" if longer else "is possible without --refine-budget"
+    assert (
+        f"more training than the earlier run's {where}: all are trained anew (learning rates: 2, earlier 1, "
+        "epochs: 2, earlier 1); what was finished is kept"
+    ) in again.notes
+
+
+@pytest.mark.parametrize("shorter", ["800s", "700s"])
+def test_a_longer_budget_that_was_interrupted_leaves_what_is_finished(
+    bench: Bench, tmp_path: Path, clock: WorkClock, shorter: str
+) -> None:
+    first = bench.refine(tmp_path / "work", count=2, budget="800s", clock=clock)
+    before = trials_in(tmp_path / "work")
+
+    def interrupt(_: RefineProgress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bench.refine(tmp_path / "work", count=2, budget="1h", resume=True, clock=clock, on_progress=interrupt)
+    told: list[RefineProgress] = []
+    about: dict[str, Any] = {"resume": True, "clock": clock, "on_progress": told.append}
+    again = bench.refine(tmp_path / "work", count=2, budget=shorter, **about)
+    assert not any(one.epoch for one in told)
+    assert without_seconds(again) == without_seconds(first)
+    assert trials_in(tmp_path / "work") == before
+    longer = bench.refine(tmp_path / "work", count=2, budget="1h", resume=True, clock=clock)
+    assert not any("trained anew" in note for note in longer.notes)  # that plan is followed, and what it had is there
 
 
 def test_a_shorter_budget_keeps_what_is_trained_and_goes_on_alike(
@@ -284,7 +311,7 @@ def test_a_budget_for_all_rounds_with_more_training_trains_a_finished_run_anew(
     again = bench.refine(tmp_path / "work", budget="2h", resume=True, clock=clock)
     plans = [one.settings["refine"]["plan"]["treatment"] for one in (first, again)]
     assert plans[1]["epochs"] > plans[0]["epochs"]
-    assert any("its candidates are trained anew" in note for note in again.notes)
+    assert any("all are trained anew" in note for note in again.notes)
 
 
 def test_more_of_the_same_budget_after_another_goes_on(bench: Bench, tmp_path: Path, clock: WorkClock) -> None:
@@ -459,7 +486,7 @@ def test_who_overlaps_the_first_from_a_later_band_is_trained_too() -> None:
 
 def test_earlier_rounds_alone_are_deleted(tmp_path: Path) -> None:
     work = tmp_path / "work"
-    (work / "round-1").mkdir(parents=True)
-    (work / "round-1" / "notes.txt").write_text("mine")
+    (work / "round-1-0a1b2c3d").mkdir(parents=True)
+    (work / "round-1-0a1b2c3d" / "notes.txt").write_text("mine")
     delete_rounds(work)
-    assert (work / "round-1" / "notes.txt").exists()
+    assert (work / "round-1-0a1b2c3d" / "notes.txt").exists()
