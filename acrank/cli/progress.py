@@ -111,7 +111,8 @@ class _Bars:
     def advance(self, done: int, total: int, text: str, *, kept: int = 0) -> None:
         with self.lock:
             self.note = text
-            self.main = dataclasses.replace(self.main, done=done, total=total, kept=max(kept, self.main.kept))
+            before = self.main.kept if done >= self.main.done else 0  # fewer: another round of work began
+            self.main = dataclasses.replace(self.main, done=done, total=total, kept=max(kept, before))
             self._show(self.work, self.main, self._text())
 
     def hear(self, news: Stage | Detail) -> None:

@@ -96,11 +96,12 @@ def refine_and_save(
 
         def on_progress(at: RefineProgress) -> None:
             if at.outcome is None:
-                advance(at.done, at.total, f"round {at.round}: {at.model}, epoch {at.epoch}")
+                advance(at.done, at.total, f"round {at.round}: {at.model}, epoch {at.epoch}", kept=at.kept)
             elif at.outcome.reason:
-                warn(f"round {at.round}: {at.model} failed: {at.outcome.reason}")
+                failed = "failed in the earlier run" if at.kept else "failed"
+                warn(f"round {at.round}: {at.model} {failed}: {at.outcome.reason}")
             elif not is_shown():
-                say(f"round {at.round}, {at.done}/{at.total} {at.model}: {in_figures(at.outcome)}")
+                say(f"round {at.round}, {at.done}/{at.total} {at.model}: {in_figures(at.outcome, kept=bool(at.kept))}")
 
         found = refine(
             ranking,
@@ -126,15 +127,18 @@ def refine_and_save(
     return found
 
 
-def in_figures(found: Refined) -> str:
-    """The quality of a training with its interval, the learning rate and the seconds.
+def in_figures(found: Refined, *, kept: bool = False) -> str:
+    """The quality of a training with its interval, the learning rate and the seconds; `kept` from an earlier run.
 
     >>> from acrank.records import Refined
     >>> in_figures(Refined(metric="dice", quality=0.8, low=0.71, high=0.85, learning_rate=0.03, seconds=3.21))
     'dice 0.8 [0.71, 0.85], lr 0.03 (3.2 s)'
+    >>> in_figures(Refined(metric="dice", quality=0.8, learning_rate=0.03, seconds=3.21), kept=True)
+    'dice 0.8, lr 0.03 (kept)'
     """
     interval = "" if found.low is None or found.high is None else f" [{found.low:.3g}, {found.high:.3g}]"
-    return f"{found.metric} {found.quality:.3g}{interval}, lr {found.learning_rate:g} ({found.seconds:.1f} s)"
+    cost = "kept" if kept else f"{found.seconds:.1f} s"
+    return f"{found.metric} {found.quality:.3g}{interval}, lr {found.learning_rate:g} ({cost})"
 
 
 def _save(partial: Ranking, outputs: tuple[Path, ...], earlier: EarlierRecord) -> None:

@@ -6,11 +6,12 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from acrank.executors import TaskExecutor
 from acrank.finetuning.finetune_settings import FinetuneSettings
 from acrank.refining.plans import FEWEST_STEPS, SHARE, Cost, TrainingPlan, Treatment, as_duration, plan_for, shortest
-from acrank.refining.refine_settings import LEAST_EPOCHS, LEAST_STEPS, RATES, RefineSettings
+from acrank.refining.refine_settings import LEAST_EPOCHS, LEAST_STEPS, RATES, RefineSettings, seconds_of
 from acrank.refining.sides import BOUNDS, Sides
 
 #: Images of the shortest training: those of a training and a validation split in benchmarks/transferability/study2.
@@ -18,6 +19,10 @@ _MASKS, _LEAST_VAL = 10, {"classification": 100, "segmentation": 10}
 
 #: What a budget that a message names has, of what is expected to be taken.
 _ROOM = 1.5
+#: By which factor the next budget that is tried is longer.
+_STEP = 1.1
+#: Seconds of the longest budget that is tried.
+_MOST = 1e7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +96,46 @@ def enough_for(seconds: float) -> str:
     return as_duration(_ROOM * seconds)
 
 
+def plan_in(
+    left: float,
+    chosen: Sequence[str],
+    sides: Sides,
+    *,
+    settings: FinetuneSettings,
+    full: Treatment,
+    costs: Mapping[str, Cost],
+    workers: int,
+) -> TrainingPlan | None:
+    """The plan that fits into so many seconds; None where none fits. See `plan_within` for the arguments."""
+    least, fewest = least_treatment(sides, settings), fewest_epochs(full.train, sides, settings)
+    about: dict[str, Any] = {"costs": costs, "workers": workers, "fewest_epochs": min(full.epochs, fewest)}
+    return plan_for(chosen, full, least, left=left, **about)
+
+
+def budget_for_more(
+    than: TrainingPlan, chosen: Sequence[str], sides: Sides, *, above: float, full: Treatment, **about: Any
+) -> str:
+    """A budget that gives all candidates at least what a plan gave them, and something more; empty where none is found.
+
+    Args:
+        than: the plan.
+        chosen: candidates, best first.
+        sides: of the trainings.
+        above: seconds of a budget that does not.
+        full: where there is time enough.
+        about: the other arguments of `plan_in`.
+    """
+    while not than.treatment.covers(full) and (above := above * _STEP) < _MOST:
+        found = plan_in(above, chosen, sides, full=full, **about)
+        if found is None or not found.gives_more_than(than):
+            continue
+        enough = enough_for(above)
+        there = plan_in(seconds_of(enough), chosen, sides, full=full, **about)
+        if there is not None and there.gives_more_than(than):
+            return enough
+    return ""
+
+
 def plan_within(
     budget: Budget,
     chosen: Sequence[str],
@@ -114,15 +159,7 @@ def plan_within(
     before = budget.left
     costs = measure()
     left, least = budget.left, least_treatment(sides, settings)
-    found = plan_for(
-        chosen,
-        full,
-        least,
-        costs=costs,
-        left=left,
-        workers=workers,
-        fewest_epochs=min(full.epochs, fewest_epochs(full.train, sides, settings)),
-    )
+    found = plan_in(left, chosen, sides, settings=settings, full=full, costs=costs, workers=workers)
     if found is None:
         first = [costs[model] for model in chosen[:2]]
         wanted = budget.seconds - before + (before - left) + shortest(first, least, workers) / SHARE

@@ -157,6 +157,11 @@ class TrainingPlan:
             chosen=chosen, models=chosen, treatment=self.treatment, cuts=cuts, note=note, budget=self.budget
         )
 
+    def gives_more_than(self, earlier: TrainingPlan) -> bool:
+        """Whether every candidate that was asked for has at least what an earlier plan gave, and something more."""
+        is_other = self.treatment != earlier.treatment
+        return is_other and self.models == self.chosen and self.treatment.covers(earlier.treatment)
+
     def record(self) -> dict[str, Any]:
         """Plain data for the run record and the work folder."""
         return dataclasses.asdict(self)

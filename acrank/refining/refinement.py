@@ -29,7 +29,7 @@ from acrank.refining.rounds import Rounds
 from acrank.refining.shortlist import first_candidates
 from acrank.refining.sides import Sides, choose_sides
 from acrank.refining.step_costs import expected_seconds, measured_costs
-from acrank.refining.training import Contestant, Round, refined_of, train_all
+from acrank.refining.training import Contestant, Round, finished_outcomes, refined_of, train_all
 from acrank.settings import Settings
 from acrank.targets import Target
 from acrank.zoo import Zoo
@@ -164,6 +164,7 @@ class _Flow:
             budget=self.budget,
             measure=self._costs,
             finished=self._finished,
+            ended=self._ended,
             workers=workers_of(self.executor),
         )
 
@@ -177,6 +178,23 @@ class _Flow:
         """The outcomes of those whose first round is done under a treatment."""
         rounds = self._rounds_of(how)
         return rounds.finished(1, rounds.entries(self.chosen, {}))
+
+    def _ended(self, plan: TrainingPlan) -> Stop:
+        """Why the trainings of a plan ended, by what is finished; Stop.BUDGET where some are missing."""
+        rounds = self._rounds_of(plan.treatment)
+
+        def finished(number: int, models: Sequence[str], rates: Mapping[str, float]) -> dict[str, Refined] | None:
+            models = plan.models if number == 1 else models
+            found = rounds.finished(number, rounds.entries(models, rates))
+            return {model: refined_of(found[model], number) for model in models} if len(found) == len(models) else None
+
+        return successive_halving(plan.chosen, self._expected(), finished)[1]
+
+    def _expected(self) -> dict[str, float]:
+        """The share of others that each candidate is expected to beat."""
+        score, rows = self.before.scored_by, self.before.rows
+        shares = shares_of(rows, score, higher_is_better=self.before.higher_is_better[score])
+        return dict(expectations(shares, {row.model: row.prior for row in rows}))
 
     def _costs(self) -> dict[str, Cost]:
         entries = [Contestant(candidate=self.candidates[model], rates=RATES) for model in self.chosen]
@@ -195,10 +213,7 @@ class _Flow:
         """All rounds; the ranking with what they gave."""
         if self.plan is None:
             return self._ranking(Stop.BUDGET)
-        score, rows = self.before.scored_by, self.before.rows
-        shares = shares_of(rows, score, higher_is_better=self.before.higher_is_better[score])
-        expected = expectations(shares, {row.model: row.prior for row in rows})
-        self.known, why = successive_halving(self.plan.chosen, expected, self._round)
+        self.known, why = successive_halving(self.plan.chosen, self._expected(), self._round)
         if self.outcomes:
             write_truth(self.work_dir, [(one, self.rounds.epochs(number)) for number, one in self.outcomes.values()])
         return self._ranking(why)
@@ -212,10 +227,10 @@ class _Flow:
         this = self._this_round(number, entries)
         if not self._has_time_for(this, entries):
             return None
-        found = train_all(this, entries, executor=self.executor, on_outcome=self._tell)
+        found = train_all(this, entries, executor=self.executor, on_outcome=self.on_progress)
         if number == 1 and len(found) == len(models) and (more := self._others(found)):
             models = self.planned
-            found |= train_all(self._this_round(1, more), more, executor=self.executor, on_outcome=self._tell)
+            found |= train_all(self._this_round(1, more), more, executor=self.executor, on_outcome=self.on_progress)
         ours, note = counted(number, models, found)
         self.notes += [note] if note else []
         self.outcomes.update({model: (number, found[model]) for model in ours})
@@ -257,14 +272,8 @@ class _Flow:
         this = dataclasses.replace(self.rounds.opened(number), deadline=deadline, clock=self.clock)
         if self.on_progress is None or not isinstance(self.executor, InProcess):
             return this
-        return dataclasses.replace(
-            this, on_epoch=epoch_counter(self.on_progress, number, entries, epochs=this.settings.epochs)
-        )
-
-    def _tell(self, found: Refined, model: str, done: int, total: int) -> None:
-        if self.on_progress is not None:
-            about = {"round": found.rounds, "done": done, "total": total}
-            self.on_progress(RefineProgress(model=model, epoch=0, outcome=found, **about))
+        about: dict[str, Any] = {"epochs": this.settings.epochs, "finished": finished_outcomes(this, entries)}
+        return dataclasses.replace(this, on_epoch=epoch_counter(self.on_progress, number, entries, **about))
 
     def _ranking(self, why: Stop | None = None) -> Ranking:
         rows = [dataclasses.replace(row, refined=self.known.get(row.model)) for row in self.before.rows]

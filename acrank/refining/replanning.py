@@ -9,7 +9,8 @@ from typing import Any
 
 from acrank.finetuning.finetune_settings import FinetuneSettings
 from acrank.finetuning.outcomes import Outcome
-from acrank.refining.budgeting import Budget, plan_within
+from acrank.refining.budgeting import Budget, budget_for_more, plan_within
+from acrank.refining.halving import Stop
 from acrank.refining.plans import ONE_ROUND, SHARE, Cost, TrainingPlan, Treatment, as_duration, cuts_of, wall_seconds
 from acrank.refining.refine_settings import seconds_of
 from acrank.refining.sides import Sides
@@ -26,6 +27,7 @@ class PlanInputs:
         budget: which has begun; None for none.
         measure: gives the costs of all of them, on the budget's time.
         finished: gives the outcomes of those whose first round is done under a treatment.
+        ended: why the trainings of an earlier plan ended; Stop.BUDGET where they had not.
         workers: how many candidates are trained at a time.
     """
 
@@ -36,20 +38,26 @@ class PlanInputs:
     budget: Budget | None
     measure: Callable[[], Mapping[str, Cost]]
     finished: Callable[[Treatment], Mapping[str, Outcome]]
+    ended: Callable[[TrainingPlan], Stop]
     workers: int
 
 
 def plan_to_resume(known: Sequence[TrainingPlan], given: PlanInputs) -> TrainingPlan | None:
     """Which plan of earlier runs a run goes on from: that of the same budget, else of what was finished last.
 
+    That of the same budget has all candidates that another budget added to it later.
+
     Args:
         known: the plans in the work folder, the last one first.
         given: what the plan depends on.
     """
     wanted = given.budget and given.budget.seconds
-    same = next((plan.treatment for plan in known if _seconds(plan.budget) == wanted), None)
-    if same is not None:  # after it, another budget may have trained more with the same treatment
-        return next(plan for plan in known if plan.treatment == same)
+    same = next((plan for plan in known if _seconds(plan.budget) == wanted), None)
+    if same is not None:
+        alike = [plan for plan in known if (plan.treatment, plan.chosen) == (same.treatment, same.chosen)]
+        most = max(alike, key=lambda plan: len(plan.models))
+        is_more = len(most.models) > len(same.models)
+        return dataclasses.replace(most, budget=same.budget, note="") if is_more else same
     return next((plan for plan in known if given.finished(plan.treatment)), known[0] if known else None)
 
 
@@ -58,8 +66,9 @@ def next_plan(known: TrainingPlan | None, given: PlanInputs) -> tuple[TrainingPl
 
     A run that resumes another follows its plan as long as the budget is the same. With another one, or none, it is
     planned anew, by the costs that were measured then. Where its first round is done, later rounds go on, unless all
-    rounds fit with more training. Else, where the new plan gives every candidate at least what those of the earlier
-    run had, it is the plan; else the finished trainings are kept, and as many others as fit get the same.
+    rounds fit with more training; where its last round is done, too, one round with more training is enough. Else,
+    where the new plan gives every candidate at least what those of the earlier run had, it is the plan; else the
+    finished trainings are kept, and as many others as fit get the same.
 
     Args:
         known: the plan of the run that is resumed; None for none.
@@ -75,10 +84,14 @@ def next_plan(known: TrainingPlan | None, given: PlanInputs) -> tuple[TrainingPl
         given = dataclasses.replace(given, measure=lambda: costs)
     new, why = _new_plan(given)
     covers = new is not None and new.models == given.chosen and new.treatment.covers(known.treatment)
-    has_more = covers and new is not None and new.treatment != known.treatment and ONE_ROUND not in new.cuts
-    is_done = known.models == given.chosen and set(done) >= set(given.chosen)
-    if given.budget is not None and is_done and not has_more:
-        return _gone_on(known, given.budget)
+    if given.budget is not None and known.models == given.chosen and set(done) >= set(given.chosen):
+        ended = given.ended(known)
+        more = new is not None and new.gives_more_than(known)
+        if ended is not Stop.BUDGET and not more:
+            each = new.costs if new else given.measure()
+            return _nothing_more(known, given, given.budget, why=ended, costs=each)
+        if ended is Stop.BUDGET and not (more and new is not None and ONE_ROUND not in new.cuts):
+            return _gone_on(known, given.budget)
     if new is not None and covers:
         return new, "" if new.treatment == known.treatment else _anew(new, known, finished=bool(done))
     kept = _extended(known, given, done=set(done), costs=new.costs if new else given.measure())
@@ -95,6 +108,21 @@ def _gone_on(known: TrainingPlan, budget: Budget) -> tuple[TrainingPlan, str]:
         "more training, and goes to its later rounds"
     )
     return dataclasses.replace(known, budget=budget.text, note=""), note
+
+
+def _nothing_more(
+    known: TrainingPlan, given: PlanInputs, budget: Budget, *, why: Stop, costs: Mapping[str, Cost]
+) -> tuple[TrainingPlan, str]:
+    """The plan of the earlier run, whose trainings have ended, with another budget, in which no more training fits."""
+    about: dict[str, Any] = {"settings": given.settings, "full": given.full, "workers": given.workers, "costs": costs}
+    enough = budget_for_more(known, given.chosen, given.sides, above=budget.seconds, **about)
+    more = f"takes about --refine-budget {enough}" if enough else f"does not fit into --refine-budget {budget.text}"
+    rest = (
+        "with all training that --refine gives"
+        if known.treatment.covers(given.full)
+        else f"and more training for all {more}"
+    )
+    return dataclasses.replace(known, budget=budget.text, note=""), f"nothing more is trained: {why.value}, {rest}"
 
 
 def _new_plan(given: PlanInputs) -> tuple[TrainingPlan | None, str]:

@@ -16,7 +16,7 @@ from acrank.finetuning.outcomes import Outcome
 from acrank.finetuning.work_folder import WorkFolder
 from acrank.refining.plans import Treatment
 from acrank.refining.sides import Sides, fewer_images
-from acrank.refining.training import Contestant, Round, finished_outcome
+from acrank.refining.training import Contestant, Round, finished_outcomes
 from acrank.zoo import Candidate
 
 
@@ -97,6 +97,4 @@ class Rounds:
         """
         if not self.folder(number).exists():
             return {}
-        this = self.opened(number)
-        known = {entry.candidate.id: finished_outcome(this, entry) for entry in entries}
-        return {model: outcome for model, outcome in known.items() if outcome is not None}
+        return finished_outcomes(self.opened(number), entries)

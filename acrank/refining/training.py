@@ -25,6 +25,7 @@ from acrank.finetuning.trainer import Trainer
 from acrank.finetuning.work_folder import RunKey, WorkFolder
 from acrank.records import Refined
 from acrank.refining.intervals import quality_interval
+from acrank.refining.refine_progress import RefineProgress
 from acrank.refining.sides import Sides
 from acrank.system.machine import pick_device, reason_of
 from acrank.targets import Target
@@ -116,19 +117,20 @@ def train_all(
     entries: Sequence[Contestant],
     *,
     executor: TaskExecutor,
-    on_outcome: Callable[[Refined, str, int, int], None],
+    on_outcome: Callable[[RefineProgress], None] | None = None,
 ) -> dict[str, Outcome]:
     """The outcomes of a round by candidate, without those that the budget did not reach.
 
     Args:
         this, entries: the round and its candidates.
         executor: where they are trained.
-        on_outcome: called with what each gave, its id, and how many of how many are done.
+        on_outcome: called with what each gave.
 
     Raises:
         TargetError, UsageError: what no other candidate could do better.
     """
     found: dict[str, Outcome] = {}
+    kept = finished_outcomes(this, entries)
     for entry, outcome in run_tasks(executor, partial(train_candidate, this), entries):
         if isinstance(outcome, BudgetSpentError):
             continue
@@ -136,7 +138,10 @@ def train_all(
             raise outcome
         model = entry.candidate.id
         found[model] = failed(this, entry, outcome) if isinstance(outcome, Exception) else outcome
-        on_outcome(refined_of(found[model], this.number), model, len(found), len(entries))
+        if on_outcome is not None:
+            about: dict[str, Any] = {"done": len(found), "total": len(entries), "kept": int(model in kept)}
+            result = refined_of(found[model], this.number)
+            on_outcome(RefineProgress(round=this.number, model=model, epoch=0, outcome=result, **about))
     return found
 
 
@@ -144,6 +149,12 @@ def finished_outcome(this: Round, entry: Contestant) -> Outcome | None:
     """The outcome of an earlier run with the same checkpoint, None where there is none."""
     known = this.folder.outcome(entry.key(this.seed))
     return known if known is not None and known.details.get("entry") == entry.digest else None
+
+
+def finished_outcomes(this: Round, entries: Sequence[Contestant]) -> dict[str, Outcome]:
+    """The outcomes of those that an earlier run trained, by id."""
+    known = {entry.candidate.id: finished_outcome(this, entry) for entry in entries}
+    return {model: outcome for model, outcome in known.items() if outcome is not None}
 
 
 def failed(this: Round, entry: Contestant, error: Exception) -> Outcome:

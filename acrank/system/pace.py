@@ -11,7 +11,7 @@ class Pace:
 
     A unit takes as long as the units of this run took on average; the one that is being worked on takes at least as
     long as it has taken so far. The estimate thus goes down while units take their usual time, and up while one takes
-    longer; it does not stand still.
+    longer; it does not stand still. Where fewer units are done than before, other work began, with a pace of its own.
 
     Args:
         clock: gives seconds from any moment on; the system's by default.
@@ -31,7 +31,7 @@ class Pace:
 
     def __init__(self, clock: Callable[[], float] | None = None) -> None:
         self._clock = clock or time.monotonic
-        self._began = self._last = self._clock()
+        self._began = self._since = self._last = self._clock()
         self._own = self._remaining = 0
 
     def update(self, done: int, total: int, *, kept: int = 0) -> None:
@@ -44,8 +44,10 @@ class Pace:
         """
         own = done - kept
         if own <= 0:
-            self._began = self._last = self._clock()
+            self._began = self._since = self._last = self._clock()
         elif own != self._own:
+            if own < self._own:
+                self._since = self._last
             self._last = self._clock()
         self._own, self._remaining = own, total - done
 
@@ -59,7 +61,7 @@ class Pace:
             return None
         if self._remaining <= 0:
             return 0.0
-        spent, current = self._last - self._began, self._clock() - self._last
+        spent, current = self._last - self._since, self._clock() - self._last
         each = max(spent / self._own, (spent + current) / (self._own + 1))
         return max(each - current, 0.0) + (self._remaining - 1) * each
 

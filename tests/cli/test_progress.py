@@ -132,6 +132,16 @@ def test_a_bar_fits_and_says_what_runs_and_how_long(columns: int) -> None:
     assert ("━" in text) is (columns > 40)
 
 
+def test_what_was_kept_of_one_round_is_not_of_the_next() -> None:
+    script = """
+from acrank.cli.progress import progress
+with progress("refining", every=None) as advance:
+    advance(11, 12, "round 1", kept=10)
+    advance(2, 24, "round 2")
+"""
+    assert re.search(r"2/24 +0:00 left 0:00", shown_on_terminal([sys.executable, "-c", script], 80))
+
+
 @pytest.mark.parametrize("silence", ["set_quiet(True)", "set_progress(True)"])
 def test_quiet_and_no_progress_leave_a_terminal_clean(silence: str) -> None:
     script = f"from acrank.cli import console\nconsole.{silence}\n" + BARS.format(name="a")

@@ -46,6 +46,15 @@ def test_from_images_to_a_decision(folder: Path, acrank: Callable[..., Outcome])
     assert [row["refined"] for row in csv.DictReader(again.out.splitlines())] == [row["refined"] for row in rows]
 
 
+def test_what_an_earlier_run_trained_is_told_as_kept(folder: Path, acrank: Callable[..., Outcome]) -> None:
+    done = acrank(*WORDS, *SCORES, "--refine", "2")
+    assert "(kept)" not in done.err
+    again = acrank(*WORDS, *SCORES, "--refine", "2", "--resume")
+    lines = [line for line in again.err.splitlines() if line.startswith("round 1, ")]
+    assert len(lines) == 2
+    assert all(line.endswith("(kept)") for line in lines)
+
+
 def test_fewer_trainings_leave_the_record_as_it_was(folder: Path, acrank: Callable[..., Outcome]) -> None:
     assert acrank(*WORDS, *SCORES, "--refine", "3").code == 0
     before = json.loads((folder / "run.json").read_text())

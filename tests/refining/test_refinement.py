@@ -131,11 +131,15 @@ def test_going_on_after_an_interruption_gives_the_same(bench: Bench, tmp_path: P
     assert without_seconds(again) == without_seconds(whole)
     assert trials_in(tmp_path / "work") == trials_in(tmp_path / "whole")
     assert any(one.epoch for one in told)
+    first_epoch = next(one for one in told if one.epoch)
+    assert first_epoch.done == first_epoch.kept + 1  # the interrupted training goes on
+    assert [one.kept for one in told if one.outcome][:3] == [1, 0, 0]
     told.clear()
     assert without_seconds(bench.refine(tmp_path / "work", resume=True, on_progress=told.append)) == without_seconds(
         whole
     )
     assert not any(one.epoch for one in told)  # everything was there
+    assert all(one.kept for one in told)
     epochs = 4
     with pytest.raises(KeyboardInterrupt):
         bench.refine(tmp_path / "work", on_progress=interrupt)  # without resume, nothing is kept
@@ -312,6 +316,30 @@ def test_a_budget_for_all_rounds_with_more_training_trains_a_finished_run_anew(
     plans = [one.settings["refine"]["plan"]["treatment"] for one in (first, again)]
     assert plans[1]["epochs"] > plans[0]["epochs"]
     assert any("all are trained anew" in note for note in again.notes)
+
+
+def test_where_trainings_had_ended_more_training_of_all_is_done_or_its_budget_named(
+    bench: Bench, tmp_path: Path, clock: WorkClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("acrank.refining.halving.is_clear", lambda *_: True)
+    first = bench.refine(tmp_path / "work", budget="450s", clock=clock)
+    before = clock.now
+    again = bench.refine(tmp_path / "work", budget="200s", resume=True, clock=clock)
+    assert clock.now == before
+    back = bench.refine(tmp_path / "work", budget="450s", resume=True, clock=clock)
+    assert clock.now == before  # the plan of that budget, not a new one
+    assert without_seconds(back) == without_seconds(first)
+    note = next(note for note in again.notes if note.startswith("nothing more is trained: "))
+    enough = re.fullmatch(
+        r".*: the first is clear of the others, and more training for all takes about --refine-budget (\w+)", note
+    )
+    assert enough is not None
+    assert not any("later rounds" in note for note in again.notes)
+    more = bench.refine(tmp_path / "work", budget=enough[1], resume=True, clock=clock)
+    plans = [one.settings["refine"]["plan"] for one in (first, more)]
+    assert "one round, others only if time is left" in plans[1]["cuts"]
+    assert plans[1]["treatment"]["val"] > plans[0]["treatment"]["val"]
+    assert any("all are trained anew (validation images: " in note for note in more.notes)
 
 
 def test_more_of_the_same_budget_after_another_goes_on(bench: Bench, tmp_path: Path, clock: WorkClock) -> None:

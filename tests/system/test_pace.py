@@ -69,6 +69,18 @@ def test_work_that_was_there_before_takes_no_time() -> None:
     assert (pace.elapsed(), pace.left()) == (10, 40)
 
 
+def test_another_round_has_a_pace_of_its_own() -> None:
+    """Two units of 100 s, then a round of units of 10 s, of which an earlier run did one."""
+    clock = Clock()
+    pace = Pace(clock)
+    for done in (1, 2):
+        clock.now += 100
+        pace.update(done, 2)
+    clock.now += 10
+    pace.update(2, 5, kept=1)
+    assert (pace.elapsed(), pace.left()) == (210, 30)
+
+
 def test_the_end_is_no_time_left() -> None:
     pace = Pace(Clock())
     pace.update(3, 3)
