@@ -65,6 +65,19 @@ def work_dir_of(outputs: tuple[Path, ...]) -> Path:
     return next((path for path in outputs if path.suffix == ".json"), outputs[0]).with_suffix(".work")
 
 
+def kept_trainings(outputs: tuple[Path, ...], *, is_asked: bool) -> str:
+    """How many trainings are finished in the work folder; empty where there are none and none were asked for.
+
+    Raises:
+        OutputError: the folder cannot be read.
+    """
+    place = work_dir_of(outputs)
+    count = finished_trainings(place)
+    if not count:
+        return "no training is finished yet" if is_asked else ""
+    return f"{count} finished training{'s' if count > 1 else ''} in {place}"
+
+
 def refine_and_save(
     ranking: Ranking,
     zoo: Zoo,

@@ -43,7 +43,7 @@ from acrank.cli.outputs import (
     partial_path,
 )
 from acrank.cli.progress import is_shown, progress
-from acrank.cli.refining import check_refining, refine_and_save
+from acrank.cli.refining import check_refining, kept_trainings, refine_and_save
 from acrank.cli.saving import NOTHING, saving, write_or_rescue
 from acrank.errors import NothingRankedError, OutputError
 from acrank.refining.refine_settings import RefineSettings
@@ -106,7 +106,7 @@ def score(
     earlier = NOTHING if overwrite else EarlierRecord.among(outputs)
     earlier.check(opened, len(candidates.candidates), trains=refining.refine is not None, keeps_rows=resume)
     shared: dict[str, Any] = {"outputs": outputs, "cache": cache_of(no_cache), "earlier": earlier}
-    told = resumable(lambda: _kept_in(outputs))
+    told = resumable(lambda: _kept_in(outputs, refining))
     with claimed(outputs), told, running(execution) as executor, _shown_if_nothing_is_ranked(format):
         shared["executor"] = executor
         goes_on = refining.refine is not None
@@ -232,15 +232,17 @@ def _in_detail(ranking: Ranking, model: str) -> str:
     return f"{model}: {', '.join(filter(None, found)) or 'nothing was computed'}"
 
 
-def _kept_in(outputs: tuple[Path, ...]) -> str | None:
-    """How many candidates the record of an interrupted run holds; None where there is none to go on with."""
+def _kept_in(outputs: tuple[Path, ...], refining: RefineSettings) -> str | None:
+    """What the record and the work folder of an interrupted run hold; None where there is no record to go on with."""
     from acrank.records import Ranking
 
     record = next((path for path in outputs if path.suffix == ".json" and is_there(path)), None)
     if record is None or is_there(partial_path(record)):
         return None
     found = Ranking.load(record)
-    return f"{len(found.rows)} of {found.candidates} candidates are kept in {record}"
+    rows = f"{len(found.rows)} of {found.candidates} candidates are kept in {record}"
+    trainings = kept_trainings(outputs, is_asked=refining.refine is not None)
+    return f"{rows}, and {trainings}" if trainings else rows
 
 
 def cache_of(no_cache: bool) -> ObservationCache | None:

@@ -6,12 +6,15 @@ import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers.workbench import Outcome
 
 from acrank.cli.commands import completed
 from acrank.errors import UsageError
+from acrank.finetuning.outcomes import Outcome as Trained
+from acrank.refining import training
 from acrank.refining.refine_settings import RefineSettings, seconds_of
 
 WORDS = ("score", "--zoo", "zoo/zoo.yaml", "--data", "target", "--samples", "12", "--repeats", "1", "--allow-code")
@@ -53,6 +56,32 @@ def test_what_an_earlier_run_trained_is_told_as_kept(folder: Path, acrank: Calla
     lines = [line for line in again.err.splitlines() if line.startswith("round 1, ")]
     assert len(lines) == 2
     assert all(line.endswith("(kept)") for line in lines)
+
+
+def test_what_an_interruption_leaves_has_the_trainings(
+    folder: Path, acrank: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, begun = training._train, 0
+
+    def interrupted_at(number: int) -> Callable[..., Trained]:
+        def call(*about: Any) -> Trained:
+            nonlocal begun
+            begun += 1
+            if begun == number:
+                raise KeyboardInterrupt
+            return train(*about)
+
+        return call
+
+    kept = "interrupted: 3 of 3 candidates are kept in run.json"
+    expected = {1: "no training is finished yet", 3: "1 finished training in run.work"}
+    for number, trainings in expected.items():  # the second run trains one
+        monkeypatch.setattr(training, "_train", interrupted_at(number))
+        done = acrank(*WORDS, *SCORES, "--refine", "2", "--resume")
+        assert done.code == 130
+        assert done.err.splitlines()[-2] == f"{kept}, and {trainings}"
+    monkeypatch.setattr(training, "_train", train)
+    assert acrank(*WORDS, *SCORES, "--refine", "2", "--resume").code == 0
 
 
 def test_fewer_trainings_leave_the_record_as_it_was(folder: Path, acrank: Callable[..., Outcome]) -> None:
