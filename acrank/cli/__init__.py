@@ -20,6 +20,8 @@ from acrank.system.text_streams import checked_stdout, escaped_stderr, occupy_cl
 def run() -> None:
     """The `acrank` script."""
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # finding them reads what every package says of itself
+    if "OMP_WAIT_POLICY" not in os.environ:  # on a busy machine, threads that wait and spin hold up the others
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     occupy_closed_handles()
     code = main()
     gc.freeze()  # the process ends: nobody has to look through all that it loaded for cycles

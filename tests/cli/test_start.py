@@ -78,3 +78,15 @@ def test_ctrl_c_while_the_process_ends_prints_no_traceback() -> None:
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=10)
     assert (process.returncode, said) == (130, "")
+
+
+@pytest.mark.parametrize(
+    ("given", "spins"), [({}, "10000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None")]
+)
+def test_threads_that_wait_spin_for_a_short_time_unless_the_user_says_otherwise(
+    given: dict[str, str], spins: str
+) -> None:
+    script = f"import os, acrank.cli as cli; cli.main = lambda: print(os.environ.get('GOMP_SPINCOUNT')) or 0; {RUN}"
+    environment = {key: value for key, value in os.environ.items() if key not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment | given)
+    assert done.stdout == f"{spins}\n"
