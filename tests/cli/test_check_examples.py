@@ -31,12 +31,18 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     models = {"resnet50": 3.0, "densenet121": 2.95, "mobilenet_v2": 2.0, "vgg16_bn": 1.0}
     rows = [
         Row(
-            name, "scored", scores={"ac_corr": Value(v)}, seconds=1.0, refined=Refined(metric="accuracy", quality=v / 4)
+            name,
+            "scored",
+            scores={"finetunability": Value(v)},
+            seconds=1.0,
+            refined=Refined(metric="accuracy", quality=v / 4),
         )
         for name, v in models.items()
     ]
     target = {"classes": ["benign", "malignant", "normal"], "size": 780}
-    ranking = Ranking.of(rows, rank_by="ac_corr", higher_is_better={"ac_corr": True}, target=target, complete=True)
+    ranking = Ranking.of(
+        rows, rank_by="finetunability", higher_is_better={"finetunability": True}, target=target, complete=True
+    )
     ranking.save(Path("run.json"))
     ranking.save(Path("baseline.json"))
     Path("truth.csv").write_text("model,ground_truth\n" + "".join(f"{m},{v}\n" for m, v in models.items()))
