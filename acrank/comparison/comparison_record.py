@@ -88,11 +88,9 @@ def _of_row(row: Mapping[str, Any]) -> Iterator[str]:
         if isinstance(low, int | float) and isinstance(high, int | float) and low > high:
             yield f"{name}_low: {low} lies above {name}_high, {high}"
     low, high, verdict = (row.get(name) for name in ("difference_low", "difference_high", "verdict"))
-    if (
-        isinstance(low, int | float)
-        and isinstance(high, int | float)
-        and verdict not in _verdicts(low, high, row.get("n"))
-    ):
+    if not isinstance(low, int | float) or not isinstance(high, int | float):
+        return
+    if verdict not in _verdicts(low, high, row.get("n")):
         yield f"verdict: {verdict!r} does not follow from the difference, {low} to {high}"
 
 

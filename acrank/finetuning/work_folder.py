@@ -9,21 +9,20 @@ Each file is written atomically.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import io
 import json
 import pickle
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from acrank.errors import TableError, UsageError
 from acrank.finetuning.outcomes import Outcome, check_outcome
 from acrank.system.bounds import read_bounded
-from acrank.system.files import atomic_write, cannot_write, make_folder
+from acrank.system.files import atomic_write, make_folder, reached
 from acrank.system.plain_data import check_plain, validated
 
 VERSION = 1
@@ -74,7 +73,7 @@ class WorkFolder:
     def __init__(self, path: Path, depends_on: dict[str, Any], *, resume: bool) -> None:
         self.path = path
         make_folder(path)
-        with self._reached():
+        with reached(self.path):
             self._open(json.loads(json.dumps({"version": VERSION, **depends_on})), resume=resume)
 
     def _open(self, depends_on: dict[str, Any], *, resume: bool) -> None:
@@ -99,14 +98,6 @@ class WorkFolder:
         for leftover in path.glob(".acrank-*"):  # temporary files of a write that was killed
             leftover.unlink()
 
-    @contextlib.contextmanager
-    def _reached(self) -> Iterator[None]:
-        """Say that the folder cannot be used where its files can no longer be reached, as after a change of rights."""
-        try:
-            yield
-        except OSError as error:
-            raise cannot_write(self.path, error) from error
-
     def outcome(self, key: RunKey) -> Outcome | None:
         """The outcome of a finished run, else None.
 
@@ -114,7 +105,7 @@ class WorkFolder:
             TableError: the file is damaged, or of another run.
         """
         path = self._file(key, ".json")
-        with self._reached():
+        with reached(self.path):
             found = _read_outcome(path) if path.exists() else None
         if found and run_key_of(found) != key:
             raise TableError(f"{path} is of another run: {found.model}", hint="delete it: that run starts again")
@@ -123,14 +114,14 @@ class WorkFolder:
     def unplanned(self, keys: Iterable[RunKey]) -> list[Outcome]:
         """Outcomes of an earlier, larger plan that are not among `keys`, sorted by file name."""
         planned = {self._file(key, ".json").name for key in keys} | {"settings.json"}
-        with self._reached():
+        with reached(self.path):
             return [_read_outcome(path) for path in sorted(self.path.glob("*.json")) if path.name not in planned]
 
     def save_outcome(self, key: RunKey, outcome: Outcome) -> None:
         """Write the outcome of a finished run and delete its state."""
         text = json.dumps(dataclasses.asdict(outcome), indent=1, ensure_ascii=False, allow_nan=False)
         atomic_write(self._file(key, ".json"), text + "\n")
-        with self._reached():
+        with reached(self.path):
             self._file(key, ".pt").unlink(missing_ok=True)
 
     def save_state(self, key: RunKey, state: dict[str, Any]) -> None:
@@ -150,7 +141,7 @@ class WorkFolder:
         import torch
 
         path = self._file(key, ".pt")
-        with self._reached():
+        with reached(self.path):
             if not path.exists():
                 return None
         try:

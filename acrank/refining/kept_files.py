@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from acrank.finetuning.outcomes import COLUMNS, Outcome
-from acrank.system.files import atomic_write, cannot_write
+from acrank.system.files import atomic_write, reached
 
 TRUTH, PLAN, EARLIER_PLANS, _SETTINGS = "truth.csv", "plan.json", "earlier_plans.json", "settings.json"
 
@@ -30,10 +30,8 @@ def finished_trainings(work_dir: Path) -> int:
     Raises:
         OutputError: the folder cannot be read.
     """
-    try:
+    with reached(work_dir):
         return sum(path.name != _SETTINGS for folder in _rounds(work_dir) for path in folder.glob("*.json"))
-    except OSError as error:
-        raise cannot_write(work_dir, error) from error
 
 
 def delete_rounds(work_dir: Path) -> None:
@@ -42,13 +40,11 @@ def delete_rounds(work_dir: Path) -> None:
     Raises:
         OutputError: the folder cannot be written.
     """
-    try:
+    with reached(work_dir):
         for name in (PLAN, EARLIER_PLANS):
             (work_dir / name).unlink(missing_ok=True)
         for folder in _rounds(work_dir):
             shutil.rmtree(folder)
-    except OSError as error:
-        raise cannot_write(work_dir, error) from error
 
 
 def _rounds(work_dir: Path) -> list[Path]:

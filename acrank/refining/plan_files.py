@@ -9,7 +9,7 @@ from acrank.errors import TableError, UsageError
 from acrank.refining.kept_files import EARLIER_PLANS, PLAN
 from acrank.refining.plans import TrainingPlan
 from acrank.refining.refine_settings import seconds_of
-from acrank.system.files import atomic_write, make_folder
+from acrank.system.files import atomic_write, make_folder, reached
 from acrank.system.plain_data import Kind, dumps, read_json, validated
 
 _EXPECTED = "plan that `acrank score --refine` wrote"
@@ -24,11 +24,13 @@ def load_plans(work_dir: Path) -> list[TrainingPlan]:
     """The plans of earlier runs, the last one first; empty where there is none.
 
     Raises:
+        OutputError: the folder cannot be read.
         TableError: a file is damaged.
     """
     last, before = work_dir / PLAN, work_dir / EARLIER_PLANS
-    found = [_read(last, TrainingPlan)] if last.exists() else []
-    found += _read(before, _EarlierPlans).plans if before.exists() else []
+    with reached(work_dir):
+        found = [_read(last, TrainingPlan)] if last.exists() else []
+        found += _read(before, _EarlierPlans).plans if before.exists() else []
     for path, plans in ((last, found[:1]), (before, found[1:])):
         for plan in plans:
             _check(plan, path)

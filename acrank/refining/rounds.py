@@ -17,6 +17,7 @@ from acrank.finetuning.work_folder import WorkFolder
 from acrank.refining.plans import Treatment
 from acrank.refining.sides import Sides, fewer_images
 from acrank.refining.training import Contestant, Round, finished_outcomes
+from acrank.system.files import reached
 from acrank.zoo import Candidate
 
 
@@ -95,6 +96,7 @@ class Rounds:
         Raises:
             OutputError, UsageError, TableError: the folder cannot be used, see `WorkFolder`.
         """
-        if not self.folder(number).exists():
-            return {}
+        with reached(self.work_dir):
+            if not self.folder(number).exists():
+                return {}
         return finished_outcomes(self.opened(number), entries)

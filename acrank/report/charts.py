@@ -128,9 +128,8 @@ def layer_map(count: int, floors: Mapping[str, float]) -> dict[str, Any]:
     colour = alt.Color("v:Q", title="value (log)").scale(scheme="viridis")
     colour = colour.legend(orient="top", gradientLength=150, labelExpr="format(pow(10, datum.value), '.2~r')")
     x = alt.X("i:O", title="layer, input to output").axis(labelOverlap=True, labelAngle=0)
-    by_rank = alt.EncodingSortField(
-        field="r", op="min"
-    )  # of two sets of rows, whose own order is not that of the ranks
+    # the order of two sets of rows together is not that of the ranks
+    by_rank = alt.EncodingSortField(field="r", op="min")
     cells = cells.encode(x, _candidates_axis().sort(by_rank), tooltip=tooltip)
     known = cells.transform_filter("isValid(datum.v)").mark_rect(aria=False).encode(colour)
     others = cells.transform_filter("!isValid(datum.v)").mark_rect(aria=False, color=WITHOUT_VALUE)

@@ -163,7 +163,7 @@ def _alike(pairs: Mapping[tuple[str, ...], float]) -> str:
 
 def trained_metric(ranking: Ranking) -> str:
     """By what the short trainings are judged."""
-    return next(visible(row.refined.metric) for row in ranking.rows if row.refined)
+    return next(visible(row.refined.metric) for row in ranking.rows if row.refined and row.refined.quality is not None)
 
 
 def _curves(ranking: Ranking, rows: Rows) -> Figure:

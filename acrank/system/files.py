@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import hashlib
@@ -9,6 +10,7 @@ import os
 import stat
 import tempfile
 import time
+from collections.abc import Iterator
 from io import BufferedReader
 from pathlib import Path
 
@@ -133,6 +135,19 @@ def make_folder(path: Path, option: str = "--work-dir") -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make {path}: {error.strerror}", hint=f"choose another {option}") from error
+
+
+@contextlib.contextmanager
+def reached(folder: Path) -> Iterator[None]:
+    """Say that a folder cannot be used where its files cannot be reached, as where it was locked in mid-run.
+
+    Raises:
+        OutputError: within the block a file could not be reached.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(folder, error) from error
 
 
 def cannot_write(path: Path, error: OSError) -> OutputError:

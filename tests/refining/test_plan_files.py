@@ -7,9 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
+from helpers.locked_folder import locked
 
-from acrank.errors import TableError
-from acrank.refining.kept_files import EARLIER_PLANS, PLAN, delete_rounds
+from acrank.errors import OutputError, TableError
+from acrank.refining.kept_files import EARLIER_PLANS, PLAN, delete_rounds, finished_trainings
 from acrank.refining.plan_files import load_plans, save_plan
 from acrank.refining.plans import TrainingPlan, Treatment
 
@@ -44,3 +45,11 @@ def test_a_damaged_plan_is_named(tmp_path: Path, name: str, change: tuple[str, o
     with pytest.raises(TableError, match=f"{name} is damaged") as raised:
         load_plans(tmp_path)
     assert raised.value.hint == "run without --resume"
+
+
+@pytest.mark.parametrize("step", ["plans", "trainings"])
+def test_a_work_folder_that_was_locked_is_named(tmp_path: Path, step: str) -> None:
+    folder = tmp_path / "run.work"
+    folder.mkdir()
+    with locked(folder), pytest.raises(OutputError, match=r"cannot write .*run\.work: Permission denied"):
+        load_plans(folder) if step == "plans" else finished_trainings(folder)
