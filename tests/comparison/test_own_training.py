@@ -10,6 +10,8 @@ import pytest
 from helpers.made_runs import made_run, refine
 
 import acrank
+from acrank.comparison import Measurement
+from acrank.comparison.own_training import made_of_truth
 from acrank.errors import GatesError, TableError, UsageError
 from acrank.gates import GateResult, check_ranking, parse_gates
 from acrank.records import Ranking
@@ -63,6 +65,13 @@ def test_a_truth_from_elsewhere_keeps_it(run: Ranking, tmp_path: Path) -> None:
         assert "joint" in names
         assert versus == "joint"
         assert "made of" not in warnings
+
+
+@pytest.mark.parametrize(("digits", "is_known"), [(3, True), (2, False)])
+def test_a_truth_that_was_typed_from_the_table_is_known(digits: int, is_known: bool) -> None:
+    trained = {"a": 0.78349, "b": 0.36651, "c": 0.52449}
+    typed = {model: Measurement(round(quality, digits)) for model, quality in trained.items()}
+    assert bool(made_of_truth(trained, typed)) is is_known
 
 
 def test_every_form_of_the_run_is_known(run: Ranking, tmp_path: Path) -> None:

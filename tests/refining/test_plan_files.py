@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers.locked_folder import locked
 
 from acrank.errors import OutputError, TableError
+from acrank.finetuning.finetune_settings import FinetuneSettings
 from acrank.refining.kept_files import EARLIER_PLANS, PLAN, delete_rounds, finished_trainings
 from acrank.refining.plan_files import load_plans, save_plan
 from acrank.refining.plans import TrainingPlan, Treatment
+from acrank.refining.rounds import Rounds
 
 SHORT = TrainingPlan(
     chosen=["a", "b"], models=["a"], treatment=Treatment(rates=(0.03,), epochs=2, train=8, val=8), budget="4m"
@@ -47,9 +51,15 @@ def test_a_damaged_plan_is_named(tmp_path: Path, name: str, change: tuple[str, o
     assert raised.value.hint == "run without --resume"
 
 
-@pytest.mark.parametrize("step", ["plans", "trainings"])
+@pytest.mark.parametrize("step", ["plans", "trainings", "outcomes"])
 def test_a_work_folder_that_was_locked_is_named(tmp_path: Path, step: str) -> None:
     folder = tmp_path / "run.work"
     folder.mkdir()
+    about: dict[str, Any] = {"sides": None, "settings": FinetuneSettings(), "seed": 0, "candidates": {}}
+    steps: dict[str, Callable[[], object]] = {
+        "plans": lambda: load_plans(folder),
+        "trainings": lambda: finished_trainings(folder),
+        "outcomes": lambda: Rounds(treatment=SHORT.treatment, work_dir=folder, **about).finished(1, []),
+    }
     with locked(folder), pytest.raises(OutputError, match=r"cannot write .*run\.work: Permission denied"):
-        load_plans(folder) if step == "plans" else finished_trainings(folder)
+        steps[step]()
