@@ -5,8 +5,8 @@
 For each pool and half that have runs: results_POOL_HALF.csv (scores beside truth, as `acrank compare` reads it) and
 tables.md: reliability of the truth, every score against it by the statistics of `acrank compare` with clusters.csv
 (candidates of one network and source are one cluster), weighted tau by target, and the short run. Then the anytime
-tables of anytime.py. A target counts once all candidates of the pool that any target has were finetuned on it, on two
-splits at least.
+tables of anytime.py. A target counts once all candidates of the pool that any target has were finetuned on it, on one
+split at least; what needs two, such as the reliability, is then left out.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ from .truth2 import finished, write_seeds
 
 DEFAULT = "finetunability"
 LOWER = ("ac_corr", "official ac_corr")
-LEAST_SPLITS = 2
 SHORTLISTS = (1, 3, 5)
 
 
@@ -89,7 +88,7 @@ def truth_of(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
     for name in (one for one in ORDER if one in set(runs["target"])):
         table = runs[runs["target"] == name].pivot(index="model", columns="split", values="ground_truth")
         table = table.reindex(sorted(runs["model"].unique())).dropna(axis=1)
-        if table.shape[1] >= LEAST_SPLITS:
+        if table.shape[1]:
             found[name] = table
     return found
 
@@ -106,14 +105,18 @@ def trust(runs: pd.DataFrame, truths: Mapping[str, pd.DataFrame]) -> list[str]:
                 own["model"].nunique(),
                 len(own),
                 0 if values is None else values.shape[1],
-                "" if values is None else f"{reliability(values):.2f}",
-                "" if values is None else f"{ceiling(values):.2f}",
+                *([""] * 2 if values is None or values.shape[1] < 2 else trusted(values)),
                 f"{values.mean(axis=1).max():.3f}" if values is not None else "",
                 f"{own['cpu_seconds'].median():.1f}",
             ]
         )
     heads = ["target", "candidates", "runs", "whole splits", "reliability", "ceiling", "best", "seconds of a run"]
     return markdown(heads, body)
+
+
+def trusted(values: np.ndarray) -> list[str]:
+    """Reliability and ceiling of [models, splits], of two splits or more."""
+    return [f"{reliability(values):.2f}", f"{ceiling(values):.2f}"]
 
 
 def joined(scored: pd.DataFrame, name: str, truth: pd.DataFrame) -> pd.DataFrame:
@@ -182,6 +185,8 @@ def short_runs(runs: pd.DataFrame, scored: pd.DataFrame) -> list[str]:
     for name in (one for one in ORDER if one in set(runs["target"]) & set(scored["dataset"])):
         own = runs[runs["target"] == name]
         table = own.pivot(index="model", columns="split", values="ground_truth")
+        if table.shape[1] < 2:
+            continue  # no other split to judge by
         truth = table.drop(columns=0).mean(axis=1)
         run = own[own["split"] == 0].set_index("model")["trials"].map(validation).reindex(truth.index)
         value = scored[scored["dataset"] == name].set_index("model")[DEFAULT].reindex(truth.index)
@@ -191,6 +196,8 @@ def short_runs(runs: pd.DataFrame, scored: pd.DataFrame) -> list[str]:
         body.append(
             [name, *(f"{weighted_tau(x, truth):.2f} ({regret_at_k(x, truth, 1):.3f})" for x in (value, run, both))]
         )
+    if not body:
+        return []
     heads = ["target", "default", "short run", "both"]
     about = f"Weighted tau (and regret) against the other splits of a run at rate {SHORT_RATE} on split 0."
     return [about, "", *markdown(heads, body)]
