@@ -6,17 +6,20 @@ Draw r is the training part of split r of the ground truth, halved with groups k
 that its split tests on. Values are means over DRAWS draws. The default ranking, LogME and kNN are also computed alone,
 on the first draw, for the processor seconds that they take ("... seconds": loading, decoding and all). The official
 protocol's AC-Corr is computed on the first draw. Scores of the reporting half are refused without `--reported`, which
-is to be given once, after the default is fixed. Writes scores.csv beside this file; candidates are not done again.
+is to be given once, after the default is fixed. Writes scores.csv beside this file; candidates are not done again,
+unless `--again` names scores whose definition has changed: these alone are then recomputed for the rows that there are.
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
 import dataclasses
 import itertools
 import json
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +55,7 @@ ROW = TypeAdapter(Row)
 def main(words: list[str]) -> None:
     parser = parser_of_a_pool(__doc__)
     parser.add_argument("--reported", action="store_true", help="compute those of the reporting half too")
+    parser.add_argument("--again", action="append", default=[], metavar="SCORE", help="recompute it where rows exist")
     options = parser.parse_args(words)
     torch.set_num_threads(1)
     wanted = options.targets or [name for name in ORDER if name in POOL_TARGETS[options.pool]]
@@ -62,8 +66,12 @@ def main(words: list[str]) -> None:
         wanted = [name for name in wanted if half(name) == "choosing"]
     for name in wanted:
         for kind in options.kind or POOLS[options.pool]:
-            score_target(name, kind, options.shared, options.work)
-    write(options.work)
+            if options.again:
+                score_again(name, kind, options)
+            else:
+                score_target(name, kind, options.shared, options.work)
+    if not options.again:
+        write(options.work)
 
 
 def score_target(name: str, kind: str, shared: Path, work: Path) -> None:
@@ -82,16 +90,42 @@ def score_target(name: str, kind: str, shared: Path, work: Path) -> None:
         print(name, candidate.id, row.value("finetunability"), row.reason, file=sys.stderr, flush=True)
 
 
+def score_again(name: str, kind: str, options: argparse.Namespace) -> None:
+    """Recompute the scores that `--again` names, in scores.csv and in the file of each candidate that has one."""
+    known = rows_of_file()
+    candidates = [one for one in zoo(kind, options.shared, options.work).candidates if (name, one.id) in known]
+    if not candidates:
+        return
+    target = target_of(name, options.shared, options.work)
+    draws = draws_of(target, name, DRAWS)
+    settings = Settings(scores=tuple(options.again), rank_by=options.again[0], **HOW).for_task(target.task)
+    for candidate in candidates:
+        row = timed(candidate, draws, settings)[0]
+        more = seconds_alone(candidate, draws, target.task, [one for one in TIMED if one in options.again])
+        known[name, candidate.id] |= more | values_of(row)
+        path = options.work / "scored" / kind / name / f"{candidate.id}.json"
+        if path.exists():
+            found = json.loads(path.read_text(encoding="utf-8"))
+            found["row"]["scores"] |= ROW.dump_python(row, mode="json")["scores"]
+            found["more"] |= more
+            path.write_text(json.dumps(found), encoding="utf-8")
+        print(name, candidate.id, values_of(row), file=sys.stderr, flush=True)
+    write_file(known)
+
+
 def scored(candidate: Candidate, draws: list[Draw], task: Any) -> tuple[Row, dict[str, Any]]:
     """The row of all scores, and further columns: the official AC-Corr, and seconds of scores computed alone."""
     whole = timed(candidate, draws, Settings(scores=["all"], **HOW).for_task(task))[0]
     official = Settings(protocol="official", scores=["ac_corr"], **HOW).for_task(task)
     row = timed(candidate, draws[:1], official)[0]
     more: dict[str, Any] = {"family": family(candidate), "official ac_corr": row.value("ac_corr")}
-    for score in TIMED:
-        alone = Settings(scores=[score], rank_by=score, **HOW).for_task(task)
-        more[f"{score} seconds"] = timed(candidate, draws[:1], alone)[1]
-    return whole, more
+    return whole, more | seconds_alone(candidate, draws, task, TIMED)
+
+
+def seconds_alone(candidate: Candidate, draws: list[Draw], task: Any, scores: Sequence[str]) -> dict[str, float]:
+    """Processor seconds of each of some scores when it is computed alone, on the first draw."""
+    alone = {score: Settings(scores=(score,), rank_by=score, **HOW).for_task(task) for score in scores}
+    return {f"{score} seconds": timed(candidate, draws[:1], one)[1] for score, one in alone.items()}
 
 
 def timed(candidate: Candidate, draws: list[Draw], settings: Settings) -> tuple[Row, float]:
@@ -152,16 +186,30 @@ def with_pool(work: Path, pool: str, name: str) -> list[tuple[Row, dict[str, Any
 
 def write(work: Path) -> None:
     """Join the files of all candidates to scores.csv; rows of other machines that it holds already are kept."""
-    rows: dict[tuple[str, str], dict[str, Any]] = {}
-    if OUT.exists():
-        with OUT.open(newline="", encoding="utf-8") as file:
-            rows = {(row["dataset"], row["model"]): dict(row) for row in csv.DictReader(file)}
+    rows = rows_of_file()
     for pool, name in itertools.product(POOLS, TARGETS):
         for row, more in with_pool(work, pool, name):
-            own = {score: value.value for score, value in row.scores.items()}
-            own |= {f"{score} shuffled": x.shuffled for score, x in row.scores.items() if x.shuffled is not None}
             about = {"dataset": name, "model": row.model, "params": row.params, "reason": row.reason}
-            rows[name, row.model] = about | more | own
+            rows[name, row.model] = about | more | values_of(row)
+    write_file(rows)
+
+
+def rows_of_file() -> dict[tuple[str, str], dict[str, Any]]:
+    """The rows of scores.csv, by target and model; none without the file."""
+    if not OUT.exists():
+        return {}
+    with OUT.open(newline="", encoding="utf-8") as file:
+        return {(row["dataset"], row["model"]): dict(row) for row in csv.DictReader(file)}
+
+
+def values_of(row: Row) -> dict[str, float | None]:
+    """The scores of a row, and those under shuffled labels where there are, as columns."""
+    values = {score: value.value for score, value in row.scores.items()}
+    return values | {f"{score} shuffled": x.shuffled for score, x in row.scores.items() if x.shuffled is not None}
+
+
+def write_file(rows: Mapping[tuple[str, str], Mapping[str, Any]]) -> None:
+    """scores.csv, sorted by target and model."""
     columns = dict.fromkeys(name for row in rows.values() for name in row)
     with OUT.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(columns), lineterminator="\n")
