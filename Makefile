@@ -68,6 +68,7 @@ notebook: setup
 tables: setup
 	$(BIN)/python $(STUDY)/tables.py
 	$(STUDY2).tables2
+	$(STUDY2).forms
 
 # The whole study, from the data of SHARED; what is finished is not done again.
 study: setup
@@ -88,6 +89,7 @@ study2: setup
 	  $(STUDY2).truth2 --shared $(SHARED) --pool $$pool && $(STUDY2).scores2 --shared $(SHARED) --pool $$pool || exit 1; done
 	for pool in b c2d c3d; do $(STUDY2).truth2 --shared $(SHARED) --pool $$pool --method ac-norm || exit 1; done
 	$(STUDY2).tables2
+	$(STUDY2).forms
 
 clean:
 	rm -rf .venv build/docs demo-run .pytest_cache .mypy_cache .ruff_cache .hypothesis

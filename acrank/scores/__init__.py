@@ -42,9 +42,16 @@ _BACKWARD = "a backward pass"
 _ROWS = (
     Score(
         name="finetunability",
-        needs=("later_gram", "later_gram_labels", "later_gram_half", "random_head_shifts", "step_size"),
+        needs=(
+            "later_gram",
+            "later_gram_labels",
+            "later_gram_half",
+            "later_gram_features",
+            "random_head_shifts",
+            "step_size",
+        ),
         range=(0.0, 1.0),
-        paper=f"own, from the affines of {_AC_NORM}, and kernel-target alignment",
+        paper=f"own, from the affines of {_AC_NORM}, and of four other scores here",
         cost=_BACKWARD,
         invariances=frozenset({ORDER, NAMES, SCALE}),
         shown_by_default=True,

@@ -120,7 +120,7 @@ class Observation:
     maps: tuple[MapRows, ...] | None = None
 
     def arrays(self, control: str = "") -> dict[str, Any]:
-        """The fields by name, with `later_gram_labels` and `later_gram_half`: the arguments that a score can need.
+        """The fields by name, with labels, half and features of the Gram matrix's rows: what a score can need.
 
         Args:
             control: "no_drift" takes the affines before the step, "shuffled" the shuffled labels.
@@ -134,6 +134,7 @@ class Observation:
         if self.later_gram_rows is not None:
             found["later_gram_labels"] = found["labels"][self.later_gram_rows]
             found["later_gram_half"] = self.half[self.later_gram_rows]
+            found["later_gram_features"] = None if self.features is None else self.features[self.later_gram_rows]
         return found
 
     def rows(self, kept: npt.NDArray[np.bool_]) -> Observation:

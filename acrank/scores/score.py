@@ -27,8 +27,8 @@ class Score:
         needs: names of its required arguments. From an observation: "features" [n, d], "labels" ([n] classes, [n] real
             values or [n, t]), "logits" [n, z] of the source head, "half" [n] of the cross-fit, "groups" [n] (the image
             of a row), "shifts" of the affines, "random_head_shifts", "later_gram" [m, m] of the later layers' outputs
-            with "later_gram_labels" and "later_gram_half" [m], "maps" of a decoder. From the run: "seed",
-            "per_channel", "step_size".
+            with "later_gram_labels", "later_gram_half" [m] and "later_gram_features" [m, d], "maps" of a decoder. From
+            the run: "seed", "per_channel", "step_size".
         higher_is_better: the direction taken as better: the paper's, unless the function says why not.
         range: lowest and highest possible value, None where unbounded.
         tasks: kinds of labels it supports: "classification", "multilabel", "regression", "segmentation" (a row is then

@@ -12,7 +12,9 @@ from acrank.scores import SCORES
 
 STUDY = Path(*benchmarks.__path__) / "transferability"
 #: Table -> its column of the default score.
-TABLES = {"results.csv": "default", "study2/results_a_choosing.csv": "finetunability"}
+TABLES = {"results.csv": "default"} | {
+    f"study2/results_{pool}_choosing.csv": "finetunability" for pool in ("a", "b", "c2d")
+}
 
 
 def test_the_best_of_the_first_is_that_near_to_the_best() -> None:

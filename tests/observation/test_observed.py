@@ -17,7 +17,8 @@ from acrank.observation import draw_passes
 from acrank.observation.bundled import KINDS
 from acrank.observation.observing import LoadedCandidate, Observed, load_for_draws, observe_candidate
 from acrank.observation.part_size import PartSize
-from acrank.scores.finetunability import finetunability
+from acrank.scores import SCORES
+from acrank.scores.evaluate import evaluate_score
 from acrank.scores.inputs import LayerShift
 from acrank.settings import Settings
 from acrank.targets import Target, open_target
@@ -98,7 +99,8 @@ def test_a_transformer_is_observed_as_by_hand(transformer: tuple[Candidate, Targ
     assert one.shuffled_shifts == ()
     assert seen.drift is not None
     assert len(seen.drift) == len(norms) * len(KINDS)
-    assert finetunability(one.later_gram, one.labels, one.half, seen.drift, step_size=0.1) > 0
+    arrays = {**one.arrays(), "random_head_shifts": seen.drift, "step_size": 0.1}
+    assert (evaluate_score(SCORES["finetunability"], arrays).value or 0) > 0
 
 
 def test_a_transformers_row_says_that_it_is_an_extension(transformer: tuple[Candidate, Target]) -> None:

@@ -17,9 +17,9 @@ from acrank.observation.features import read_features
 from acrank.observation.heads import random_logits, ridge_logits
 from acrank.observation.layer_hooks import LayerTrace, select_layers
 from acrank.observation.one_step import take_one_step, wrap_in_ac_norm
-from acrank.scores import UndefinedScoreError
+from acrank.scores import SCORES, UndefinedScoreError
 from acrank.scores.affine import ac_corr, affine_drift, channel_alignment, gradient_norm
-from acrank.scores.finetunability import finetunability
+from acrank.scores.evaluate import evaluate_score
 from acrank.scores.inputs import Observation
 
 CLASSES = 3
@@ -239,8 +239,7 @@ def test_the_order_of_the_sample_does_not_matter() -> None:
             channel_alignment(getattr(other, part)), abs=1e-12
         )
     ranks = [
-        finetunability(seen.later_gram, seen.labels, seen.half, seen.random_head_shifts, step_size=0.1)
-        for seen in (one, other)
+        evaluate_score(SCORES["finetunability"], {**seen.arrays(), "step_size": 0.1}).value for seen in (one, other)
     ]
     assert ranks[0] == pytest.approx(ranks[1], rel=1e-6)
     assert one.features is not None

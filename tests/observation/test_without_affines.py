@@ -16,7 +16,8 @@ from torch.nn import functional
 from acrank.observation.one_step import take_one_step, wrap_in_ac_norm
 from acrank.observation.part_passes import watched_layers
 from acrank.ranking.candidates import score_candidate
-from acrank.scores.finetunability import finetunability
+from acrank.scores import SCORES
+from acrank.scores.evaluate import evaluate_score
 from acrank.scores.inputs import Observation
 from acrank.settings import Settings
 from acrank.targets import open_target
@@ -71,13 +72,14 @@ def gram_by_hand(maps: list[Tensor]) -> np.ndarray:
 @pytest.mark.parametrize("head", ["ridge", "random", None])
 def test_the_gram_matrix_is_of_the_last_convolution(parts: list[Tensor] | None, head: str | None) -> None:
     """Of three convolutions the last third is one; the head is none of them."""
-    seen, model, (inputs, labels) = observed(bare(), parts, head=head), bare(), sample()
+    seen, model, (inputs, _) = observed(bare(), parts, head=head), bare(), sample()
     np.testing.assert_allclose(seen.later_gram, gram_by_hand([model[:5](inputs)]), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(seen.features, model[:8](inputs).detach().numpy(), rtol=1e-6)
     assert seen.shifts == seen.initial_shifts == seen.shuffled_shifts == seen.random_head_shifts == ()
     assert seen.later_gram_rows is not None
     assert seen.later_gram_rows.tolist() == list(range(N))
-    value = finetunability(seen.later_gram, labels, seen.half, seen.random_head_shifts, step_size=0.3)
+    value = evaluate_score(SCORES["finetunability"], {**seen.arrays(), "step_size": 0.3}).value
+    assert value is not None
     assert 0 < value < np.inf
 
 

@@ -83,6 +83,7 @@ def sample(n: int = 60, d: int = 8, classes: int = 3, *, apart: float = 0.6, see
         "later_gram": x @ x.T,
         "later_gram_labels": y.copy(),
         "later_gram_half": half.copy(),
+        "later_gram_features": x.copy(),
         "shifts": shifts(seed, 0.5),
         "random_head_shifts": shifts(seed + 1, 0.5),
         "seed": 0,
@@ -112,7 +113,8 @@ def rotated(x: np.ndarray) -> np.ndarray:
 
 def in_order(arrays: dict[str, Any], order: np.ndarray) -> dict[str, Any]:
     """The rows of the sample in another order, or several times; layers and their channels in reverse."""
-    rows = ("features", "labels", "half", "logits", "groups", "later_gram_labels", "later_gram_half")
+    later = ("later_gram_labels", "later_gram_half", "later_gram_features")
+    rows = ("features", "labels", "half", "logits", "groups", *later)
     places = np.argsort(order)  # where each row went; of several copies, that of the first rows is the first
     return (
         arrays

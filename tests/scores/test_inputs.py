@@ -50,6 +50,7 @@ def test_every_field_is_handed_on() -> None:
     assert all(found[field.name] is getattr(seen, field.name) for field in dataclasses.fields(seen))
     assert found["later_gram_labels"].tolist() == [2, 1]
     assert found["later_gram_half"].tolist() == [True, False]
+    np.testing.assert_array_equal(found["later_gram_features"], seen.features[seen.later_gram_rows])
 
 
 def test_shuffled_labels_keep_the_step_under_a_random_head() -> None:
