@@ -52,6 +52,29 @@ def _thin_svd(rows: Floats) -> tuple[Floats, Floats]:
     return left, singular
 
 
+def ridge_fit(features: Floats, targets: Floats, penalty: float) -> tuple[Floats, Floats]:
+    """What ridge regression on centred features makes of centred targets, and the leverages, without an intercept.
+
+    With the hat matrix H = X (Xᵀ X + penalty I)⁻¹ Xᵀ: H targets and the diagonal of H, by a Cholesky factor on the
+    smaller side.
+
+    Args:
+        features: [n, d].
+        targets: [n, t].
+        penalty: > 0.
+    """
+    from scipy.linalg import cho_factor, cho_solve
+
+    n, d = features.shape
+    if n > d:
+        factor = cho_factor(features.T @ features + penalty * np.eye(d), check_finite=False)
+        solved = cho_solve(factor, features.T, check_finite=False)
+        return features @ (solved @ targets), np.einsum("ij,ji->i", features, solved)
+    factor = cho_factor(features @ features.T + penalty * np.eye(n), check_finite=False)
+    left = penalty * cho_solve(factor, np.eye(n), check_finite=False)  # I - H
+    return targets - left @ targets, 1 - np.diag(left)
+
+
 def log_det_identity_plus(features: Floats, factor: float) -> float:
     """log det(I + factor · featuresᵀ features), on the smaller side."""
     n, d = features.shape

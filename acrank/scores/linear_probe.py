@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from acrank.errors import UsageError
 from acrank.scores.array_checks import Floats, as_half, as_matrix, as_targets, centre, check_ridge, standardise
 from acrank.scores.knn import balanced_accuracy
-from acrank.scores.linear import directions
+from acrank.scores.linear import ridge_fit
 from acrank.system.imports import gc_paused
 
 
@@ -38,11 +38,10 @@ def linear_probe(features: ArrayLike, labels: ArrayLike, *, ridge: float = 0.1) 
     rows = standardise(as_matrix(features, "features"))
     targets = _indicators(labels, len(rows))
     check_ridge(ridge)
-    basis = directions(rows)
-    weight = basis.power / (basis.power + ridge * len(rows))
-    leverage = 1 / len(rows) + (basis.left**2) @ weight
-    fitted = targets.mean(axis=0) + (basis.left * weight) @ (basis.left.T @ targets)
-    return _accuracy((fitted - leverage[:, None] * targets) / (1 - leverage)[:, None], targets, labels)
+    mean = targets.mean(axis=0)
+    fitted, leverage = ridge_fit(rows, targets - mean, ridge * len(rows))
+    leverage = leverage + 1 / len(rows)  # of the intercept
+    return _accuracy((mean + fitted - leverage[:, None] * targets) / (1 - leverage)[:, None], targets, labels)
 
 
 def probe_accuracy(features: ArrayLike, labels: ArrayLike, half: ArrayLike, *, ridge: float = 0.1) -> float:

@@ -105,7 +105,7 @@ def trust(runs: pd.DataFrame, truths: Mapping[str, pd.DataFrame]) -> list[str]:
                 own["model"].nunique(),
                 len(own),
                 0 if values is None else values.shape[1],
-                *([""] * 2 if values is None or values.shape[1] < 2 else trusted(values)),
+                *trusted(values),
                 f"{values.mean(axis=1).max():.3f}" if values is not None else "",
                 f"{own['cpu_seconds'].median():.1f}",
             ]
@@ -114,8 +114,10 @@ def trust(runs: pd.DataFrame, truths: Mapping[str, pd.DataFrame]) -> list[str]:
     return markdown(heads, body)
 
 
-def trusted(values: np.ndarray) -> list[str]:
-    """Reliability and ceiling of [models, splits], of two splits or more."""
+def trusted(values: np.ndarray | None) -> list[str]:
+    """Reliability and ceiling of [models, splits], which need two splits."""
+    if values is None or values.shape[1] < 2:
+        return ["", ""]
     return [f"{reliability(values):.2f}", f"{ceiling(values):.2f}"]
 
 
